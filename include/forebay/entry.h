@@ -1,0 +1,88 @@
+#pragma once
+
+// An entry of the memory tier, as those see it who read and write it.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "forebay/clock.h"
+#include "forebay/value.h"
+
+namespace forebay {
+
+// What an entry carries beside its key and value.
+struct Stamp {
+  Instant expires = kNever;      // gone for every reader from here on (end of the last stale window)
+  Instant fresh_until = kNever;  // stale from here on
+  Instant loaded_at{};           // when the load that made it began; {}: written by a client
+  std::chrono::microseconds load_cost{0};  // what the load took
+  std::uint64_t version = 0;               // the source's row version; 0: none
+  std::uint64_t evidence = 0;              // highest change number the value includes; 0: no proof
+  std::uint32_t space = 0;                 // the namespace's index; 0: no namespace
+  std::uint32_t epoch = 0;  // the namespace's epoch when the load began; another one now means invalid
+  bool negative = false;    // the source has no such row
+  bool edited = false;      // a client changed a part of the value in place (OBJECT ENCODING then says raw)
+};
+
+// Why an entry left; also the cause of the next miss, so the names are the miss causes of FOREBAY EXPLAIN.
+enum class Departure : std::uint8_t { kExpired, kEvicted, kInvalidated };
+
+// An entry as a visitor sees it. Valid during the visit only.
+class EntryView {
+ public:
+  EntryView(std::string_view key, std::string_view bytes, const Value* shared, const Stamp& stamp,
+            std::uint64_t revision, Instant accessed)
+      : key_(key), bytes_(bytes), shared_(shared), stamp_(stamp), revision_(revision), accessed_(accessed) {}
+
+  std::string_view key() const { return key_; }
+  std::string_view bytes() const { return bytes_; }  // empty for an object and for a negative entry
+  // Non-null: the payload is held by reference (large, or an object).
+  const Value* shared() const { return shared_; }
+  // A shared payload is not copied; small bytes are.
+  Value value() const { return shared_ ? *shared_ : Value::bytes(std::string(bytes_)); }
+  const Stamp& stamp() const { return stamp_; }
+  // Changes with every write to the key, never repeats; never 0.
+  std::uint64_t revision() const { return revision_; }
+  Instant accessed() const { return accessed_; }  // last hit or write before this visit, to about a second
+
+ private:
+  std::string_view key_;
+  std::string_view bytes_;
+  const Value* shared_;
+  const Stamp& stamp_;
+  std::uint64_t revision_;
+  Instant accessed_;
+};
+
+// What a writer wants to become of an entry.
+struct Change {
+  enum class Kind : std::uint8_t { kKeep, kErase, kReplace, kRestamp };
+  Kind kind = Kind::kKeep;
+  std::string_view bytes;       // kReplace; borrowed until the writer's call returns
+  std::optional<Value> shared;  // kReplace: used instead of bytes
+  Stamp stamp;                  // kReplace, kRestamp
+
+  static Change keep() { return {}; }
+  static Change erase() { return {Kind::kErase, {}, {}, {}}; }
+  static Change replace(std::string_view bytes, const Stamp& stamp) {
+    return {Kind::kReplace, bytes, {}, stamp};
+  }
+  static Change replace(Value value, const Stamp& stamp) {
+    return {Kind::kReplace, {}, std::move(value), stamp};
+  }
+  static Change restamp(const Stamp& stamp) { return {Kind::kRestamp, {}, {}, stamp}; }
+};
+
+enum class PutOutcome : std::uint8_t {
+  kStored,
+  kKept,      // the writer chose kKeep (or erased)
+  kTooLarge,  // larger than max_value: the old entry, if any, is gone, the new one is not stored
+  kFull,      // the policy forbids eviction and there is no room: nothing changed
+};
+
+enum class Touch : std::uint8_t { kYes, kNo };  // whether a visit counts as a use (eviction order, idle time)
+
+}  // namespace forebay

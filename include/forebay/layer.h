@@ -1,0 +1,255 @@
+#pragma once
+
+// The whole of Forebay from a configuration: the memory tier in front of databases, with every strategy a
+// namespace may choose. The server is this class's first user.
+//
+//   auto layer = forebay::Layer::open_file("forebay.toml");
+//   auto answer = (*layer)->get("package:curl");
+//
+// Thread-safe throughout. Three ways in, from easy to fast:
+//   - get(), set(), … block until there is an answer;
+//   - read(), write() take a callback, which runs on the calling thread if the answer is at hand and on one
+//   of Forebay's
+//     threads otherwise: it must be brief and must not block;
+//   - look_up(), update() work on the memory tier alone, without copying, under a shard's lock.
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "forebay/clock.h"
+#include "forebay/entry.h"
+#include "forebay/function_ref.h"
+#include "forebay/result.h"
+#include "forebay/source.h"
+
+namespace forebay {
+
+class Random;
+class Scheduler;
+namespace config {
+struct Model;
+}
+
+// How good an answer must be (consistency rule R8).
+enum class Level : std::uint8_t {
+  kAny,             // what the namespace's windows allow
+  kReadYourWrites,  // includes at least the write whose token is given
+  kFresh,           // the source as it is after this call began
+};
+
+struct ReadOptions {
+  Level level = Level::kAny;
+  std::uint64_t token = 0;  // kReadYourWrites: WriteAnswer::token
+};
+
+// Where an answer came from; also the `result` label of forebay_requests_total.
+enum class ReadResult : std::uint8_t { kHit, kStale, kNegative, kMiss };
+
+struct Answer {
+  std::optional<Value> value;  // nothing: there is no such key
+  ReadResult result = ReadResult::kMiss;
+  std::chrono::milliseconds age{0};                    // since the load began or the client wrote it
+  std::optional<std::chrono::milliseconds> fresh_for;  // nothing: no limit; zero or less: stale
+  std::uint64_t version = 0;
+};
+using ReadCallback = std::move_only_function<void(Result<Answer>)>;
+
+struct WriteAnswer {
+  std::optional<Value> value;  // the value after the write as it is cached; nothing: dropped or removed
+  bool existed = false;        // something was there before
+  OptionalText added;          // Add: the new number
+  std::uint64_t token = 0;     // for reads at Level::kReadYourWrites
+};
+using WriteCallback = std::move_only_function<void(Result<WriteAnswer>)>;
+
+// What look_up() found out.
+enum class LookUp : std::uint8_t {
+  kAnswered,  // the visitor was called
+  kAbsent,    // there is no such key, or its absence is remembered
+  kLoad,      // the source must be asked: call read()
+};
+
+// A namespace, as a front needs to know it. Lives until the configuration is reloaded and every read has
+// ended; hold the pointer for one call only.
+struct NamespaceInfo {
+  std::string name;            // empty for keys that no pattern covers
+  std::uint32_t index = 0;     // 0 for those
+  bool bound = false;          // it has a source
+  bool read_through = false;   // misses are loaded
+  bool writes_source = false;  // through or around
+  bool row = false;            // values are rows as JSON: hash commands apply
+  ValueKind kind = ValueKind::kJson;
+  std::string value_column;
+};
+
+// What Forebay knows about one key (FOREBAY EXPLAIN), as name and value in words, in a stable order. Names:
+// key, namespace, tier, state, age_ms, fresh_for_ms, expires_in_ms, version, evidence, load_cost_us, size,
+// in_flight, source, miss_cause, last_invalidation, last_invalidation_cause.
+struct Explanation {
+  std::vector<std::pair<std::string, std::string>> facts;
+};
+
+struct NamespaceStats {
+  std::string name;
+  std::uint64_t hits = 0, stale = 0, negative = 0, misses = 0, errors = 0;  // requests by result
+  std::uint64_t coalesced = 0;  // reads that joined another's flight
+  std::uint64_t refreshes = 0;  // background loads
+  std::uint64_t fenced = 0;     // loads whose result an invalidation kept out
+  std::uint64_t invalidations = 0;
+  std::size_t entries = 0;
+};
+// Upper bounds of SourceStats::load_seconds, in seconds, rising; the last bucket has none.
+inline constexpr std::array<double, 13> kLoadSecondsBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                              0.1,    0.25,  0.5,    1,     2.5,  10};
+struct SourceStats {
+  std::string name;
+  std::uint64_t loads = 0, load_keys = 0, writes = 0, errors = 0, timeouts = 0, rejected = 0;
+  std::uint64_t load_microseconds = 0;
+  std::array<std::uint64_t, kLoadSecondsBounds.size() + 1> load_seconds{};  // loads by how long they took
+  std::size_t in_flight = 0, queued = 0, limit = 0;
+  std::string breaker;  // closed | open | half-open
+};
+struct LayerStats {
+  std::size_t entries = 0, bytes = 0, limit = 0, with_expiry = 0;
+  std::uint64_t evicted = 0, expired = 0, too_large = 0, refused_full = 0;
+  std::vector<NamespaceStats> namespaces;  // index 0: keys without one
+  std::vector<SourceStats> sources;
+  double feed_lag_seconds = 0;
+};
+
+// A loader for a source of kind "function": all keys at once, one Loaded each, in order. Runs on Forebay's
+// threads.
+using LoadFunction =
+    std::function<Result<std::vector<Loaded>>(std::span<const KeyFields>, const CallContext&)>;
+using WriteFunction = std::function<Result<Written>(const KeyFields&, const Write&, const CallContext&)>;
+struct Function {
+  LoadFunction load;
+  WriteFunction write;  // optional: then the namespaces bound to it may write
+};
+
+// What a program brings along. Everything is optional and, where it is a pointer, borrowed for the layer's
+// life.
+struct Environment {
+  std::map<std::string, Function> functions;  // by source name
+  // A source of your own in place of the configured one of that name
+  std::map<std::string, std::shared_ptr<Source>> sources;
+  Clock* clock = nullptr;
+  Random* random = nullptr;
+  Scheduler* scheduler = nullptr;
+};
+
+class Layer {
+ public:
+  // Checks the configuration completely, connects to every source, and starts. All mistakes come in one
+  // Error.
+  static Result<std::unique_ptr<Layer>> open(std::string_view toml, Environment environment = {});
+  static Result<std::unique_ptr<Layer>> open_file(const std::string& path, Environment environment = {});
+  static Result<std::unique_ptr<Layer>> open_model(const config::Model& model, Environment environment = {});
+  // Waits for calls in progress; callbacks not yet answered get kCancelled.
+  ~Layer();
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  // Takes over namespaces, default, memory limit and policy from a new configuration; sources whose settings
+  // changed are reconnected. Entries of unchanged namespaces stay. On an Error nothing has changed.
+  Result<void> reload(const config::Model& model);
+
+  // ---- Blocking.
+  Result<Answer> get(std::string_view key, const ReadOptions& options = {});
+  std::vector<Result<Answer>> get_many(std::span<const std::string_view> keys,
+                                       const ReadOptions& options = {});
+  // Writes under the namespace's strategy: a whole value (a row as JSON object text, or plain text).
+  Result<WriteAnswer> set(std::string_view key, std::string_view value);
+  Result<WriteAnswer> set_fields(std::string_view key,
+                                 Fields fields);  // columns of an existing row or a new one
+  Result<WriteAnswer> add(std::string_view key, std::int64_t amount);  // counters
+  Result<WriteAnswer> remove(std::string_view key);                    // deletes the row itself
+
+  // ---- Callbacks.
+  void read(std::string_view key, const ReadOptions& options, ReadCallback done);
+  // Sends what read() has gathered to the sources. Call after a group of reads, so that they share queries; a
+  // timer sends it within a millisecond otherwise.
+  void dispatch();
+  // Around a group of reads that takes a while to ask for: holds the timer back, so that none of the group
+  // goes alone. dispatch() is still the caller's to call, after the group.
+  class Gather {
+   public:
+    explicit Gather(Layer& layer);
+    ~Gather();
+    Gather(const Gather&) = delete;
+    Gather& operator=(const Gather&) = delete;
+
+   private:
+    Layer& layer_;
+  };
+  void write(std::string_view key, Write write, WriteCallback done);
+  // The same from a whole value as a client sends it.
+  void write_value(std::string_view key, std::string_view value, WriteCallback done);
+
+  // ---- The memory tier.
+  const NamespaceInfo& route(std::string_view key) const;
+  // Answers from memory if the namespace's policy allows; starts a refresh if one is due.
+  LookUp look_up(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit);
+  // Whether and how a key is in memory, without counting as a use or a request; expired and invalidated ones
+  // are not.
+  bool peek(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit);
+  // Decides and writes in one step on the memory tier only. For a bound namespace this is how its cached
+  // copy's times are changed; its value is written by write().
+  PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
+  // The Stamp that a client's own value for this key gets (default or namespace ttl, jitter).
+  Stamp stamp_for(std::string_view key, Instant now);
+  // Drops the cached copy and fences loads in progress. True: there was one. (DEL)
+  bool drop(std::string_view key, Instant now);
+  // Holds the keys' shards (or all) for this thread: multi-key atomicity for update(), peek(), look_up() and
+  // drop() on unbound keys. One at a time per thread.
+  class Guard {
+   public:
+    Guard(Guard&&) noexcept;
+    ~Guard();
+
+   private:
+    friend class Layer;
+    struct Held;
+    explicit Guard(std::unique_ptr<Held> held);
+    std::unique_ptr<Held> held_;
+  };
+  Guard lock(std::span<const std::string_view> keys, bool all = false);
+  std::uint64_t scan(std::uint64_t cursor, std::size_t count, Instant now,
+                     FunctionRef<void(const EntryView&)> visit);
+  bool random_entry(Instant now, FunctionRef<void(const EntryView&)> visit);
+  std::size_t size() const;
+
+  // ---- Invalidation and warming.
+  void purge_all();                                     // FLUSHALL: everything, O(1)
+  Result<void> purge_namespace(std::string_view name);  // O(1)
+  std::size_t purge_match(std::string_view glob);  // scans in bounded steps; returns how many were dropped
+  // Loads keys of a namespace that are not fresh, in batches, behind foreground loads. Calls `done` with how
+  // many were loaded.
+  void warm(std::span<const std::string> keys, std::move_only_function<void(Result<std::size_t>)> done);
+
+  // ---- Seeing.
+  Explanation explain(std::string_view key);
+  LayerStats stats() const;
+  void reset_stats();
+  const Clock& clock() const;
+  // Runtime settings that CONFIG SET may change: "maxmemory" and "maxmemory-policy".
+  Result<void> set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy);
+  std::string memory_policy() const;
+
+  struct Impl;
+
+ private:
+  explicit Layer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace forebay

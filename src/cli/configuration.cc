@@ -1,0 +1,28 @@
+#include "cli/configuration.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "config/reader.h"
+#include "memory/eviction/registry.h"
+
+namespace forebay::cli {
+
+Result<config::Model> load_configuration(const std::string& file) {
+  if (file.empty()) return config::Model();
+  const auto policies = memory::policy_names();
+  config::ReadOptions options;
+  options.policies = policies;
+  return config::read_file(file, options);
+}
+
+void print_error(std::string_view text) {
+  fmt::print(stderr, "{}\n", text);
+}
+
+void print_failure(const Error& error) {
+  fmt::print(stderr, "forebay: {}\n", error.message);
+}
+
+}  // namespace forebay::cli

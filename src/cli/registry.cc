@@ -1,0 +1,18 @@
+#include "cli/check.h"
+#include "cli/command_line.h"
+#include "cli/demo_subcommand.h"
+#include "cli/explain.h"
+#include "cli/purge.h"
+#include "cli/serve.h"
+#include "cli/warm.h"
+
+namespace forebay::cli {
+
+std::span<const AddSubcommand> subcommands() {
+  static constexpr AddSubcommand kRows[] = {
+      add_serve, add_check, add_demo, add_warm, add_purge, add_explain,
+  };
+  return kRows;
+}
+
+}  // namespace forebay::cli

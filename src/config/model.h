@@ -1,0 +1,150 @@
+#pragma once
+
+// The configuration after every check: what the other rooms are built from. Plain data, no behaviour;
+// src/config/reader.h makes one from TOML. A value that is absent from the file has the default given here.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "forebay/source.h"
+
+namespace forebay::config {
+
+using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+
+// Where something stands in the file; lines and columns from 1, 0 for "not in a file".
+struct Position {
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+
+  bool operator==(const Position&) const = default;
+};
+
+struct Server {
+  std::string resp = "127.0.0.1:6380";  // host:port; empty: no Redis front
+  std::string http = "127.0.0.1:8380";  // host:port; empty: no HTTP front
+  unsigned threads = 0;                 // event loops; 0: one per core; at most 256
+  std::string password;                 // empty: none; then only loopback peers are served
+  bool protected_mode = true;  // false: serve beyond loopback without a password (a choice to be sorry for)
+  std::size_t max_clients = 10'000;
+  std::size_t max_value = std::size_t{64} << 20;          // largest bulk string a client may send, bytes
+  std::size_t max_query_buffer = std::size_t{128} << 20;  // most bytes of unprocessed requests per client
+  // Most bytes of unread replies per client, then it is closed
+  std::size_t max_output_buffer = std::size_t{64} << 20;
+  std::size_t max_arguments = 1'000'000;  // of one command
+  milliseconds idle_timeout{0};           // close a client silent for this long; 0: never
+  milliseconds request_timeout{10s};      // close a client whose half-sent request is this old; 0: never
+  milliseconds drain_timeout{10s};        // on SIGTERM: how long replies in progress may take
+};
+
+struct Memory {
+  std::size_t limit = std::size_t{512} << 20;  // bytes of keys, values and overhead; 0: unbounded
+  std::string policy = "lru";                  // a name from memory/eviction/registry
+  std::size_t max_value = 0;                   // values larger than this are served, not kept; 0: limit / 16
+};
+
+// What keys without a namespace get.
+struct Default {
+  milliseconds ttl{0};  // 0: no expiry unless the client sets one
+  double jitter = 0.0;  // share of ttl by which it is randomly shortened, 0 to 0.9
+};
+
+enum class ReadStrategy : std::uint8_t { kAside, kThrough };
+enum class WriteStrategy : std::uint8_t { kAside, kThrough, kAround };
+
+struct Source {
+  std::string name;
+  std::string kind;          // sqlite | postgres | function
+  std::string path;          // sqlite: the database file, relative to the configuration file
+  std::string url;           // postgres: a libpq URI or connection string
+  std::size_t pool = 4;      // connections, 1 to 256
+  milliseconds timeout{2s};  // hard: one load or write, also sent to the database
+  milliseconds connect_timeout{2s};
+  bool changes = false;  // sqlite: keep a change log by triggers, so that others' writes are noticed
+  milliseconds poll_interval{50ms};  // how often the change log is read
+  // Circuit breaker: opens when, within a window, at least breaker_minimum calls failed by breaker_ratio or
+  // more.
+  double breaker_ratio = 0.5;        // (0, 1]
+  std::size_t breaker_minimum = 20;  // 1 to 10,000
+  milliseconds breaker_window{10s};
+  milliseconds breaker_open{1s};  // first pause; doubles up to breaker_open_max while probes fail
+  milliseconds breaker_open_max{30s};
+  std::size_t max_queue = 10'000;  // keys waiting for a connection; beyond: overloaded
+  Position at;
+  bool operator==(const Source&) const = default;
+};
+
+// `depends_on = ["table"]` or `["table(column -> field, …)"]`.
+struct Dependency {
+  std::string table;
+  // Table column -> key field; empty: the whole namespace
+  std::vector<std::pair<std::string, std::string>> columns;
+  bool operator==(const Dependency&) const = default;
+};
+
+// A key pattern, split: literal, field, literal, field, …, literal. `order:{region}:{id}` has literals
+// {"order:", ":", ""} and fields {"region", "id"}. A field matches one or more bytes: up to the first
+// occurrence of the literal after it, but for the last field, which reaches to the closing literal at the
+// very end of the key.
+struct Pattern {
+  std::string text;
+  std::vector<std::string> literals;  // one more than fields
+  std::vector<std::string> fields;
+  bool operator==(const Pattern&) const = default;
+};
+
+struct Namespace {
+  std::string name;
+  Pattern key;
+  std::string source;  // empty: none (a plain cache with a policy of its own)
+  std::string table;
+  std::string query;
+  ValueKind kind = ValueKind::kJson;  // `type`
+  std::string value_column;           // `value`
+  std::string version_column;         // `version`
+  std::vector<Dependency> depends_on;
+  ReadStrategy read = ReadStrategy::kThrough;  // kAside where there is no source
+  WriteStrategy write = WriteStrategy::kAside;
+  milliseconds ttl{0};  // 0: fresh until invalidated or evicted
+  double jitter = 0.0;  // 0 to 0.9
+  milliseconds stale_while_revalidate{0};
+  milliseconds stale_if_error{0};
+  // After a failed load: how long the stale copy is served without asking again
+  milliseconds stale_throttle{1s};
+  double refresh_ahead = 0.0;    // share of ttl after which a read starts a refresh; 0: off; below 1
+  double xfetch = 0.0;           // beta of XFetch; 0: off; 1 is the paper's default
+  milliseconds negative_ttl{0};  // 0: absence is not remembered; at most 30 s
+  milliseconds soft_timeout{0};  // after this a caller gets the stale copy if there is one; 0: off
+  milliseconds timeout{0};  // hard: after this a caller gets an error (or stale_if_error); 0: the source's
+  std::size_t max_batch = 500;  // most keys of one query, 1 to 10,000
+  Position at;
+  bool operator==(const Namespace&) const = default;
+};
+
+struct Log {
+  std::string level = "info";  // trace | debug | info | warn | error
+};
+
+struct Model {
+  std::string file;  // for messages
+  Server server;
+  Memory memory;
+  Default defaults;
+  Log log;
+  std::vector<Source> sources;
+  std::vector<Namespace> namespaces;
+};
+
+// Whether two say the same, wherever they stand in their files: what a reload compares.
+template <class Section>
+bool same_settings(Section a, Section b) {
+  a.at = b.at = Position{};
+  return a == b;
+}
+
+}  // namespace forebay::config

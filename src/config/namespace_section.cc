@@ -1,0 +1,365 @@
+// [namespace.X].
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "config/pattern.h"
+#include "config/query.h"
+#include "config/sections.h"
+#include "config/suggest.h"
+#include "config/units.h"
+
+namespace forebay::config {
+namespace {
+
+constexpr milliseconds kLongest = 3650 * 24h;
+constexpr milliseconds kNegativeMax =
+    30s;  // an absence held longer would outlive what made it true too often
+
+std::string_view trim(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+std::string field_list(const Pattern& key) {
+  if (key.fields.empty()) return "it has no fields";
+  std::string text = "its fields: ";
+  for (std::size_t i = 0; i < key.fields.size(); ++i)
+    text += fmt::format("{}{{{}}}", i > 0 ? ", " : "", key.fields[i]);
+  return text;
+}
+
+bool has_field(const Pattern& key, std::string_view name) {
+  return std::ranges::find(key.fields, name) != key.fields.end();
+}
+
+// Reads one [namespace.X]: first every key by itself, then what they mean together.
+class NamespaceReader {
+ public:
+  NamespaceReader(Section& section, Namespace& space, std::span<const Source> sources)
+      : section_(section), space_(space), sources_(sources) {}
+
+  void read() {
+    read_key();
+    read_source_name();
+    section_.text("table", space_.table);
+    section_.text("query", space_.query);
+    section_.text("value", space_.value_column);
+    section_.text("version", space_.version_column);
+    read_type();
+    read_dependencies();
+    read_strategies();
+    read_times();
+    section_.later({"flush", "durability"}, "write-behind");
+    section_.later({"tags"}, "invalidation by tag");
+    check_dataset();
+    check_strategies();
+    check_windows();
+    check_timeouts();
+  }
+
+ private:
+  void mistake(std::string_view key, std::string what) { section_.report(section_.at(key), std::move(what)); }
+
+  void read_key() {
+    std::string text;
+    if (!section_.text("key", text)) {
+      if (!section_.has("key")) {
+        section_.report_missing(
+            section_.header(),
+            fmt::format("{} needs a key pattern, such as key = \"user:{{id}}\"", section_.name()));
+      }
+      return;
+    }
+    std::vector<TextMistake> mistakes;
+    space_.key = parse_pattern(text, mistakes);
+    for (TextMistake& found : mistakes)
+      section_.report(section_.inside("key", found.offset), std::move(found.what));
+    key_good_ = mistakes.empty();
+  }
+
+  void read_source_name() {
+    if (!section_.text("source", space_.source)) return;
+    const auto found = std::ranges::find(sources_, space_.source, &Source::name);
+    if (found != sources_.end()) {
+      source_ = &*found;
+      return;
+    }
+    std::vector<std::string_view> names;
+    for (const Source& source : sources_) names.push_back(source.name);
+    section_.report_missing(section_.at("source"), fmt::format("there is no [source.{}]{}", space_.source,
+                                                               did_you_mean(space_.source, names)));
+  }
+
+  void read_type() {
+    static constexpr std::string_view kTypes[] = {"json", "text", "counter"};
+    static constexpr ValueKind kKinds[] = {ValueKind::kJson, ValueKind::kText, ValueKind::kCounter};
+    static constexpr std::string_view kLater[] = {"hash", "zset"};
+    if (const auto type = section_.choice("type", kTypes, kLater)) space_.kind = kKinds[*type];
+    type_good_ = !section_.has("type") || space_.kind != ValueKind::kJson;
+  }
+
+  void read_dependencies();
+  void read_dependency(const Node& node);
+
+  void read_strategies() {
+    static constexpr std::string_view kReads[] = {"aside", "through"};
+    static constexpr std::string_view kWrites[] = {"aside", "through", "around"};
+    static constexpr std::string_view kLaterWrites[] = {"behind"};
+    if (!section_.has("source")) space_.read = ReadStrategy::kAside;
+    if (const auto read = section_.choice("read", kReads)) space_.read = static_cast<ReadStrategy>(*read);
+    if (const auto write = section_.choice("write", kWrites, kLaterWrites))
+      space_.write = static_cast<WriteStrategy>(*write);
+  }
+
+  void read_times() {
+    ttl_good_ = section_.duration("ttl", space_.ttl, 0ms, kLongest) || !section_.has("ttl");
+    section_.share("jitter", space_.jitter, 0.0, 0.9);
+    section_.duration("stale_while_revalidate", space_.stale_while_revalidate, 0ms, kLongest);
+    section_.duration("stale_if_error", space_.stale_if_error, 0ms, kLongest);
+    section_.duration("stale_throttle", space_.stale_throttle, 0ms, 1h);
+    if (section_.share("refresh_ahead", space_.refresh_ahead, 0.0, 1.0) && space_.refresh_ahead == 1.0) {
+      mistake("refresh_ahead", "refresh_ahead must be below 1: at 1 the entry is stale already");
+    }
+    section_.share("xfetch", space_.xfetch, 0.0, 100.0);
+    section_.duration("negative_ttl", space_.negative_ttl, 0ms, kNegativeMax);
+    section_.duration("soft_timeout", space_.soft_timeout, 0ms, 1h);
+    section_.duration("timeout", space_.timeout, 0ms, 1h);
+    section_.count("max_batch", space_.max_batch, std::size_t{1}, std::size_t{10'000});
+  }
+
+  void check_dataset();
+  void check_table();
+  void check_query();
+  void check_parameters();
+  void check_strategies();
+  void check_windows();
+  void check_timeouts();
+
+  Section& section_;
+  Namespace& space_;
+  std::span<const Source> sources_;
+  const Source* source_ = nullptr;  // null: none named, or not known
+  bool key_good_ = false;           // else nothing is said that a repaired pattern may make wrong
+  bool ttl_good_ = false;
+  bool type_good_ = false;
+};
+
+// `table` or `table(column -> field, …)`.
+void NamespaceReader::read_dependency(const Node& node) {
+  const std::string_view text = std::get<std::string>(node.value);
+  const auto wrong = [&](std::string what) { section_.report(node.at, std::move(what)); };
+  Dependency dependency;
+  const std::size_t open = text.find('(');
+  dependency.table = trim(text.substr(0, open));
+  const bool closed = open == std::string_view::npos || trim(text).ends_with(')');
+  if (dependency.table.empty() || !closed) {
+    wrong(fmt::format("\"{}\" is no dependency: write \"table\" or \"table(column -> field)\"", text));
+    return;
+  }
+  if (open != std::string_view::npos) {
+    std::string_view inner = trim(text).substr(text.find('(') - text.find_first_not_of(" \t") + 1);
+    inner.remove_suffix(1);
+    std::set<std::string_view> fields;
+    while (true) {
+      const std::size_t comma = inner.find(',');
+      const std::string_view pair = inner.substr(0, comma);
+      const std::size_t arrow = pair.find("->");
+      const std::string_view column = trim(pair.substr(0, arrow));
+      const std::string_view field = arrow == std::string_view::npos ? "" : trim(pair.substr(arrow + 2));
+      if (column.empty() || field.empty()) {
+        wrong(fmt::format("\"{}\": each pair is written column -> field", text));
+        return;
+      }
+      if (key_good_ && !has_field(space_.key, field)) {
+        wrong(fmt::format("\"{}\": the key \"{}\" has no field {{{}}} ({})", text, space_.key.text, field,
+                          field_list(space_.key)));
+      } else if (!fields.insert(field).second) {
+        wrong(fmt::format("\"{}\" gives the field {{{}}} twice", text, field));
+      }
+      dependency.columns.emplace_back(column, field);
+      if (comma == std::string_view::npos) break;
+      inner.remove_prefix(comma + 1);
+    }
+  }
+  space_.depends_on.push_back(std::move(dependency));
+}
+
+void NamespaceReader::read_dependencies() {
+  for (const Node* node : section_.texts("depends_on")) read_dependency(*node);
+}
+
+void NamespaceReader::check_table() {
+  if (space_.table.empty()) mistake("table", "table must name a table");
+  if (key_good_ && space_.key.fields.empty()) {
+    mistake("key",
+            fmt::format(
+                "the key \"{}\" has no field, so it can't name a row of the table: write a column in braces",
+                space_.key.text));
+  }
+  const bool needs_value = space_.kind != ValueKind::kJson;
+  if (needs_value && !section_.has("value")) {
+    section_.report_missing(
+        section_.at("type"),
+        fmt::format("type = \"{}\" of a table needs value = \"…\": the column that holds the value",
+                    space_.kind == ValueKind::kText ? "text" : "counter"));
+  }
+  if (!needs_value && type_good_ && section_.has("value")) {
+    section_.report(section_.key_at("value"),
+                    "value is for type = \"text\" or \"counter\"; a json value is the whole row");
+  }
+  for (const auto& [key, column] :
+       {std::pair{"value", &space_.value_column}, std::pair{"version", &space_.version_column}}) {
+    if (section_.has(key) && column->empty()) {
+      mistake(key, fmt::format("{} must name a column", key));
+    } else if (!column->empty() && has_field(space_.key, *column)) {
+      mistake(key, fmt::format("{} = \"{}\" is a field of the key, which does not change", key, *column));
+    }
+  }
+  if (!space_.value_column.empty() && space_.value_column == space_.version_column) {
+    mistake("version", fmt::format("\"{}\" can't be both the value and the version", space_.version_column));
+  }
+}
+
+void NamespaceReader::check_parameters() {
+  if (space_.query.find_first_not_of(" \t\r\n") == std::string::npos) {
+    mistake("query", "the query is empty");
+    return;
+  }
+  std::vector<TextMistake> mistakes;
+  const Query query = parse_query(
+      space_.query, source_->kind == "postgres" ? Dialect::kPostgres : Dialect::kSqlite, mistakes);
+  for (const TextMistake& found : mistakes) {
+    section_.report(section_.inside("query", found.offset), fmt::format("the query has {}", found.what));
+  }
+  if (!key_good_) return;
+  const std::vector<std::string_view> fields(space_.key.fields.begin(), space_.key.fields.end());
+  for (const Query::Parameter& parameter : query.parameters) {
+    if (has_field(space_.key, parameter.name)) continue;
+    section_.report(
+        section_.inside("query", parameter.offset),
+        fmt::format("the query's {{{}}} is no field of the key \"{}\" ({}){}", parameter.name,
+                    space_.key.text, field_list(space_.key), did_you_mean(parameter.name, fields)));
+  }
+  for (const std::string& field : space_.key.fields) {
+    const auto uses = std::ranges::find(query.parameters, field, &Query::Parameter::name);
+    if (!mistakes.empty() || uses != query.parameters.end()) continue;
+    mistake(
+        "query",
+        fmt::format("the key's field {{{}}} is missing from the query: different keys would share one answer",
+                    field));
+  }
+}
+
+void NamespaceReader::check_query() {
+  // What is quoted differs between databases, so an unknown source leaves the text alone.
+  if (source_ != nullptr && !source_->kind.empty()) check_parameters();
+  if (space_.kind == ValueKind::kCounter)
+    mistake("type", "type = \"counter\" needs a table: a query's result can't be added to");
+  for (const std::string_view key : {"value", "version"}) {
+    if (section_.has(key))
+      section_.report(section_.key_at(key),
+                      fmt::format("{} is a column of a table; this namespace has a query", key));
+  }
+}
+
+void NamespaceReader::check_dataset() {
+  const bool table = section_.has("table");
+  const bool query = section_.has("query");
+  if (!section_.has("source")) {
+    for (const std::string_view key : {"table", "query", "value", "version", "depends_on"}) {
+      if (section_.has(key))
+        section_.report(section_.key_at(key), fmt::format("{} needs a source: add source = \"…\"", key));
+    }
+    return;
+  }
+  if (source_ != nullptr && source_->kind == "function") {
+    for (const std::string_view key : {"table", "query", "value", "version"}) {
+      if (section_.has(key)) {
+        section_.report(section_.key_at(key),
+                        fmt::format("{} does not apply: \"{}\" is a function, which knows what to load", key,
+                                    space_.source));
+      }
+    }
+    return;
+  }
+  if (table && query) {
+    section_.report(section_.key_at("query"), "table and query exclude each other: keep one of them");
+  } else if (table) {
+    check_table();
+  } else if (query) {
+    check_query();
+  } else if (source_ == nullptr || !source_->kind.empty()) {
+    section_.report_missing(
+        section_.at("source"),
+        fmt::format("{} needs a table or a query to load from \"{}\"", section_.name(), space_.source));
+  }
+}
+
+void NamespaceReader::check_strategies() {
+  const bool writes = space_.write != WriteStrategy::kAside;
+  const std::string_view write = space_.write == WriteStrategy::kThrough ? "through" : "around";
+  if (!section_.has("source")) {
+    if (section_.has("read") && space_.read == ReadStrategy::kThrough) {
+      mistake("read",
+              "read = \"through\" needs a source to load from: add source = \"…\", or read = \"aside\"");
+    }
+    if (writes)
+      mistake("write", fmt::format("write = \"{}\" needs a source to write to: add source = \"…\"", write));
+  } else if (writes && section_.has("query") && !section_.has("table")) {
+    mistake("write",
+            fmt::format("write = \"{}\" needs a table: the result of a query can't be written", write));
+  }
+}
+
+void NamespaceReader::check_windows() {
+  struct Setting {
+    std::string_view key;
+    bool on;
+    bool needs_ttl;
+  };
+  const Setting settings[] = {
+      {"stale_while_revalidate", space_.stale_while_revalidate > 0ms, true},
+      {"stale_if_error", space_.stale_if_error > 0ms, true},
+      {"refresh_ahead", space_.refresh_ahead > 0.0, true},
+      {"xfetch", space_.xfetch > 0.0, true},
+      {"negative_ttl", space_.negative_ttl > 0ms, false},
+      {"soft_timeout", space_.soft_timeout > 0ms, false},
+      {"timeout", space_.timeout > 0ms, false},
+  };
+  for (const Setting& setting : settings) {
+    if (!setting.on) continue;
+    if (space_.read != ReadStrategy::kThrough) {
+      mistake(setting.key, fmt::format("{} needs read = \"through\"{}: here nothing is ever loaded",
+                                       setting.key, section_.has("source") ? "" : " and a source"));
+    } else if (setting.needs_ttl && ttl_good_ && space_.ttl == 0ms) {
+      mistake(setting.key,
+              fmt::format("{} needs a ttl: with ttl = 0 an entry never becomes stale", setting.key));
+    }
+  }
+}
+
+void NamespaceReader::check_timeouts() {
+  if (space_.soft_timeout == 0ms) return;
+  const bool own = space_.timeout > 0ms;
+  if (!own && source_ == nullptr) return;
+  const milliseconds hard = own ? space_.timeout : source_->timeout;
+  if (space_.soft_timeout < hard) return;
+  mistake("soft_timeout",
+          fmt::format("soft_timeout (\"{}\") must be shorter than the {} (\"{}\")",
+                      format_duration(space_.soft_timeout),
+                      own ? std::string("timeout") : fmt::format("timeout of [source.{}]", space_.source),
+                      format_duration(hard)));
+}
+
+}  // namespace
+
+void read_namespace(Section& section, Namespace& space, std::span<const Source> sources) {
+  NamespaceReader(section, space, sources).read();
+}
+
+}  // namespace forebay::config

@@ -1,0 +1,23 @@
+#pragma once
+
+// The readers of the single sections. Each reads one table into its part of the model and checks what can be
+// checked within it.
+
+#include <span>
+#include <string_view>
+
+#include "config/model.h"
+#include "config/section.h"
+
+namespace forebay::config {
+
+void read_server(Section& section, Server& server);
+void read_memory(Section& section, Memory& memory, std::span<const std::string_view> policies);
+void read_defaults(Section& section, Default& defaults);
+void read_log(Section& section, Log& log);
+// `folder`: where a relative path starts.
+void read_source(Section& section, Source& source, std::string_view folder);
+// `sources`: all of them, for the one that this namespace names.
+void read_namespace(Section& section, Namespace& space, std::span<const Source> sources);
+
+}  // namespace forebay::config

@@ -1,0 +1,99 @@
+// [server], [memory], [default] and [log].
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/address.h"
+#include "config/sections.h"
+#include "config/suggest.h"
+#include "config/units.h"
+
+namespace forebay::config {
+namespace {
+
+constexpr std::size_t kKiB = 1024;
+constexpr std::size_t kGiB = std::size_t{1} << 30;
+
+void check_front(Section& section, std::string_view key, const std::string& text, const Server& server) {
+  if (text.empty()) return;
+  const auto address = parse_address(text);
+  if (!address) {
+    section.report(section.at(key),
+                   fmt::format("{} = \"{}\" is no address: write \"127.0.0.1:6380\" or \"[::1]:6380\", "
+                               "or \"\" to switch this front off",
+                               key, text));
+  } else if (!is_loopback(*address) && server.password.empty() && server.protected_mode) {
+    section.report(
+        section.at(key),
+        fmt::format("{} = \"{}\" can be reached from other machines, and there is no password: set "
+                    "password, listen on 127.0.0.1, or set protected_mode = false",
+                    key, text));
+  }
+}
+
+}  // namespace
+
+void read_server(Section& section, Server& server) {
+  section.text("resp", server.resp);
+  section.text("http", server.http);
+  section.count("threads", server.threads, 0U, 256U);
+  section.text("password", server.password);
+  section.flag("protected_mode", server.protected_mode);
+  section.count("max_clients", server.max_clients, std::size_t{1}, std::size_t{1'000'000});
+  section.size("max_value", server.max_value, kKiB, 4 * kGiB);
+  section.size("max_query_buffer", server.max_query_buffer, kKiB, 16 * kGiB);
+  section.size("max_output_buffer", server.max_output_buffer, kKiB, 16 * kGiB);
+  section.count("max_arguments", server.max_arguments, std::size_t{16}, std::size_t{16'777'216});
+  section.duration("idle_timeout", server.idle_timeout, 0ms, 365 * 24h);
+  section.duration("request_timeout", server.request_timeout, 0ms, 24h);
+  section.duration("drain_timeout", server.drain_timeout, 0ms, 1h);
+
+  check_front(section, "resp", server.resp, server);
+  check_front(section, "http", server.http, server);
+  if (!server.resp.empty() && server.resp == server.http && !server.resp.ends_with(":0")) {
+    section.report(section.at("http"), fmt::format("resp and http can't both listen on \"{}\"", server.http));
+  }
+  if (server.max_query_buffer < server.max_value) {
+    section.report(
+        section.at(section.has("max_query_buffer") ? "max_query_buffer" : "max_value"),
+        fmt::format("a value of max_value ({}) does not fit into max_query_buffer ({}): raise the latter",
+                    format_size(server.max_value), format_size(server.max_query_buffer)));
+  }
+}
+
+void read_memory(Section& section, Memory& memory, std::span<const std::string_view> policies) {
+  constexpr std::size_t kMost = std::size_t{1} << 50;
+  section.size("limit", memory.limit, 0, kMost);
+  section.size("max_value", memory.max_value, 0, kMost);
+  constexpr std::size_t kLeast = 1024 * kKiB;
+  if (memory.limit != 0 && memory.limit < kLeast) {
+    section.report(section.at("limit"), fmt::format("limit must be 0 (unbounded) or at least {}, not {}",
+                                                    format_size(kLeast), format_size(memory.limit)));
+  } else if (memory.limit != 0 && memory.max_value > memory.limit) {
+    section.report(section.at("max_value"),
+                   fmt::format("max_value ({}) must not exceed limit ({})", format_size(memory.max_value),
+                               format_size(memory.limit)));
+  }
+  std::string policy;
+  if (!section.text("policy", policy)) return;
+  if (policies.empty() || std::ranges::find(policies, policy) != policies.end()) {
+    memory.policy = policy;
+    return;
+  }
+  section.report(section.at("policy"),
+                 fmt::format("there is no eviction policy \"{}\"{} (there is {})", policy,
+                             did_you_mean(policy, policies), quoted_list(policies)));
+}
+
+void read_defaults(Section& section, Default& defaults) {
+  section.duration("ttl", defaults.ttl, 0ms, 3650 * 24h);
+  section.share("jitter", defaults.jitter, 0.0, 0.9);
+}
+
+void read_log(Section& section, Log& log) {
+  static constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
+  if (const auto level = section.choice("level", kLevels)) log.level = kLevels[*level];
+}
+
+}  // namespace forebay::config

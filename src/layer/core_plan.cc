@@ -1,0 +1,202 @@
+// How a configuration becomes sources and namespaces, at the start and at every reload: everything new is
+// opened and checked first, and only a plan without a mistake is taken over.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "layer/core.h"
+
+namespace forebay::layer {
+namespace {
+
+std::string at(const config::Model& model, config::Position position) {
+  return position.line == 0 ? model.file
+                            : fmt::format("{}:{}:{}", model.file, position.line, position.column);
+}
+
+// Columns of a namespace's table that others need to see change: those they depend on, and the key columns of
+// namespaces on the same table.
+std::vector<std::string> watch_columns_of(const config::Namespace& mine, const config::Model& model) {
+  std::set<std::string> columns;
+  for (const config::Namespace& other : model.namespaces) {
+    if (other.source != mine.source) continue;
+    if (other.name != mine.name && !other.table.empty() && same_table(other.table, mine.table)) {
+      columns.insert(other.key.fields.begin(), other.key.fields.end());
+    }
+    for (const config::Dependency& dependency : other.depends_on) {
+      if (!same_table(dependency.table, mine.table)) continue;
+      for (const auto& [column, field] : dependency.columns) columns.insert(column);
+    }
+  }
+  return {columns.begin(), columns.end()};
+}
+
+GateOptions gate_options(const config::Source& source, std::size_t concurrency) {
+  GateOptions options;
+  options.name = source.name;
+  options.limit = std::max<std::size_t>(concurrency, 1);
+  options.max_queue = source.max_queue;
+  options.timeout = source.timeout;
+  options.breaker = {source.breaker_ratio, source.breaker_minimum, source.breaker_window, source.breaker_open,
+                     source.breaker_open_max};
+  return options;
+}
+
+}  // namespace
+
+void Core::plan_sources(const config::Model& model, Plan& plan, std::vector<std::string>& mistakes) {
+  for (const config::Source& wanted : model.sources) {
+    const auto same = std::ranges::find_if(
+        sources_, [&](const auto& active) { return config::same_settings(active->config, wanted); });
+    if (same != sources_.end()) {
+      plan.sources.push_back(*same);
+      continue;
+    }
+    auto port = open_port_(wanted);
+    if (!port) {
+      mistakes.push_back(
+          fmt::format("{}: source '{}': {}", at(model, wanted.at), wanted.name, port.error().message));
+      continue;
+    }
+    auto active = std::make_shared<ActiveSource>();
+    active->config = wanted;
+    active->port = std::move(*port);
+    active->gate = std::make_shared<SourceGate>(
+        gate_options(wanted, active->port->concurrency()), clock_, scheduler_, reads_,
+        [port_in_use = active->port.get()](CallOptions options, PingDone done) {
+          port_in_use->ping(std::move(options), std::move(done));
+        });
+    plan.sources.push_back(std::move(active));
+  }
+}
+
+void Core::plan_space(const config::Namespace& wanted, const config::Model& model, Plan& plan,
+                      std::vector<std::string>& mistakes) {
+  const auto source = std::ranges::find_if(
+      plan.sources, [&](const auto& active) { return active->config.name == wanted.source; });
+  if (!wanted.source.empty() && source == plan.sources.end()) return;  // its source's mistake has been noted
+  const auto watch = wanted.table.empty() ? std::vector<std::string>() : watch_columns_of(wanted, model);
+  const Router* current = router_.load(std::memory_order_acquire);
+  if (Space* space = current ? current->find(wanted.name) : nullptr) {
+    const bool same_source = wanted.source.empty() || space->gate == (*source)->gate;
+    if (same_source && config::same_settings(space->config, wanted) && space->watch_columns == watch) {
+      plan.spaces.push_back(space);
+      return;
+    }
+  }
+  auto space = std::make_unique<Space>();
+  space->config = wanted;
+  space->watch_columns = watch;
+  space->info.name = wanted.name;
+  space->info.index = next_index_++;
+  space->info.bound = !wanted.source.empty();
+  space->info.read_through = space->info.bound && wanted.read == config::ReadStrategy::kThrough;
+  space->info.writes_source = space->info.bound && wanted.write != config::WriteStrategy::kAside;
+  space->info.row = space->info.bound && wanted.kind == ValueKind::kJson && !wanted.table.empty();
+  space->info.kind = wanted.kind;
+  space->info.value_column = wanted.value_column;
+  if (space->info.bound) {
+    DatasetSpec spec;
+    spec.name = wanted.name;
+    spec.key_fields = wanted.key.fields;
+    spec.table = wanted.table;
+    spec.query = wanted.query;
+    spec.kind = wanted.kind;
+    spec.value_column = wanted.value_column;
+    spec.version_column = wanted.version_column;
+    spec.watch_columns = watch;
+    spec.writable = space->info.writes_source;
+    auto port = (*source)->port->open(spec);
+    if (!port) {
+      mistakes.push_back(
+          fmt::format("{}: namespace '{}': {}", at(model, wanted.at), wanted.name, port.error().message));
+      return;
+    }
+    space->port = std::move(*port);
+    space->gate = (*source)->gate;
+    space->load_timeout = (*source)->config.timeout;
+    space->caller_timeout = wanted.timeout.count() > 0 ? wanted.timeout : (*source)->config.timeout;
+  }
+  plan.spaces.push_back(space.get());
+  plan.made.push_back(std::move(space));
+}
+
+Result<Core::Plan> Core::plan(const config::Model& model) {
+  Plan plan;
+  std::vector<std::string> mistakes;
+  plan_sources(model, plan, mistakes);
+
+  auto rest = std::make_unique<Space>();
+  rest->config.ttl = model.defaults.ttl;
+  rest->config.jitter = model.defaults.jitter;
+  if (const Router* current = router_.load(std::memory_order_acquire)) {
+    rest->epoch.store(current->spaces().front()->epoch.load());
+  }
+  plan.spaces.push_back(rest.get());
+  plan.made.push_back(std::move(rest));
+  for (const config::Namespace& wanted : model.namespaces) plan_space(wanted, model, plan, mistakes);
+  if (mistakes.empty()) start_feeds(mistakes, plan);
+  if (!mistakes.empty()) return Error{ErrorCode::kConfig, fmt::format("{}", fmt::join(mistakes, "\n"))};
+  return plan;
+}
+
+void Core::start_feeds(std::vector<std::string>& mistakes, Plan& plan) {
+  for (const auto& active : plan.sources) {
+    if (!active->config.changes || !active->port->blocking()) continue;
+    std::set<std::string> tables;
+    for (const Space* space : plan.spaces) {
+      if (space->config.source != active->config.name) continue;
+      if (!space->config.table.empty()) tables.insert(space->config.table);
+      for (const config::Dependency& dependency : space->config.depends_on) tables.insert(dependency.table);
+    }
+    std::vector<std::string> wanted(tables.begin(), tables.end());
+    if (active->poller && wanted == active->watched) continue;
+    if (auto watching = active->port->blocking()->watch_tables(wanted); !watching) {
+      mistakes.push_back(fmt::format("source '{}': {}", active->config.name, watching.error().message));
+      continue;
+    }
+    active->watched = std::move(wanted);
+    if (!active->poller) {
+      active->poller = std::make_unique<feed::ChangePoller>(
+          feed::ChangePoller::Options{active->config.name, active->config.poll_interval,
+                                      active->config.timeout},
+          *active->port->blocking(), invalidator_, clock_);
+    }
+  }
+}
+
+void Core::take_over(Plan plan) {
+  std::vector<std::shared_ptr<SourceGate>> gates;
+  for (const auto& active : plan.sources) gates.push_back(active->gate);
+  for (auto& space : plan.made) spaces_.push_back(std::move(space));
+  routers_.push_back(std::make_unique<const Router>(std::move(plan.spaces)));
+  router_.store(routers_.back().get(), std::memory_order_release);
+  reads_.set_gates(std::move(gates));
+
+  auto before = std::exchange(sources_, std::move(plan.sources));
+  for (auto& active : before) {
+    if (std::ranges::find(sources_, active) != sources_.end()) continue;
+    active->poller.reset();
+    active->gate->close();
+    retired_sources_.push_back(std::move(active));
+  }
+}
+
+Result<void> Core::reload(const config::Model& model) {
+  MutexLock lock(config_mutex_);
+  memory::TierOptions memory = tier_->options();
+  memory.limit = model.memory.limit;
+  memory.policy = model.memory.policy;
+  memory.max_value = model.memory.max_value;
+  auto next = plan(model);
+  if (!next) return std::move(next).error();
+  if (auto reconfigured = tier_->reconfigure(memory); !reconfigured) return std::move(reconfigured).error();
+  take_over(std::move(*next));
+  return {};
+}
+
+}  // namespace forebay::layer

@@ -1,0 +1,204 @@
+#include "forebay/layer.h"
+
+#include <utility>
+
+#include "layer/layer_impl.h"
+
+namespace forebay {
+
+struct Layer::Guard::Held {
+  memory::Tier::Guard guard;
+};
+Layer::Guard::Guard(std::unique_ptr<Held> held) : held_(std::move(held)) {}
+Layer::Guard::Guard(Guard&&) noexcept = default;
+Layer::Guard::~Guard() = default;
+
+Layer::Layer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Layer::~Layer() = default;
+
+namespace {
+
+// Waits for a callback: the blocking calls stand on the others.
+template <class T>
+class Waited {
+ public:
+  auto callback() {
+    return [this](Result<T> result) {
+      MutexLock lock(mutex_);
+      result_.emplace(std::move(result));
+      // Notified with the lock held: the waiter owns this object and destroys it as soon as it can see the
+      // result.
+      done_.notify_one();
+    };
+  }
+  Result<T> wait() {
+    MutexLock lock(mutex_);
+    done_.wait(mutex_, [this]() NO_THREAD_SAFETY_ANALYSIS { return result_.has_value(); });
+    return std::move(*result_);
+  }
+
+ private:
+  Mutex mutex_;
+  Condition done_;
+  std::optional<Result<T>> result_ GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+Result<void> Layer::reload(const config::Model& model) {
+  return impl_->core->reload(model);
+}
+
+Result<Answer> Layer::get(std::string_view key, const ReadOptions& options) {
+  Waited<Answer> waited;
+  read(key, options, waited.callback());
+  dispatch();
+  return waited.wait();
+}
+
+std::vector<Result<Answer>> Layer::get_many(std::span<const std::string_view> keys,
+                                            const ReadOptions& options) {
+  std::vector<Waited<Answer>> waited(keys.size());
+  {
+    const Gather together(*this);
+    for (std::size_t i = 0; i < keys.size(); ++i) read(keys[i], options, waited[i].callback());
+  }
+  dispatch();
+  std::vector<Result<Answer>> answers;
+  answers.reserve(keys.size());
+  for (auto& each : waited) answers.push_back(each.wait());
+  return answers;
+}
+
+Result<WriteAnswer> Layer::set(std::string_view key, std::string_view value) {
+  Waited<WriteAnswer> waited;
+  write_value(key, value, waited.callback());
+  return waited.wait();
+}
+
+Result<WriteAnswer> Layer::set_fields(std::string_view key, Fields fields) {
+  Waited<WriteAnswer> waited;
+  write(key, Update{std::move(fields), true}, waited.callback());
+  return waited.wait();
+}
+
+Result<WriteAnswer> Layer::add(std::string_view key, std::int64_t amount) {
+  Waited<WriteAnswer> waited;
+  write(key, Add{route(key).value_column, std::to_string(amount), false}, waited.callback());
+  return waited.wait();
+}
+
+Result<WriteAnswer> Layer::remove(std::string_view key) {
+  Waited<WriteAnswer> waited;
+  write(key, Remove{}, waited.callback());
+  return waited.wait();
+}
+
+void Layer::read(std::string_view key, const ReadOptions& options, ReadCallback done) {
+  impl_->core->read(key, options, std::move(done));
+}
+
+Layer::Gather::Gather(Layer& layer) : layer_(layer) {
+  layer_.impl_->core->reads().hold();
+}
+Layer::Gather::~Gather() {
+  layer_.impl_->core->reads().release();
+}
+
+void Layer::dispatch() {
+  impl_->core->reads().dispatch();
+}
+
+void Layer::write(std::string_view key, Write write, WriteCallback done) {
+  impl_->core->writes().write(impl_->core->route(key), key, std::move(write), std::move(done));
+}
+
+void Layer::write_value(std::string_view key, std::string_view value, WriteCallback done) {
+  impl_->core->writes().write_value(impl_->core->route(key), key, value, std::move(done));
+}
+
+const NamespaceInfo& Layer::route(std::string_view key) const {
+  return impl_->core->route(key).info;
+}
+
+LookUp Layer::look_up(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit) {
+  return impl_->core->reads().look_up(impl_->core->route(key), key, now, visit);
+}
+
+bool Layer::peek(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit) {
+  return impl_->core->peek(key, now, visit);
+}
+
+PutOutcome Layer::update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide) {
+  return impl_->core->update(key, now, decide);
+}
+
+Stamp Layer::stamp_for(std::string_view key, Instant now) {
+  return impl_->core->stamp_for(key, now);
+}
+
+bool Layer::drop(std::string_view key, Instant now) {
+  layer::Space& space = impl_->core->route(key);
+  // A key without a source has no flights to fence, and may be dropped inside a transaction that holds its
+  // shard.
+  if (!space.info.bound) {
+    bool valid = false;
+    impl_->core->peek(key, now, [&](const EntryView&) { valid = true; });
+    return impl_->core->tier().erase(key, now, Departure::kInvalidated) && valid;
+  }
+  bool valid = impl_->core->peek(key, now, [](const EntryView&) {});
+  return impl_->core->invalidator().drop(space, key, observe::Invalidation::kDelete) && valid;
+}
+
+Layer::Guard Layer::lock(std::span<const std::string_view> keys, bool all) {
+  return Guard(std::unique_ptr<Guard::Held>(new Guard::Held{impl_->core->tier().lock_shards(keys, all)}));
+}
+
+std::uint64_t Layer::scan(std::uint64_t cursor, std::size_t count, Instant now,
+                          FunctionRef<void(const EntryView&)> visit) {
+  return impl_->core->scan(cursor, count, now, visit);
+}
+
+bool Layer::random_entry(Instant now, FunctionRef<void(const EntryView&)> visit) {
+  return impl_->core->random_entry(now, visit);
+}
+
+std::size_t Layer::size() const {
+  return impl_->core->tier().size();
+}
+
+void Layer::purge_all() {
+  impl_->core->invalidator().drop_everything();
+}
+Result<void> Layer::purge_namespace(std::string_view name) {
+  return impl_->core->purge_namespace(name);
+}
+std::size_t Layer::purge_match(std::string_view glob) {
+  return impl_->core->purge_match(glob);
+}
+
+void Layer::warm(std::span<const std::string> keys, std::move_only_function<void(Result<std::size_t>)> done) {
+  impl_->core->warm({keys.begin(), keys.end()}, std::move(done));
+}
+
+Explanation Layer::explain(std::string_view key) {
+  return impl_->core->explain(key);
+}
+LayerStats Layer::stats() const {
+  return impl_->core->stats();
+}
+void Layer::reset_stats() {
+  impl_->core->reset_stats();
+}
+const Clock& Layer::clock() const {
+  return impl_->core->clock();
+}
+
+Result<void> Layer::set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy) {
+  return impl_->core->set_memory(limit, std::move(policy));
+}
+std::string Layer::memory_policy() const {
+  return impl_->core->tier().options().policy;
+}
+
+}  // namespace forebay

@@ -1,0 +1,261 @@
+#include "layer/read/flight.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace forebay::layer {
+
+// A fenced flight that nobody waits for loads for nothing: once that is true of all flights of its call, the
+// call is cancelled at the database.
+void FlightTable::release_if_unwanted(Flight& flight) {
+  if (!flight.fenced || !flight.waiters.empty() || !flight.call) return;
+  release(flight.call);
+  flight.call = nullptr;
+}
+
+void FlightTable::release(const std::shared_ptr<SourceCall>& call) {
+  if (call->wanted.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  scheduler_.post([cancel = call->cancel] { cancel->cancel(); });
+}
+
+void FlightTable::detach(Shard& shard, Flight& flight) {
+  flight.fenced = true;
+  const auto place = shard.flights.find(flight.key);
+  if (place != shard.flights.end() && place->second.get() == &flight) {
+    if (!flight.waiters.empty()) {
+      std::erase_if(shard.detached, [](const auto& gone) { return gone.expired(); });
+      shard.detached.push_back(place->second);
+    }
+    release_if_unwanted(flight);
+    shard.flights.erase(place);
+  }
+}
+
+FlightTable::Joined FlightTable::join(std::string_view key, std::uint64_t hash, Space& space, Join kind,
+                                      Urgency urgency, FunctionRef<KeyFields()> fields, Waiter* waiter,
+                                      FunctionRef<bool()> look) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  // A second look: a flight may have settled between the caller's look at the tier and this lock, and opening
+  // another would ask the source again for what has just been stored.
+  if (look()) return {};
+  Joined joined;
+  const auto place = shard.flights.find(key);
+  if (place != shard.flights.end()) {
+    const FlightPtr flight = place->second;
+    const bool in_force = &flight->space == &space &&
+                          (!flight->started || flight->epoch == space.epoch.load(std::memory_order_acquire));
+    if (in_force && (kind == Join::kAny || !flight->started)) {
+      joined.flight = flight;
+      if (urgency == Urgency::kForeground) {
+        joined.promoted = flight->background && !flight->started;
+        flight->background = false;
+      }
+    } else {
+      detach(shard, *flight);
+    }
+  }
+  if (!joined.flight) {
+    joined.flight =
+        std::make_shared<Flight>(std::string(key), hash, space, fields(), urgency == Urgency::kBackground);
+    joined.opened = true;
+    shard.flights.emplace(joined.flight->key, joined.flight);
+  }
+  joined.flight->waiters.push_back(std::move(*waiter));
+  return joined;
+}
+
+bool FlightTable::throttled_locked(Shard& shard, std::string_view key, Instant now) {
+  const auto place = shard.failed.find(key);
+  if (place == shard.failed.end()) return false;
+  if (now < place->second) return true;
+  shard.failed.erase(place);
+  return false;
+}
+
+bool FlightTable::throttled(std::string_view key, std::uint64_t hash, Instant now) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  return throttled_locked(shard, key, now);
+}
+
+FlightPtr FlightTable::open_background(std::string_view key, std::uint64_t hash, Space& space, Instant now,
+                                       FunctionRef<KeyFields()> fields) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  if (shard.flights.contains(key) || throttled_locked(shard, key, now)) return nullptr;
+  auto flight = std::make_shared<Flight>(std::string(key), hash, space, fields(), true);
+  shard.flights.emplace(flight->key, flight);
+  return flight;
+}
+
+bool FlightTable::start(Flight& flight, Instant now, const std::shared_ptr<SourceCall>& call) {
+  MutexLock lock(shard_of(flight.hash).mutex);
+  if (flight.started || flight.settled) return false;
+  flight.started = true;
+  flight.started_at = now;
+  flight.epoch = flight.space.epoch.load(std::memory_order_acquire);
+  flight.call = call;
+  call->wanted.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+FlightTable::Settled FlightTable::settle(Flight& flight, Instant retry_at, FunctionRef<void()> store) {
+  Shard& shard = shard_of(flight.hash);
+  MutexLock lock(shard.mutex);
+  Settled settled;
+  if (flight.settled) return settled;
+  flight.settled = true;
+  settled.fenced = flight.fenced;
+  settled.timer_id = std::exchange(flight.timer_id, 0);
+  flight.call = nullptr;
+  if (!flight.fenced) {
+    if (retry_at != kNever) {
+      if (shard.failed.size() >= kMaxFailed) shard.failed.clear();
+      shard.failed.insert_or_assign(flight.key, retry_at);
+    } else {
+      shard.failed.erase(flight.key);
+    }
+    store();
+    const auto place = shard.flights.find(flight.key);
+    if (place != shard.flights.end() && place->second.get() == &flight) shard.flights.erase(place);
+  }
+  settled.waiters = std::move(flight.waiters);
+  flight.waiters.clear();
+  return settled;
+}
+
+bool FlightTable::fence(std::string_view key, std::uint64_t hash, std::uint64_t evidence,
+                        FunctionRef<void()> drop) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  bool fenced = false;
+  if (const auto place = shard.flights.find(key); place != shard.flights.end() && place->second->started) {
+    const FlightPtr flight = place->second;
+    detach(shard, *flight);
+    fenced = true;
+  }
+  if (const auto writes = shard.writes.find(key); writes != shard.writes.end()) {
+    WriteFence& fence = writes->second.fence;
+    if (evidence == 0) fence.fenced = true;
+    fence.evidence = std::max(fence.evidence, evidence);
+  }
+  shard.failed.erase(std::string(key));
+  drop();
+  return fenced;
+}
+
+std::vector<Waiter> FlightTable::take_due(Flight& flight, Instant now, bool soft_ok, Instant& next) {
+  MutexLock lock(shard_of(flight.hash).mutex);
+  std::vector<Waiter> due;
+  next = kNever;
+  if (flight.settled) return due;
+  std::vector<Waiter> still;
+  for (Waiter& waiter : flight.waiters) {
+    if (waiter.soft <= now && !soft_ok)
+      waiter.soft = kNever;  // nothing to fall back on: wait for the hard limit
+    if (waiter.hard <= now || waiter.soft <= now) {
+      due.push_back(std::move(waiter));
+    } else {
+      next = std::min({next, waiter.hard, waiter.soft});
+      still.push_back(std::move(waiter));
+    }
+  }
+  flight.waiters = std::move(still);
+  flight.timer_at = kNever;
+  flight.timer_id = 0;
+  release_if_unwanted(flight);
+  return due;
+}
+
+Instant FlightTable::arm(Flight& flight) {
+  MutexLock lock(shard_of(flight.hash).mutex);
+  if (flight.settled) return kNever;
+  Instant earliest = kNever;
+  for (const Waiter& waiter : flight.waiters) earliest = std::min({earliest, waiter.soft, waiter.hard});
+  if (earliest >= flight.timer_at) return kNever;
+  flight.timer_at = earliest;
+  return earliest;
+}
+
+std::uint64_t FlightTable::set_timer(Flight& flight, std::uint64_t id) {
+  MutexLock lock(shard_of(flight.hash).mutex);
+  if (flight.settled) return id;  // too late: the caller cancels the timer it has just made
+  return std::exchange(flight.timer_id, id);
+}
+
+std::optional<bool> FlightTable::in_flight(std::string_view key, std::uint64_t hash) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  const auto place = shard.flights.find(key);
+  if (place == shard.flights.end()) return std::nullopt;
+  return place->second->started;
+}
+
+bool FlightTable::begin_write(std::string_view key, std::uint64_t hash, Task& start) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  const auto [place, first] = shard.writes.try_emplace(std::string(key));
+  if (first) return true;
+  place->second.queue.push_back(std::move(start));
+  return false;
+}
+
+Task FlightTable::end_write(std::string_view key, std::uint64_t hash, bool committed,
+                            FunctionRef<void(const WriteFence&)> store) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  const auto place = shard.writes.find(key);
+  if (place == shard.writes.end()) return {};
+  if (committed) {
+    // Loads that have started may have read the row as it was before this write.
+    if (const auto flight = shard.flights.find(key);
+        flight != shard.flights.end() && flight->second->started) {
+      const FlightPtr held = flight->second;
+      detach(shard, *held);
+    }
+    shard.failed.erase(std::string(key));
+    store(place->second.fence);
+  }
+  if (place->second.queue.empty()) {
+    shard.writes.erase(place);
+    return {};
+  }
+  Task next = std::move(place->second.queue.front());
+  place->second.queue.pop_front();
+  place->second.fence = {};
+  return next;
+}
+
+std::vector<Waiter> FlightTable::close() {
+  std::vector<Waiter> all;
+  for (Shard& shard : shards_) {
+    MutexLock lock(shard.mutex);
+    std::vector<FlightPtr> flights;
+    for (auto& [key, flight] : shard.flights) flights.push_back(flight);
+    for (auto& weak : shard.detached) {
+      if (auto flight = weak.lock()) flights.push_back(std::move(flight));
+    }
+    for (const FlightPtr& flight : flights) {
+      flight->settled = true;
+      flight->fenced = true;
+      for (Waiter& waiter : flight->waiters) all.push_back(std::move(waiter));
+      flight->waiters.clear();
+      if (flight->call) flight->call->cancel->cancel();
+    }
+    shard.flights.clear();
+    shard.detached.clear();
+  }
+  return all;
+}
+
+std::size_t FlightTable::size() {
+  std::size_t total = 0;
+  for (Shard& shard : shards_) {
+    MutexLock lock(shard.mutex);
+    total += shard.flights.size();
+  }
+  return total;
+}
+
+}  // namespace forebay::layer

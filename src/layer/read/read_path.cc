@@ -1,0 +1,328 @@
+#include "layer/read/read_path.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "layer/router.h"
+
+namespace forebay::layer {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+// How long gathered reads wait at most when nobody calls dispatch().
+constexpr Duration kGather = milliseconds(1);
+
+Answer absent(ReadResult result) {
+  Answer answer;
+  answer.result = result;
+  return answer;
+}
+
+}  // namespace
+
+Answer answer_of(const EntryView& entry, Instant now, ReadResult result) {
+  Answer answer;
+  answer.result = result;
+  const Stamp& stamp = entry.stamp();
+  if (!stamp.negative) answer.value = entry.value();
+  if (stamp.loaded_at != Instant{}) answer.age = duration_cast<milliseconds>(now - stamp.loaded_at);
+  if (stamp.fresh_until != kNever) answer.fresh_for = duration_cast<milliseconds>(stamp.fresh_until - now);
+  answer.version = stamp.version;
+  return answer;
+}
+
+KeyFields ReadPath::fields_of(const Space& space, std::string_view key) {
+  KeyFields fields;
+  match(space.config.key, key, &fields);
+  return fields;
+}
+
+ReadPath::Found ReadPath::find(Space& space, std::string_view key, Instant now, bool& refresh,
+                               FunctionRef<void(const EntryView&)> visit) {
+  Found found = Found::kNothing;
+  tier_.find(key, now, [&](const EntryView& entry) {
+    const Stamp& stamp = entry.stamp();
+    if (!space.owns(stamp)) return;
+    if (stamp.negative) {
+      found = Found::kNegative;
+      return;
+    }
+    switch (classify(space.config, stamp, now)) {
+      case Freshness::kFresh:
+        found = Found::kHit;
+        refresh = refresh_due(space.config, stamp, now, random_);
+        break;
+      case Freshness::kStaleServe:
+        found = Found::kStale;
+        refresh = true;
+        break;
+      case Freshness::kStaleIfError:
+        found = Found::kStaleIfError;
+        return;
+    }
+    visit(entry);
+  });
+  return found;
+}
+
+std::optional<Answer> ReadPath::fallback(Space& space, std::string_view key, Instant now) {
+  std::optional<Answer> answer;
+  tier_.find(
+      key, now,
+      [&](const EntryView& entry) {
+        if (!space.owns(entry.stamp()) || !serves_errors(space.config, entry.stamp(), now)) return;
+        answer =
+            answer_of(entry, now, now < entry.stamp().fresh_until ? ReadResult::kHit : ReadResult::kStale);
+      },
+      Touch::kNo);
+  return answer;
+}
+
+LookUp ReadPath::look_up(Space& space, std::string_view key, Instant now,
+                         FunctionRef<void(const EntryView&)> visit) {
+  bool refresh_is_due = false;
+  Found found = find(space, key, now, refresh_is_due, visit);
+  if (found == Found::kStaleIfError && flights_.throttled(key, hash_bytes(key), now)) {
+    // The source has just failed for this key: what would be served after asking it again is served without.
+    tier_.find(key, now, [&](const EntryView& entry) {
+      if (!space.owns(entry.stamp()) || !serves_errors(space.config, entry.stamp(), now)) return;
+      visit(entry);
+      found = Found::kStale;
+    });
+  }
+  switch (found) {
+    case Found::kHit:
+      space.counters.add(kHits);
+      break;
+    case Found::kStale:
+      space.counters.add(kStale);
+      break;
+    case Found::kNegative:
+      space.counters.add(kNegative);
+      return LookUp::kAbsent;
+    case Found::kNothing:
+    case Found::kStaleIfError:
+      if (space.info.read_through) return LookUp::kLoad;
+      space.counters.add(kMisses);
+      return LookUp::kAbsent;
+  }
+  if (refresh_is_due && space.info.read_through) refresh(space, key, now);
+  return LookUp::kAnswered;
+}
+
+void ReadPath::refresh(Space& space, std::string_view key, Instant now) {
+  const FlightPtr flight =
+      flights_.open_background(key, hash_bytes(key), space, now, [&] { return fields_of(space, key); });
+  if (!flight) return;
+  space.counters.add(kRefreshes);
+  if (auto queued = space.gate->enqueue(flight); !queued) return failed(flight, queued.error());
+  dispatch_soon();
+}
+
+void ReadPath::read(Space& space, std::string_view key, Level level, ReadCallback done) {
+  const Instant now = clock_.now();
+  if (level == Level::kAny || !space.info.read_through) {
+    Answer answer = absent(ReadResult::kMiss);
+    LookUp seen = LookUp::kLoad;
+    bool stale = false;
+    seen = look_up(space, key, now, [&](const EntryView& entry) {
+      stale = now >= entry.stamp().fresh_until;
+      answer = answer_of(entry, now, stale ? ReadResult::kStale : ReadResult::kHit);
+    });
+    if (seen == LookUp::kAbsent && space.info.read_through) answer.result = ReadResult::kNegative;
+    if (seen != LookUp::kLoad) return done(std::move(answer));
+  }
+  Waiter waiter{std::move(done), kNever, saturating_add(now, space.caller_timeout), level == Level::kAny};
+  if (level == Level::kAny && space.config.soft_timeout.count() > 0 && fallback(space, key, now)) {
+    waiter.soft = saturating_add(now, space.config.soft_timeout);
+  }
+  fly(space, key, level == Level::kFresh ? FlightTable::Join::kFresh : FlightTable::Join::kAny,
+      FlightTable::Urgency::kForeground, std::move(waiter));
+}
+
+void ReadPath::warm(Space& space, std::string_view key, ReadCallback done) {
+  bool fresh = false;
+  bool refresh_is_due = false;
+  const Instant now = clock_.now();
+  const Found found = find(space, key, now, refresh_is_due, [](const EntryView&) {});
+  fresh = found == Found::kHit || found == Found::kNegative;
+  if (fresh) return done(absent(ReadResult::kHit));
+  fly(space, key, FlightTable::Join::kAny, FlightTable::Urgency::kBackground,
+      Waiter{std::move(done), kNever, kNever, false});
+}
+
+void ReadPath::fly(Space& space, std::string_view key, FlightTable::Join kind, FlightTable::Urgency urgency,
+                   Waiter waiter) {
+  const Instant now = clock_.now();
+  Answer at_hand = absent(ReadResult::kMiss);
+  const auto joined = flights_.join(
+      key, hash_bytes(key), space, kind, urgency, [&] { return fields_of(space, key); }, &waiter,
+      [&] {
+        if (kind == FlightTable::Join::kFresh) return false;
+        bool refresh_is_due = false;
+        const Found found = find(space, key, now, refresh_is_due, [&](const EntryView& entry) {
+          at_hand = answer_of(entry, now, ReadResult::kHit);
+        });
+        if (found == Found::kNegative) at_hand.result = ReadResult::kNegative;
+        return found == Found::kHit || found == Found::kNegative;
+      });
+  if (!joined.flight) {
+    space.counters.add(at_hand.result == ReadResult::kNegative ? kNegative : kHits);
+    return waiter.done(std::move(at_hand));
+  }
+  if (joined.opened) {
+    if (auto queued = space.gate->enqueue(joined.flight); !queued)
+      return failed(joined.flight, queued.error());
+  } else {
+    space.counters.add(kCoalesced);
+    if (joined.promoted) space.gate->promote(joined.flight);
+  }
+  watch(joined.flight);
+  if (joined.opened || joined.promoted) dispatch_soon();
+}
+
+void ReadPath::dispatch_soon() {
+  // Relaxed would do: a missed race only means that the other thread's timer is the one that fires.
+  if (dispatch_armed_.exchange(true)) return;
+  scheduler_.post_at(clock_.now() + kGather, [this] {
+    dispatch_armed_.store(false);
+    if (holders_.load(std::memory_order_relaxed) > 0) return dispatch_soon();
+    dispatch();
+  });
+}
+
+void ReadPath::dispatch() {
+  std::vector<std::shared_ptr<SourceGate>> gates;
+  {
+    MutexLock lock(gates_mutex_);
+    gates = gates_;
+  }
+  for (const auto& gate : gates) gate->dispatch();
+}
+
+void ReadPath::set_gates(std::vector<std::shared_ptr<SourceGate>> gates) {
+  MutexLock lock(gates_mutex_);
+  gates_ = std::move(gates);
+}
+
+bool ReadPath::starting(Flight& flight, const std::shared_ptr<SourceCall>& call) {
+  return flights_.start(flight, clock_.now(), call);
+}
+
+bool ReadPath::store(const Flight& flight, const LoadedValue& value, Instant now, Duration took) {
+  Space& space = flight.space;
+  Stamp stamp;
+  stamp.space = space.info.index;
+  stamp.epoch = flight.epoch;
+  stamp.loaded_at = flight.started_at;
+  stamp.load_cost = duration_cast<std::chrono::microseconds>(took);
+  stamp.version = value.version;
+  stamp.evidence = value.evidence;
+  const config::Namespace& policy = space.config;
+  if (value.value) {
+    set_times(policy, stamp, now, random_);
+  } else {
+    stamp.negative = true;
+    stamp.fresh_until = saturating_add(now, policy.negative_ttl);
+    stamp.expires = stamp.fresh_until;
+  }
+  bool stored = true;
+  const PutOutcome outcome = tier_.update(flight.key, now, [&](const EntryView* current) {
+    if (current && space.owns(current->stamp())) {
+      const Stamp& kept = current->stamp();
+      const bool older_row = value.version != 0 && kept.version > value.version;
+      const bool older_proof = value.evidence != 0 && kept.evidence > value.evidence;
+      if (older_row || older_proof) {
+        stored = false;
+        return Change::keep();
+      }
+    }
+    if (value.value) return Change::replace(*value.value, stamp);
+    if (policy.negative_ttl.count() > 0) return Change::replace(std::string_view(), stamp);
+    return Change::erase();
+  });
+  return stored && (outcome == PutOutcome::kStored || !value.value);
+}
+
+void ReadPath::loaded(const FlightPtr& flight, LoadedValue value, Duration took) {
+  Space& space = flight->space;
+  const Instant now = clock_.now();
+  bool stored = false;
+  bool epoch_changed = false;
+  auto settled = flights_.settle(*flight, kNever, [&] {
+    epoch_changed = flight->epoch != space.epoch.load(std::memory_order_acquire);
+    if (!epoch_changed) stored = store(*flight, value, now, took);
+  });
+  if (settled.timer_id != 0) scheduler_.cancel(settled.timer_id);
+  if (settled.fenced || epoch_changed) {
+    space.counters.add(kFenced);
+    events_.unstored(flight->hash, observe::Unstored::kFenced);
+  } else if (!stored) {
+    events_.unstored(flight->hash, observe::Unstored::kRejected);
+  } else {
+    events_.stored(flight->hash);
+  }
+  Answer answer = absent(ReadResult::kMiss);
+  answer.value = std::move(value.value);
+  answer.version = value.version;
+  answer.age = duration_cast<milliseconds>(now - flight->started_at);
+  if (space.config.ttl.count() > 0) answer.fresh_for = space.config.ttl;
+  for (Waiter& waiter : settled.waiters) {
+    space.counters.add(kMisses);
+    waiter.done(answer);
+  }
+}
+
+void ReadPath::failed(const FlightPtr& flight, const Error& error) {
+  Space& space = flight->space;
+  const Instant now = clock_.now();
+  auto settled = flights_.settle(*flight, saturating_add(now, space.config.stale_throttle), [] {});
+  if (settled.timer_id != 0) scheduler_.cancel(settled.timer_id);
+  if (settled.waiters.empty()) return;
+  const auto stale = fallback(space, flight->key, now);
+  for (Waiter& waiter : settled.waiters) {
+    if (stale && waiter.stale_ok) {
+      space.counters.add(kStale);
+      waiter.done(*stale);
+    } else {
+      space.counters.add(kErrors);
+      waiter.done(error);
+    }
+  }
+}
+
+void ReadPath::watch(const FlightPtr& flight) {
+  const Instant at = flights_.arm(*flight);
+  if (at == kNever) return;
+  const std::uint64_t id = scheduler_.post_at(at, [this, weak = std::weak_ptr(flight)] {
+    if (const FlightPtr alive = weak.lock()) on_timer(alive);
+  });
+  const std::uint64_t replaced = flights_.set_timer(*flight, id);
+  if (replaced != 0) scheduler_.cancel(replaced);
+}
+
+void ReadPath::on_timer(const FlightPtr& flight) {
+  Space& space = flight->space;
+  const Instant now = clock_.now();
+  const auto stale = fallback(space, flight->key, now);
+  Instant next = kNever;
+  auto due = flights_.take_due(*flight, now, stale.has_value(), next);
+  for (Waiter& waiter : due) {
+    if (stale && waiter.stale_ok) {
+      space.counters.add(kStale);
+      waiter.done(*stale);
+      continue;
+    }
+    space.counters.add(kErrors);
+    waiter.done(Error{ErrorCode::kTimeout,
+                      fmt::format("source '{}': no answer for namespace '{}' within {} ms; the load goes on",
+                                  space.gate->name(), space.name(),
+                                  duration_cast<milliseconds>(space.caller_timeout).count())});
+  }
+  if (next != kNever) watch(flight);
+}
+
+}  // namespace forebay::layer

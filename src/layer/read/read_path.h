@@ -1,0 +1,88 @@
+#pragma once
+
+// What happens to a read, for the server and the C++ library alike.
+//
+// look_up() answers from the memory tier where the namespace's windows allow and starts refreshes that are
+// due; read() does that too and otherwise joins the key's flight or opens one. Flights go to the source
+// through its gate and come back through FlightSink: the value is stored unless the fence says otherwise, and
+// all who wait are answered. A reader whose soft limit passes gets the stale copy, one whose hard limit
+// passes a stale copy or an error; the load goes on and its value is stored for the next.
+//
+// Thread-safe. Callbacks run without any lock of the layer.
+
+#include <atomic>
+#include <string_view>
+
+#include "base/random.h"
+#include "layer/read/flight.h"
+#include "layer/read/freshness.h"
+#include "layer/read/source_gate.h"
+#include "memory/tier.h"
+#include "observe/key_events.h"
+
+namespace forebay::layer {
+
+class ReadPath final : public FlightSink {
+ public:
+  ReadPath(memory::Tier& tier, FlightTable& flights, observe::KeyEvents& events, const Clock& clock,
+           Random& random, Scheduler& scheduler)
+      : tier_(tier),
+        flights_(flights),
+        events_(events),
+        clock_(clock),
+        random_(random),
+        scheduler_(scheduler) {}
+
+  LookUp look_up(Space& space, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit);
+  // `level`: kAny or kFresh (read-your-writes has been decided by the caller).
+  void read(Space& space, std::string_view key, Level level, ReadCallback done);
+  // Loads a key that is not fresh, behind foreground loads. Neither a request nor bound by the reader's
+  // limits.
+  void warm(Space& space, std::string_view key, ReadCallback done);
+
+  // Sends what has gathered. Gates are those given to set_gates().
+  void dispatch();
+  // While held, the timer does not send what has gathered: the holder is still adding to it and will call
+  // dispatch().
+  void hold() { holders_.fetch_add(1, std::memory_order_relaxed); }
+  void release() { holders_.fetch_sub(1, std::memory_order_relaxed); }
+  void set_gates(std::vector<std::shared_ptr<SourceGate>> gates);
+
+  // FlightSink
+  bool starting(Flight& flight, const std::shared_ptr<SourceCall>& call) override;
+  void started(const std::shared_ptr<SourceCall>& call) override { flights_.release(call); }
+  void loaded(const FlightPtr& flight, LoadedValue value, Duration took) override;
+  void failed(const FlightPtr& flight, const Error& error) override;
+
+ private:
+  enum class Found : std::uint8_t { kNothing, kHit, kStale, kNegative, kStaleIfError };
+
+  Found find(Space& space, std::string_view key, Instant now, bool& refresh,
+             FunctionRef<void(const EntryView&)> visit);
+  // The copy that may answer when the source does not; nothing if there is none.
+  std::optional<Answer> fallback(Space& space, std::string_view key, Instant now);
+  void refresh(Space& space, std::string_view key, Instant now);
+  void fly(Space& space, std::string_view key, FlightTable::Join kind, FlightTable::Urgency urgency,
+           Waiter waiter);
+  bool store(const Flight& flight, const LoadedValue& value, Instant now, Duration took);
+  void watch(const FlightPtr& flight);
+  void on_timer(const FlightPtr& flight);
+  void dispatch_soon();
+  static KeyFields fields_of(const Space& space, std::string_view key);
+
+  memory::Tier& tier_;
+  FlightTable& flights_;
+  observe::KeyEvents& events_;
+  const Clock& clock_;
+  Random& random_;
+  Scheduler& scheduler_;
+  std::atomic<bool> dispatch_armed_{false};
+  std::atomic<int> holders_{0};  // a hint for the timer: nothing is published through it
+  Mutex gates_mutex_;
+  std::vector<std::shared_ptr<SourceGate>> gates_ GUARDED_BY(gates_mutex_);
+};
+
+// An entry as the answer that a reader gets.
+Answer answer_of(const EntryView& entry, Instant now, ReadResult result);
+
+}  // namespace forebay::layer

@@ -1,0 +1,134 @@
+#pragma once
+
+// The way to one source: queues, a concurrency limit and a circuit breaker. Everything that the layer asks of
+// a source passes here, so that its load never depends on how many clients ask.
+//
+// Keys wait in three queues: writes first, then loads that somebody waits for, then refreshes and warming.
+// Whenever a call slot is free, the oldest key of the first non-empty queue goes, and with it all keys of its
+// namespace that wait in the same queue, up to max_batch: keys gather by themselves while the slots are busy,
+// and not at all when they aren't, so batching costs an idle source no latency. Refreshes never take the last
+// free slot.
+//
+// Bounds: `limit` calls at once; `max_queue` keys waiting, beyond which a load fails as overloaded. While the
+// breaker is open loads and writes fail at once; when its pause ends the gate pings the source by itself, so
+// that it closes without a client having to try.
+//
+// A batch that the source refused for a reason in the data is halved and sent again, down to the key that is
+// to blame: one bad key must not take its neighbours' answers away.
+//
+// Thread-safe. The sink's and writes' callbacks run without the gate's lock.
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/mutex.h"
+#include "layer/read/breaker.h"
+#include "layer/read/flight.h"
+
+namespace forebay::layer {
+
+// Who learns what became of flights. Implemented by the read path.
+class FlightSink {
+ public:
+  virtual ~FlightSink() = default;
+  // The flight is about to be loaded by `call`; false: skip it.
+  virtual bool starting(Flight& flight, const std::shared_ptr<SourceCall>& call) = 0;
+  // All flights of `call` have been through starting().
+  virtual void started(const std::shared_ptr<SourceCall>& call) = 0;
+  virtual void loaded(const FlightPtr& flight, LoadedValue value, Duration took) = 0;
+  virtual void failed(const FlightPtr& flight, const Error& error) = 0;
+};
+
+struct GateOptions {
+  std::string name;       // the source's, for messages
+  std::size_t limit = 4;  // calls at once, at least 1
+  std::size_t max_queue = 10'000;
+  std::chrono::milliseconds timeout{2000};  // of a ping and of a write
+  BreakerOptions breaker;
+};
+
+class SourceGate {
+ public:
+  using Ping = std::move_only_function<void(CallOptions, PingDone)>;
+
+  SourceGate(GateOptions options, const Clock& clock, Scheduler& scheduler, FlightSink& sink, Ping ping);
+
+  // Puts a flight in a queue; nothing is sent before dispatch(). An error (overloaded, breaker open) means
+  // that it isn't queued; the caller settles it.
+  Result<void> enqueue(FlightPtr flight);
+  // Moves on a flight that was queued in the background and is now waited for.
+  void promote(FlightPtr flight);
+  // Fills the free slots from the queues.
+  void dispatch();
+  // Queues a write and dispatches. `done` is called exactly once.
+  void write(DatasetPort& port, KeyFields key, Write write, WriteDone done);
+
+  const std::string& name() const { return options_.name; }
+  SourceStats stats() const;
+  void reset_stats();
+  // Fails everything that waits, as cancelled, and refuses what comes. Calls in progress go on.
+  void close();
+
+ private:
+  struct PendingWrite {
+    DatasetPort* port;
+    KeyFields key;
+    Write write;
+    WriteDone done;
+  };
+  // The keys of one namespace that wait, oldest first.
+  struct Lane {
+    std::deque<FlightPtr> flights;
+  };
+  struct Queue {
+    std::unordered_map<Space*, Lane> lanes;
+    std::deque<Space*>
+        order;  // a namespace once per flight ever queued in it, oldest first; stale ones are skipped
+    std::size_t size = 0;
+  };
+  struct Batch {
+    Space* space = nullptr;
+    std::vector<FlightPtr> flights;
+    std::shared_ptr<SourceCall> call;  // null until it has been started
+  };
+
+  Error refusal() const REQUIRES(mutex_);
+  static void push(Queue& queue, FlightPtr flight);
+  static std::vector<FlightPtr> pop(Queue& queue);
+  bool next(Batch& batch, PendingWrite& write) REQUIRES(mutex_);
+  void send(Batch batch);
+  void call_source(Batch batch);
+  // Queues the two halves of a batch; false: it has but one key.
+  bool halve(const Batch& batch);
+  void finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Duration took);
+  void send_write(PendingWrite write);
+  void record(bool good, const Error* error);
+  void schedule_probe(Instant at);
+  void probe();
+
+  const GateOptions options_;
+  const Clock& clock_;
+  Scheduler& scheduler_;
+  FlightSink& sink_;
+  Ping ping_;
+  // Lets timers and completions that outlive the gate notice it.
+  std::shared_ptr<SourceGate*> self_;
+
+  mutable Mutex mutex_;
+  Breaker breaker_ GUARDED_BY(mutex_);
+  std::string last_error_ GUARDED_BY(mutex_);
+  Queue foreground_ GUARDED_BY(mutex_);
+  Queue background_ GUARDED_BY(mutex_);
+  std::deque<PendingWrite> writes_ GUARDED_BY(mutex_);
+  std::deque<Batch> halves_ GUARDED_BY(mutex_);  // of batches that were refused
+  std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
+  bool closed_ GUARDED_BY(mutex_) = false;
+  SourceStats stats_ GUARDED_BY(mutex_);
+};
+
+}  // namespace forebay::layer

@@ -1,0 +1,40 @@
+#pragma once
+
+// From a key to its namespace: the longest literal prefix first, then the rest of the pattern. Immutable once
+// built.
+
+#include <array>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "config/model.h"
+#include "forebay/source.h"
+#include "layer/space.h"
+
+namespace forebay::layer {
+
+// Whether a key matches a pattern; fills `fields` (if given) with what its fields matched. Rules:
+// config::Pattern.
+bool match(const config::Pattern& pattern, std::string_view key, KeyFields* fields);
+
+// The key that a pattern makes of these field values (as many as it has fields).
+std::string make_key(const config::Pattern& pattern, const KeyFields& fields);
+
+class Router {
+ public:
+  // spaces[0] is the namespace of keys that nothing else covers.
+  explicit Router(std::vector<Space*> spaces);
+
+  Space& route(std::string_view key) const;
+  const std::vector<Space*>& spaces() const { return spaces_; }
+  Space* find(std::string_view name) const;  // by namespace name; null if there is none
+
+ private:
+  std::vector<Space*> spaces_;
+  // Candidates by the first byte of their literal prefix, longest prefix first; those that begin with a field
+  // are in every list, at the end.
+  std::array<std::vector<Space*>, 256> by_first_byte_;
+};
+
+}  // namespace forebay::layer

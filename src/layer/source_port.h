@@ -1,0 +1,74 @@
+#pragma once
+
+// How the layer calls a source: without waiting. The seam below it (forebay/source.h) blocks, because that is
+// what is easy to implement; here blocking calls have become completions, so that everything above can be
+// driven by a clock that a test moves.
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/thread_pool.h"
+#include "forebay/source.h"
+#include "forebay/value.h"
+
+namespace forebay::layer {
+
+struct LoadedValue {
+  std::optional<Value> value;
+  std::uint64_t version = 0;
+  std::uint64_t evidence = 0;
+};
+
+struct CallOptions {
+  std::chrono::milliseconds timeout{2000};
+  std::shared_ptr<CancelFlag> cancel;
+};
+
+using LoadDone = std::move_only_function<void(Result<std::vector<LoadedValue>>)>;
+using WriteDone = std::move_only_function<void(Result<Written>)>;
+using PingDone = std::move_only_function<void(Result<void>)>;
+
+// One namespace's values at their source. `done` is called exactly once, on any thread, possibly before the
+// call returns, unless the port is destroyed first. Thread-safe.
+class DatasetPort {
+ public:
+  virtual ~DatasetPort() = default;
+  virtual bool batches() const = 0;
+  // On success there is one LoadedValue a key, in order.
+  virtual void load(std::vector<KeyFields> keys, CallOptions options, LoadDone done) = 0;
+  virtual void write(KeyFields key, Write write, CallOptions options, WriteDone done) = 0;
+};
+
+// One source, as the layer calls it.
+class SourcePort {
+ public:
+  // Waits for calls that run; calls that have not begun are dropped without their `done`.
+  virtual ~SourcePort() = default;
+  virtual std::size_t concurrency() const = 0;
+  // Opens a dataset; may block. No call may be made on it once this port is gone.
+  virtual Result<std::shared_ptr<DatasetPort>> open(const DatasetSpec& spec) = 0;
+  virtual void ping(CallOptions options, PingDone done) = 0;
+  // The blocking source behind it, for a change feed; null if there is none.
+  virtual Source* blocking() = 0;
+};
+
+// A blocking Source with the threads that call it.
+class ThreadedSource final : public SourcePort {
+ public:
+  explicit ThreadedSource(std::shared_ptr<Source> source);
+
+  std::size_t concurrency() const override { return source_->concurrency(); }
+  Result<std::shared_ptr<DatasetPort>> open(const DatasetSpec& spec) override;
+  void ping(CallOptions options, PingDone done) override;
+  Source* blocking() override { return source_.get(); }
+
+ private:
+  std::shared_ptr<Source> source_;
+  ThreadPool pool_;
+};
+
+}  // namespace forebay::layer

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/striped.h"
+#include "config/model.h"
+#include "forebay/layer.h"
+#include "layer/source_port.h"
+
+namespace forebay::layer {
+
+class SourceGate;
+
+// One row for each thing that happens to a request or a load of a namespace: metrics, STATS and EXPLAIN all
+// count here.
+enum Count : std::size_t {
+  kHits,
+  kStale,
+  kNegative,
+  kMisses,
+  kErrors,
+  kCoalesced,
+  kRefreshes,
+  kFenced,
+  kInvalidations,
+  kCounts,
+};
+
+// A namespace at work: its policy, where its values come from, its epoch and its counters. Made when a
+// configuration is taken over and kept until the layer ends, so that a pointer to one is always good; a
+// namespace whose settings change gets a new Space with a new index, and entries stamped with the old index
+// are no longer valid.
+struct Space {
+  NamespaceInfo info;
+  config::Namespace config;
+  std::vector<std::string> watch_columns;  // of its table: columns that namespaces depend on
+  std::shared_ptr<DatasetPort> port;       // null: no source
+  std::shared_ptr<SourceGate> gate;        // null: no source
+  Duration load_timeout{};                 // hard limit of one call to the source
+  Duration caller_timeout{};               // how long a reader waits at most
+
+  // Entries carry the epoch at which their load began; raising it invalidates all of them at once (rule T1).
+  // Raised with acquire and release, read with acquire: who reads the new epoch sees what was changed before
+  // it was raised.
+  std::atomic<std::uint32_t> epoch{1};
+  StripedCounters<kCounts> counters;
+
+  bool owns(const Stamp& stamp) const {
+    return stamp.space == info.index && stamp.epoch == epoch.load(std::memory_order_acquire);
+  }
+  // The namespace on its own table, for messages.
+  const std::string& name() const { return info.name; }
+};
+
+}  // namespace forebay::layer

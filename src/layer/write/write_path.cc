@@ -1,0 +1,142 @@
+#include "layer/write/write_path.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "base/row_json.h"
+#include "layer/read/freshness.h"
+
+namespace forebay::layer {
+namespace {
+
+struct PendingWrite {
+  std::string key;
+  KeyFields fields;
+  Write write;
+  WriteCallback done;
+  std::uint32_t epoch = 0;
+};
+
+}  // namespace
+
+void WritePath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
+  if (!space.info.writes_source) {
+    return done(
+        Error{ErrorCode::kUnsupported,
+              fmt::format("namespace '{}' does not write its source (write = \"aside\"): write the database, "
+                          "then DEL the key",
+                          space.name())});
+  }
+  const std::uint64_t hash = hash_bytes(key);
+  auto pending = std::make_shared<PendingWrite>();
+  pending->key = key;
+  match(space.config.key, key, &pending->fields);
+  pending->write = std::move(write);
+  pending->done = std::move(done);
+  Task start = [this, &space, pending] {
+    pending->epoch = space.epoch.load(std::memory_order_acquire);
+    space.gate->write(*space.port, std::move(pending->fields), std::move(pending->write),
+                      [this, &space, pending](Result<Written> result) {
+                        written(space, pending->key, pending->epoch, std::move(result), pending->done);
+                      });
+  };
+  if (flights_.begin_write(key, hash, start)) start();
+}
+
+void WritePath::written(Space& space, const std::string& key, std::uint32_t epoch, Result<Written> result,
+                        WriteCallback& reply) {
+  const std::uint64_t hash = hash_bytes(key);
+  const Instant now = clock_.now();
+  const bool committed = result || result.error().code == ErrorCode::kUnknownOutcome;
+  WriteAnswer answer;
+  Task next = flights_.end_write(key, hash, committed, [&](const WriteFence& fence) {
+    const bool keep = result && space.config.write == config::WriteStrategy::kThrough &&
+                      result->after.value && !fence.fenced &&
+                      (fence.evidence == 0 || result->after.evidence >= fence.evidence);
+    if (!keep) {
+      tier_.erase(key, now, Departure::kInvalidated);
+      return;
+    }
+    Stamp stamp;
+    stamp.space = space.info.index;
+    stamp.epoch = epoch;
+    stamp.loaded_at = now;
+    stamp.version = result->after.version;
+    stamp.evidence = result->after.evidence;
+    set_times(space.config, stamp, now, random_);
+    answer.value = Value::bytes(*result->after.value);
+    const PutOutcome outcome =
+        tier_.update(key, now, [&](const EntryView*) { return Change::replace(*answer.value, stamp); });
+    // A full or too small memory tier must not leave the old value behind.
+    if (outcome != PutOutcome::kStored) tier_.erase(key, now, Departure::kInvalidated);
+  });
+  if (committed) {
+    space.counters.add(kInvalidations);
+    invalidator_.note(key, observe::Invalidation::kWrite);
+  }
+  if (result) {
+    answer.existed = result->existed;
+    answer.added = result->added;
+    answer.token = next_token();
+    RowChange change;
+    change.table = space.config.table;
+    change.images = std::move(result->images);
+    change.evidence = result->after.evidence;
+    invalidator_.row_changed(space.config.source, change, key);
+    reply(std::move(answer));
+  } else {
+    reply(std::move(result).error());
+  }
+  if (next) next();
+}
+
+WritePath::Put WritePath::put(Space& space, std::string_view key, Value value) {
+  const Instant now = clock_.now();
+  Stamp stamp;
+  stamp.space = space.info.index;
+  stamp.epoch = space.epoch.load(std::memory_order_acquire);
+  stamp.loaded_at = now;
+  set_times(space.config, stamp, now, random_);
+  Put put;
+  flights_.fence(key, hash_bytes(key), 0, [&] {
+    put.outcome = tier_.update(key, now, [&](const EntryView* current) {
+      put.existed = current && space.owns(current->stamp()) && !current->stamp().negative;
+      return Change::replace(std::move(value), stamp);
+    });
+    // What was there is not what it should be any more.
+    if (put.outcome == PutOutcome::kFull) tier_.erase(key, now, Departure::kInvalidated);
+  });
+  return put;
+}
+
+void WritePath::put_aside(Space& space, std::string_view key, std::string_view value, WriteCallback done) {
+  WriteAnswer answer;
+  answer.value = Value::bytes(std::string(value));
+  const Put stored = put(space, key, *answer.value);
+  if (stored.outcome == PutOutcome::kFull) {
+    return done(Error{ErrorCode::kOutOfMemory, "command not allowed when used memory > 'maxmemory'."});
+  }
+  answer.existed = stored.existed;
+  answer.token = next_token();
+  done(std::move(answer));
+}
+
+void WritePath::write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done) {
+  if (!space.info.writes_source) return put_aside(space, key, value, std::move(done));
+  Upsert upsert;
+  if (space.info.row) {
+    auto fields = fields_of_row(value);
+    if (!fields) {
+      return done(Error{ErrorCode::kInvalidArgument,
+                        fmt::format("namespace '{}' holds rows: {}", space.name(), fields.error().message)});
+    }
+    upsert.fields = std::move(*fields);
+  } else {
+    upsert.fields.emplace_back(space.config.value_column, std::string(value));
+  }
+  write(space, key, std::move(upsert), std::move(done));
+}
+
+}  // namespace forebay::layer

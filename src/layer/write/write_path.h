@@ -1,0 +1,70 @@
+#pragma once
+
+// What happens to a write of a bound key, by its namespace's strategy:
+//
+//   through  the source commits, then the cached copy becomes what the source returned
+//   around   the source commits, then the cached copy is dropped
+//   aside    no source call: a whole value becomes the cached copy, anything else is refused
+//
+// Writes of one key run one after another, so that commits and cached copies keep one order (rule X1). What a
+// load read before the commit is fenced at the commit. A write that the source refused changes nothing
+// anywhere; one whose outcome is unknown counts as done: the copy is dropped and the caller is told. Keys of
+// other namespaces that depend on the row are invalidated before the reply.
+
+#include <atomic>
+#include <string_view>
+
+#include "base/random.h"
+#include "layer/invalidate/invalidator.h"
+#include "layer/read/flight.h"
+#include "layer/read/source_gate.h"
+#include "memory/tier.h"
+
+namespace forebay::layer {
+
+class WritePath {
+ public:
+  WritePath(memory::Tier& tier, FlightTable& flights, Invalidator& invalidator, const Clock& clock,
+            Random& random)
+      : tier_(tier),
+        flights_(flights),
+        invalidator_(invalidator),
+        clock_(clock),
+        random_(random),
+        boot_(random.next() << 40) {}
+
+  void write(Space& space, std::string_view key, Write write, WriteCallback done);
+  // A whole value as a client sends it: a JSON object for rows, text otherwise.
+  void write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done);
+
+  // Makes a value the cached copy, without a source call: what a program or a client says the value is. Loads
+  // in progress are fenced.
+  struct Put {
+    PutOutcome outcome = PutOutcome::kStored;
+    bool existed = false;
+  };
+  Put put(Space& space, std::string_view key, Value value);
+
+  // Whether a token is from this process: then every later read here includes its write. Others prove nothing
+  // here.
+  bool knows(std::uint64_t token) const { return token == 0 || (token & kBootMask) == boot_; }
+
+ private:
+  static constexpr std::uint64_t kBootMask = ~((std::uint64_t{1} << 40) - 1);
+
+  // `epoch`: of the namespace when the write began; a purge since then must not be undone by its value.
+  void written(Space& space, const std::string& key, std::uint32_t epoch, Result<Written> result,
+               WriteCallback& reply);
+  void put_aside(Space& space, std::string_view key, std::string_view value, WriteCallback done);
+  std::uint64_t next_token() { return boot_ | (sequence_.fetch_add(1, std::memory_order_relaxed) + 1); }
+
+  memory::Tier& tier_;
+  FlightTable& flights_;
+  Invalidator& invalidator_;
+  const Clock& clock_;
+  Random& random_;
+  const std::uint64_t boot_;  // random upper bits that tell this process's tokens from others'
+  std::atomic<std::uint64_t> sequence_{0};
+};
+
+}  // namespace forebay::layer

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <memory>
+
+#include "memory/eviction/policy.h"
+
+namespace forebay::memory {
+
+// Least recently used: the entry whose last use is longest ago leaves first. Exact within a shard, one list.
+std::unique_ptr<EvictionPolicy> make_lru();
+
+}  // namespace forebay::memory

@@ -1,0 +1,38 @@
+#include "memory/eviction/registry.h"
+
+#include <algorithm>
+#include <string>
+
+#include "memory/eviction/lru.h"
+#include "memory/eviction/noeviction.h"
+
+namespace forebay::memory {
+namespace {
+
+constexpr PolicyRow kRows[] = {
+    {"lru", make_lru, true},
+    {"noeviction", make_noeviction, false},
+};
+
+}  // namespace
+
+std::span<const PolicyRow> policy_rows() {
+  return kRows;
+}
+
+std::vector<std::string_view> policy_names() {
+  std::vector<std::string_view> names;
+  for (const auto& row : kRows) names.push_back(row.name);
+  return names;
+}
+
+Result<const PolicyRow*> find_policy(std::string_view name) {
+  const auto* const row = std::ranges::find(kRows, name, &PolicyRow::name);
+  if (row != std::end(kRows)) return row;
+  std::string names;
+  for (const auto& each : kRows) names.append(names.empty() ? "" : ", ").append(each.name);
+  return Error{ErrorCode::kConfig,
+               "memory: unknown eviction policy '" + std::string(name) + "'; there are: " + names};
+}
+
+}  // namespace forebay::memory

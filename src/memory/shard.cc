@@ -1,0 +1,452 @@
+#include "memory/shard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+
+namespace forebay::memory {
+namespace {
+
+// A write moves this many buckets of a resize: growing ends long before the table could be crowded again,
+// which takes 0.75 inserts for each bucket.
+constexpr std::size_t kBucketsPerWrite = 4;
+// The table may grow by less than the smallest entry gives back, so that an erasure never exceeds the limit.
+constexpr std::size_t kBucketsPerErase = 2;
+// Buckets of a cleared table looked at, or of a resize moved, for one step of upkeep().
+constexpr std::size_t kBucketsPerStep = 4;
+
+}  // namespace
+
+class Shard::Visit {
+ public:
+  explicit Visit(Shard& shard) REQUIRES(shard.mutex) : shard_(shard) { ++shard.visits_; }
+  ~Visit() NO_THREAD_SAFETY_ANALYSIS {  // made and destroyed within one operation of the shard
+    if (--shard_.visits_ != 0) return;
+    shard_.cleared_is_visited_ = false;
+    while (shard_.set_aside_ != nullptr) {
+      Entry* const entry = shard_.set_aside_;
+      shard_.set_aside_ = entry->retired_next();
+      Entry::destroy(entry);
+    }
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+
+ private:
+  Shard& shard_;
+};
+
+Shard::Shard(Common& common, const PolicyRow& policy, std::size_t departures)
+    : common_(common), policy_row_(&policy), policy_(policy.make()), departures_(departures) {
+  const std::size_t fixed = sizeof(Shard) + departures_.bytes() + table_.bytes();
+  table_bytes_ = table_.bytes();
+  bytes_ = fixed;
+  common_.fixed += fixed;
+  common_.used += fixed;
+}
+
+Shard::~Shard() {
+  cleared_.push_back(table_.detach());
+  for (auto& detached : cleared_) {
+    for (auto& buckets : detached.buckets) {
+      for (std::size_t i = 0; i < buckets.count(); ++i) {
+        for (Entry* entry = buckets[i]; entry != nullptr;)
+          Entry::destroy(std::exchange(entry, entry->chain()));
+      }
+    }
+  }
+}
+
+Entry* Shard::live(std::uint64_t hash, std::string_view key, Instant now, Stamp& stamp) {
+  Entry* const entry = table_.find(hash, key);
+  if (entry == nullptr) return nullptr;
+  if (entry->read_stamp(common_.base, stamp) > now) [[likely]]
+    return entry;
+  policy_->on_erase(entry->hook());
+  leave(*entry, hash, Departure::kExpired);
+  return nullptr;
+}
+
+bool Shard::find(std::uint64_t hash, std::string_view key, Instant now,
+                 FunctionRef<void(const EntryView&)> visit, Touch touch) {
+  Stamp stamp;
+  Entry* const entry = live(hash, key, now, stamp);
+  if (entry == nullptr) return false;
+  const std::uint32_t seconds = common_.base.seconds(now);
+  const EntryView seen = view(*entry, stamp, seconds);
+  if (touch == Touch::kYes) {
+    entry->set_accessed(seconds);
+    policy_->on_hit(entry->hook());
+  }
+  const Visit inside(*this);
+  visit(seen);
+  return true;
+}
+
+PutOutcome Shard::update(std::uint64_t hash, std::string_view key, Instant now,
+                         FunctionRef<Change(const EntryView*)> decide) {
+  Stamp stamp;
+  Entry* entry = live(hash, key, now, stamp);
+  const Visit inside(*this);
+  const std::uint64_t changes = changes_;
+  Change change;
+  if (entry == nullptr) {
+    change = decide(nullptr);
+  } else {
+    const EntryView seen = view(*entry, stamp, common_.base.seconds(now));
+    change = decide(&seen);
+  }
+  if (change.kind == Change::Kind::kKeep) return PutOutcome::kKept;
+  if (changes_ != changes) {  // a nested call wrote to this shard, perhaps to this key
+    Stamp again;
+    entry = live(hash, key, now, again);
+  }
+  switch (change.kind) {
+    case Change::Kind::kReplace:
+      return replace(hash, key, entry, change, now);
+    case Change::Kind::kRestamp:
+      if (entry == nullptr) break;
+      return store(hash, key, entry, entry->payload(), change.stamp, now);
+    case Change::Kind::kErase:
+      if (entry == nullptr) break;
+      policy_->on_erase(entry->hook());
+      leave(*entry, hash, Departure::kInvalidated);
+      break;
+    case Change::Kind::kKeep:
+      break;
+  }
+  return PutOutcome::kKept;
+}
+
+PutOutcome Shard::replace(std::uint64_t hash, std::string_view key, Entry* old, Change& change, Instant now) {
+  Payload payload{change.bytes, nullptr};
+  if (change.shared) {
+    payload.bytes = change.shared->view();
+    if (change.shared->is_object() || payload.bytes.size() > kInlineMax) payload.shared = &*change.shared;
+  }
+  const std::size_t size = payload.shared != nullptr ? payload.shared->charge() : payload.bytes.size();
+  const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
+  const std::size_t most = common_.max_value.load(std::memory_order_relaxed);
+  const std::size_t fixed = common_.fixed.load(std::memory_order_relaxed);
+  if ((most != 0 && size > most) || (limit != 0 && fixed + key.size() + size >= limit)) {
+    ++counters_.too_large;
+    if (old != nullptr) {
+      policy_->on_erase(old->hook());
+      leave(*old, hash, Departure::kInvalidated);
+    }
+    return PutOutcome::kTooLarge;
+  }
+  if (payload.shared == nullptr && size > kInlineMax) {
+    change.shared = Value::bytes(std::string(payload.bytes));
+    payload.shared = &*change.shared;
+  }
+  return store(hash, key, old, payload, change.stamp, now);
+}
+
+PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, const Payload& payload,
+                        const Stamp& stamp, Instant now) {
+  // An outer visitor may be looking at the bytes that would be written over.
+  if (old != nullptr && visits_ == 1 && old->fits(payload, stamp, common_.base)) {
+    rewrite(*old, payload, stamp, now);
+    return PutOutcome::kStored;
+  }
+  Entry* const fresh = Entry::make(key, payload, stamp, common_.base);
+  if (fresh == nullptr) {
+    ++counters_.refused_full;
+    return PutOutcome::kFull;
+  }
+  const std::size_t bytes = fresh->charge();
+  // Room for what the table may grow by in this operation is taken along, and what isn't used given back.
+  const std::size_t growth = table_.may_rehash() ? kBucketsPerWrite * Table::kBytesPerMove : 0;
+  const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
+  const std::size_t used = common_.used.fetch_add(bytes + growth, std::memory_order_relaxed) + bytes + growth;
+  if (limit != 0 && used > limit) {
+    const std::uint64_t changes = changes_;
+    if (!common_.relief->make_room(*this, bytes + growth, old == nullptr ? 0 : old->charge())) {
+      common_.used.fetch_sub(bytes + growth, std::memory_order_relaxed);
+      Entry::destroy(fresh);
+      ++counters_.refused_full;
+      return PutOutcome::kFull;
+    }
+    if (old != nullptr && changes_ != changes) old = table_.find(hash, key);  // it may have been the victim
+  }
+  add_bytes(bytes);
+  ++changes_;
+  fresh->set_revision(++last_revision_);
+  fresh->set_accessed(common_.base.seconds(now));
+  link(*fresh);
+  if (old == nullptr) {
+    table_.insert(*fresh, hash);
+    policy_->on_insert(fresh->hook());
+  } else {
+    table_.replace(*old, *fresh, hash);
+    policy_->on_replace(old->hook(), fresh->hook());
+    unlink(*old);
+    give_back(old->charge());
+    dispose(*old);
+  }
+  if (growth != 0) {
+    rehash(kBucketsPerWrite);
+    common_.used.fetch_sub(growth, std::memory_order_relaxed);
+  }
+  return PutOutcome::kStored;
+}
+
+void Shard::rewrite(Entry& entry, const Payload& payload, const Stamp& stamp, Instant now) {
+  unlink(entry);
+  entry.rewrite(payload, stamp, common_.base);
+  ++changes_;
+  entry.set_revision(++last_revision_);
+  entry.set_accessed(common_.base.seconds(now));
+  link(entry);
+  policy_->on_replace(entry.hook(), entry.hook());
+}
+
+bool Shard::erase(std::uint64_t hash, std::string_view key, Instant now, Departure why) {
+  Stamp stamp;
+  Entry* const entry = live(hash, key, now, stamp);
+  if (entry == nullptr) return false;
+  policy_->on_erase(entry->hook());
+  leave(*entry, hash, why);
+  rehash(kBucketsPerErase);
+  return true;
+}
+
+void Shard::link(Entry& entry) {
+  if (entry.has_expiry()) {
+    wheel_.file(entry.wheel(), entry.due_tick());
+    ++counters_.with_expiry;
+  }
+  const std::uint32_t space = entry.space();
+  if (space >= counters_.entries_by_space.size()) counters_.entries_by_space.resize(space + 1);
+  ++counters_.entries_by_space[space];
+}
+
+void Shard::unlink(Entry& entry) {
+  if (entry.has_expiry()) {
+    wheel_.unlink(entry.wheel());
+    --counters_.with_expiry;
+  }
+  --counters_.entries_by_space[entry.space()];
+}
+
+void Shard::leave(Entry& entry, std::uint64_t hash, Departure why) {
+  ++changes_;
+  table_.erase(entry, hash);
+  unlink(entry);
+  departures_.record(hash, why);
+  if (why == Departure::kExpired) ++counters_.expired;
+  if (why == Departure::kEvicted) ++counters_.evicted;
+  give_back(entry.charge());
+  dispose(entry);
+}
+
+void Shard::dispose(Entry& entry) {
+  if (visits_ == 0) return Entry::destroy(&entry);
+  entry.retire(set_aside_);
+  set_aside_ = &entry;
+}
+
+// The counters are written under the lock only, so a load and a store make an addition; relaxed order is
+// enough for those who read them without it to choose a shard (see also Common).
+void Shard::add_bytes(std::size_t bytes) {
+  bytes_.store(bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+}
+
+void Shard::give_back(std::size_t bytes) {
+  bytes_.store(bytes_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
+  given_back_.store(given_back_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+  common_.used.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+bool Shard::rehash(std::size_t buckets) {
+  if (visits_ > 1) return false;  // an outer visitor may be walking a chain
+  const bool more = table_.rehash(buckets);
+  const std::size_t bytes = table_.bytes();
+  if (bytes == table_bytes_) return more;
+  if (bytes > table_bytes_) {
+    common_.used.fetch_add(bytes - table_bytes_, std::memory_order_relaxed);
+    add_bytes(bytes - table_bytes_);
+  } else {
+    give_back(table_bytes_ - bytes);
+  }
+  table_bytes_ = bytes;
+  return more;
+}
+
+void Shard::clear() {
+  ++changes_;
+  if (visits_ != 0) cleared_is_visited_ = true;
+  common_.cleared.fetch_add(bytes() - sizeof(Shard) - departures_.bytes() - cleared_bytes_,
+                            std::memory_order_relaxed);
+  cleared_bytes_ = bytes() - sizeof(Shard) - departures_.bytes();
+  auto detached = table_.detach();
+  const std::size_t empty = table_.bytes();
+  common_.used.fetch_add(empty, std::memory_order_relaxed);
+  add_bytes(empty);
+  table_bytes_ = empty;
+  // The last of cleared_ may be half freed: a new one goes before it.
+  cleared_.insert(cleared_.begin(), std::move(detached));
+  policy_ = policy_row_->make();
+  wheel_.reset();
+  departures_.forget_all();
+  counters_.with_expiry = 0;
+  std::ranges::fill(counters_.entries_by_space, 0);
+}
+
+std::size_t Shard::free_cleared(std::size_t steps) {
+  std::size_t taken = 0;
+  const std::size_t before = bytes();
+  while (taken < steps && may_free_cleared()) {
+    auto& detached = cleared_.back();
+    const std::size_t first = detached.buckets[0].count();
+    const std::size_t count = first + detached.buckets[1].count();
+    std::size_t looked_at = 0;
+    for (; cleared_at_ < count && looked_at < kBucketsPerStep; ++looked_at) {
+      Entry*& head =
+          cleared_at_ < first ? detached.buckets[0][cleared_at_] : detached.buckets[1][cleared_at_ - first];
+      if (head == nullptr) {
+        ++cleared_at_;
+        continue;
+      }
+      Entry* const entry = std::exchange(head, head->chain());
+      give_back(entry->charge());
+      Entry::destroy(entry);
+      break;
+    }
+    ++taken;
+    if (cleared_at_ == count) {
+      give_back(detached.bytes);
+      cleared_.pop_back();
+      cleared_at_ = 0;
+    }
+  }
+  cleared_bytes_ -= before - bytes();
+  common_.cleared.fetch_sub(before - bytes(), std::memory_order_relaxed);
+  return taken;
+}
+
+std::optional<Departure> Shard::departure(std::uint64_t hash, std::string_view key) const {
+  if (table_.find(hash, key) != nullptr) return std::nullopt;
+  return departures_.find(hash);
+}
+
+std::uint64_t Shard::scan(std::uint64_t cursor, Instant now, FunctionRef<void(const EntryView&)> visit,
+                          std::size_t& visited) {
+  const Visit inside(*this);
+  return table_.scan(cursor, [&](const Entry& entry) {
+    Stamp stamp;
+    if (entry.retired() || entry.read_stamp(common_.base, stamp) <= now) return;
+    ++visited;
+    visit(view(entry, stamp, common_.base.seconds(now)));
+  });
+}
+
+bool Shard::random(Instant now, std::uint64_t chance, FunctionRef<void(const EntryView&)> visit) {
+  if (table_.size() == 0) return false;
+  const Visit inside(*this);
+  const std::size_t chains = table_.chains();
+  const std::size_t start = chance % chains;
+  for (std::size_t i = 0; i < chains; ++i) {
+    std::size_t length = 0;
+    const Entry* const first = table_.chain((start + i) % chains);
+    for (const Entry* entry = first; entry != nullptr; entry = entry->chain()) ++length;
+    if (length == 0) continue;
+    std::size_t skip = (chance >> 32) % length;
+    const Entry* entry = first;
+    while (skip-- > 0) entry = entry->chain();
+    for (std::size_t tried = 0; tried < length; ++tried) {
+      Stamp stamp;
+      if (entry->read_stamp(common_.base, stamp) > now) {
+        visit(view(*entry, stamp, common_.base.seconds(now)));
+        return true;
+      }
+      entry = entry->chain() != nullptr ? entry->chain() : first;
+    }
+  }
+  return false;
+}
+
+std::size_t Shard::upkeep(Instant now, std::size_t budget) {
+  std::size_t taken = free_cleared(budget);
+  if (taken == budget) return taken;
+  taken += wheel_.advance(
+      tick_at_ms(common_.base.ms(now)), budget - taken,
+      [](WheelHook& hook) { return Entry::from(hook).due_tick(); },
+      [&](WheelHook& hook)
+          NO_THREAD_SAFETY_ANALYSIS {  // called by advance() under the lock that upkeep() requires
+            Entry& entry = Entry::from(hook);
+            policy_->on_erase(entry.hook());
+            leave(entry, hash_bytes(entry.key()), Departure::kExpired);
+          });
+  if (taken == budget) return taken;
+  // A resize goes on by itself here, so that a table that is no longer written to gives its memory back;
+  // growing waits for room.
+  const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
+  const std::size_t buckets = (budget - taken) * kBucketsPerStep;
+  const std::size_t growth = buckets * Table::kBytesPerMove;
+  if (limit != 0 && common_.used.load(std::memory_order_relaxed) + growth > limit) return taken;
+  return rehash(buckets) ? budget : taken;
+}
+
+std::size_t Shard::give_way() {
+  const std::size_t before = bytes();
+  if (may_free_cleared()) {
+    while (bytes() == before && free_cleared(1) != 0) {
+    }
+    if (bytes() != before) return before - bytes();
+  }
+  EntryHook* const victim = policy_->pop_victim();
+  if (victim == nullptr) return 0;
+  Entry& entry = Entry::from(*victim);
+  leave(entry, hash_bytes(entry.key()), Departure::kEvicted);
+  return before - bytes();
+}
+
+void Shard::use_policy(const PolicyRow& row) {
+  auto policy = row.make();
+  std::vector<Entry*> entries;
+  entries.reserve(table_.size());
+  for (std::size_t i = 0; i < table_.chains(); ++i) {
+    for (Entry* entry = table_.chain(i); entry != nullptr; entry = entry->chain()) entries.push_back(entry);
+  }
+  std::ranges::sort(entries, {}, &Entry::accessed_seconds);
+  for (Entry* const entry : entries) {
+    entry->hook().set_bits(0);
+    policy->on_insert(entry->hook());
+  }
+  policy_ = std::move(policy);
+  policy_row_ = &row;
+}
+
+std::string Shard::inconsistency() {
+  std::size_t entries = 0;
+  std::size_t expiring = 0;
+  std::size_t bytes = sizeof(Shard) + departures_.bytes() + table_.bytes() + cleared_bytes_;
+  std::vector<std::size_t> spaces(counters_.entries_by_space.size());
+  for (std::size_t i = 0; i < table_.chains(); ++i) {
+    for (Entry* entry = table_.chain(i); entry != nullptr; entry = entry->chain()) {
+      ++entries;
+      if (entry->has_expiry()) ++expiring;
+      bytes += entry->charge();
+      if (entry->space() < spaces.size()) ++spaces[entry->space()];
+      if (entry->retired()) return "a retired entry is in the table";
+      if (table_.find(hash_bytes(entry->key()), entry->key()) != entry)
+        return "an entry is not where it is looked for";
+    }
+  }
+  if (entries != table_.size()) return "size";
+  if (expiring != counters_.with_expiry) return "with_expiry";
+  if (spaces != counters_.entries_by_space) return "entries_by_space";
+  if (bytes != this->bytes())
+    return "bytes: counted " + std::to_string(this->bytes()) + ", are " + std::to_string(bytes);
+  if (expiring != wheel_.size()) return "the wheel holds another number of entries";
+  if (!policy_row_->evicts) return {};
+  std::vector<EntryHook*> victims;
+  while (EntryHook* const hook = policy_->pop_victim()) victims.push_back(hook);
+  for (EntryHook* const hook : victims) policy_->on_insert(*hook);
+  return victims.size() == entries ? "" : "the policy tracks another number of entries";
+}
+
+}  // namespace forebay::memory

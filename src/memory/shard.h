@@ -1,0 +1,155 @@
+#pragma once
+
+// One shard of the memory tier: a table, the order in which its entries leave, and the times at which they
+// expire, under one lock. What shards have in common (the time base, the budget) is in Common; which shard
+// gives way when memory is short is decided by their Relief, so that a shard knows no other.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mutex.h"
+#include "forebay/entry.h"
+#include "forebay/function_ref.h"
+#include "memory/departure_log.h"
+#include "memory/entry.h"
+#include "memory/eviction/registry.h"
+#include "memory/table.h"
+#include "memory/timer_wheel.h"
+
+namespace forebay::memory {
+
+class Shard;
+
+// Makes room when the budget is exceeded.
+class Relief {
+ public:
+  virtual ~Relief() = default;
+  // Called with the lock of `asking` held, after `bytes` were added to Common::used and while it is above the
+  // limit; the caller will give `about_to_free` back. False: there is no room and nothing may leave.
+  virtual bool make_room(Shard& asking, std::size_t bytes, std::size_t about_to_free) = 0;
+};
+
+// What the shards of one tier share. The numbers are atomics of relaxed order: each stands for itself, and
+// what they guard (that used stays below limit) is decided by the value that fetch_add returns.
+struct Common {
+  explicit Common(Instant start) : base(start) {}
+  const TimeBase base;
+  Relief* relief = nullptr;               // fixed before the first operation
+  std::atomic<std::size_t> limit{0};      // bytes; 0: unbounded
+  std::atomic<std::size_t> max_value{0};  // bytes; 0: unbounded
+  std::atomic<std::size_t> fixed{0};      // bytes that empty shards take
+  std::atomic<std::size_t> cleared{0};    // bytes of cleared tables and their entries, not yet freed
+  alignas(64) std::atomic<std::size_t> used{0};
+};
+
+struct ShardCounters {
+  std::uint64_t evicted = 0;
+  std::uint64_t expired = 0;
+  std::uint64_t too_large = 0;
+  std::uint64_t refused_full = 0;
+  std::size_t with_expiry = 0;
+  std::vector<std::size_t> entries_by_space;
+};
+
+// Entries seen by a visitor are never freed before the outermost visitor of the shard has returned: nested
+// calls (under Tier::Guard) may erase or replace what an outer visitor looks at, so what they take out is
+// only set aside.
+class alignas(64) Shard {
+ public:
+  Shard(Common& common, const PolicyRow& policy, std::size_t departures);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  mutable Mutex mutex;
+
+  bool find(std::uint64_t hash, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit,
+            Touch touch) REQUIRES(mutex);
+  PutOutcome update(std::uint64_t hash, std::string_view key, Instant now,
+                    FunctionRef<Change(const EntryView*)> decide) REQUIRES(mutex);
+  bool erase(std::uint64_t hash, std::string_view key, Instant now, Departure why) REQUIRES(mutex);
+  void clear() REQUIRES(mutex);
+  std::optional<Departure> departure(std::uint64_t hash, std::string_view key) const REQUIRES(mutex);
+
+  // Visits one bucket's live entries; returns Table's next cursor, and how many it visited in `visited`.
+  std::uint64_t scan(std::uint64_t cursor, Instant now, FunctionRef<void(const EntryView&)> visit,
+                     std::size_t& visited) REQUIRES(mutex);
+  // Visits the first live entry at or after a chain chosen by `chance`. O(chains) where nearly all are empty.
+  bool random(Instant now, std::uint64_t chance, FunctionRef<void(const EntryView&)> visit) REQUIRES(mutex);
+
+  // Frees what was cleared, then what has expired, then moves buckets of a resize; about `budget` steps.
+  // Returns the steps taken: less than `budget` when nothing more is due.
+  std::size_t upkeep(Instant now, std::size_t budget) REQUIRES(mutex);
+
+  // Frees some memory: the next part of what was cleared, else the policy's next victim. Returns the bytes
+  // given back, 0 if there is nothing that may leave.
+  std::size_t give_way() REQUIRES(mutex);
+
+  // Replaces the policy; entries go to the new one in the order of their last use. O(n log n) of this shard.
+  void use_policy(const PolicyRow& policy) REQUIRES(mutex);
+
+  const ShardCounters& counters() const REQUIRES(mutex) { return counters_; }
+  std::size_t entries() const REQUIRES(mutex) { return table_.size(); }
+  // Counted bytes, for choosing between shards: readable without the lock.
+  std::size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  // Bytes given back since the start: how much has churned. Readable without the lock.
+  std::size_t given_back() const { return given_back_.load(std::memory_order_relaxed); }
+
+  // For tests: the first disagreement between counters, bytes, expiries, policy and what the table holds;
+  // empty if there is none. Asks the policy for all its victims and hands them back in that order. O(n).
+  std::string inconsistency() REQUIRES(mutex);
+
+ private:
+  // While one lives, nothing is freed.
+  class Visit;
+
+  // The entry if it is there and not expired; an expired one leaves. `stamp` is filled if there is one.
+  Entry* live(std::uint64_t hash, std::string_view key, Instant now, Stamp& stamp) REQUIRES(mutex);
+  PutOutcome replace(std::uint64_t hash, std::string_view key, Entry* old, Change& change, Instant now)
+      REQUIRES(mutex);
+  // Gives the key this payload and stamp: in place if it fits, else by a new entry.
+  PutOutcome store(std::uint64_t hash, std::string_view key, Entry* old, const Payload& payload,
+                   const Stamp& stamp, Instant now) REQUIRES(mutex);
+  void rewrite(Entry& entry, const Payload& payload, const Stamp& stamp, Instant now) REQUIRES(mutex);
+
+  void link(Entry& entry) REQUIRES(mutex);                                      // into wheel and counters
+  void unlink(Entry& entry) REQUIRES(mutex);                                    // out of them
+  void leave(Entry& entry, std::uint64_t hash, Departure why) REQUIRES(mutex);  // the policy has let go of it
+  void dispose(Entry& entry) REQUIRES(mutex);  // free, or set aside while visited
+  std::size_t free_cleared(std::size_t steps) REQUIRES(mutex);
+  bool may_free_cleared() const REQUIRES(mutex) { return !cleared_.empty() && !cleared_is_visited_; }
+  bool rehash(std::size_t buckets) REQUIRES(mutex);   // false: nothing is left to move
+  void add_bytes(std::size_t bytes) REQUIRES(mutex);  // to this shard's; Common::used has them already
+  void give_back(std::size_t bytes) REQUIRES(mutex);  // from both
+  EntryView view(const Entry& entry, const Stamp& stamp, std::uint32_t now_seconds) const {
+    return {entry.key(), entry.bytes(),    entry.shared(),
+            stamp,       entry.revision(), entry.accessed(common_.base, now_seconds)};
+  }
+
+  Common& common_;
+  const PolicyRow* policy_row_ GUARDED_BY(mutex);
+  std::unique_ptr<EvictionPolicy> policy_ GUARDED_BY(mutex);
+  Table table_ GUARDED_BY(mutex);
+  unsigned visits_ GUARDED_BY(mutex) = 0;              // visitors inside, nested ones counted
+  bool cleared_is_visited_ GUARDED_BY(mutex) = false;  // cleared_ may hold an entry that a visitor looks at
+  Entry* set_aside_ GUARDED_BY(mutex) = nullptr;       // to be freed when the last visitor leaves
+  std::uint64_t changes_ GUARDED_BY(mutex) = 0;  // writes of any kind; tells whether a nested call made one
+  std::uint64_t last_revision_ GUARDED_BY(mutex) = 0;
+  std::size_t table_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is the table's
+  std::atomic<std::size_t> bytes_{0};              // written under the lock
+  std::atomic<std::size_t> given_back_{0};         // written under the lock
+  ShardCounters counters_ GUARDED_BY(mutex);
+  TimerWheel wheel_ GUARDED_BY(mutex);
+  DepartureLog departures_ GUARDED_BY(mutex);
+  std::vector<Table::Detached> cleared_ GUARDED_BY(mutex);
+  std::size_t cleared_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is cleared_'s
+  std::size_t cleared_at_ GUARDED_BY(mutex) = 0;     // next bucket to free of the last of cleared_
+};
+
+}  // namespace forebay::memory

@@ -1,0 +1,132 @@
+#pragma once
+
+// The memory tier: this process's entries, bounded in bytes.
+//
+// It knows keys, values and times; it knows nothing of sources, freshness policy or the wire. Keys are hashed
+// to shards, each with a lock of its own that is held for the time of one table operation and the caller's
+// visitor, never across I/O. Visitors run with the shard locked: they must be brief, must not block, and may
+// call back into the tier only for keys whose shards this thread has locked with lock_shards().
+//
+// Every `now` and every time in a Stamp is the clock's that open() got. `expires` is kept in whole
+// milliseconds, rounded down (so is a `fresh_until` that equals it); other instants are kept exactly.
+//
+// The limit holds for what is counted: after every call, unless writers on several threads found all other
+// shards locked; then by at most one entry for each of them until the next write or tick(). With jemalloc,
+// tick() also keeps what is resident for the tier (fragmentation included) near the limit, by counting to
+// less of it for as long as that needs.
+//
+// All functions are thread-safe. Costs are O(1) on average unless said otherwise; a resize is spread over
+// operations.
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "forebay/clock.h"
+#include "forebay/entry.h"
+#include "forebay/function_ref.h"
+#include "forebay/result.h"
+
+namespace forebay::memory {
+
+struct TierOptions {
+  std::size_t limit = 0;       // bytes of everything the tier allocates; 0: unbounded
+  std::size_t max_value = 0;   // bytes; 0: limit / 16, or unbounded where limit is 0
+  std::string policy = "lru";  // a name of eviction/registry.h
+  std::size_t shards = 0;  // power of two up to 64, fewer under a small limit; 0: chosen by cores and limit
+};
+
+struct TierStats {
+  std::size_t entries = 0;
+  std::size_t bytes = 0;      // counted against limit
+  std::uint64_t evicted = 0;  // since start
+  std::uint64_t expired = 0;
+  std::uint64_t too_large = 0;
+  std::uint64_t refused_full = 0;
+  std::size_t with_expiry = 0;                // entries with a finite `expires`
+  std::vector<std::size_t> entries_by_space;  // index: Stamp::space
+};
+
+class Tier {
+ public:
+  // Fails on an unknown policy, naming those that exist. `clock` outlives the tier.
+  static Result<std::unique_ptr<Tier>> open(const TierOptions& options, const Clock& clock);
+  ~Tier();
+  Tier(const Tier&) = delete;
+  Tier& operator=(const Tier&) = delete;
+
+  // Visits the entry if it is there and not past `expires`; an entry past it is removed (kExpired). True:
+  // visited.
+  bool find(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit,
+            Touch touch = Touch::kYes);
+
+  // Decides and writes in one step: `decide` gets the live entry or null and returns the Change. Evicts as
+  // needed.
+  PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
+
+  // Shorthands of update().
+  PutOutcome put(std::string_view key, std::string_view bytes, const Stamp& stamp, Instant now);
+  PutOutcome put(std::string_view key, Value value, const Stamp& stamp, Instant now);
+  // Removes an entry; `why` goes to the departure log. True: one was there and not expired.
+  bool erase(std::string_view key, Instant now, Departure why);
+
+  // Removes everything. O(1) for the caller apart from one lock per shard; memory is given back by tick().
+  void clear();
+
+  // Whether the key's entry left recently, and why; nothing if it was never here or that is forgotten (a
+  // bounded, fixed-size log per shard). A key that is present has no departure.
+  std::optional<Departure> departure(std::string_view key) const;
+
+  // Holds the shards of these keys (all shards if `all`) for this thread until the guard goes; for multi-key
+  // atomicity. Calls of the same thread on those keys go through. One guard per thread at a time. Shards are
+  // locked in order.
+  class Guard {
+   public:
+    Guard(Guard&&) noexcept;
+    Guard& operator=(Guard&&) = delete;
+    ~Guard();
+
+   private:
+    friend class Tier;
+    explicit Guard(Tier& tier, std::uint64_t mask);
+    Tier* tier_;
+    std::uint64_t mask_;
+  };
+  Guard lock_shards(std::span<const std::string_view> keys, bool all = false);
+
+  // One step over the table: visits about `count` entries and returns the next cursor, 0 at the end. An entry
+  // that is present during the whole iteration is visited at least once, whatever is resized meanwhile.
+  // O(count).
+  std::uint64_t scan(std::uint64_t cursor, std::size_t count, Instant now,
+                     FunctionRef<void(const EntryView&)> visit);
+
+  // Visits an entry chosen at random; false when empty.
+  bool random(Instant now, std::uint64_t chance, FunctionRef<void(const EntryView&)> visit);
+
+  // Active expiry and other upkeep; call about every 10 ms to 100 ms. Frees what is due in bounded steps
+  // (about `budget` entries a call) without holding a shard for long; returns true while more is due.
+  bool tick(Instant now, std::size_t budget = 10'000);
+
+  // Changes the limit or the policy of a running tier without losing entries (beyond what the limit forces
+  // out over the next ticks). An unknown policy, or a limit too small for the shards there are, is an error
+  // and changes nothing. `shards` is ignored. A new policy takes the entries over in the order of their last
+  // use; O(n log n), shard by shard.
+  Result<void> reconfigure(const TierOptions& options);
+  TierOptions options() const;
+
+  TierStats stats() const;
+  std::size_t size() const;  // entries, including expired ones that tick() has not reached
+
+ private:
+  struct Impl;
+  explicit Tier(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace forebay::memory

@@ -1,0 +1,153 @@
+#include "observe/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <limits>
+#include <utility>
+
+namespace forebay::observe {
+namespace {
+
+double number(std::uint64_t value) {
+  return static_cast<double>(value);
+}
+
+Metric single(std::string name, std::string help, MetricKind kind, double value) {
+  return {std::move(name), std::move(help), kind, {{{}, value}}};
+}
+
+prometheus::MetricType type_of(MetricKind kind) {
+  switch (kind) {
+    case MetricKind::kCounter:
+      return prometheus::MetricType::Counter;
+    case MetricKind::kGauge:
+      return prometheus::MetricType::Gauge;
+    case MetricKind::kHistogram:
+      return prometheus::MetricType::Histogram;
+  }
+  return prometheus::MetricType::Untyped;
+}
+
+void add_namespaces(const LayerStats& stats, std::vector<Metric>& out) {
+  Metric requests{"forebay_requests_total",
+                  "Reads by namespace and by where the answer came from.",
+                  MetricKind::kCounter,
+                  {}};
+  Metric coalesced{
+      "forebay_coalesced_total", "Reads that shared another read's load.", MetricKind::kCounter, {}};
+  Metric refreshes{"forebay_refreshes_total", "Loads made in the background.", MetricKind::kCounter, {}};
+  Metric fenced{
+      "forebay_fenced_total", "Loads whose result an invalidation kept out.", MetricKind::kCounter, {}};
+  Metric invalidations{"forebay_invalidations_total", "Keys invalidated.", MetricKind::kCounter, {}};
+  Metric entries{"forebay_entries", "Entries in the memory tier.", MetricKind::kGauge, {}};
+  for (const NamespaceStats& space : stats.namespaces) {
+    const auto label = [&space] { return std::pair<std::string, std::string>("namespace", space.name); };
+    const std::pair<const char*, std::uint64_t> results[] = {{"hit", space.hits},
+                                                             {"stale", space.stale},
+                                                             {"negative", space.negative},
+                                                             {"miss", space.misses},
+                                                             {"error", space.errors}};
+    for (const auto& [result, count] : results) {
+      requests.samples.push_back({{label(), {"result", result}}, number(count)});
+    }
+    coalesced.samples.push_back({{label()}, number(space.coalesced)});
+    refreshes.samples.push_back({{label()}, number(space.refreshes)});
+    fenced.samples.push_back({{label()}, number(space.fenced)});
+    invalidations.samples.push_back({{label()}, number(space.invalidations)});
+    entries.samples.push_back({{label()}, number(space.entries)});
+  }
+  for (Metric* metric : {&requests, &coalesced, &refreshes, &fenced, &invalidations, &entries}) {
+    out.push_back(std::move(*metric));
+  }
+}
+
+void add_sources(const LayerStats& stats, std::vector<Metric>& out) {
+  Metric calls{"forebay_source_calls_total", "Calls to a source.", MetricKind::kCounter, {}};
+  Metric keys{"forebay_source_keys_total", "Keys that loads asked a source for.", MetricKind::kCounter, {}};
+  Metric errors{
+      "forebay_source_errors_total", "Calls to a source that failed, by cause.", MetricKind::kCounter, {}};
+  Metric seconds{"forebay_source_seconds", "Time that loads took.", MetricKind::kHistogram, {}};
+  Metric in_flight{"forebay_source_in_flight", "Calls under way.", MetricKind::kGauge, {}};
+  Metric queued{"forebay_source_queued", "Keys that wait for a connection.", MetricKind::kGauge, {}};
+  Metric breaker{
+      "forebay_source_breaker_open", "1 while the circuit breaker is not closed.", MetricKind::kGauge, {}};
+  for (const SourceStats& source : stats.sources) {
+    const auto label = [&source] { return std::pair<std::string, std::string>("source", source.name); };
+    calls.samples.push_back({{label(), {"op", "load"}}, number(source.loads)});
+    calls.samples.push_back({{label(), {"op", "write"}}, number(source.writes)});
+    keys.samples.push_back({{label()}, number(source.load_keys)});
+    errors.samples.push_back({{label(), {"cause", "error"}}, number(source.errors)});
+    errors.samples.push_back({{label(), {"cause", "timeout"}}, number(source.timeouts)});
+    errors.samples.push_back({{label(), {"cause", "rejected"}}, number(source.rejected)});
+    seconds.samples.push_back({{label()},
+                               number(source.load_microseconds) / 1e6,
+                               {source.load_seconds.begin(), source.load_seconds.end()},
+                               {kLoadSecondsBounds.begin(), kLoadSecondsBounds.end()}});
+    in_flight.samples.push_back({{label()}, number(source.in_flight)});
+    queued.samples.push_back({{label()}, number(source.queued)});
+    breaker.samples.push_back({{label()}, source.breaker == "closed" ? 0.0 : 1.0});
+  }
+  for (Metric* metric : {&calls, &keys, &errors, &seconds, &in_flight, &queued, &breaker}) {
+    out.push_back(std::move(*metric));
+  }
+}
+
+}  // namespace
+
+std::vector<Metric> layer_metrics(const LayerStats& stats) {
+  std::vector<Metric> metrics;
+  add_namespaces(stats, metrics);
+  add_sources(stats, metrics);
+  metrics.push_back(single("forebay_memory_bytes", "Bytes that the memory tier holds.", MetricKind::kGauge,
+                           number(stats.bytes)));
+  metrics.push_back(single("forebay_memory_limit_bytes", "Bytes that it may hold; 0: no limit.",
+                           MetricKind::kGauge, number(stats.limit)));
+  metrics.push_back({"forebay_evictions_total",
+                     "Entries that left for want of room or at the end of their time, and values not kept.",
+                     MetricKind::kCounter,
+                     {{{{"reason", "evicted"}}, number(stats.evicted)},
+                      {{{"reason", "expired"}}, number(stats.expired)},
+                      {{{"reason", "too_large"}}, number(stats.too_large)},
+                      {{{"reason", "refused_full"}}, number(stats.refused_full)}}});
+  metrics.push_back(single("forebay_feed_lag_seconds", "Age of the oldest change not yet applied.",
+                           MetricKind::kGauge, stats.feed_lag_seconds));
+  return metrics;
+}
+
+std::string render(const std::vector<Metric>& metrics) {
+  std::vector<prometheus::MetricFamily> families;
+  for (const Metric& metric : metrics) {
+    prometheus::MetricFamily& family = families.emplace_back();
+    family.name = metric.name;
+    family.help = metric.help;
+    family.type = type_of(metric.kind);
+    for (const MetricSample& sample : metric.samples) {
+      prometheus::ClientMetric& out = family.metric.emplace_back();
+      for (const auto& [name, value] : sample.labels) out.label.push_back({name, value});
+      switch (metric.kind) {
+        case MetricKind::kCounter:
+          out.counter.value = sample.value;
+          break;
+        case MetricKind::kGauge:
+          out.gauge.value = sample.value;
+          break;
+        case MetricKind::kHistogram: {
+          std::uint64_t up_to = 0;  // the text format's buckets are cumulative
+          for (std::size_t i = 0; i < sample.buckets.size(); ++i) {
+            up_to += sample.buckets[i];
+            const double bound =
+                i < sample.bounds.size() ? sample.bounds[i] : std::numeric_limits<double>::infinity();
+            out.histogram.bucket.push_back({up_to, bound});
+          }
+          out.histogram.sample_sum = sample.value;
+          out.histogram.sample_count = up_to;
+          break;
+        }
+      }
+    }
+  }
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace forebay::observe

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace forebay::server {
+
+class Server;
+
+// What the HTTP front answers; no sockets here.
+struct HttpAnswer {
+  unsigned status = 200;
+  std::string_view content_type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+// `method` and `target` as the request has them; a query in the target is ignored. For HEAD the same as for
+// GET.
+HttpAnswer answer_http(Server& server, std::string_view method, std::string_view target);
+
+}  // namespace forebay::server

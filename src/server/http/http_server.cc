@@ -1,0 +1,194 @@
+#include "server/http/http_server.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+
+#include "server/admission.h"
+#include "server/http/endpoints.h"
+#include "server/listen.h"
+#include "server/log.h"
+#include "server/server.h"
+
+namespace forebay::server {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+constexpr std::chrono::seconds kTimeout{10};  // of one request, and of a connection between two
+constexpr std::size_t kMaxConnections = 256;
+constexpr std::uint32_t kMaxHeader = 8 * 1024;
+constexpr std::uint64_t kMaxBody = 64 * 1024;  // read and ignored
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+class Client;
+using Clients = std::unordered_set<Client*>;
+
+class Client : public std::enable_shared_from_this<Client> {
+ public:
+  Client(tcp::socket socket, Server& server, Clients& clients)
+      : stream_(std::move(socket)), server_(server), clients_(clients) {
+    clients_.insert(this);
+  }
+  ~Client() { clients_.erase(this); }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  void read() {
+    parser_.emplace();
+    parser_->header_limit(kMaxHeader);
+    parser_->body_limit(kMaxBody);
+    stream_.expires_after(kTimeout);
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](error_code error, std::size_t) { self->on_read(error); });
+  }
+
+  void close() { stream_.close(); }
+
+ private:
+  void on_read(error_code error) {
+    const bool speaks_http = error.category() == error_code(http::error::bad_method).category();
+    if (error == http::error::end_of_stream) return close();
+    if (error && !speaks_http) return close();  // timeout, reset: nobody listens
+    response_ = {};
+    if (error) {
+      const bool large = error == http::error::header_limit || error == http::error::body_limit;
+      answer({large ? 413u : 400u, "text/plain; charset=utf-8", "bad request: " + error.message() + "\n"},
+             false);
+      return;
+    }
+    const auto& request = parser_->get();
+    head_ = request.method() == http::verb::head;
+    const auto method = request.method_string();
+    const auto target = request.target();
+    answer(answer_http(server_, {method.data(), method.size()}, {target.data(), target.size()}),
+           request.keep_alive());
+  }
+
+  void answer(HttpAnswer answer, bool keep_alive) {
+    response_.version(11);
+    response_.result(answer.status);
+    response_.set(http::field::server, "forebay");
+    response_.set(http::field::content_type,
+                  beast::string_view(answer.content_type.data(), answer.content_type.size()));
+    response_.set(http::field::cache_control, "no-store");
+    response_.keep_alive(keep_alive);
+    response_.content_length(answer.body.size());
+    if (!head_) response_.body() = std::move(answer.body);
+    stream_.expires_after(kTimeout);
+    serializer_.emplace(response_);
+    serializer_->split(head_);
+    const auto done = [self = shared_from_this(), keep_alive](error_code error, std::size_t) {
+      if (error || !keep_alive) {
+        error_code ignored;
+        self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+        return self->close();
+      }
+      self->read();
+    };
+    if (head_) {
+      http::async_write_header(stream_, *serializer_, done);
+    } else {
+      http::async_write(stream_, *serializer_, done);
+    }
+  }
+
+  beast::tcp_stream stream_;
+  Server& server_;
+  Clients& clients_;
+  beast::flat_buffer buffer_{kMaxHeader + kMaxBody};
+  std::optional<http::request_parser<http::string_body>> parser_;
+  http::response<http::string_body> response_;
+  std::optional<http::response_serializer<http::string_body>> serializer_;
+  bool head_ = false;
+};
+
+}  // namespace
+
+struct HttpServer::Impl {
+  explicit Impl(Server& borrowed) : server(borrowed) {}
+
+  Server& server;
+  Clients clients;  // before io, whose destruction ends the last of them
+  asio::io_context io{1};
+  tcp::acceptor acceptor{io};
+  asio::steady_timer pause{io};
+  std::uint16_t port = 0;
+  std::thread thread;
+
+  void accept() {
+    acceptor.async_accept([this](error_code error, tcp::socket socket) {
+      if (error == asio::error::operation_aborted) return;
+      if (error) {
+        static LogLimit limit;
+        log_warning(limit, fmt::format("http: can't accept clients: {}; trying again", error.message()));
+        pause.expires_after(kAcceptPause);
+        pause.async_wait([this](error_code waited) {
+          if (!waited) accept();
+        });
+        return;
+      }
+      // Beyond the limit the connection is simply closed.
+      if (clients.size() < kMaxConnections)
+        std::make_shared<Client>(std::move(socket), server, clients)->read();
+      accept();
+    });
+  }
+};
+
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+HttpServer::~HttpServer() {
+  stop();
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::open(const HostPort& address, Server& server) {
+  auto impl = std::make_unique<Impl>(server);
+  Result<Descriptor> listener = listen_on(address, Port::kOwn, "http");
+  if (!listener) return listener.error();
+  impl->port = port_of(*listener);
+  error_code error;
+  impl->acceptor.assign(address.host.find(':') == std::string::npos ? tcp::v4() : tcp::v6(), listener->get(),
+                        error);
+  if (error) return Error{ErrorCode::kInternal, "server.http: " + error.message()};
+  listener->release();
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+void HttpServer::start() {
+  impl_->thread = std::thread([impl = impl_.get()] {
+    impl->accept();
+    impl->io.run();
+  });
+}
+
+void HttpServer::stop() {
+  if (!impl_->thread.joinable()) return;
+  asio::post(impl_->io, [impl = impl_.get()] {
+    error_code ignored;
+    impl->acceptor.close(ignored);
+    impl->pause.cancel();
+    const Clients open = impl->clients;
+    for (Client* client : open) client->close();
+  });
+  impl_->thread.join();
+}
+
+std::uint16_t HttpServer::port() const {
+  return impl_->port;
+}
+
+}  // namespace forebay::server

@@ -1,0 +1,192 @@
+#include "server/resp/commands/access.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cctype>
+
+#include "server/resp/commands/arguments.h"
+#include "server/resp/session.h"
+#include "server/server.h"
+
+namespace forebay::server {
+namespace {
+
+std::string_view reply_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kConfig:
+    case ErrorCode::kUnsupported:
+      return "ERR";
+    case ErrorCode::kRefused:
+      return "REFUSED";
+    case ErrorCode::kConflict:
+      return "CONFLICT";
+    case ErrorCode::kUnavailable:
+      return "UNAVAILABLE";
+    case ErrorCode::kTimeout:
+      return "TIMEOUT";
+    case ErrorCode::kOverloaded:
+      return "OVERLOADED";
+    case ErrorCode::kUnknownOutcome:
+      return "UNKNOWNOUTCOME";
+    case ErrorCode::kOutOfMemory:
+      return "OOM";
+    case ErrorCode::kCancelled:
+      return "CANCELLED";
+    case ErrorCode::kInternal:
+      break;
+  }
+  return "INTERNAL";
+}
+
+std::string upper_case(std::string_view text) {
+  std::string upper(text);
+  for (char& letter : upper) letter = static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
+  return upper;
+}
+
+// The answers of one command's keys while they come in, from any thread. The last one completes the reply.
+class Gathering {
+ public:
+  Gathering(std::shared_ptr<ReplySlot> slot, RenderAll render, std::size_t count)
+      : slot_(std::move(slot)), render_(std::move(render)), answers_(count), errors_(count), open_(count) {}
+
+  void arrived(std::size_t index, Result<Answer> answer, const std::shared_ptr<Gathering>& self) {
+    if (answer) {
+      answers_[index] = std::move(*answer);
+    } else {
+      errors_[index] = std::move(answer.error());
+    }
+    // acq_rel: whoever brings it to zero sees what the others stored.
+    if (open_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    slot_->complete([self](resp::Writer& reply) { self->write(reply); });
+  }
+
+ private:
+  void write(resp::Writer& reply) {
+    for (const auto& error : errors_) {
+      if (error) return reply.error(error_text(*error));
+    }
+    render_(reply, answers_);
+  }
+
+  std::shared_ptr<ReplySlot> slot_;
+  RenderAll render_;
+  std::vector<Answer> answers_;
+  std::vector<std::optional<Error>> errors_;
+  std::atomic<std::size_t> open_;
+};
+
+WriteCallback answer_write(Context& context, RenderWrite render) {
+  return [slot = context.defer(), render = std::move(render)](Result<WriteAnswer> answer) mutable {
+    slot->complete([answer = std::move(answer), render = std::move(render)](resp::Writer& reply) mutable {
+      if (!answer) return reply.error(error_text(answer.error()));
+      render(reply, *answer);
+    });
+  };
+}
+
+}  // namespace
+
+std::string error_text(const Error& error) {
+  std::string text(reply_code(error.code));
+  return text.append(" ").append(error.message);
+}
+
+std::string_view command_name(const Context& context) {
+  const Command* command = find_command(context.args[0]);
+  return command == nullptr ? context.args[0] : command->name;
+}
+
+std::size_t longest_string(const Context& context) {
+  // Relaxed: the limit stands alone.
+  return context.server.limits().max_value.load(std::memory_order_relaxed);
+}
+
+bool is_bound(Context& context, std::string_view key) {
+  return context.layer.route(key).bound;
+}
+
+bool refuse_bound(Context& context, std::string_view key) {
+  const NamespaceInfo& space = context.layer.route(key);
+  if (!space.bound) return false;
+  context.reply.error("ERR " + upper_case(command_name(context)) +
+                      " is not available on keys of namespace '" + space.name + "', which have a source");
+  return true;
+}
+
+bool refuse_bound(Context& context, std::span<const std::string_view> keys) {
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](std::string_view key) { return refuse_bound(context, key); });
+}
+
+std::optional<Layer::Guard> hold_keys(Context& context, std::span<const std::string_view> keys) {
+  if (in_exec(context) || keys.size() < 2) return std::nullopt;
+  if (std::any_of(keys.begin(), keys.end(), [&](std::string_view key) { return is_bound(context, key); })) {
+    return std::nullopt;
+  }
+  return context.layer.lock(keys);
+}
+
+std::vector<std::string_view> keys_from(const Context& context, std::size_t first, std::size_t step) {
+  std::vector<std::string_view> keys;
+  keys.reserve((context.args.size() - first + step - 1) / step);
+  for (std::size_t at = first; at < context.args.size(); at += step) keys.push_back(context.args[at]);
+  return keys;
+}
+
+bool stored_or_error(Context& context, PutOutcome outcome) {
+  switch (outcome) {
+    case PutOutcome::kStored:
+    case PutOutcome::kKept:
+      return true;
+    case PutOutcome::kTooLarge:
+      context.reply.error("OOM value is larger than memory.max_value allows; the key now has none");
+      return false;
+    case PutOutcome::kFull:
+      context.reply.error(kOutOfMemoryError);
+      return false;
+  }
+  return false;
+}
+
+LookUp find_entry(Context& context, std::string_view key, FunctionRef<void(const EntryView&)> visit) {
+  if (context.session.no_touch() && !is_bound(context, key)) {
+    return context.layer.peek(key, context.now, visit) ? LookUp::kAnswered : LookUp::kAbsent;
+  }
+  return context.layer.look_up(key, context.now, visit);
+}
+
+void load_value(Context& context, std::string_view key, Render render) {
+  auto slot = context.defer();
+  context.layer.read(
+      key, ReadOptions{},
+      [slot = std::move(slot), render = std::move(render)](Result<Answer> answer) mutable {
+        slot->complete([answer = std::move(answer), render = std::move(render)](resp::Writer& reply) mutable {
+          if (!answer) return reply.error(error_text(answer.error()));
+          std::optional<std::string_view> value;
+          if (answer->value) value = answer->value->view();
+          render(reply, value);
+        });
+      });
+}
+
+void load_values(Context& context, std::span<const std::string_view> keys, RenderAll render) {
+  auto gathering = std::make_shared<Gathering>(context.defer(), std::move(render), keys.size());
+  const Layer::Gather together(context.layer);  // the loop dispatches
+  for (std::size_t index = 0; index < keys.size(); ++index) {
+    context.layer.read(keys[index], ReadOptions{}, [gathering, index](Result<Answer> answer) {
+      gathering->arrived(index, std::move(answer), gathering);
+    });
+  }
+}
+
+void write_source(Context& context, std::string_view key, Write write, RenderWrite render) {
+  context.layer.write(key, std::move(write), answer_write(context, std::move(render)));
+}
+
+void write_source_value(Context& context, std::string_view key, std::string_view value, RenderWrite render) {
+  context.layer.write_value(key, value, answer_write(context, std::move(render)));
+}
+
+}  // namespace forebay::server

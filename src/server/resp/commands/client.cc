@@ -1,0 +1,263 @@
+// CLIENT: what clients say of themselves, and who is connected.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "resp/number.h"
+#include "server/clients.h"
+#include "server/resp/commands/registry.h"
+#include "server/resp/commands/subcommand.h"
+#include "server/resp/commands/versions.h"
+#include "server/resp/session.h"
+#include "server/server.h"
+
+namespace forebay::server {
+namespace {
+
+// CLIENT LIST and KILL know four types of client; all of ours are "normal".
+enum class TypeFilter : std::uint8_t { kUnknown, kNormal, kOther };
+
+TypeFilter parse_type(std::string_view text) {
+  if (equals_ignoring_case(text, "normal")) return TypeFilter::kNormal;
+  for (const std::string_view other : {"master", "replica", "slave", "pubsub"}) {
+    if (equals_ignoring_case(text, other)) return TypeFilter::kOther;
+  }
+  return TypeFilter::kUnknown;
+}
+
+void reply_unknown_type(Context& context, std::string_view type) {
+  context.reply.error(fmt::format("ERR Unknown client type '{}'", type.substr(0, 128)));
+}
+
+// on | off; false: an error was written.
+bool parse_switch(Context& context, bool& value) {
+  const bool on = equals_ignoring_case(context.args[2], "on");
+  if (!on && !equals_ignoring_case(context.args[2], "off")) {
+    context.reply.error("ERR syntax error");
+    return false;
+  }
+  value = on;
+  return true;
+}
+
+void client_id(Context& context) {
+  context.reply.integer(static_cast<std::int64_t>(context.session.id()));
+}
+
+void client_info(Context& context) {
+  context.reply.verbatim(context.session.describe(context.now) + "\n");
+}
+
+void client_getname(Context& context) {
+  const std::string name = context.session.name();
+  if (name.empty()) {
+    context.reply.null();
+  } else {
+    context.reply.bulk(name);
+  }
+}
+
+void client_setname(Context& context) {
+  if (!valid_client_name(context.args[2])) return context.reply.error(kBadClientName);
+  context.session.set_name(context.args[2]);
+  context.reply.ok();
+}
+
+void client_setinfo(Context& context) {
+  const std::string_view option = context.args[2];
+  const bool is_name = equals_ignoring_case(option, "lib-name");
+  if (!is_name && !equals_ignoring_case(option, "lib-ver")) {
+    return context.reply.error(fmt::format("ERR Unrecognized option '{}'", option.substr(0, 128)));
+  }
+  if (!valid_client_name(context.args[3])) {
+    return context.reply.error(
+        fmt::format("ERR {} cannot contain spaces, newlines or special characters.", option));
+  }
+  if (is_name) {
+    context.session.set_library(context.args[3]);
+  } else {
+    context.session.set_library_version(context.args[3]);
+  }
+  context.reply.ok();
+}
+
+void client_no_evict(Context& context) {
+  bool value = false;
+  if (!parse_switch(context, value)) return;
+  context.session.set_no_evict(value);
+  context.reply.ok();
+}
+
+void client_no_touch(Context& context) {
+  bool value = false;
+  if (!parse_switch(context, value)) return;
+  context.session.set_no_touch(value);
+  context.reply.ok();
+}
+
+// Off and skip are not answered themselves.
+void client_reply(Context& context) {
+  const std::string_view mode = context.args[2];
+  if (equals_ignoring_case(mode, "on")) {
+    context.session.set_reply_mode(ReplyMode::kOn);
+    return context.reply.ok();
+  }
+  if (equals_ignoring_case(mode, "off")) return context.session.set_reply_mode(ReplyMode::kOff);
+  if (!equals_ignoring_case(mode, "skip")) return context.reply.error("ERR syntax error");
+  if (context.session.reply_mode() != ReplyMode::kOff) context.session.set_reply_mode(ReplyMode::kSkipNext);
+}
+
+void client_list(Context& context) {
+  const auto args = context.args;
+  TypeFilter type = TypeFilter::kNormal;
+  std::vector<std::uint64_t> ids;
+  if (args.size() == 4 && equals_ignoring_case(args[2], "type")) {
+    type = parse_type(args[3]);
+    if (type == TypeFilter::kUnknown) return reply_unknown_type(context, args[3]);
+  } else if (args.size() > 3 && equals_ignoring_case(args[2], "id")) {
+    for (const std::string_view text : args.subspan(3)) {
+      const auto id = resp::parse_integer(text);
+      if (!id) return context.reply.error("ERR Invalid client ID");
+      ids.push_back(static_cast<std::uint64_t>(*id));
+    }
+  } else if (args.size() != 2) {
+    return context.reply.error("ERR syntax error");
+  }
+  std::string text;
+  if (type == TypeFilter::kNormal) {
+    std::sort(ids.begin(), ids.end());
+    context.server.clients().for_each([&](const Session& session) {
+      if (!ids.empty() && !std::binary_search(ids.begin(), ids.end(), session.id())) return;
+      text.append(session.describe(context.now)).push_back('\n');
+    });
+  }
+  context.reply.verbatim(text);
+}
+
+struct KillFilter {
+  std::optional<std::uint64_t> id;
+  std::string_view address;
+  std::string_view local_address;
+  TypeFilter type = TypeFilter::kNormal;
+  std::optional<std::int64_t> max_age_seconds;
+  bool skip_me = true;
+
+  bool matches(const Session& session, Instant now) const {
+    const Session::Origin& origin = session.origin();
+    return (!id || *id == origin.id) && (address.empty() || address == origin.address) &&
+           (local_address.empty() || local_address == origin.local_address) && type == TypeFilter::kNormal &&
+           (!max_age_seconds || now - origin.connected_at >= std::chrono::seconds(*max_age_seconds));
+  }
+};
+
+// False: an error was written.
+bool parse_kill(Context& context, KillFilter& filter) {
+  const auto args = context.args;
+  const auto fail = [&context](std::string_view text) {
+    context.reply.error(text);
+    return false;
+  };
+  if (args.size() % 2 != 0) return fail("ERR syntax error");
+  for (std::size_t i = 2; i < args.size(); i += 2) {
+    const std::string_view option = args[i];
+    const std::string_view value = args[i + 1];
+    if (equals_ignoring_case(option, "id")) {
+      const auto id = resp::parse_integer(value);
+      if (!id || *id < 1) return fail("ERR client-id should be greater than 0");
+      filter.id = static_cast<std::uint64_t>(*id);
+    } else if (equals_ignoring_case(option, "type")) {
+      filter.type = parse_type(value);
+      if (filter.type == TypeFilter::kUnknown) {
+        reply_unknown_type(context, value);
+        return false;
+      }
+    } else if (equals_ignoring_case(option, "addr")) {
+      filter.address = value;
+    } else if (equals_ignoring_case(option, "laddr")) {
+      filter.local_address = value;
+    } else if (equals_ignoring_case(option, "user")) {
+      if (value != "default") return fail(fmt::format("ERR No such user '{}'", value.substr(0, 128)));
+    } else if (equals_ignoring_case(option, "maxage")) {
+      const auto age = resp::parse_integer(value);
+      // A thousand years; more would overflow a Duration.
+      if (!age || *age < 1 || *age > 4'000'000'000)
+        return fail("ERR maxage is not an integer or out of range");
+      filter.max_age_seconds = *age;
+    } else if (equals_ignoring_case(option, "skipme")) {
+      const bool yes = equals_ignoring_case(value, "yes");
+      if (!yes && !equals_ignoring_case(value, "no")) return fail("ERR syntax error");
+      filter.skip_me = yes;
+    } else {
+      return fail("ERR syntax error");
+    }
+  }
+  return true;
+}
+
+void client_kill(Context& context) {
+  KillFilter filter;
+  const bool old_form = context.args.size() == 3;
+  if (old_form) {
+    filter.address = context.args[2];
+    filter.skip_me = false;
+  } else if (!parse_kill(context, filter)) {
+    return;
+  }
+  bool self = false;
+  const std::size_t killed = context.server.clients().kill_if([&](const Session& session) {
+    if (!filter.matches(session, context.now)) return false;
+    if (session.id() != context.session.id()) return true;
+    self = !filter.skip_me;  // it closes after this command's answer instead
+    return false;
+  });
+  const std::size_t total = killed + (self ? 1 : 0);
+  if (!old_form) {
+    context.reply.integer(static_cast<std::int64_t>(total));
+  } else if (total > 0) {
+    context.reply.ok();
+  } else {
+    context.reply.error("ERR No such client");
+  }
+  if (self) context.session.control().close_after_replies();
+}
+
+constexpr std::array kSubcommands{
+    Subcommand{"getname", 2, "GETNAME: the connection's name", client_getname},
+    Subcommand{"id", 2, "ID: the connection's number", client_id},
+    Subcommand{"info", 2, "INFO: what is known of this connection", client_info},
+    Subcommand{"kill", -3,
+               "KILL <ip:port> | [ID <id>] [TYPE <type>] [ADDR <ip:port>] [LADDR <ip:port>] [USER default] "
+               "[MAXAGE <seconds>] [SKIPME yes|no]: closes connections",
+               client_kill},
+    Subcommand{"list", -2, "LIST [TYPE <type> | ID <id>...]: what is known of all connections", client_list},
+    Subcommand{"no-evict", 3, "NO-EVICT on|off: accepted; connections are never closed to free memory",
+               client_no_evict},
+    Subcommand{"no-touch", 3, "NO-TOUCH on|off: whether reads of this connection count as uses",
+               client_no_touch},
+    Subcommand{"reply", 3, "REPLY on|off|skip: which replies this connection gets", client_reply},
+    Subcommand{"setinfo", 4, "SETINFO lib-name|lib-ver <value>: what library this connection uses",
+               client_setinfo},
+    Subcommand{"setname", 3, "SETNAME <name>: names the connection", client_setname},
+};
+
+void client(Context& context) {
+  run_subcommand(context, "client", kSubcommands);
+}
+
+constexpr std::array kCommands{
+    Command{"client", -2, 0, 0, 0, 0, client, "A container for client connection commands.", "2.4.0",
+            "connection"},
+};
+
+}  // namespace
+
+Family client_commands() {
+  return kCommands;
+}
+
+}  // namespace forebay::server

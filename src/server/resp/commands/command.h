@@ -1,0 +1,79 @@
+#pragma once
+
+// The seam between the connection and the commands. A command is a function and a row in its family's table
+// (commands/<family>.cc); registry.cc joins the families. To add one: write the function, add the row.
+//
+// A handler runs on the connection's event-loop thread, must not block, and answers in one of two ways: it
+// writes exactly one reply to context.reply before it returns, or it calls context.defer() and has the
+// returned slot completed later, from any thread. Replies reach the client in the order of the requests
+// either way. Commands flagged kConcurrent (reads) may start while earlier deferred ones of the same
+// connection are still open; all others wait for those.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "forebay/layer.h"
+#include "resp/writer.h"
+
+namespace forebay::server {
+
+class Session;  // what one client has said of itself: session.h
+class Server;   // what all connections share (limits, clients, start time): server.h
+
+// A reply that is still to come. complete() may be called from any thread, once; `write` then runs on the
+// connection's loop thread, unless the client has gone. A slot destroyed without complete() answers with an
+// error.
+class ReplySlot {
+ public:
+  using Fill = std::move_only_function<void(resp::Writer&)>;
+  virtual ~ReplySlot() = default;
+  virtual void complete(Fill write) = 0;
+};
+
+struct Context {
+  std::span<const std::string_view> args;  // args[0] is the command's name as sent; views end with the call
+  Layer& layer;
+  Server& server;
+  Session& session;
+  resp::Writer& reply;
+  Instant now;  // read once per batch of requests
+  // Valid unless the command runs inside EXEC (commands flagged kDenyMulti and bound keys are refused there).
+  std::function<std::shared_ptr<ReplySlot>()> defer;
+};
+
+enum CommandFlag : std::uint32_t {
+  kWrite = 1u << 0,
+  kReadonly = 1u << 1,
+  kFast = 1u << 2,
+  kAdmin = 1u << 3,
+  kNoAuth = 1u << 4,      // allowed before AUTH
+  kConcurrent = 1u << 5,  // see above
+  kDenyMulti = 1u << 6,   // not allowed in a transaction
+  kDenyOom = 1u << 7,     // may grow memory
+};
+
+using Handler = void (*)(Context&);
+
+struct Command {
+  std::string_view name;  // lower case; `config|get` style subcommands are parsed by their handler
+  int arity;              // as Redis counts it: includes the name; -n means at least n
+  std::uint32_t flags;
+  int first_key, last_key, key_step;  // as Redis has them; 0 0 0: no keys
+  Handler handler;
+  std::string_view summary;  // COMMAND DOCS
+  std::string_view since;    // the Redis version it comes from
+  std::string_view group;    // string, generic, connection, server, transactions, hash, forebay
+};
+
+// All commands of a family; each commands/<family>.cc defines one of these and registry.cc lists it.
+using Family = std::span<const Command>;
+
+// Finds a command by name in any case; null if there is none. O(1), no allocation.
+const Command* find_command(std::string_view name);
+std::span<const Command* const> all_commands();
+
+}  // namespace forebay::server

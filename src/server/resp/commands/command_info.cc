@@ -1,0 +1,177 @@
+// COMMAND: what commands there are, for clients and their completion.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/resp/commands/registry.h"
+#include "server/resp/commands/server.h"
+#include "server/resp/commands/subcommand.h"
+
+namespace forebay::server {
+namespace {
+
+struct FlagName {
+  std::uint32_t flag;
+  std::string_view name;      // in COMMAND INFO
+  std::string_view category;  // the ACL category it implies; empty: none
+};
+
+constexpr std::array kFlagNames{
+    FlagName{kWrite, "write", "@write"},  FlagName{kReadonly, "readonly", "@read"},
+    FlagName{kDenyOom, "denyoom", ""},    FlagName{kAdmin, "admin", "@admin"},
+    FlagName{kFast, "fast", "@fast"},     FlagName{kNoAuth, "no_auth", ""},
+    FlagName{kDenyMulti, "no_multi", ""},
+};
+
+std::vector<std::string> categories_of(const Command& command) {
+  std::vector<std::string> categories;
+  for (const FlagName& flag : kFlagNames) {
+    if ((command.flags & flag.flag) != 0 && !flag.category.empty()) categories.emplace_back(flag.category);
+  }
+  if ((command.flags & kFast) == 0) categories.emplace_back("@slow");
+  if ((command.flags & kAdmin) != 0) categories.emplace_back("@dangerous");
+  const std::string_view group = command.group;
+  if (group == "generic") {
+    categories.emplace_back("@keyspace");
+  } else if (group == "transactions") {
+    categories.emplace_back("@transaction");
+  } else if (group != "server") {
+    categories.push_back("@" + std::string(group));
+  }
+  return categories;
+}
+
+void reply_command(resp::Writer& reply, const Command& command) {
+  reply.array(10);
+  reply.bulk(command.name);
+  reply.integer(command.arity);
+  reply.set(
+      static_cast<std::size_t>(std::count_if(kFlagNames.begin(), kFlagNames.end(), [&](const FlagName& flag) {
+        return (command.flags & flag.flag) != 0;
+      })));
+  for (const FlagName& flag : kFlagNames) {
+    if ((command.flags & flag.flag) != 0) reply.simple(flag.name);
+  }
+  reply.integer(command.first_key);
+  reply.integer(command.last_key);
+  reply.integer(command.key_step);
+  const std::vector<std::string> categories = categories_of(command);
+  reply.set(categories.size());
+  for (const std::string& category : categories) reply.simple(category);
+  reply.array(0);  // tips
+  reply.array(0);  // key specifications
+  reply.array(0);  // subcommands
+}
+
+void reply_docs(resp::Writer& reply, const Command& command) {
+  reply.bulk(command.name);
+  reply.map(3);
+  reply.bulk("summary");
+  reply.bulk(command.summary);
+  reply.bulk("since");
+  reply.bulk(command.since);
+  reply.bulk("group");
+  reply.bulk(command.group);
+}
+
+void all(Context& context) {
+  const auto commands = all_commands();
+  context.reply.array(commands.size());
+  for (const Command* command : commands) reply_command(context.reply, *command);
+}
+
+void count(Context& context) {
+  context.reply.integer(static_cast<std::int64_t>(all_commands().size()));
+}
+
+void info(Context& context) {
+  if (context.args.size() == 2) return all(context);
+  context.reply.array(context.args.size() - 2);
+  for (const std::string_view name : context.args.subspan(2)) {
+    if (const Command* command = find_command(name)) {
+      reply_command(context.reply, *command);
+    } else {
+      context.reply.null_array();
+    }
+  }
+}
+
+void docs(Context& context) {
+  std::vector<const Command*> chosen;
+  if (context.args.size() == 2) {
+    chosen.assign(all_commands().begin(), all_commands().end());
+  } else {
+    for (const std::string_view name : context.args.subspan(2)) {
+      if (const Command* command = find_command(name)) chosen.push_back(command);
+    }
+  }
+  context.reply.map(chosen.size());
+  for (const Command* command : chosen) reply_docs(context.reply, *command);
+}
+
+void list(Context& context) {
+  const auto args = context.args;
+  std::vector<const Command*> chosen(all_commands().begin(), all_commands().end());
+  if (args.size() == 5 && equals_ignoring_case(args[2], "filterby")) {
+    if (equals_ignoring_case(args[3], "pattern")) {
+      std::erase_if(chosen, [&](const Command* command) { return !name_matches(args[4], command->name); });
+    } else if (equals_ignoring_case(args[3], "aclcat")) {
+      const std::string category = "@" + std::string(args[4]);
+      std::erase_if(chosen, [&](const Command* command) {
+        const auto categories = categories_of(*command);
+        return std::find(categories.begin(), categories.end(), category) == categories.end();
+      });
+    } else if (equals_ignoring_case(args[3], "module")) {
+      chosen.clear();
+    } else {
+      return context.reply.error("ERR syntax error");
+    }
+  } else if (args.size() != 2) {
+    return context.reply.error("ERR syntax error");
+  }
+  context.reply.array(chosen.size());
+  for (const Command* command : chosen) context.reply.bulk(command->name);
+}
+
+void getkeys(Context& context) {
+  const auto request = context.args.subspan(2);
+  const Command* command = find_command(request[0]);
+  if (command == nullptr) return context.reply.error("ERR Invalid command specified");
+  if (!arity_fits(command->arity, request.size())) {
+    return context.reply.error("ERR Invalid number of arguments specified for command");
+  }
+  const auto count = static_cast<int>(request.size());
+  const int last = command->last_key < 0 ? count + command->last_key : command->last_key;
+  if (command->first_key == 0 || command->key_step <= 0 || command->first_key >= count) {
+    return context.reply.error("ERR The command has no key arguments");
+  }
+  std::vector<std::string_view> keys;
+  for (int i = command->first_key; i <= last && i < count; i += command->key_step) {
+    keys.push_back(request[static_cast<std::size_t>(i)]);
+  }
+  context.reply.array(keys.size());
+  for (const std::string_view key : keys) context.reply.bulk(key);
+}
+
+constexpr std::array kSubcommands{
+    Subcommand{"count", 2, "COUNT: how many commands there are", count},
+    Subcommand{"docs", -2, "DOCS [<name> ...]: what they do", docs},
+    Subcommand{"getkeys", -3, "GETKEYS <command> [<arg> ...]: which arguments of it are keys", getkeys},
+    Subcommand{"info", -2, "INFO [<name> ...]: their arity, flags and keys", info},
+    Subcommand{"list", -2,
+               "LIST [FILTERBY PATTERN <pattern> | ACLCAT <category> | MODULE <name>]: their names", list},
+};
+
+}  // namespace
+
+void command_command(Context& context) {
+  if (context.args.size() == 1) return all(context);
+  run_subcommand(context, "command", kSubcommands);
+}
+
+}  // namespace forebay::server

@@ -1,0 +1,212 @@
+// CONFIG: Redis's names for what of the configuration clients may see, and for the little they may change.
+//
+// Nothing that names a file, an address or a password can be set from here: the list is closed.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/resp/commands/policy_names.h"
+#include "server/resp/commands/registry.h"
+#include "server/resp/commands/server.h"
+#include "server/resp/commands/subcommand.h"
+#include "server/server.h"
+
+namespace forebay::server {
+namespace {
+
+// "100", "100mb", "1g": bytes. k, m, g are powers of 1000; kb, mb, gb of 1024, as in redis.conf.
+std::optional<std::size_t> parse_bytes(std::string_view text) {
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  constexpr std::array<std::pair<std::string_view, std::size_t>, 8> kUnits{{{"", 1},
+                                                                            {"b", 1},
+                                                                            {"k", 1000},
+                                                                            {"kb", 1024},
+                                                                            {"m", 1000 * 1000},
+                                                                            {"mb", 1024 * 1024},
+                                                                            {"g", 1000 * 1000 * 1000},
+                                                                            {"gb", 1024 * 1024 * 1024}}};
+  for (const auto& [name, factor] : kUnits) {
+    if (!equals_ignoring_case(unit, name)) continue;
+    if (number > std::numeric_limits<std::size_t>::max() / factor) return std::nullopt;
+    return number * factor;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::size_t> parse_count(std::string_view text, std::size_t least, std::size_t most) {
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most)
+    return std::nullopt;
+  return number;
+}
+
+// What CONFIG SET has understood, applied together once every value is known to be good.
+struct Staged {
+  std::optional<std::size_t> memory_limit;
+  std::optional<std::string> memory_policy;
+  std::optional<std::size_t> max_clients;
+  std::optional<std::chrono::milliseconds> idle_timeout;
+  std::optional<std::size_t> max_value;
+  std::optional<std::size_t> max_query_buffer;
+};
+
+struct Parameter {
+  std::string_view name;
+  std::string (*get)(Server& server);
+  // Stages the value; returns what is wrong with it, or nothing. Null: can't be changed.
+  std::string_view (*stage)(std::string_view value, Staged& staged);
+};
+
+std::string yes_or_no(bool value) {
+  return value ? "yes" : "no";
+}
+
+constexpr std::array kParameters{
+    Parameter{"appendonly", [](Server&) { return std::string("no"); }, nullptr},
+    Parameter{"bind", [](Server& server) { return server.options().resp; }, nullptr},
+    Parameter{
+        "client-output-buffer-limit",
+        [](Server& server) { return fmt::format("normal {} 0 0", server.limits().max_output_buffer.load()); },
+        nullptr},
+    Parameter{"client-query-buffer-limit",
+              [](Server& server) { return std::to_string(server.limits().max_query_buffer.load()); },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                staged.max_query_buffer = parse_bytes(value);
+                return staged.max_query_buffer >= std::size_t{1} << 20
+                           ? ""
+                           : "argument must be a memory value of at least 1mb";
+              }},
+    Parameter{"databases", [](Server&) { return std::string("1"); }, nullptr},
+    Parameter{"io-threads", [](Server& server) { return std::to_string(server.options().threads); }, nullptr},
+    Parameter{"maxclients", [](Server& server) { return std::to_string(server.limits().max_clients.load()); },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                staged.max_clients = parse_count(value, 1, 1'000'000);
+                return staged.max_clients ? "" : "argument must be between 1 and 1000000 inclusive";
+              }},
+    Parameter{"maxmemory", [](Server& server) { return std::to_string(server.layer().stats().limit); },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                staged.memory_limit = parse_bytes(value);
+                return staged.memory_limit ? "" : "argument must be a memory value";
+              }},
+    Parameter{"maxmemory-policy",
+              [](Server& server) { return std::string(redis_policy_name(server.layer().memory_policy())); },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                staged.memory_policy = own_policy_name(value);
+                return "";
+              }},
+    Parameter{"port", [](Server& server) { return std::to_string(server.resp_port()); }, nullptr},
+    Parameter{
+        "proto-max-bulk-len", [](Server& server) { return std::to_string(server.limits().max_value.load()); },
+        [](std::string_view value, Staged& staged) -> std::string_view {
+          staged.max_value = parse_bytes(value);
+          return staged.max_value >= std::size_t{1} << 20 ? ""
+                                                          : "argument must be a memory value of at least 1mb";
+        }},
+    Parameter{"protected-mode", [](Server& server) { return yes_or_no(server.options().protected_mode); },
+              nullptr},
+    Parameter{"save", [](Server&) { return std::string(); }, nullptr},
+    Parameter{"timeout",
+              [](Server& server) {
+                const auto timeout = server.limits().idle_timeout.load();
+                return std::to_string(std::chrono::ceil<std::chrono::seconds>(timeout).count());
+              },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                const auto seconds = parse_count(value, 0, std::numeric_limits<std::int32_t>::max());
+                if (!seconds) return "argument must be between 0 and 2147483647 inclusive";
+                staged.idle_timeout = std::chrono::seconds(*seconds);
+                return "";
+              }},
+};
+
+void get(Context& context) {
+  std::vector<const Parameter*> chosen;
+  for (const Parameter& parameter : kParameters) {
+    const auto patterns = context.args.subspan(2);
+    if (std::any_of(patterns.begin(), patterns.end(),
+                    [&](std::string_view pattern) { return name_matches(pattern, parameter.name); })) {
+      chosen.push_back(&parameter);
+    }
+  }
+  context.reply.map(chosen.size());
+  for (const Parameter* parameter : chosen) {
+    context.reply.bulk(parameter->name);
+    context.reply.bulk(parameter->get(context.server));
+  }
+}
+
+void reply_failed(Context& context, std::string_view name, std::string_view why) {
+  context.reply.error(
+      fmt::format("ERR CONFIG SET failed (possibly related to argument '{}') - {}", name, why));
+}
+
+void apply(Server& server, const Staged& staged) {
+  RuntimeLimits& limits = server.limits();
+  if (staged.max_clients) limits.max_clients.store(*staged.max_clients);
+  if (staged.idle_timeout) limits.idle_timeout.store(*staged.idle_timeout);
+  if (staged.max_value) limits.max_value.store(*staged.max_value);
+  if (staged.max_query_buffer) limits.max_query_buffer.store(*staged.max_query_buffer);
+}
+
+void set(Context& context) {
+  const auto args = context.args;
+  if (args.size() % 2 != 0) return reply_wrong_arity(context.reply, "config|set");
+  Staged staged;
+  for (std::size_t i = 2; i < args.size(); i += 2) {
+    const auto* parameter = std::find_if(
+        kParameters.begin(), kParameters.end(),
+        [&](const Parameter& candidate) { return equals_ignoring_case(args[i], candidate.name); });
+    if (parameter == kParameters.end()) {
+      return context.reply.error(fmt::format(
+          "ERR Unknown option or number of arguments for CONFIG SET - '{}'", args[i].substr(0, 128)));
+    }
+    if (parameter->stage == nullptr)
+      return reply_failed(context, parameter->name, "can't set immutable config");
+    const std::string_view wrong = parameter->stage(args[i + 1], staged);
+    if (!wrong.empty()) return reply_failed(context, parameter->name, wrong);
+  }
+  if (staged.memory_limit || staged.memory_policy) {
+    const bool policy = staged.memory_policy.has_value();
+    const Result<void> done = context.layer.set_memory(staged.memory_limit, std::move(staged.memory_policy));
+    if (!done) return reply_failed(context, policy ? "maxmemory-policy" : "maxmemory", done.error().message);
+  }
+  apply(context.server, staged);
+  context.reply.ok();
+}
+
+void resetstat(Context& context) {
+  context.server.reset_stats();
+  context.layer.reset_stats();
+  context.reply.ok();
+}
+
+void rewrite(Context& context) {
+  context.reply.error(
+      "ERR CONFIG REWRITE is not supported: edit the configuration file and send the process SIGHUP");
+}
+
+constexpr std::array kSubcommands{
+    Subcommand{"get", -3, "GET <pattern> [<pattern> ...]: parameters and their values", get},
+    Subcommand{"resetstat", 2, "RESETSTAT: counters start again from zero", resetstat},
+    Subcommand{"rewrite", 2, "REWRITE: not supported", rewrite},
+    Subcommand{"set", -4, "SET <parameter> <value> [<parameter> <value> ...]: changes until the next start",
+               set},
+};
+
+}  // namespace
+
+void config_command(Context& context) {
+  run_subcommand(context, "config", kSubcommands);
+}
+
+}  // namespace forebay::server

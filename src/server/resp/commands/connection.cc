@@ -1,0 +1,168 @@
+// Commands that are about the connection itself.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "resp/number.h"
+#include "server/admission.h"
+#include "server/resp/commands/registry.h"
+#include "server/resp/commands/subcommand.h"
+#include "server/resp/commands/versions.h"
+#include "server/resp/session.h"
+#include "server/server.h"
+
+namespace forebay::server {
+namespace {
+
+void ping(Context& context) {
+  if (context.args.size() > 2) return reply_wrong_arity(context.reply, "ping");
+  if (context.args.size() == 2) {
+    context.reply.bulk(context.args[1]);
+  } else {
+    context.reply.simple("PONG");
+  }
+}
+
+void echo(Context& context) {
+  context.reply.bulk(context.args[1]);
+}
+
+void quit(Context& context) {
+  context.reply.ok();
+  context.session.control().close_after_replies();
+}
+
+void select(Context& context) {
+  const auto index = resp::parse_integer(context.args[1]);
+  if (!index) return context.reply.error("ERR value is not an integer or out of range");
+  if (*index != 0) return context.reply.error("ERR DB index is out of range");
+  context.reply.ok();
+}
+
+void reset(Context& context) {
+  context.session.reset(context.server.options().password.empty());
+  context.reply = resp::Writer(context.reply.buffer(), resp::Protocol::kResp2);
+  context.reply.simple("RESET");
+}
+
+// The answer to a wrong password is held back, on this connection only, so that guessing is slow.
+void refuse_password(Context& context) {
+  const Duration delay =
+      context.server.auth_throttle().on_failure(context.session.origin().host, context.now);
+  auto slot = context.defer();
+  context.session.control().run_after(delay, [slot = std::move(slot)] {
+    slot->complete([](resp::Writer& reply) {
+      reply.error("WRONGPASS invalid username-password pair or user is disabled.");
+    });
+  });
+}
+
+// Sets the session's state; false: the refusal has been arranged.
+bool authenticate(Context& context, std::string_view user, std::string_view password) {
+  const std::string& secret = context.server.options().password;
+  // As in Redis, the default user without a password accepts any.
+  const bool right = secret.empty() || equal_in_constant_time(password, secret);
+  if (user != "default" || !right) {
+    refuse_password(context);
+    return false;
+  }
+  if (!secret.empty()) context.server.auth_throttle().on_success(context.session.origin().host);
+  context.session.set_authenticated(true);
+  return true;
+}
+
+void auth(Context& context) {
+  if (context.args.size() > 3) return context.reply.error("ERR syntax error");
+  if (context.args.size() == 2 && context.server.options().password.empty()) {
+    return context.reply.error(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+        "configuration is correct?");
+  }
+  const bool named = context.args.size() == 3;
+  if (authenticate(context, named ? context.args[1] : "default", context.args.back())) context.reply.ok();
+}
+
+void reply_hello(Context& context) {
+  resp::Writer& reply = context.reply;
+  reply.map(7);
+  reply.bulk("server");
+  reply.bulk("redis");
+  reply.bulk("version");
+  reply.bulk(kRedisVersion);
+  reply.bulk("proto");
+  reply.integer(static_cast<int>(reply.protocol()));
+  reply.bulk("id");
+  reply.integer(static_cast<std::int64_t>(context.session.id()));
+  reply.bulk("mode");
+  reply.bulk("standalone");
+  reply.bulk("role");
+  reply.bulk("master");
+  reply.bulk("modules");
+  reply.array(0);
+}
+
+void hello(Context& context) {
+  const auto args = context.args;
+  auto protocol = context.session.protocol();
+  if (args.size() > 1) {
+    const auto version = resp::parse_integer(args[1]);
+    if (!version) return context.reply.error("ERR Protocol version is not an integer or out of range");
+    if (*version != 2 && *version != 3) return context.reply.error("NOPROTO unsupported protocol version");
+    protocol = *version == 3 ? resp::Protocol::kResp3 : resp::Protocol::kResp2;
+  }
+  std::size_t auth_at = 0;
+  std::size_t name_at = 0;
+  for (std::size_t i = 2; i < args.size(); ++i) {
+    if (equals_ignoring_case(args[i], "auth") && i + 2 < args.size()) {
+      auth_at = i;
+      i += 2;
+    } else if (equals_ignoring_case(args[i], "setname") && i + 1 < args.size()) {
+      name_at = ++i;
+      if (!valid_client_name(args[name_at])) return context.reply.error(kBadClientName);
+    } else {
+      return context.reply.error(
+          fmt::format("ERR Syntax error in HELLO option '{}'", args[i].substr(0, 128)));
+    }
+  }
+  if (auth_at != 0 && !authenticate(context, args[auth_at + 1], args[auth_at + 2])) return;
+  if (!context.session.authenticated()) {
+    return context.reply.error(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
+        "<user> "
+        "<pass> option can be used to authenticate the client and select the RESP protocol version at the "
+        "same time");
+  }
+  if (name_at != 0) context.session.set_name(args[name_at]);
+  context.session.set_protocol(protocol);
+  context.reply = resp::Writer(context.reply.buffer(), protocol);
+  reply_hello(context);
+}
+
+constexpr std::uint32_t kAlways = kFast | kNoAuth | kDenyMulti;
+
+constexpr std::array kCommands{
+    Command{"auth", -2, kAlways, 0, 0, 0, auth, "Authenticates the connection.", "1.0.0", "connection"},
+    Command{"echo", 2, kFast | kConcurrent, 0, 0, 0, echo, "Returns the given string.", "1.0.0",
+            "connection"},
+    Command{"hello", -1, kAlways, 0, 0, 0, hello, "Handshakes with the Redis server.", "6.0.0", "connection"},
+    Command{"ping", -1, kFast | kConcurrent, 0, 0, 0, ping, "Returns the server's liveliness response.",
+            "1.0.0", "connection"},
+    Command{"quit", -1, kFast | kNoAuth, 0, 0, 0, quit, "Closes the connection.", "1.0.0", "connection"},
+    Command{"reset", 1, kFast | kNoAuth, 0, 0, 0, reset, "Resets the connection.", "6.2.0", "connection"},
+    Command{"select", 2, kFast, 0, 0, 0, select, "Changes the selected database.", "1.0.0", "connection"},
+};
+
+}  // namespace
+
+bool valid_client_name(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
+
+Family connection_commands() {
+  return kCommands;
+}
+
+}  // namespace forebay::server

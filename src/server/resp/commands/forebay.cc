@@ -1,0 +1,39 @@
+#include "server/resp/commands/forebay.h"
+
+#include "server/resp/commands/subcommand.h"
+
+namespace forebay::server {
+namespace {
+
+constexpr Subcommand kSubcommands[] = {
+    {"explain", 3, "EXPLAIN <key>: what is known of a key: where it is, how old, why it was missing.",
+     forebay_explain},
+    {"purge", -3, "PURGE ALL | NAMESPACE <name> | MATCH <pattern>: drops cached copies.", forebay_purge},
+    {"read", -3,
+     "READ <key> [LEVEL any|ryw|fresh] [TOKEN <token>]: the value, its age and where it came from.",
+     forebay_read},
+    {"remove", 3, "REMOVE <key>: deletes the row itself, under the namespace's write strategy.",
+     forebay_remove},
+    {"stats", -2, "STATS [<namespace>]: counters since the start or CONFIG RESETSTAT.", forebay_stats},
+    {"warm", -4, "WARM <namespace> <key> [<key> ...]: loads what is not fresh; answers how many were loaded.",
+     forebay_warm},
+    {"write", 4, "WRITE <key> <value>: writes as SET does; answers a token for READ ... LEVEL ryw.",
+     forebay_write},
+};
+
+void forebay(Context& context) {
+  run_subcommand(context, "forebay", kSubcommands);
+}
+
+constexpr Command kCommands[] = {
+    {"forebay", -2, kWrite | kDenyMulti, 0, 0, 0, forebay, "What Redis has no command for: see FOREBAY HELP.",
+     "7.2.0", "forebay"},
+};
+
+}  // namespace
+
+Family forebay_commands() {
+  return kCommands;
+}
+
+}  // namespace forebay::server

@@ -1,0 +1,20 @@
+#pragma once
+
+// FOREBAY: what Redis has no command for. One function a subcommand.
+
+#include "server/resp/commands/command.h"
+
+namespace forebay::server {
+
+// forebay_keys.cc
+void forebay_read(Context& context);     // FOREBAY READ key [LEVEL any|ryw|fresh] [TOKEN token]
+void forebay_write(Context& context);    // FOREBAY WRITE key value
+void forebay_remove(Context& context);   // FOREBAY REMOVE key
+void forebay_explain(Context& context);  // FOREBAY EXPLAIN key
+
+// forebay_spaces.cc
+void forebay_purge(Context& context);  // FOREBAY PURGE ALL | NAMESPACE name | MATCH pattern
+void forebay_warm(Context& context);   // FOREBAY WARM namespace key [key …]
+void forebay_stats(Context& context);  // FOREBAY STATS [namespace]
+
+}  // namespace forebay::server

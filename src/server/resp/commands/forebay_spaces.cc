@@ -1,0 +1,136 @@
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/glob.h"
+#include "server/resp/commands/access.h"
+#include "server/resp/commands/arguments.h"
+#include "server/resp/commands/forebay.h"
+#include "server/resp/commands/registry.h"
+
+namespace forebay::server {
+namespace {
+
+using Row = std::pair<std::string_view, std::uint64_t>;
+
+void write_rows(resp::Writer& reply, std::initializer_list<Row> rows) {
+  for (const auto& [name, count] : rows) {
+    reply.bulk(name);
+    reply.integer(static_cast<std::int64_t>(count));
+  }
+}
+
+void write_namespace(resp::Writer& reply, const NamespaceStats& space) {
+  const std::initializer_list<Row> rows = {
+      {"entries", space.entries},     {"hits", space.hits},
+      {"stale", space.stale},         {"negative", space.negative},
+      {"misses", space.misses},       {"errors", space.errors},
+      {"coalesced", space.coalesced}, {"refreshes", space.refreshes},
+      {"fenced", space.fenced},       {"invalidations", space.invalidations},
+  };
+  reply.map(rows.size());
+  write_rows(reply, rows);
+}
+
+void write_source_stats(resp::Writer& reply, const SourceStats& source) {
+  const std::initializer_list<Row> rows = {
+      {"loads", source.loads},
+      {"load_keys", source.load_keys},
+      {"load_microseconds", source.load_microseconds},
+      {"writes", source.writes},
+      {"errors", source.errors},
+      {"timeouts", source.timeouts},
+      {"rejected", source.rejected},
+      {"in_flight", source.in_flight},
+      {"queued", source.queued},
+      {"limit", source.limit},
+  };
+  reply.map(rows.size() + 1);
+  write_rows(reply, rows);
+  reply.bulk("breaker");
+  reply.bulk(source.breaker);
+}
+
+void write_memory(resp::Writer& reply, const LayerStats& stats) {
+  const std::initializer_list<Row> rows = {
+      {"entries", stats.entries},     {"bytes", stats.bytes},
+      {"limit", stats.limit},         {"with_expiry", stats.with_expiry},
+      {"evicted", stats.evicted},     {"expired", stats.expired},
+      {"too_large", stats.too_large}, {"refused_full", stats.refused_full},
+  };
+  reply.map(rows.size());
+  write_rows(reply, rows);
+}
+
+std::string unknown_namespace(std::string_view name) {
+  return "ERR there is no namespace '" + std::string(name.substr(0, 128)) + "'";
+}
+
+}  // namespace
+
+void forebay_purge(Context& context) {
+  const std::string_view what = context.args[2];
+  const std::size_t count = context.args.size();
+  if (count == 3 && equals_ignoring_case(what, "all")) {
+    context.layer.purge_all();
+    return context.reply.ok();
+  }
+  if (count == 4 && equals_ignoring_case(what, "namespace")) {
+    const auto purged = context.layer.purge_namespace(context.args[3]);
+    if (!purged) return context.reply.error(error_text(purged.error()));
+    return context.reply.ok();
+  }
+  if (count == 4 && equals_ignoring_case(what, "match")) {
+    const auto glob = Glob::compile(context.args[3]);
+    if (!glob) return context.reply.error(error_text(glob.error()));
+    return context.reply.integer(static_cast<std::int64_t>(context.layer.purge_match(context.args[3])));
+  }
+  context.reply.error(kSyntaxError);
+}
+
+void forebay_warm(Context& context) {
+  const std::string_view name = context.args[2];
+  std::vector<std::string> keys;
+  for (std::string_view key : context.args.subspan(3)) {
+    const NamespaceInfo& space = context.layer.route(key);
+    if (space.name != name) {
+      return context.reply.error("ERR the key '" + std::string(key.substr(0, 128)) +
+                                 "' is not of namespace '" + std::string(name.substr(0, 128)) + "'");
+    }
+    keys.emplace_back(key);
+  }
+  context.layer.warm(keys, [slot = context.defer()](Result<std::size_t> loaded) {
+    slot->complete([loaded = std::move(loaded)](resp::Writer& reply) {
+      if (!loaded) return reply.error(error_text(loaded.error()));
+      reply.integer(static_cast<std::int64_t>(*loaded));
+    });
+  });
+}
+
+void forebay_stats(Context& context) {
+  const LayerStats stats = context.layer.stats();
+  if (context.args.size() > 3) return context.reply.error(kSyntaxError);
+  if (context.args.size() == 3) {
+    for (const NamespaceStats& space : stats.namespaces) {
+      if (space.name == context.args[2]) return write_namespace(context.reply, space);
+    }
+    return context.reply.error(unknown_namespace(context.args[2]));
+  }
+  context.reply.map(3);
+  context.reply.bulk("memory");
+  write_memory(context.reply, stats);
+  context.reply.bulk("namespaces");
+  context.reply.map(stats.namespaces.size());
+  for (const NamespaceStats& space : stats.namespaces) {
+    context.reply.bulk(space.name);
+    write_namespace(context.reply, space);
+  }
+  context.reply.bulk("sources");
+  context.reply.map(stats.sources.size());
+  for (const SourceStats& source : stats.sources) {
+    context.reply.bulk(source.name);
+    write_source_stats(context.reply, source);
+  }
+}
+
+}  // namespace forebay::server

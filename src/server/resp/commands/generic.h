@@ -1,0 +1,31 @@
+#pragma once
+
+// What the generic commands' files share.
+
+#include "server/resp/commands/command.h"
+
+namespace forebay::server {
+
+// generic_keys.cc
+void del(Context& context);
+void exists(Context& context);
+void touch(Context& context);
+void type(Context& context);
+void rename_key(Context& context);
+void renamenx(Context& context);
+void copy(Context& context);
+
+// generic_space.cc: commands on all keys
+void keys(Context& context);
+void scan(Context& context);
+void randomkey(Context& context);
+void dbsize(Context& context);
+void flush(Context& context);
+
+// generic_object.cc
+void object(Context& context);
+
+// What TYPE says of a key that exists: rows are hashes, all else is a string.
+std::string_view type_name(const NamespaceInfo& space);
+
+}  // namespace forebay::server

@@ -1,0 +1,140 @@
+#include <algorithm>
+#include <string>
+
+#include "server/resp/commands/access.h"
+#include "server/resp/commands/arguments.h"
+#include "server/resp/commands/expiry_times.h"
+#include "server/resp/commands/generic.h"
+#include "server/resp/commands/registry.h"
+
+namespace forebay::server {
+namespace {
+
+enum class Overwrite : std::uint8_t { kNo, kYes };
+enum class Source : std::uint8_t { kStays, kGoes };
+enum class Moved : std::uint8_t { kDone, kNoSource, kTaken, kFailed };
+
+// Copies an entry with its times to another key, whose shards this thread holds. kFailed has been answered.
+Moved move_entry(Context& context, std::string_view from, std::string_view to, Overwrite overwrite,
+                 Source source) {
+  std::optional<Value> value;
+  Stamp old;
+  context.layer.peek(from, context.now, [&](const EntryView& entry) {
+    value = entry.value();
+    old = entry.stamp();
+  });
+  if (!value) return Moved::kNoSource;
+  if (overwrite == Overwrite::kNo && context.layer.peek(to, context.now, [](const EntryView&) {})) {
+    return Moved::kTaken;
+  }
+  if (from == to) return Moved::kDone;
+  Stamp stamp = context.layer.stamp_for(to, context.now);
+  set_deadline(stamp, deadline(old));
+  stamp.edited = old.edited;
+  const PutOutcome outcome = context.layer.update(to, context.now, [&](const EntryView*) {
+    return value->owner() && value->is_object() ? Change::replace(*value, stamp)
+                                                : Change::replace(value->view(), stamp);
+  });
+  if (!stored_or_error(context, outcome)) return Moved::kFailed;
+  if (source == Source::kGoes) context.layer.drop(from, context.now);
+  return Moved::kDone;
+}
+
+}  // namespace
+
+void del(Context& context) {
+  if (context.args.size() == 2) {
+    return context.reply.integer(context.layer.drop(context.args[1], context.now) ? 1 : 0);
+  }
+  const auto all = keys_from(context, 1);
+  const auto guard = hold_keys(context, all);
+  context.reply.integer(std::count_if(
+      all.begin(), all.end(), [&](std::string_view key) { return context.layer.drop(key, context.now); }));
+}
+
+void exists(Context& context) {
+  const auto all = keys_from(context, 1);
+  std::int64_t count = 0;
+  std::vector<std::string_view> missing;
+  {
+    const auto guard = hold_keys(context, all);
+    for (std::string_view key : all) {
+      switch (context.layer.look_up(key, context.now, [](const EntryView&) {})) {
+        case LookUp::kAnswered:
+          ++count;
+          break;
+        case LookUp::kAbsent:
+          break;
+        case LookUp::kLoad:
+          missing.push_back(key);
+      }
+    }
+  }
+  if (missing.empty()) return context.reply.integer(count);
+  load_values(context, missing, [count](resp::Writer& reply, const std::vector<Answer>& answers) {
+    reply.integer(count + std::count_if(answers.begin(), answers.end(),
+                                        [](const Answer& answer) { return answer.value.has_value(); }));
+  });
+}
+
+void touch(Context& context) {
+  std::int64_t count = 0;
+  for (std::string_view key : context.args.subspan(1)) {
+    bool found = false;
+    if (is_bound(context, key)) {  // no load just to touch: what counts is the copy in memory
+      found = context.layer.peek(key, context.now, [](const EntryView&) {});
+    } else {
+      found = context.layer.look_up(key, context.now, [](const EntryView&) {}) == LookUp::kAnswered;
+    }
+    if (found) ++count;
+  }
+  context.reply.integer(count);
+}
+
+void type(Context& context) {
+  const std::string_view name = type_name(context.layer.route(context.args[1]));
+  with_value(context, context.args[1], [name](resp::Writer& reply, std::optional<std::string_view> value) {
+    reply.simple(value ? name : "none");
+  });
+}
+
+void rename_key(Context& context) {
+  const std::string_view pair[] = {context.args[1], context.args[2]};
+  if (refuse_bound(context, pair)) return;
+  const auto guard = hold_keys(context, pair);
+  const Moved moved = move_entry(context, pair[0], pair[1], Overwrite::kYes, Source::kGoes);
+  if (moved == Moved::kNoSource) return context.reply.error(kNoSuchKey);
+  if (moved == Moved::kDone) context.reply.ok();
+}
+
+void renamenx(Context& context) {
+  const std::string_view pair[] = {context.args[1], context.args[2]};
+  if (refuse_bound(context, pair)) return;
+  const auto guard = hold_keys(context, pair);
+  const Moved moved = move_entry(context, pair[0], pair[1], Overwrite::kNo, Source::kGoes);
+  if (moved == Moved::kNoSource) return context.reply.error(kNoSuchKey);
+  if (moved != Moved::kFailed) context.reply.integer(moved == Moved::kDone ? 1 : 0);
+}
+
+void copy(Context& context) {
+  Overwrite overwrite = Overwrite::kNo;
+  for (std::size_t at = 3; at < context.args.size(); ++at) {
+    if (equals_ignoring_case(context.args[at], "replace")) {
+      overwrite = Overwrite::kYes;
+    } else if (equals_ignoring_case(context.args[at], "db") && at + 1 < context.args.size()) {
+      const auto database = parse_integer(context.args[++at]);
+      if (!database) return context.reply.error(kNotAnInteger);
+      if (*database != 0) return context.reply.error("ERR DB index is out of range");
+    } else {
+      return context.reply.error(kSyntaxError);
+    }
+  }
+  const std::string_view pair[] = {context.args[1], context.args[2]};
+  if (pair[0] == pair[1]) return context.reply.error("ERR source and destination objects are the same");
+  if (refuse_bound(context, pair)) return;
+  const auto guard = hold_keys(context, pair);
+  const Moved moved = move_entry(context, pair[0], pair[1], overwrite, Source::kStays);
+  if (moved != Moved::kFailed) context.reply.integer(moved == Moved::kDone ? 1 : 0);
+}
+
+}  // namespace forebay::server

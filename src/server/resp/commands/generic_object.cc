@@ -1,0 +1,70 @@
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include "server/resp/commands/access.h"
+#include "server/resp/commands/arguments.h"
+#include "server/resp/commands/generic.h"
+#include "server/resp/commands/subcommand.h"
+
+namespace forebay::server {
+namespace {
+
+// Redis's names for how it would hold the value; a client that asks wants to know whether it is a number.
+std::string_view encoding(const EntryView& entry) {
+  constexpr std::size_t kLongestEmbedded = 44;
+  if (entry.stamp().edited) return "raw";
+  if (parse_integer(payload(entry))) return "int";
+  return payload(entry).size() <= kLongestEmbedded ? "embstr" : "raw";
+}
+
+// Answers from the key's entry; null if there is none.
+template <class Answer>
+void from_entry(Context& context, Answer answer) {
+  const bool found = context.layer.peek(context.args[2], context.now, [&](const EntryView& entry) {
+    if (entry.stamp().negative) {
+      context.reply.null();
+    } else {
+      answer(entry);
+    }
+  });
+  if (!found) context.reply.null();
+}
+
+void object_encoding(Context& context) {
+  from_entry(context, [&](const EntryView& entry) { context.reply.bulk(encoding(entry)); });
+}
+
+void object_refcount(Context& context) {
+  from_entry(context, [&](const EntryView&) { context.reply.integer(1); });
+}
+
+void object_idletime(Context& context) {
+  from_entry(context, [&](const EntryView& entry) {
+    const auto idle = std::chrono::duration_cast<std::chrono::seconds>(context.now - entry.accessed());
+    context.reply.integer(std::max<std::int64_t>(idle.count(), 0));
+  });
+}
+
+void object_freq(Context& context) {
+  from_entry(context, [&](const EntryView&) {
+    context.reply.error(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+        "switching between policies at runtime LRU and LFU data will take some time to adjust.");
+  });
+}
+
+constexpr Subcommand kSubcommands[] = {
+    {"encoding", 3, "ENCODING <key>: how the value would be held: int, embstr or raw.", object_encoding},
+    {"freq", 3, "FREQ <key>: the access frequency; an error, since no policy here counts it.", object_freq},
+    {"idletime", 3, "IDLETIME <key>: seconds since the last access, about.", object_idletime},
+    {"refcount", 3, "REFCOUNT <key>: 1.", object_refcount},
+};
+
+}  // namespace
+
+void object(Context& context) {
+  run_subcommand(context, "object", kSubcommands);
+}
+
+}  // namespace forebay::server

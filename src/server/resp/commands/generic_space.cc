@@ -1,0 +1,143 @@
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <vector>
+
+#include "base/glob.h"
+#include "server/resp/commands/access.h"
+#include "server/resp/commands/arguments.h"
+#include "server/resp/commands/generic.h"
+#include "server/resp/commands/registry.h"
+
+namespace forebay::server {
+namespace {
+
+// Entries of one step over the table: what a shard's lock and, in KEYS, the loop thread's patience allow.
+constexpr std::size_t kStep = 1'000;
+// SCAN's COUNT is a hint; beyond this a client may have to ask again.
+constexpr std::size_t kMostPerScan = 10'000;
+
+struct ScanOptions {
+  std::size_t count = 10;
+  std::optional<Glob> match;
+  std::optional<std::string> type;
+};
+
+std::optional<std::uint64_t> parse_cursor(std::string_view text) {
+  std::uint64_t cursor = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cursor);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return cursor;
+}
+
+std::optional<Glob> parse_glob(Context& context, std::string_view pattern) {
+  auto glob = Glob::compile(pattern);
+  if (glob) return std::move(*glob);
+  context.reply.error(error_text(glob.error()));
+  return std::nullopt;
+}
+
+std::optional<ScanOptions> parse_scan_options(Context& context) {
+  ScanOptions options;
+  for (std::size_t at = 2; at < context.args.size(); at += 2) {
+    const std::string_view word = context.args[at];
+    if (at + 1 == context.args.size()) {
+      context.reply.error(kSyntaxError);
+      return std::nullopt;
+    }
+    const std::string_view value = context.args[at + 1];
+    if (equals_ignoring_case(word, "count")) {
+      const auto count = parse_integer(value);
+      if (!count || *count < 1) {
+        context.reply.error(count ? kSyntaxError : kNotAnInteger);
+        return std::nullopt;
+      }
+      options.count = static_cast<std::size_t>(std::min<std::int64_t>(*count, kMostPerScan));
+    } else if (equals_ignoring_case(word, "match")) {
+      options.match = parse_glob(context, value);
+      if (!options.match) return std::nullopt;
+    } else if (equals_ignoring_case(word, "type")) {
+      options.type = std::string(value);
+    } else {
+      context.reply.error(kSyntaxError);
+      return std::nullopt;
+    }
+  }
+  return options;
+}
+
+// What the visitor of a table walk finds: it runs under a shard's lock, so it only copies names.
+void write_keys(resp::Writer& reply, const std::vector<std::string>& names) {
+  reply.array(names.size());
+  for (const std::string& name : names) reply.bulk(name);
+}
+
+}  // namespace
+
+void keys(Context& context) {
+  const auto glob = parse_glob(context, context.args[1]);
+  if (!glob) return;
+  std::vector<std::string> names;
+  std::uint64_t cursor = 0;
+  do {
+    cursor = context.layer.scan(cursor, kStep, context.now, [&](const EntryView& entry) {
+      if (!entry.stamp().negative && glob->matches(entry.key())) names.emplace_back(entry.key());
+    });
+  } while (cursor != 0);
+  // A table that is being resized may show an entry twice, which SCAN's clients expect and those of KEYS
+  // don't.
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  write_keys(context.reply, names);
+}
+
+void scan(Context& context) {
+  const auto cursor = parse_cursor(context.args[1]);
+  if (!cursor) return context.reply.error("ERR invalid cursor");
+  const auto options = parse_scan_options(context);
+  if (!options) return;
+  std::vector<std::string> names;
+  const std::uint64_t next =
+      context.layer.scan(*cursor, options->count, context.now, [&](const EntryView& entry) {
+        if (entry.stamp().negative) return;
+        if (options->match && !options->match->matches(entry.key())) return;
+        names.emplace_back(entry.key());
+      });
+  if (options->type) {
+    std::erase_if(names, [&](const std::string& name) {
+      return !equals_ignoring_case(*options->type, type_name(context.layer.route(name)));
+    });
+  }
+  context.reply.array(2);
+  context.reply.bulk(std::to_string(next));
+  write_keys(context.reply, names);
+}
+
+void randomkey(Context& context) {
+  constexpr int kTries = 100;  // remembered absences are no keys
+  for (int tries = 0; tries < kTries; ++tries) {
+    std::optional<std::string> name;
+    const bool found = context.layer.random_entry(context.now, [&](const EntryView& entry) {
+      if (!entry.stamp().negative) name = std::string(entry.key());
+    });
+    if (!found) break;
+    if (name) return context.reply.bulk(*name);
+  }
+  context.reply.null();
+}
+
+void dbsize(Context& context) {
+  context.reply.integer(static_cast<std::int64_t>(context.layer.size()));
+}
+
+void flush(Context& context) {
+  if (context.args.size() > 2 ||
+      (context.args.size() == 2 && !equals_ignoring_case(context.args[1], "async") &&
+       !equals_ignoring_case(context.args[1], "sync"))) {
+    return context.reply.error(kSyntaxError);
+  }
+  context.layer.purge_all();
+  context.reply.ok();
+}
+
+}  // namespace forebay::server

@@ -1,0 +1,195 @@
+#include "server/resp/commands/transactions.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/resp/commands/access.h"
+#include "server/resp/session.h"
+
+namespace forebay::server {
+namespace {
+
+Transaction& transaction_of(Context& context) {
+  return context.session.transaction();
+}
+
+// The keys among a command's arguments, by its row in the table.
+void append_keys(std::vector<std::string_view>& keys, const Command& command,
+                 std::span<const std::string_view> args) {
+  if (command.first_key <= 0) return;
+  const auto count = static_cast<int>(args.size());
+  const int last = std::min(command.last_key < 0 ? count + command.last_key : command.last_key, count - 1);
+  for (int at = command.first_key; at <= last; at += command.key_step) {
+    keys.push_back(args[static_cast<std::size_t>(at)]);
+  }
+}
+
+// Commands without keys come in three kinds: those that walk or clear the table, which need all of it held;
+// those that only talk about the connection; and the rest (INFO, CONFIG, …), which take locks of their own
+// that somebody else may hold while waiting for a shard, and so must run with none held.
+enum class Reach : std::uint8_t { kKeys, kTable, kConnection, kElsewhere };
+
+Reach reach_of(const Command& command) {
+  if (command.first_key > 0) return Reach::kKeys;
+  if ((command.flags & (kReadonly | kWrite)) != 0) return Reach::kTable;
+  return command.group == "connection" ? Reach::kConnection : Reach::kElsewhere;
+}
+
+std::uint64_t revision_of(Context& context, std::string_view key) {
+  std::uint64_t revision = 0;
+  context.layer.peek(key, context.now, [&](const EntryView& entry) { revision = entry.revision(); });
+  return revision;
+}
+
+// Answers an error, after which EXEC answers EXECABORT.
+void refuse(Context& context, std::string_view text) {
+  transaction_of(context).poison();
+  context.reply.error(text);
+}
+
+// The text that keeps a bound key out of a transaction; empty: none of the keys is bound.
+std::string refusal_of_bound(Context& context, std::span<const std::string_view> keys) {
+  for (std::string_view key : keys) {
+    const NamespaceInfo& space = context.layer.route(key);
+    if (space.bound) {
+      return "ERR keys of namespace '" + space.name + "' have a source and can't be part of a transaction";
+    }
+  }
+  return {};
+}
+
+void multi(Context& context) {
+  Transaction& transaction = transaction_of(context);
+  if (transaction.open()) return refuse(context, "ERR MULTI calls can not be nested");
+  transaction.begin();
+  context.reply.ok();
+}
+
+void discard(Context& context) {
+  Transaction& transaction = transaction_of(context);
+  if (!transaction.open()) return context.reply.error("ERR DISCARD without MULTI");
+  transaction.reset();
+  context.reply.ok();
+}
+
+void watch(Context& context) {
+  Transaction& transaction = transaction_of(context);
+  if (transaction.open()) return refuse(context, "ERR WATCH inside MULTI is not allowed");
+  const auto keys = context.args.subspan(1);
+  const std::string refusal = refusal_of_bound(context, keys);
+  if (!refusal.empty()) return context.reply.error(refusal);
+  for (std::string_view key : keys) {
+    if (!transaction.watch(key, revision_of(context, key))) {
+      return context.reply.error("ERR too many watched keys");
+    }
+  }
+  context.reply.ok();
+}
+
+void unwatch(Context& context) {
+  transaction_of(context).unwatch();
+  context.reply.ok();
+}
+
+void exec(Context& context) {
+  if (!transaction_of(context).open()) return context.reply.error("ERR EXEC without MULTI");
+  const Transaction transaction = std::exchange(transaction_of(context), Transaction());
+  if (transaction.poisoned()) {
+    return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
+  }
+  std::vector<std::vector<std::string_view>> arguments;
+  std::vector<std::string_view> keys;
+  bool all = false;
+  for (const Transaction::Watched& watched : transaction.watched()) keys.push_back(watched.key);
+  for (const Transaction::Queued& queued : transaction.queued()) {
+    arguments.emplace_back(queued.args.begin(), queued.args.end());
+    append_keys(keys, *queued.command, arguments.back());
+    all = all || reach_of(*queued.command) == Reach::kTable;
+  }
+  // From here on nobody else sees or changes these keys until every command has answered, unless one in
+  // between has to let go of them.
+  std::optional<Layer::Guard> guard;
+  const auto hold = [&] {
+    if (!guard && (all || !keys.empty())) guard.emplace(context.layer.lock(keys, all));
+  };
+  hold();
+  const bool unchanged = std::all_of(transaction.watched().begin(), transaction.watched().end(),
+                                     [&](const Transaction::Watched& watched) {
+                                       return revision_of(context, watched.key) == watched.revision;
+                                     });
+  if (!unchanged) return context.reply.null_array();
+  context.reply.array(arguments.size());
+  for (std::size_t index = 0; index < arguments.size(); ++index) {
+    const Command& command = *transaction.queued()[index].command;
+    if (reach_of(command) == Reach::kElsewhere) {
+      guard.reset();
+    } else {
+      hold();
+    }
+    Context inner{
+        arguments[index], context.layer, context.server, context.session, context.reply, context.now, {}};
+    command.handler(inner);
+  }
+}
+
+constexpr Command kCommands[] = {
+    {"multi", 1, kFast, 0, 0, 0, multi, "Starts a transaction.", "1.2.0", "transactions"},
+    {"exec", 1, 0, 0, 0, 0, exec, "Executes all commands in a transaction.", "1.2.0", "transactions"},
+    {"discard", 1, kFast, 0, 0, 0, discard, "Discards a transaction.", "2.0.0", "transactions"},
+    {"watch", -2, kFast, 1, -1, 1, watch,
+     "Monitors changes to keys to determine the execution of a transaction.", "2.2.0", "transactions"},
+    {"unwatch", 1, kFast, 0, 0, 0, unwatch, "Forgets about watched keys of a transaction.", "2.2.0",
+     "transactions"},
+};
+
+// Commands that run at once between MULTI and EXEC.
+bool runs_in_multi(const Command& command) {
+  return command.handler == exec || command.handler == discard || command.handler == multi ||
+         command.handler == watch || command.name == "quit" || command.name == "reset";
+}
+
+}  // namespace
+
+bool Transaction::queue(const Command& command, std::span<const std::string_view> args) {
+  constexpr std::size_t kPerArgument =
+      sizeof(std::string) + sizeof(Queued);  // so that many empty ones count too
+  std::size_t bytes = bytes_;
+  for (std::string_view argument : args) bytes += argument.size() + kPerArgument;
+  if (bytes > kMaxBytes) return false;
+  bytes_ = bytes;
+  queued_.push_back({&command, {args.begin(), args.end()}});
+  return true;
+}
+
+bool Transaction::watch(std::string_view key, std::uint64_t revision) {
+  const bool known = std::any_of(watched_.begin(), watched_.end(),
+                                 [&](const Watched& watched) { return watched.key == key; });
+  if (known) return true;
+  if (watched_.size() == kMaxWatched) return false;
+  watched_.push_back({std::string(key), revision});
+  return true;
+}
+
+bool queue_if_open(Context& context, const Command& command) {
+  Transaction& transaction = transaction_of(context);
+  if (!transaction.open() || runs_in_multi(command)) return false;
+  std::vector<std::string_view> keys;
+  append_keys(keys, command, context.args);
+  const std::string refusal = refusal_of_bound(context, keys);
+  if ((command.flags & kDenyMulti) != 0) {
+    refuse(context, "ERR Command not allowed inside a transaction");
+  } else if (!refusal.empty()) {
+    refuse(context, refusal);
+  } else if (!transaction.queue(command, context.args)) {
+    refuse(context, "ERR the transaction is larger than a client's share of memory");
+  } else {
+    context.reply.simple("QUEUED");
+  }
+  return true;
+}
+
+Family transaction_commands() {
+  return kCommands;
+}
+
+}  // namespace forebay::server

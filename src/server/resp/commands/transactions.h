@@ -1,0 +1,66 @@
+#pragma once
+
+// What MULTI has queued and what WATCH observes, for one client.
+//
+// The Session owns one (Session::transaction()). The connection calls queue_if_open() for each command that
+// it has looked up, before its handler, and reports commands that it refuses itself (unknown, wrong arity,
+// not permitted) with Transaction::poison(); everything else is done by the handlers of MULTI, EXEC, DISCARD,
+// WATCH and UNWATCH.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/resp/commands/command.h"
+
+namespace forebay::server {
+
+// Not thread-safe: used on its connection's loop thread only.
+class Transaction {
+ public:
+  static constexpr std::size_t kMaxBytes = std::size_t{128} << 20;  // of the arguments of all queued commands
+
+  static constexpr std::size_t kMaxWatched = 4096;  // keys
+
+  struct Queued {
+    const Command* command;
+    std::vector<std::string> args;
+  };
+  struct Watched {
+    std::string key;
+    std::uint64_t revision;  // the entry's when WATCH saw it; 0: there was none
+  };
+
+  bool open() const { return open_; }  // between MULTI and EXEC or DISCARD
+  bool poisoned() const { return poisoned_; }
+  void begin() { open_ = true; }
+  // A command was refused instead of queued: EXEC will answer EXECABORT. No effect outside of MULTI.
+  void poison() { poisoned_ = open_; }
+  // False: the transaction would grow beyond kMaxBytes; nothing was queued.
+  bool queue(const Command& command, std::span<const std::string_view> args);
+  // A key watched already keeps its revision. False: kMaxWatched are watched. O(watched keys).
+  bool watch(std::string_view key, std::uint64_t revision);
+  void unwatch() { watched_.clear(); }
+  // Back to the state of a new client (EXEC, DISCARD, RESET).
+  void reset() { *this = Transaction(); }
+
+  const std::vector<Queued>& queued() const { return queued_; }
+  const std::vector<Watched>& watched() const { return watched_; }
+
+ private:
+  bool open_ = false;
+  bool poisoned_ = false;
+  std::size_t bytes_ = 0;
+  std::vector<Queued> queued_;
+  std::vector<Watched> watched_;
+};
+
+// Queues the command if the client is in a transaction and the command can be part of one. True: it has been
+// answered (QUEUED, or an error) and its handler must not run. EXEC, DISCARD, MULTI, WATCH, QUIT and RESET
+// always run.
+bool queue_if_open(Context& context, const Command& command);
+
+}  // namespace forebay::server

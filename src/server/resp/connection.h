@@ -1,0 +1,119 @@
+#pragma once
+
+// One client of the Redis front: a state machine over one socket.
+//
+//   readable -> receive once -> parse and execute everything that is complete -> send once -> wait
+//
+// Everything here happens on the loop's thread and nothing blocks, so a slow client costs others nothing. It
+// stops executing (and so reading) while: a request must wait for deferred replies before it; its unsent
+// replies exceed half of the output limit; it has had its turn. It closes: at the output limit; at the
+// query-buffer limit; on a protocol error, once that is answered; when silent or half-way through a request
+// for too long.
+//
+// Cost: a batch of requests takes one receive, one send, one reading of the clock, and no allocation once the
+// buffers have grown; deferred replies allocate.
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "resp/request_parser.h"
+#include "server/resp/commands/command.h"
+#include "server/resp/commands/registry.h"
+#include "server/resp/event_loop.h"
+#include "server/resp/input_buffer.h"
+#include "server/resp/reply_queue.h"
+#include "server/resp/session.h"
+
+namespace forebay::server {
+
+class Connection final : public ConnectionControl {
+ public:
+  // Starts serving; the connection owns itself until it closes.
+  static void serve(EventLoop& loop, Descriptor socket, Session::Origin origin);
+  ~Connection() override;
+
+  Session& session() { return session_; }
+
+  // Closes at once. Idempotent.
+  void close();
+  // Answers what has arrived, then closes.
+  void drain();
+  // What epoll says of the socket.
+  void on_events(std::uint32_t events);
+  // Whether a timeout has passed.
+  bool overdue(Instant now) const;
+  // A deferred reply is complete.
+  void on_reply();
+
+  void close_after_replies() override { closing_ = true; }
+  void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
+
+ private:
+  using Self = boost::intrusive_ptr<Connection>;
+
+  Connection(EventLoop& loop, Descriptor socket, Session::Origin origin);
+
+  bool stopped() const { return waiting_ || throttled_ || yielded_ || closing_; }
+  void receive();
+  void process();
+  enum class Step : bool { kContinue, kStop };
+  Step process_one();
+  Step execute(std::span<const std::string_view> args);
+  enum class Refused : bool { kNo, kYes };
+  Refused run(const Registered& found);
+  Step check_output();
+  void protocol_error();
+  void send();
+  void on_writable();
+  bool transmit(const std::string& bytes, std::size_t& from);
+  void resume();
+  std::shared_ptr<ReplySlot> defer();
+  std::size_t unsent() const { return replies_.ready().size() + replies_.held() + sending_.size() - sent_; }
+  std::size_t output_limit() const;
+
+  friend void intrusive_ptr_add_ref(Connection* connection) { ++connection->references_; }
+  friend void intrusive_ptr_release(Connection* connection) {
+    if (--connection->references_ == 0) delete connection;
+  }
+
+  EventLoop& loop_;
+  Descriptor socket_;
+  Session session_;
+  std::size_t references_ = 0;  // all on one thread
+  Self own_;                    // until it closes
+  // The connection as deferred replies know it; emptied when it closes.
+  std::shared_ptr<Connection*> link_;
+
+  InputBuffer input_;
+  resp::RequestParser parser_;
+  resp::RequestLimits request_limits_;
+  ReplyQueue replies_;
+  resp::Writer writer_;
+  Context context_;      // made once, reused for every command
+  std::string sending_;  // under way to the socket, from sent_
+  std::size_t sent_ = 0;
+  Instant request_since_ = kNever;  // when the unfinished request began to arrive; kNever: none
+  Instant stalled_since_ =
+      kNever;  // since when the client has taken none of what is being sent; kNever: nothing is
+  ReplyQueue::Request current_ = ReplyQueue::Request::kExclusive;  // of the command being executed
+
+  bool readable_ = false;    // the socket may hold something to receive
+  bool hung_up_ = false;     // the client has ended its side: after what is left to receive comes the end
+  bool writing_ = false;     // the socket is full; the rest is in sending_
+  bool processing_ = false;  // process() is on the stack
+  std::optional<Layer::Gather> gathering_;  // from the first deferred reply of a batch to its end
+  bool resumes_ = false;                    // resume() is posted
+  bool waiting_ = false;                    // the next request waits for deferred replies
+  bool throttled_ = false;                  // the next request waits until replies are taken
+  bool yielded_ = false;                    // the next request waits for its turn
+  bool closing_ = false;                    // nothing more is executed
+  bool ended_ = false;                      // the client sends no more
+  bool closed_ = false;
+  bool muted_ = false;  // the command being executed is not to be answered
+};
+
+}  // namespace forebay::server

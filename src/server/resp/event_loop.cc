@@ -1,0 +1,286 @@
+#include "server/resp/event_loop.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "server/admission.h"
+#include "server/clients.h"
+#include "server/log.h"
+#include "server/resp/connection.h"
+
+namespace forebay::server {
+namespace {
+
+// How often timeouts are checked, and so their resolution.
+constexpr std::chrono::milliseconds kSweep{100};
+// How long accepting rests when the process is out of descriptors or memory: the backlog waits meanwhile.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+// Clients accepted in one turn, so that a flood of them doesn't hold up those that are connected.
+constexpr int kAcceptsPerTurn = 64;
+constexpr std::size_t kEventsPerTurn = 256;
+
+bool out_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+void turn_away(const Descriptor& socket, std::string_view text) {
+  const std::string reply = fmt::format("-{}\r\n", text);
+  [[maybe_unused]] const ssize_t sent =
+      ::send(socket.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace
+
+EventLoop::EventLoop(Server& server)
+    : server_(server),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      mailbox_(std::make_shared<Mailbox>([descriptor = wake_.get()] {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const ssize_t written = ::write(descriptor, &one, sizeof one);
+      })) {}
+
+EventLoop::~EventLoop() {
+  finish();
+  join();
+  mailbox_->close();
+}
+
+Result<void> EventLoop::listen(const HostPort& address, Port port) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = &wake_;
+  if (!epoll_.is_open() || !wake_.is_open() ||
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0) {
+    return Error{ErrorCode::kInternal,
+                 fmt::format("server.resp: can't make an event loop: {}", std::strerror(errno))};
+  }
+  Result<Descriptor> listener = listen_on(address, port, "resp");
+  if (!listener) return listener.error();
+  listener_ = std::move(*listener);
+  port_ = port_of(listener_);
+  return {};
+}
+
+void EventLoop::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void EventLoop::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void EventLoop::run() {
+  Mailbox::of_this_thread() = mailbox_.get();
+  listen_for_clients(true);
+  sweep();
+  std::array<epoll_event, kEventsPerTurn> events;
+  while (!finished_ || !connections_.empty()) {
+    const int count =
+        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms());
+    bool woken = false;
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      if (event.data.ptr == &wake_) {
+        woken = true;
+      } else if (event.data.ptr == &listener_) {
+        accept_pending();
+      } else {
+        // Still alive: within one turn a connection is closed by its own event only.
+        static_cast<Connection*>(event.data.ptr)->on_events(event.events);
+      }
+    }
+    if (woken) {
+      std::uint64_t ignored = 0;
+      [[maybe_unused]] const ssize_t taken = ::read(wake_.get(), &ignored, sizeof ignored);
+      mailbox_->deliver();
+    }
+    run_posted();
+    run_timers();
+  }
+  timers_.clear();
+  posted_.clear();
+  Mailbox::of_this_thread() = nullptr;
+}
+
+int EventLoop::timeout_ms() const {
+  if (!posted_.empty()) return 0;
+  if (timers_.empty()) return -1;
+  const auto left = timers_.begin()->first - std::chrono::steady_clock::now();
+  return static_cast<int>(
+      std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(left).count()));
+}
+
+void EventLoop::run_posted() {
+  if (posted_.empty()) return;
+  std::vector<Task> tasks;
+  tasks.swap(posted_);
+  for (Task& task : tasks) task();
+}
+
+void EventLoop::run_timers() {
+  // The clock is read only when a timer may be due; timers are rare beside commands.
+  while (!timers_.empty() && timers_.begin()->first <= std::chrono::steady_clock::now()) {
+    Task task = std::move(timers_.extract(timers_.begin()).mapped());
+    task();
+  }
+}
+
+void EventLoop::dispatch_soon() {
+  if (std::exchange(dispatch_posted_, true)) return;
+  post([this] {
+    dispatch_posted_ = false;
+    layer().dispatch();
+  });
+}
+
+void EventLoop::run_after(Duration delay, Task task) {
+  if (finished_) return;
+  timers_.emplace(std::chrono::steady_clock::now() + delay, std::move(task));
+}
+
+bool EventLoop::watch(int descriptor, Connection& connection) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = &connection;
+  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+void EventLoop::add(Connection& connection) {
+  const std::uint64_t id = connection.session().id();
+  connections_.emplace(id, &connection);
+  server_.clients().add(connection.session(), [mailbox = mailbox_, this, id] {
+    mailbox->post([this, id] {
+      const auto found = connections_.find(id);
+      if (found != connections_.end()) found->second->close();
+    });
+  });
+}
+
+void EventLoop::remove(Connection& connection) {
+  server_.clients().remove(connection.session());
+  connections_.erase(connection.session().id());
+  report_if_empty();
+}
+
+void EventLoop::report_if_empty() {
+  if (!draining_ || !connections_.empty()) return;
+  const MutexLock lock(empty_mutex_);
+  empty_ = true;
+  empty_changed_.notify_all();
+}
+
+void EventLoop::wait_until_empty(std::chrono::steady_clock::time_point until) {
+  if (!thread_.joinable()) return;
+  const MutexLock lock(empty_mutex_);
+  empty_changed_.wait_until(empty_mutex_, until, [this]() NO_THREAD_SAFETY_ANALYSIS { return empty_; });
+}
+
+void EventLoop::listen_for_clients(bool on) {
+  if (!listener_.is_open()) return;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = &listener_;
+  ::epoll_ctl(epoll_.get(), on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener_.get(), &event);
+}
+
+void EventLoop::accept_pending() {
+  for (int accepted = 0; accepted < kAcceptsPerTurn && listener_.is_open(); ++accepted) {
+    Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (socket.is_open()) {
+      admit(std::move(socket));
+      continue;
+    }
+    if (!out_of_resources(errno)) return;  // nobody waits, or who did has gone
+    static LogLimit limit;
+    log_warning(limit, fmt::format("resp: can't accept clients: {}; trying again", std::strerror(errno)));
+    listen_for_clients(false);
+    run_after(kAcceptPause, [this] { listen_for_clients(true); });
+    return;
+  }
+}
+
+void EventLoop::admit(Descriptor socket) {
+  sockaddr_storage peer{};
+  sockaddr_storage local{};
+  socklen_t peer_size = sizeof peer;
+  socklen_t local_size = sizeof local;
+  if (::getpeername(socket.get(), reinterpret_cast<sockaddr*>(&peer), &peer_size) != 0 ||
+      ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&local), &local_size) != 0) {
+    return;
+  }
+  const AddressText address = text_of(peer);
+  if (!admits(address.host, !server_.options().password.empty(), server_.options().protected_mode)) {
+    static LogLimit limit;
+    log_warning(limit, fmt::format("resp: refused a client from {}: protected mode without a password",
+                                   address.host));
+    tallies_.rejected.add();
+    return turn_away(socket, kDenied);
+  }
+  if (server_.clients().size() >= server_.limits().max_clients.load(std::memory_order_relaxed)) {
+    static LogLimit limit;
+    log_warning(limit, "resp: refused a client: max_clients reached");
+    tallies_.rejected.add();
+    return turn_away(socket, "ERR max number of clients reached");
+  }
+  const int on = 1;
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  tallies_.connections.add();
+  Session::Origin origin;
+  origin.id = server_.clients().next_id();
+  origin.address = address.host_port;
+  origin.host = address.host;
+  origin.local_address = text_of(local).host_port;
+  origin.descriptor = socket.get();
+  origin.connected_at = now();
+  Connection::serve(*this, std::move(socket), std::move(origin));
+}
+
+void EventLoop::sweep() {
+  if (finished_) return;
+  run_after(kSweep, [this] { sweep(); });
+  if (every_sweep_) every_sweep_();
+  const Instant at = now();
+  std::vector<Connection*> late;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->overdue(at)) late.push_back(connection);
+  }
+  for (Connection* connection : late) {
+    tallies_.closed_idle.add();
+    connection->close();
+  }
+}
+
+void EventLoop::drain() {
+  mailbox_->post([this] {
+    draining_ = true;
+    listener_.reset();
+    for (const auto& [id, connection] : connections_) connection->drain();
+    report_if_empty();
+  });
+}
+
+void EventLoop::finish() {
+  mailbox_->post([this] {
+    finished_ = true;
+    draining_ = true;
+    listener_.reset();
+    std::vector<Connection*> all;
+    for (const auto& [id, connection] : connections_) all.push_back(connection);
+    for (Connection* connection : all) connection->close();
+  });
+}
+
+}  // namespace forebay::server

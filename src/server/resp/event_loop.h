@@ -1,0 +1,109 @@
+#pragma once
+
+// One thread that accepts and serves its share of the clients, over epoll.
+//
+// Why not Asio, which the rest of the program uses: before it waits for a socket it tries to read once more,
+// which is a system call per command for a client that sends one at a time; and each of its operations is
+// allocated, queued and dispatched. Here a socket is registered once, edge-triggered, for both directions,
+// and a short read says that it is empty: a command costs one receive, one send and its share of a wait.
+//
+// Each turn: wait; serve every socket that is ready; run what other threads sent; run what was posted
+// meanwhile; run the timers that are due. So what is posted while sockets are served runs after all of them
+// have been.
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/mutex.h"
+#include "forebay/result.h"
+#include "server/listen.h"
+#include "server/resp/mailbox.h"
+#include "server/server.h"
+#include "server/stats.h"
+
+namespace forebay::server {
+
+class Connection;
+struct HostPort;
+
+class EventLoop {
+ public:
+  // `server` outlives the loop.
+  explicit EventLoop(Server& server);
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Binds and listens; clients queue up until start().
+  Result<void> listen(const HostPort& address, Port port);
+  std::uint16_t port() const { return port_; }
+
+  void start();
+  // `task` runs on the loop's thread about ten times a second. Before start().
+  void every_sweep(Task task) { every_sweep_ = std::move(task); }
+  // Any thread: accept nobody any more, let every connection answer what has arrived, then close it.
+  void drain();
+  // Any thread: waits until drain() has left no connection, or until `until`.
+  void wait_until_empty(std::chrono::steady_clock::time_point until);
+  // Any thread: close all connections and end. Then join().
+  void finish();
+  void join();
+  const LoopTallies& tallies() const { return tallies_; }  // any thread
+
+  // ---- For its connections, on its thread.
+  Server& server() { return server_; }
+  Layer& layer() { return server_.layer(); }
+  const std::shared_ptr<Mailbox>& mailbox() { return mailbox_; }
+  LoopTallies& own_tallies() { return tallies_; }
+  Instant now() { return server_.layer().clock().now(); }
+  void post(Task task) { posted_.push_back(std::move(task)); }
+  // Layer::dispatch() once all connections that are readable in this turn have been served.
+  void dispatch_soon();
+  void run_after(Duration delay, Task task);
+  // Registers the socket: Connection::on_events() is called until the descriptor is closed. False: the system
+  // refused.
+  bool watch(int descriptor, Connection& connection);
+  void add(Connection& connection);
+  void remove(Connection& connection);
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+
+  void run();
+  int timeout_ms() const;
+  void run_posted();
+  void run_timers();
+  void accept_pending();
+  void listen_for_clients(bool on);
+  void admit(Descriptor socket);
+  void sweep();
+  void report_if_empty();
+
+  Server& server_;
+  LoopTallies tallies_;
+  Descriptor epoll_;
+  Descriptor wake_;  // an eventfd
+  Descriptor listener_;
+  std::shared_ptr<Mailbox> mailbox_;
+  std::vector<Task> posted_;
+  std::multimap<Time, Task> timers_;
+  std::unordered_map<std::uint64_t, Connection*> connections_;
+  std::uint16_t port_ = 0;
+  bool dispatch_posted_ = false;
+  bool draining_ = false;
+  bool finished_ = false;
+  Task every_sweep_;
+  Mutex empty_mutex_;
+  Condition empty_changed_;
+  bool empty_ GUARDED_BY(empty_mutex_) = false;  // draining, and no connection is left
+  std::thread thread_;
+};
+
+}  // namespace forebay::server

@@ -1,0 +1,69 @@
+#include "server/resp/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace forebay::server {
+
+Session::Session(Origin origin, ConnectionControl& control, bool authenticated)
+    : origin_(std::move(origin)),
+      control_(control),
+      authenticated_(authenticated),
+      last_active_(origin_.connected_at) {}
+
+std::string Session::name() const {
+  const MutexLock lock(texts_);
+  return name_;
+}
+
+void Session::set_name(std::string_view name) {
+  const MutexLock lock(texts_);
+  name_ = name;
+}
+
+void Session::set_library(std::string_view name) {
+  const MutexLock lock(texts_);
+  library_ = name;
+}
+
+void Session::set_library_version(std::string_view version) {
+  const MutexLock lock(texts_);
+  library_version_ = version;
+}
+
+void Session::reset(bool authenticated) {
+  transaction_.reset();
+  set_reply_mode(ReplyMode::kOn);
+  set_protocol(resp::Protocol::kResp2);
+  set_no_touch(false);
+  set_no_evict(false);
+  set_name({});
+  set_authenticated(authenticated);
+}
+
+std::string Session::describe(Instant now) const {
+  const auto seconds = [now](Instant since) {
+    return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now - since).count());
+  };
+  std::string flags;
+  if (no_evict_.load(std::memory_order_relaxed)) flags += 'e';
+  if (no_touch()) flags += 'T';
+  if (flags.empty()) flags = "N";
+  const Command* last = last_command_.load(std::memory_order_relaxed);
+  const MutexLock lock(texts_);
+  return fmt::format(
+      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 ssub=0 multi=-1 "
+      "qbuf={} "
+      "qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem=0 events=r cmd={} "
+      "user=default "
+      "redir=-1 resp={} lib-name={} lib-ver={}",
+      origin_.id, origin_.address, origin_.local_address, origin_.descriptor, name_,
+      seconds(origin_.connected_at), seconds(last_active()), flags, unparsed_.load(std::memory_order_relaxed),
+      unsent_.load(std::memory_order_relaxed), last == nullptr ? std::string_view("NULL") : last->name,
+      static_cast<int>(protocol()), library_, library_version_);
+}
+
+}  // namespace forebay::server

@@ -1,0 +1,109 @@
+#pragma once
+
+// What one client has said of itself, and what is known of it.
+//
+// Its own event loop's thread uses all of it. Other threads may call describe() and the functions marked so,
+// to list clients.
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/executor.h"
+#include "base/mutex.h"
+#include "forebay/clock.h"
+#include "resp/writer.h"
+#include "server/resp/commands/command.h"
+#include "server/resp/commands/transactions.h"
+
+namespace forebay::server {
+
+// What a command may ask of its connection. Called on its loop's thread.
+class ConnectionControl {
+ public:
+  virtual ~ConnectionControl() = default;
+  // Nothing more is executed; the connection closes once what was answered has been sent.
+  virtual void close_after_replies() = 0;
+  // Runs `task` on this loop's thread after `delay`, unless the server stops before.
+  virtual void run_after(Duration delay, Task task) = 0;
+};
+
+enum class ReplyMode : std::uint8_t { kOn, kOff, kSkipNext };  // CLIENT REPLY
+
+class Session {
+ public:
+  struct Origin {
+    std::uint64_t id = 0;       // unique in this process, never 0
+    std::string address;        // host:port of the peer
+    std::string host;           // its host alone
+    std::string local_address;  // host:port it connected to
+    int descriptor = -1;
+    Instant connected_at{};
+  };
+
+  // `control` outlives the session.
+  Session(Origin origin, ConnectionControl& control, bool authenticated);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const Origin& origin() const { return origin_; }  // any thread
+  std::uint64_t id() const { return origin_.id; }   // any thread
+  ConnectionControl& control() { return control_; }
+  Transaction& transaction() { return transaction_; }
+
+  resp::Protocol protocol() const { return protocol_.load(std::memory_order_relaxed); }
+  void set_protocol(resp::Protocol protocol) { protocol_.store(protocol, std::memory_order_relaxed); }
+  bool authenticated() const { return authenticated_.load(std::memory_order_relaxed); }
+  void set_authenticated(bool value) { authenticated_.store(value, std::memory_order_relaxed); }
+  // CLIENT NO-TOUCH: this client's reads must not count as uses. CLIENT NO-EVICT is kept and reported only: a
+  // client is never closed to free memory for others.
+  bool no_touch() const { return no_touch_.load(std::memory_order_relaxed); }
+  void set_no_touch(bool value) { no_touch_.store(value, std::memory_order_relaxed); }
+  void set_no_evict(bool value) { no_evict_.store(value, std::memory_order_relaxed); }
+  ReplyMode reply_mode() const { return reply_mode_; }
+  void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
+
+  std::string name() const;  // any thread
+  void set_name(std::string_view name);
+  void set_library(std::string_view name);
+  void set_library_version(std::string_view version);
+
+  // Back to what a new connection is (RESET): RESP2, no name, no transaction, not authenticated if there is a
+  // password.
+  void reset(bool authenticated);
+
+  // The connection reports each command and each batch; relaxed stores, read by describe().
+  void on_command(const Command& command) { last_command_.store(&command, std::memory_order_relaxed); }
+  void on_batch(Instant now, std::size_t unparsed, std::size_t unsent) {
+    last_active_.store(now, std::memory_order_relaxed);
+    unparsed_.store(unparsed, std::memory_order_relaxed);
+    unsent_.store(unsent, std::memory_order_relaxed);
+  }
+  Instant last_active() const { return last_active_.load(std::memory_order_relaxed); }
+
+  // The line that CLIENT LIST and CLIENT INFO show, without a line end. Any thread.
+  std::string describe(Instant now) const;
+
+ private:
+  const Origin origin_;
+  ConnectionControl& control_;
+  Transaction transaction_;
+  ReplyMode reply_mode_ = ReplyMode::kOn;
+
+  std::atomic<resp::Protocol> protocol_{resp::Protocol::kResp2};
+  std::atomic<bool> authenticated_;
+  std::atomic<bool> no_touch_{false};
+  std::atomic<bool> no_evict_{false};
+  std::atomic<Instant> last_active_;
+  std::atomic<const Command*> last_command_{nullptr};
+  std::atomic<std::size_t> unparsed_{0};
+  std::atomic<std::size_t> unsent_{0};
+
+  mutable Mutex texts_;
+  std::string name_ GUARDED_BY(texts_);
+  std::string library_ GUARDED_BY(texts_);
+  std::string library_version_ GUARDED_BY(texts_);
+};
+
+}  // namespace forebay::server

@@ -1,0 +1,227 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "server/admission.h"
+#include "server/clients.h"
+#include "server/http/http_server.h"
+#include "server/log.h"
+#include "server/resp/commands/registry.h"
+#include "server/resp/event_loop.h"
+
+namespace forebay::server {
+namespace {
+
+constexpr unsigned kMaxLoops = 256;
+
+// Where a front may listen, checked against protected mode.
+Result<HostPort> checked_address(std::string_view setting, std::string_view text,
+                                 const config::Server& options) {
+  Result<HostPort> address = parse_host_port(text);
+  if (!address) {
+    address.error().message = fmt::format("server.{}: {}", setting, address.error().message);
+    return address;
+  }
+  const bool local = !address->host.empty() && is_loopback(address->host);
+  if (!local && options.password.empty() && options.protected_mode) {
+    return Error{
+        ErrorCode::kConfig,
+        fmt::format("server.{} = \"{}\" is reachable from other machines and there is no password: set "
+                    "server.password, listen on 127.0.0.1, or set server.protected_mode = false",
+                    setting, text)};
+  }
+  return address;
+}
+
+// Sharing a port would hide that another process serves it already; so it is first tried alone.
+Result<std::uint16_t> probe(Server& server, const HostPort& address) {
+  EventLoop loop(server);
+  if (auto bound = loop.listen(address, Port::kOwn); !bound) return bound.error();
+  return loop.port();
+}
+
+ServerStats add_up(const std::vector<std::unique_ptr<EventLoop>>& loops) {
+  ServerStats total;
+  total.calls.resize(all_commands().size());
+  for (const auto& loop : loops) {
+    const LoopTallies& tallies = loop->tallies();
+    total.errors += tallies.errors.get();
+    total.bytes_in += tallies.bytes_in.get();
+    total.bytes_out += tallies.bytes_out.get();
+    total.connections += tallies.connections.get();
+    total.rejected += tallies.rejected.get();
+    total.closed_output += tallies.closed_output.get();
+    total.closed_query += tallies.closed_query.get();
+    total.closed_idle += tallies.closed_idle.get();
+    for (std::size_t i = 0; i < total.calls.size(); ++i) total.calls[i] += tallies.calls[i].get();
+  }
+  total.commands = total.errors;
+  for (const std::uint64_t calls : total.calls) total.commands += calls;
+  return total;
+}
+
+// a - b, counter by counter: what has happened since b was taken.
+ServerStats since(ServerStats a, const ServerStats& b) {
+  const auto minus = [](std::uint64_t& x, std::uint64_t y) { x -= std::min(x, y); };
+  minus(a.commands, b.commands);
+  minus(a.errors, b.errors);
+  minus(a.bytes_in, b.bytes_in);
+  minus(a.bytes_out, b.bytes_out);
+  minus(a.connections, b.connections);
+  minus(a.rejected, b.rejected);
+  minus(a.closed_output, b.closed_output);
+  minus(a.closed_query, b.closed_query);
+  minus(a.closed_idle, b.closed_idle);
+  for (std::size_t i = 0; i < b.calls.size(); ++i) minus(a.calls[i], b.calls[i]);
+  return a;
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(const config::Server& given, Layer& borrowed)
+      : options(given), layer(borrowed), limits(given), started_at(borrowed.clock().now()) {}
+
+  const config::Server options;
+  Layer& layer;
+  RuntimeLimits limits;
+  const Instant started_at;
+  ClientRegistry clients;
+  AuthThrottle auth_throttle;
+  std::vector<std::unique_ptr<EventLoop>> loops;
+  std::unique_ptr<HttpServer> http;
+  std::atomic<bool> serving{false};
+  bool stopped = false;
+
+  // Samples of (time, commands) for the rate, newest last; and what reset_stats() takes off.
+  struct Sample {
+    Instant at;
+    std::uint64_t commands;
+  };
+  static constexpr std::size_t kSamples = 16;
+  mutable Mutex mutex;
+  std::array<Sample, kSamples> samples GUARDED_BY(mutex){};
+  std::size_t sampled GUARDED_BY(mutex) = 0;
+  ServerStats baseline GUARDED_BY(mutex);
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() {
+  stop();
+}
+
+Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Layer& layer) {
+  std::unique_ptr<Server> server(new Server(std::make_unique<Impl>(options, layer)));
+  Impl& impl = *server->impl_;
+  if (!options.resp.empty()) {
+    Result<HostPort> address = checked_address("resp", options.resp, options);
+    if (!address) return address.error();
+    unsigned count =
+        options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+    count = std::min(count, kMaxLoops);
+    if (count > 1) {
+      const Result<std::uint16_t> port = probe(*server, *address);
+      if (!port) return port.error();
+      address->port = *port;
+    }
+    for (unsigned i = 0; i < count; ++i) {
+      impl.loops.push_back(std::make_unique<EventLoop>(*server));
+      const auto how = count > 1 ? Port::kShared : Port::kOwn;
+      if (auto bound = impl.loops.back()->listen(*address, how); !bound) return bound.error();
+    }
+  }
+  if (!options.http.empty()) {
+    const Result<HostPort> address = checked_address("http", options.http, options);
+    if (!address) return address.error();
+    auto http = HttpServer::open(*address, *server);
+    if (!http) return http.error();
+    impl.http = std::move(*http);
+  }
+  return server;
+}
+
+void Server::start() {
+  if (impl_->http) impl_->http->start();
+  if (!impl_->loops.empty()) {
+    impl_->loops.front()->every_sweep([this] { sample(); });
+  }
+  impl_->serving.store(true);
+  for (const auto& loop : impl_->loops) loop->start();
+}
+
+void Server::stop() {
+  if (std::exchange(impl_->stopped, true)) return;
+  impl_->serving.store(false);
+  for (const auto& loop : impl_->loops) loop->drain();
+  const auto until = std::chrono::steady_clock::now() + impl_->options.drain_timeout;
+  for (const auto& loop : impl_->loops) loop->wait_until_empty(until);
+  for (const auto& loop : impl_->loops) loop->finish();
+  for (const auto& loop : impl_->loops) loop->join();
+  if (impl_->http) impl_->http->stop();
+}
+
+std::uint16_t Server::resp_port() const {
+  return impl_->loops.empty() ? 0 : impl_->loops.front()->port();
+}
+std::uint16_t Server::http_port() const {
+  return impl_->http ? impl_->http->port() : 0;
+}
+bool Server::serving() const {
+  return impl_->serving.load();
+}
+Layer& Server::layer() {
+  return impl_->layer;
+}
+const config::Server& Server::options() const {
+  return impl_->options;
+}
+RuntimeLimits& Server::limits() {
+  return impl_->limits;
+}
+ClientRegistry& Server::clients() {
+  return impl_->clients;
+}
+AuthThrottle& Server::auth_throttle() {
+  return impl_->auth_throttle;
+}
+Instant Server::started_at() const {
+  return impl_->started_at;
+}
+
+void Server::sample() {
+  const std::uint64_t commands = add_up(impl_->loops).commands;
+  const Instant now = impl_->layer.clock().now();
+  const MutexLock lock(impl_->mutex);
+  impl_->samples[impl_->sampled++ % Impl::kSamples] = {now, commands};
+}
+
+ServerStats Server::stats() const {
+  ServerStats total = add_up(impl_->loops);
+  total.clients = impl_->clients.size();
+  const MutexLock lock(impl_->mutex);
+  if (impl_->sampled > 1) {
+    const std::size_t kept = std::min(impl_->sampled, Impl::kSamples);
+    const Impl::Sample& newest = impl_->samples[(impl_->sampled - 1) % Impl::kSamples];
+    const Impl::Sample& oldest = impl_->samples[(impl_->sampled - kept) % Impl::kSamples];
+    const double seconds = std::chrono::duration<double>(newest.at - oldest.at).count();
+    if (seconds > 0)
+      total.commands_per_second = static_cast<double>(newest.commands - oldest.commands) / seconds;
+  }
+  return since(std::move(total), impl_->baseline);
+}
+
+void Server::reset_stats() {
+  ServerStats now = add_up(impl_->loops);
+  const MutexLock lock(impl_->mutex);
+  impl_->baseline = std::move(now);
+}
+
+}  // namespace forebay::server

@@ -1,0 +1,85 @@
+#pragma once
+
+// The fronts: a Redis-protocol server and, beside it, HTTP for metrics and health.
+//
+//   auto server = Server::open(model.server, *layer);
+//   (*server)->start();
+//   … wait for a signal …
+//   (*server)->stop();
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "config/model.h"
+#include "forebay/layer.h"
+#include "forebay/result.h"
+#include "server/stats.h"
+
+namespace forebay::server {
+
+class AuthThrottle;
+class ClientRegistry;
+
+// Limits that CONFIG SET may change while the server runs. Loops read them once a batch. Relaxed: each stands
+// alone.
+struct RuntimeLimits {
+  explicit RuntimeLimits(const config::Server& options)
+      : max_clients(options.max_clients),
+        idle_timeout(options.idle_timeout),
+        max_query_buffer(options.max_query_buffer),
+        max_output_buffer(options.max_output_buffer),
+        max_value(options.max_value) {}
+
+  std::atomic<std::size_t> max_clients;
+  std::atomic<std::chrono::milliseconds> idle_timeout;
+  std::atomic<std::size_t> max_query_buffer;
+  std::atomic<std::size_t> max_output_buffer;
+  std::atomic<std::size_t> max_value;
+};
+
+// Thread-safe, apart from start() and stop(), which one thread calls, in this order, once each.
+class Server {
+ public:
+  // Binds both addresses (an empty one: that front is off) but serves nobody yet. Fails (kConfig) on an
+  // address that is malformed, in use, or beyond loopback without a password (unless protected_mode is off).
+  // `layer` outlives the server.
+  static Result<std::unique_ptr<Server>> open(const config::Server& options, Layer& layer);
+  ~Server();  // stops
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Starts the event loops and serves.
+  void start();
+  // Drains: accepts nobody any more, lets requests that have arrived be answered for at most drain_timeout,
+  // closes. Blocks until all threads have ended. Idempotent.
+  void stop();
+
+  // The ports that were bound; 0 where a front is off.
+  std::uint16_t resp_port() const;
+  std::uint16_t http_port() const;
+  // Serving: started and not draining.
+  bool serving() const;
+
+  // For commands and metrics.
+  Layer& layer();
+  const config::Server& options() const;
+  RuntimeLimits& limits();
+  ClientRegistry& clients();
+  AuthThrottle& auth_throttle();
+  ServerStats stats() const;  // since start or reset_stats()
+  void reset_stats();
+  Instant started_at() const;
+
+  struct Impl;
+
+ private:
+  explicit Server(std::unique_ptr<Impl> impl);
+  void sample();  // for commands_per_second
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace forebay::server

@@ -1,0 +1,65 @@
+#include "source/postgres.h"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <string>
+#include <utility>
+
+#include "source/postgres/pool.h"
+#include "source/postgres/query.h"
+#include "source/postgres/table.h"
+
+namespace forebay::source {
+namespace {
+
+using postgres::Call;
+
+class PostgresSource final : public Source {
+ public:
+  explicit PostgresSource(const config::Source& settings)
+      : name_(settings.name),
+        opening_(settings.connect_timeout + settings.timeout),
+        pool_(settings.url, settings.pool, settings.connect_timeout) {}
+
+  std::size_t concurrency() const override { return pool_.size(); }
+
+  Result<std::unique_ptr<Dataset>> open_dataset(const DatasetSpec& spec) override {
+    pool_.tables_may_have_changed();
+    const Call call({.timeout = opening_, .cancel = nullptr});
+    return spec.table.empty() ? postgres::open_query(pool_, name_, spec, call)
+                              : postgres::open_table(pool_, name_, spec, call);
+  }
+
+  Result<void> ping(const CallContext& context) override {
+    const Call call(context);
+    auto answered =
+        pool_.read(call, [&](postgres::Connection& connection) { return connection.command("", call); });
+    if (!answered) return postgres::located(answered.error(), fmt::format("source {}", name_));
+    return {};
+  }
+
+ private:
+  const std::string name_;
+  const std::chrono::milliseconds opening_;
+  postgres::Pool pool_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<Source>> open_postgres(const config::Source& settings) {
+  const auto wrong = [&](std::string_view what) {
+    return Error{ErrorCode::kConfig, fmt::format("source {}: {}", settings.name, what)};
+  };
+  if (settings.url.empty()) return wrong("a PostgreSQL source needs a url");
+  // libpq's own message is not passed on: it quotes the text, which may hold a password.
+  char* message = nullptr;
+  PQconninfoOption* options = PQconninfoParse(settings.url.c_str(), &message);
+  PQfreemem(message);
+  if (options == nullptr)
+    return wrong("its url is neither a postgresql:// URI nor a connection string of libpq");
+  PQconninfoFree(options);
+  return std::make_shared<PostgresSource>(settings);
+}
+
+}  // namespace forebay::source

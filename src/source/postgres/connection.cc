@@ -1,0 +1,323 @@
+#include "source/postgres/connection.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <utility>
+
+namespace forebay::source::postgres {
+namespace {
+
+// A table written with many different sets of columns makes many statements; each costs the server memory.
+constexpr std::size_t kStatementsMax = 256;
+
+// How long a cancelled statement's session waits for the server to end it, so that a load which was given up
+// does not leave the server with one session more than the pool has.
+constexpr std::chrono::milliseconds kCancelPatience{200};
+
+// How often an idle session may have something to say before it is thought broken.
+constexpr int kLooks = 8;
+
+// A cancel request that overtakes its statement is lost; the server then goes on for a client that has left,
+// unless it looks. PostgreSQL has the setting since version 14, and not on every platform: asked for only
+// where it is there.
+constexpr const char* kSetUp =
+    "SELECT set_config(name, '500', false) FROM pg_catalog.pg_settings"
+    " WHERE name = 'client_connection_check_interval';"
+    "SET TimeZone = 'UTC';"
+    "SET DateStyle = 'ISO';"
+    "SET IntervalStyle = 'iso_8601';"
+    "SET bytea_output = 'hex';"
+    "SET extra_float_digits = 1;"
+    "SET standard_conforming_strings = on;"
+    "SET default_transaction_read_only = on";
+
+int milliseconds_until(Clock::time_point deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000'000));
+}
+
+// Makes an eventfd readable when the call is cancelled, for as long as this lives.
+class CancelWatch {
+ public:
+  CancelWatch(CancelToken* token, int fd) : token_(token) {
+    if (token_ == nullptr) return;
+    std::uint64_t earlier = 0;
+    static_cast<void>(read(fd, &earlier, sizeof(earlier)));  // a wake-up that came too late for the last call
+    token_->on_cancel([fd] {
+      const std::uint64_t one = 1;
+      static_cast<void>(write(fd, &one, sizeof(one)));
+    });
+  }
+  ~CancelWatch() {
+    if (token_ != nullptr) token_->on_cancel({});
+  }
+  CancelWatch(const CancelWatch&) = delete;
+  CancelWatch& operator=(const CancelWatch&) = delete;
+
+ private:
+  CancelToken* token_;
+};
+
+Failure overdue(const Call& call) {
+  return {{ErrorCode::kTimeout, fmt::format("no answer within {} ms", call.timeout.count())}, {}, true};
+}
+Failure given_up() {
+  return {{ErrorCode::kCancelled, "cancelled"}, {}, true};
+}
+
+}  // namespace
+
+Connection::Connection(PGconn* connection, int wake_fd, Canceller& canceller)
+    : connection_(connection), wake_fd_(wake_fd), canceller_(canceller) {}
+
+Connection::~Connection() {
+  PQfinish(connection_);
+  close(wake_fd_);
+}
+
+Outcome<std::unique_ptr<Connection>> Connection::open(const std::string& url,
+                                                      std::chrono::milliseconds connect_timeout,
+                                                      Canceller& canceller, const Call& call) {
+  const int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (wake_fd < 0)
+    return std::unexpected(Failure{{ErrorCode::kUnavailable, "too many open files"}, {}, true});
+  // Of two mentions of a parameter the later one holds: the URL may change what stands before it. A
+  // connection that a firewall forgot is noticed by keepalives within a minute.
+  constexpr std::array<const char*, 8> names = {"keepalives_idle",
+                                                "keepalives_interval",
+                                                "keepalives_count",
+                                                "fallback_application_name",
+                                                "dbname",
+                                                "client_encoding",
+                                                nullptr};
+  const std::array<const char*, 8> values = {"30", "10", "3", "forebay", url.c_str(), "UTF8", nullptr};
+  std::unique_ptr<Connection> made(
+      new Connection(PQconnectStartParams(names.data(), values.data(), 1), wake_fd, canceller));
+  PGconn* connection = made->connection_;
+  const auto refused = [&] {
+    return std::unexpected(Failure{{ErrorCode::kUnavailable, connection_message(connection)}, {}, true});
+  };
+  if (connection == nullptr || PQstatus(connection) == CONNECTION_BAD) return refused();
+  // libpq would print what the server remarks to stderr.
+  PQsetNoticeProcessor(connection, [](void*, const char*) {}, nullptr);
+
+  const auto deadline = std::min(call.deadline, Clock::now() + connect_timeout);
+  CancelWatch watch(call.cancel, wake_fd);
+  PostgresPollingStatusType step = PGRES_POLLING_WRITING;
+  while (step != PGRES_POLLING_OK) {
+    switch (made->wait(step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, &call)) {
+      case Wake::kReady:
+        break;
+      case Wake::kCancelled:
+        return std::unexpected(given_up());
+      case Wake::kDeadline:
+        if (Clock::now() >= call.deadline) return std::unexpected(overdue(call));
+        return std::unexpected(Failure{
+            {ErrorCode::kUnavailable, fmt::format("no connection within {} ms", connect_timeout.count())},
+            {},
+            true});
+    }
+    step = PQconnectPoll(connection);
+    if (step == PGRES_POLLING_FAILED) return refused();
+  }
+  PQsetnonblocking(connection, 1);
+  if (auto ready = made->set_up(call); !ready) return std::unexpected(ready.error());
+  return made;
+}
+
+Outcome<void> Connection::set_up(const Call& call) {
+  auto done = finish(PQsendQuery(connection_, kSetUp) == 1, call);
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+Outcome<void> Connection::set_timeout(const Call& call) {
+  if (statement_timeout_ == call.timeout) return {};
+  statement_timeout_ = std::chrono::milliseconds(-1);
+  // 0 would mean no limit.
+  const auto limit = std::clamp<std::int64_t>(call.timeout.count(), 1, 2'000'000'000);
+  const std::string sql = fmt::format("SET statement_timeout = {}", limit);
+  auto done = finish(PQsendQuery(connection_, sql.c_str()) == 1, call);
+  if (!done) return std::unexpected(done.error());
+  statement_timeout_ = call.timeout;
+  return {};
+}
+
+Outcome<std::string> Connection::prepare(const std::string& sql, const Call& call) {
+  if (auto set = set_timeout(call); !set) return std::unexpected(set.error());
+  if (const auto found = statements_.find(sql); found != statements_.end()) return found->second;
+  if (statements_.size() >= kStatementsMax) forget_statements(call);
+  std::string name = fmt::format("forebay_{}", ++names_given_);
+  auto done = finish(PQsendPrepare(connection_, name.c_str(), sql.c_str(), 0, nullptr) == 1, call);
+  if (!done) return std::unexpected(done.error());
+  statements_.emplace(sql, name);
+  return name;
+}
+
+Outcome<ResultPtr> Connection::execute(const std::string& sql, std::span<const OptionalText> parameters,
+                                       const Call& call) {
+  auto name = prepare(sql, call);
+  if (!name) return std::unexpected(name.error());
+  std::vector<const char*> texts;
+  texts.reserve(parameters.size());
+  for (const OptionalText& parameter : parameters) texts.push_back(parameter ? parameter->c_str() : nullptr);
+  return finish(PQsendQueryPrepared(connection_, name->c_str(), static_cast<int>(texts.size()), texts.data(),
+                                    nullptr, nullptr, 0) == 1,
+                call);
+}
+
+Outcome<ResultPtr> Connection::describe(const std::string& sql, const Call& call) {
+  auto name = prepare(sql, call);
+  if (!name) return std::unexpected(name.error());
+  return finish(PQsendDescribePrepared(connection_, name->c_str()) == 1, call);
+}
+
+Outcome<ResultPtr> Connection::command(const std::string& sql, const Call& call) {
+  if (auto set = set_timeout(call); !set) return std::unexpected(set.error());
+  return finish(PQsendQuery(connection_, sql.c_str()) == 1, call);
+}
+
+Outcome<void> Connection::commit(const Call& call) {
+  auto done = finish(PQsendQuery(connection_, "COMMIT") == 1, call, Interrupt::kNever);
+  if (!done) {
+    // An administrator may end a session that has committed and only waits for a standby to confirm it, and a
+    // server that goes down may do so after the commit. Any other error of its own means that it rolled back.
+    Failure& failure = done.error();
+    for (const std::string_view uncertain : {"08", "57P", "58", "XX"}) {
+      if (failure.sqlstate.starts_with(uncertain)) failure.lost = true;
+    }
+    return std::unexpected(done.error());
+  }
+  if (std::string_view(PQcmdStatus(done->get())) == "COMMIT") return {};
+  return std::unexpected(Failure{{ErrorCode::kRefused, "the transaction was rolled back"}, {}, false});
+}
+
+void Connection::rollback(const Call& call) {
+  if (!usable_ || PQtransactionStatus(connection_) == PQTRANS_IDLE) return;
+  if (!finish(PQsendQuery(connection_, "ROLLBACK") == 1, call, Interrupt::kNever)) usable_ = false;
+}
+
+void Connection::keep_up_with(std::uint64_t generation, const Call& call) {
+  if (generation_ == generation) return;
+  if (!statements_.empty()) forget_statements(call);
+  generation_ = generation;
+}
+
+void Connection::forget_statements(const Call& call) {
+  statements_.clear();
+  if (!finish(PQsendQuery(connection_, "DEALLOCATE ALL") == 1, call)) usable_ = false;
+}
+
+bool Connection::alive() {
+  if (!usable_) return false;
+  // An idle session has nothing to read, unless the server remarks something or ends it. The end takes two
+  // looks: its last words come first.
+  pollfd socket{PQsocket(connection_), POLLIN, 0};
+  for (int looks = 0; usable_ && looks < kLooks && poll(&socket, 1, 0) > 0; ++looks) {
+    if (PQconsumeInput(connection_) == 0) usable_ = false;
+    if (PQisBusy(connection_) != 0) usable_ = false;
+  }
+  if (PQstatus(connection_) != CONNECTION_OK || PQtransactionStatus(connection_) != PQTRANS_IDLE)
+    usable_ = false;
+  return usable_;
+}
+
+Outcome<ResultPtr> Connection::finish(bool sent, const Call& call, Interrupt interrupt) {
+  if (!usable_ || !sent) return std::unexpected(lost());
+  if (interrupt == Interrupt::kNever) return receive(call, interrupt);
+  if (call.cancelled()) {
+    usable_ = false;  // a statement was sent, its answer will not be read
+    return std::unexpected(given_up());
+  }
+  CancelWatch watch(call.cancel, wake_fd_);
+  return receive(call, interrupt);
+}
+
+Outcome<ResultPtr> Connection::receive(const Call& call, Interrupt interrupt) {
+  const Call* cancellable = interrupt == Interrupt::kAllowed ? &call : nullptr;
+  const auto deadline = call.deadline + kGrace;
+  while (const int unsent = PQflush(connection_)) {
+    if (unsent < 0) return std::unexpected(lost());
+    // Reading too: a server that is blocked in writing to us would never read the rest.
+    if (const Wake wake = wait(POLLIN | POLLOUT, deadline, cancellable); wake != Wake::kReady) {
+      return std::unexpected(interrupted(wake, call));
+    }
+    if (PQconsumeInput(connection_) == 0) return std::unexpected(lost());
+  }
+  ResultPtr last;
+  ResultPtr error;
+  while (true) {
+    while (PQisBusy(connection_) != 0) {
+      if (const Wake wake = wait(POLLIN, deadline, cancellable); wake != Wake::kReady) {
+        return std::unexpected(interrupted(wake, call));
+      }
+      // On a broken connection the server's last words may have come: PQgetResult() gives them.
+      if (PQconsumeInput(connection_) == 0) break;
+    }
+    ResultPtr result(PQgetResult(connection_));
+    if (result == nullptr) break;
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
+      return std::unexpected(lost());
+    const bool good = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
+    if (good) {
+      last = std::move(result);
+    } else if (error == nullptr) {
+      error = std::move(result);
+    }
+  }
+  if (error != nullptr) {
+    Failure failure = failure_of(error.get(), call.cancelled());
+    if (PQstatus(connection_) != CONNECTION_OK) {
+      usable_ = false;
+      failure.lost = true;
+    }
+    if (failure.sqlstate.empty()) {
+      failure = lost();
+    }
+    return std::unexpected(std::move(failure));
+  }
+  if (last == nullptr) return std::unexpected(lost());
+  return last;
+}
+
+Connection::Wake Connection::wait(short events, Clock::time_point deadline, const Call* cancellable) {
+  while (true) {
+    if (cancellable != nullptr && cancellable->cancelled()) return Wake::kCancelled;
+    std::array<pollfd, 2> fds = {pollfd{PQsocket(connection_), events, 0}, pollfd{wake_fd_, POLLIN, 0}};
+    const nfds_t count = cancellable != nullptr && cancellable->cancel != nullptr ? 2 : 1;
+    const int ready = poll(fds.data(), count, milliseconds_until(deadline));
+    if (ready > 0 && fds[0].revents != 0) return Wake::kReady;
+    if (ready <= 0 && Clock::now() >= deadline) return Wake::kDeadline;
+  }
+}
+
+Failure Connection::interrupted(Wake why, const Call& call) {
+  canceller_.cancel(connection_);
+  // The session is given up in any case: a cancel request that arrives late would hit its next statement.
+  usable_ = false;
+  if (why == Wake::kDeadline) return overdue(call);
+  const auto patience = std::min(call.deadline, Clock::now() + kCancelPatience);
+  while (PQstatus(connection_) == CONNECTION_OK) {
+    if (PQisBusy(connection_) == 0) {
+      const ResultPtr result(PQgetResult(connection_));
+      if (result == nullptr) break;
+    } else if (wait(POLLIN, patience, nullptr) != Wake::kReady || PQconsumeInput(connection_) == 0) {
+      break;
+    }
+  }
+  return given_up();
+}
+
+Failure Connection::lost() {
+  usable_ = false;
+  return {{ErrorCode::kUnavailable, connection_message(connection_)}, {}, true};
+}
+
+}  // namespace forebay::source::postgres

@@ -1,0 +1,111 @@
+#pragma once
+
+// One session with a PostgreSQL server, on libpq's non-blocking calls and poll().
+//
+// A server that hangs holds nobody: every wait ends at the call's deadline, at most kGrace later (the server
+// is told the same time as its statement_timeout, and gets that long to answer with its own error, which
+// keeps the session usable). A cancelled or overdue statement is also cancelled on the server. A session
+// whose state isn't certain any more is not usable() and must be closed.
+//
+// Every session reads in a read-only transaction unless it begins one of its own (BEGIN READ WRITE), and
+// writes times as ISO 8601 in UTC, so that no setting of the server or of a role changes what values look
+// like.
+//
+// Not thread-safe: one call at a time.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "forebay/source.h"
+#include "source/postgres/canceller.h"
+#include "source/postgres/error.h"
+
+namespace forebay::source::postgres {
+
+using Clock = std::chrono::steady_clock;
+
+// How long after its deadline a call may still wait for the server's own word.
+inline constexpr std::chrono::milliseconds kGrace{100};
+
+// One call of the Source or Dataset with the moment by which it must be over.
+struct Call {
+  explicit Call(const CallContext& context)
+      : timeout(context.timeout), deadline(Clock::now() + context.timeout), cancel(context.cancel) {}
+
+  bool cancelled() const { return cancel != nullptr && cancel->cancelled(); }
+
+  std::chrono::milliseconds timeout;
+  Clock::time_point deadline;
+  CancelToken* cancel;
+};
+
+class Connection {
+ public:
+  // Connects, within the call's deadline and `connect_timeout`. `url` is a libpq URI or connection string;
+  // what it leaves out comes from libpq's environment variables and files. Failures are lost ones.
+  static Outcome<std::unique_ptr<Connection>> open(const std::string& url,
+                                                   std::chrono::milliseconds connect_timeout,
+                                                   Canceller& canceller, const Call& call);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Runs one statement with parameters as text (no NUL in them), prepared in this session on its first use.
+  Outcome<ResultPtr> execute(const std::string& sql, std::span<const OptionalText> parameters,
+                             const Call& call);
+
+  // Prepares a statement without running it and returns its description (PQparamtype, PQftype, PQfname).
+  Outcome<ResultPtr> describe(const std::string& sql, const Call& call);
+
+  // Runs a statement without parameters and without preparing it.
+  Outcome<ResultPtr> command(const std::string& sql, const Call& call);
+
+  // Ends the transaction in progress. A failure that is lost leaves open whether it was committed. Not
+  // cancellable.
+  Outcome<void> commit(const Call& call);
+  void rollback(const Call& call);
+
+  // Forgets the statements that were prepared for an earlier generation of the database's tables.
+  void keep_up_with(std::uint64_t generation, const Call& call);
+  // Forgets the prepared statements, here and on the server: for when a table has changed under them.
+  void forget_statements(const Call& call);
+
+  // Whether nothing has happened to an idle session as far as this side knows. Costs a system call, no round
+  // trip.
+  bool alive();
+  // Whether it may be used for another call.
+  bool usable() const { return usable_; }
+
+ private:
+  enum class Wake { kReady, kDeadline, kCancelled };
+  enum class Interrupt { kAllowed, kNever };
+
+  Connection(PGconn* connection, int wake_fd, Canceller& canceller);
+
+  Outcome<void> set_up(const Call& call);
+  Outcome<void> set_timeout(const Call& call);
+  Outcome<std::string> prepare(const std::string& sql, const Call& call);
+  // What follows a PQsend… call: its result, by the deadline.
+  Outcome<ResultPtr> finish(bool sent, const Call& call, Interrupt interrupt = Interrupt::kAllowed);
+  Outcome<ResultPtr> receive(const Call& call, Interrupt interrupt);
+  Wake wait(short events, Clock::time_point deadline, const Call* cancellable);
+  Failure interrupted(Wake why, const Call& call);
+  Failure lost();
+
+  PGconn* connection_;
+  int wake_fd_;  // an eventfd that a cancellation makes readable
+  Canceller& canceller_;
+  bool usable_ = true;
+  std::chrono::milliseconds statement_timeout_{-1};  // what the server was told last; -1: nothing certain
+  std::unordered_map<std::string, std::string> statements_;  // text -> name
+  std::size_t names_given_ = 0;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace forebay::source::postgres

@@ -1,0 +1,461 @@
+#include "source/postgres/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/row_json.h"
+#include "source/postgres/catalog.h"
+#include "source/postgres/keys.h"
+#include "source/sql_mapping.h"
+
+namespace forebay::source::postgres {
+namespace {
+
+// How often a write starts over because other writers keep creating and deleting its row in between.
+constexpr int kRacesMax = 8;
+
+bool is_integer(const Type& type) {
+  return type.shape == Shape::kInteger && !type.array;
+}
+
+bool is_decimal(std::string_view text, bool fraction) {
+  const auto digits = [&] {
+    std::size_t count = 0;
+    while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
+      text.remove_prefix(1);
+      ++count;
+    }
+    return count;
+  };
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  std::size_t count = digits();
+  if (!fraction) return count > 0 && text.empty();
+  if (text.starts_with('.')) {
+    text.remove_prefix(1);
+    count += digits();
+  }
+  if (count == 0) return false;
+  if (text.starts_with('e') || text.starts_with('E')) {
+    text.remove_prefix(1);
+    if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+    if (digits() == 0) return false;
+  }
+  return text.empty();
+}
+
+// What a write does, checked and in the database's terms.
+struct Change {
+  std::vector<std::string> columns;      // set in a row that exists and given to one that is created
+  std::vector<OptionalText> parameters;  // the key's fields, then one a column
+  std::string statement;                 // for a row that exists
+  bool create = false;
+  bool remove = false;
+  const Column* added = nullptr;
+};
+
+class TableDataset final : public Dataset {
+ public:
+  TableDataset(Pool& pool, std::string where, DatasetSpec spec, Table table, TableShape shape)
+      : pool_(pool),
+        where_(std::move(where)),
+        spec_(std::move(spec)),
+        table_(std::move(table)),
+        sql_(Dialect::kPostgres, std::move(shape)),
+        read_(sql_.read()) {
+    for (const std::string& key : sql_.shape().keys) key_types_.push_back(table_.column(key)->type);
+    for (const std::string& column : sql_.shape().columns) columns_.push_back(table_.column(column));
+  }
+
+  // Runs the read for no key: the statement prepares, and the role may run it.
+  Result<void> try_out(const Call& call) {
+    auto batch = KeyBatch::make(key_types_, {});
+    auto rows = pool_.read(
+        call, [&](Connection& connection) { return connection.execute(read_, batch->arrays(), call); });
+    if (!rows) return failed(rows.error());
+    return {};
+  }
+
+  Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override {
+    const Call call(context);
+    auto batch = KeyBatch::make(key_types_, keys);
+    if (!batch) return wrong(batch.error());
+    std::vector<Loaded> loaded(keys.size());
+    if (batch->asked().empty()) return loaded;
+    auto rows = pool_.read(call, [&](Connection& connection) -> Outcome<ResultPtr> {
+      auto found = connection.execute(read_, batch->arrays(), call);
+      if (found || !batch->may_be_to_blame(found.error())) return found;
+      auto dropped = batch->drop_unreadable(connection, call);
+      if (!dropped) return std::unexpected(dropped.error());
+      return *dropped ? connection.execute(read_, batch->arrays(), call) : std::move(found);
+    });
+    if (!rows) return failed(rows.error());
+    std::vector<bool> seen(batch->asked().size(), false);
+    for (int row = 0; row < row_count(*rows); ++row) {
+      const auto asked = batch->find(key_of(*rows, row));
+      if (!asked) continue;  // equal to a key for the database, but spelled otherwise
+      if (seen[*asked]) return wrong({ErrorCode::kRefused, "several rows have the same key"});
+      seen[*asked] = true;
+      const Loaded value = loaded_row(*rows, row);
+      for (const std::size_t place : batch->places(*asked)) loaded[place] = value;
+    }
+    return loaded;
+  }
+
+  Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context) override {
+    if (!spec_.writable) return wrong({ErrorCode::kUnsupported, "the namespace does not write"});
+    const Call call(context);
+    auto change = plan(key, write);
+    if (!change) return wrong(change.error());
+    Written written;
+    auto done = pool_.write(call, [&](Connection& connection) {
+      written = Written();
+      return apply(connection, key, *change, call, written);
+    });
+    if (!done) return failed(done.error());
+    return written;
+  }
+
+ private:
+  Error wrong(const Error& error) const { return {error.code, fmt::format("{}: {}", where_, error.message)}; }
+  Error failed(const Failure& failure) const { return wrong(failure.error); }
+
+  KeyFields key_of(const ResultPtr& rows, int row) const {
+    KeyFields fields;
+    for (std::size_t f = 0; f < key_types_.size(); ++f) {
+      fields.push_back(plain_text(key_types_[f], cell(rows, row, static_cast<int>(f))));
+    }
+    return fields;
+  }
+
+  // One row of read() or RETURNING: keys, columns, version.
+  Loaded loaded_row(const ResultPtr& rows, int row) const {
+    Loaded loaded;
+    int at = static_cast<int>(key_types_.size());
+    if (spec_.kind == ValueKind::kJson) {
+      std::string json = "{";
+      for (const Column* column : columns_) {
+        if (json.size() > 1) json += ',';
+        append_json_string(json, column->name);
+        json += ':';
+        if (is_null(rows, row, at)) {
+          json += "null";
+        } else {
+          append_json(json, column->type, cell(rows, row, at));
+        }
+        ++at;
+      }
+      json += '}';
+      loaded.value = std::move(json);
+    } else {
+      // The value column comes first; watched ones may follow.
+      if (!is_null(rows, row, at)) loaded.value = raw_value(columns_.front()->type, cell(rows, row, at));
+      at += static_cast<int>(columns_.size());
+    }
+    if (!spec_.version_column.empty() && !is_null(rows, row, at)) {
+      const std::string_view text = cell(rows, row, at);
+      std::from_chars(text.data(), text.data() + text.size(), loaded.version);
+    }
+    return loaded;
+  }
+
+  // A column of a row of read() or RETURNING, as text. Requires one of columns_.
+  OptionalText column_text(const ResultPtr& rows, int row, const Column* column) const {
+    const auto found = std::ranges::find(columns_, column);
+    const int at = static_cast<int>(key_types_.size() + static_cast<std::size_t>(found - columns_.begin()));
+    if (is_null(rows, row, at)) return std::nullopt;
+    return plain_text(column->type, cell(rows, row, at));
+  }
+
+  Fields watched(const ResultPtr& rows, int row) const {
+    Fields fields;
+    for (const std::string& name : spec_.watch_columns) {
+      fields.emplace_back(name, column_text(rows, row, table_.column(name)));
+    }
+    return fields;
+  }
+
+  // ---- Writing.
+
+  Result<Change> plan(const KeyFields& key, const Write& write) const {
+    Change change;
+    if (key.size() != key_types_.size()) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("a key has {} fields, not {}", key.size(), key_types_.size())};
+    }
+    for (std::size_t f = 0; f < key.size(); ++f) {
+      if (!may_be_plain_text(key_types_[f], key[f])) return misspelled();
+      auto bound = parameter(key_types_[f], key[f]);
+      if (!bound) return bound.error();
+      change.parameters.emplace_back(std::move(*bound));
+    }
+    if (const auto* upsert = std::get_if<Upsert>(&write)) {
+      change.create = true;
+      if (auto set = set_fields(change, key, upsert->fields); !set) return set.error();
+    } else if (const auto* update = std::get_if<Update>(&write)) {
+      change.create = update->create;
+      if (auto set = set_fields(change, key, update->fields); !set) return set.error();
+    } else if (const auto* add = std::get_if<Add>(&write)) {
+      change.create = true;
+      if (auto set = set_added(change, *add); !set) return set.error();
+    } else {
+      change.remove = true;
+      change.statement = sql_.remove();
+    }
+    return change;
+  }
+
+  static Error misspelled() {
+    return {ErrorCode::kRefused, "the key is not spelled as the database writes its columns"};
+  }
+
+  // A column that a client named; kInvalidArgument if it may not be written.
+  Result<const Column*> writable_column(const std::string& name) const {
+    if (spec_.kind != ValueKind::kJson && name != spec_.value_column) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("only the column {} is written", spec_.value_column)};
+    }
+    const Column* column = table_.column(name);
+    if (column == nullptr)
+      return Error{ErrorCode::kInvalidArgument, fmt::format("there is no column {}", name)};
+    return column;
+  }
+
+  Result<void> set_fields(Change& change, const KeyFields& key, const Fields& fields) const {
+    const auto& keys = sql_.shape().keys;
+    for (const auto& [name, text] : fields) {
+      auto column = writable_column(name);
+      if (!column) return column.error();
+      if (name == spec_.version_column) continue;  // Forebay's own: a value given for it is ignored
+      if (const auto at = std::ranges::find(keys, name); at != keys.end()) {
+        if (text != key[static_cast<std::size_t>(at - keys.begin())]) {
+          return Error{ErrorCode::kInvalidArgument, fmt::format("the column {} contradicts the key", name)};
+        }
+        continue;
+      }
+      if (std::ranges::find(change.columns, name) != change.columns.end()) {
+        return Error{ErrorCode::kInvalidArgument, fmt::format("the column {} is given twice", name)};
+      }
+      change.columns.push_back(name);
+      if (!text) {
+        change.parameters.emplace_back(std::nullopt);
+        continue;
+      }
+      const Type& type = (*column)->type;
+      auto bound = spec_.kind == ValueKind::kJson ? parameter(type, *text) : raw_parameter(type, *text);
+      if (!bound) return Error{bound.error().code, fmt::format("column {}: {}", name, bound.error().message)};
+      change.parameters.emplace_back(std::move(*bound));
+    }
+    change.statement = sql_.update(change.columns);
+    return {};
+  }
+
+  Result<void> set_added(Change& change, const Add& add) const {
+    auto column = writable_column(add.field);
+    if (!column) return column.error();
+    const auto& keys = sql_.shape().keys;
+    if (std::ranges::find(keys, add.field) != keys.end() || add.field == spec_.version_column) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("nothing can be added to the column {}", add.field)};
+    }
+    if (!is_decimal(add.amount, add.floating)) {
+      return Error{ErrorCode::kInvalidArgument,
+                   add.floating ? "the amount is not a decimal number" : "the amount is not an integer"};
+    }
+    change.added = *column;
+    change.columns.push_back(add.field);
+    change.parameters.emplace_back(add.amount);
+    change.statement = sql_.add(add.field);
+    return {};
+  }
+
+  // Runs inside the transaction. Returns the row as RETURNING gave it, or no row.
+  Outcome<ResultPtr> apply(Connection& connection, const KeyFields& key, const Change& change,
+                           const Call& call, Written& written) const {
+    const std::span<const OptionalText> all(change.parameters);
+    const std::span<const OptionalText> only_key = all.first(key_types_.size());
+    for (int race = 0; race < kRacesMax; ++race) {
+      written = Written();
+      bool may_exist = true;
+      if (!spec_.watch_columns.empty() && !change.remove) {
+        auto before = connection.execute(sql_.read_for_write(spec_.watch_columns), only_key, call);
+        if (!before) return before;
+        may_exist = row_count(*before) > 0;
+        if (may_exist) written.images.before = before_image(*before);
+        // A row that has come since then must not be changed before it was looked at.
+        if (!may_exist && !change.create) return before;
+      }
+      Outcome<ResultPtr> row = ResultPtr();
+      if (may_exist) {
+        row = connection.execute(change.statement, all, call);
+        if (!row) return row;
+        written.existed = row_count(*row) > 0;
+        if (!written.existed && !change.create) return row;
+      }
+      if (!written.existed) {
+        row = connection.execute(sql_.insert_if_absent(change.columns), all, call);
+        if (!row) return row;
+        if (row_count(*row) == 0) continue;  // another writer has created it meanwhile
+      }
+      return finish(connection, key, change, std::move(*row), call, written);
+    }
+    return std::unexpected(
+        Failure{{ErrorCode::kUnavailable, "other writers keep creating and deleting the row"}, {}, false});
+  }
+
+  Outcome<ResultPtr> finish(Connection& connection, const KeyFields& key, const Change& change, ResultPtr row,
+                            const Call& call, Written& written) const {
+    if (key_of(row, 0) != key) return std::unexpected(Failure{misspelled(), {}, false});
+    if (change.remove) {
+      if (!spec_.watch_columns.empty()) written.images.before = watched(row, 0);
+      return row;
+    }
+    if (table_.has_after_triggers) {
+      auto again = connection.execute(read_, KeyBatch::make(key_types_, std::span(&key, 1))->arrays(), call);
+      if (!again) return again;
+      row = std::move(*again);
+      if (row_count(row) == 0) return row;  // a trigger has deleted it
+    }
+    written.after = loaded_row(row, 0);
+    if (!spec_.watch_columns.empty()) written.images.after = watched(row, 0);
+    if (change.added != nullptr) written.added = column_text(row, 0, change.added);
+    return row;
+  }
+
+  // A row of read_for_write(watch_columns).
+  Fields before_image(const ResultPtr& rows) const {
+    Fields fields;
+    int at = static_cast<int>(key_types_.size());
+    for (const std::string& name : spec_.watch_columns) {
+      OptionalText text;
+      if (!is_null(rows, 0, at)) text = plain_text(table_.column(name)->type, cell(rows, 0, at));
+      fields.emplace_back(name, std::move(text));
+      ++at;
+    }
+    return fields;
+  }
+
+  Pool& pool_;
+  const std::string where_;  // for messages
+  const DatasetSpec spec_;
+  const Table table_;
+  const TableSql sql_;
+  const std::string read_;
+  std::vector<Type> key_types_;
+  std::vector<const Column*> columns_;  // those of sql_.shape().columns
+};
+
+// Checks a spec against the table, piece by piece; every message names what is missing.
+class Checker {
+ public:
+  Checker(const Table& table, const DatasetSpec& spec) : table_(table), spec_(spec) {}
+
+  Result<void> check() const {
+    for (const std::string& key : spec_.key_fields) {
+      auto column = readable(key, "the key's field");
+      if (!column) return column.error();
+      if (!(*column)->type.has_array)
+        return config(fmt::format("the column {} can't be a key: its type has no arrays", key));
+    }
+    if (spec_.kind != ValueKind::kJson) {
+      auto column = readable(spec_.value_column, "the value column");
+      if (!column) return column.error();
+      if (spec_.kind == ValueKind::kCounter && !is_integer((*column)->type)) {
+        return config(fmt::format("the value column {} of a counter must be an integer", spec_.value_column));
+      }
+    }
+    if (!spec_.version_column.empty()) {
+      auto column = readable(spec_.version_column, "the version column");
+      if (!column) return column.error();
+      if (!is_integer((*column)->type)) {
+        return config(fmt::format("the version column {} must be an integer", spec_.version_column));
+      }
+    }
+    for (const std::string& name : spec_.watch_columns) {
+      if (auto column = readable(name, "the watched column"); !column) return column.error();
+    }
+    if (!spec_.writable) return {};
+    if (table_.in_recovery) return config("the server is a standby and takes no writes");
+    if (!table_.may_insert || !table_.may_update) {
+      return config(fmt::format("the role may not {} rows there", table_.may_insert ? "UPDATE" : "INSERT"));
+    }
+    return {};
+  }
+
+  static Error config(std::string message) { return {ErrorCode::kConfig, std::move(message)}; }
+
+ private:
+  Result<const Column*> readable(const std::string& name, std::string_view role) const {
+    const Column* column = table_.column(name);
+    if (column == nullptr) return config(fmt::format("there is no column {} ({})", name, role));
+    if (!column->readable)
+      return config(fmt::format("the role may not SELECT the column {} ({})", name, role));
+    return column;
+  }
+
+  const Table& table_;
+  const DatasetSpec& spec_;
+};
+
+// What the namespace reads: all columns that the role may, or the value and what is watched.
+TableShape shape_of(const TableName& name, const Table& table, const DatasetSpec& spec) {
+  TableShape shape;
+  shape.table = name;
+  shape.keys = spec.key_fields;
+  for (const std::string& key : shape.keys) shape.key_types.push_back(table.column(key)->type.cast);
+  if (spec.kind == ValueKind::kJson) {
+    for (const Column& column : table.columns) {
+      if (column.readable) shape.columns.push_back(column.name);
+    }
+  } else {
+    shape.columns.push_back(spec.value_column);
+    for (const std::string& watched : spec.watch_columns) {
+      if (watched != spec.value_column) shape.columns.push_back(watched);
+    }
+  }
+  shape.version_column = spec.version_column;
+  shape.version_has_default = !spec.version_column.empty() && table.column(spec.version_column)->has_default;
+  return shape;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dataset>> open_table(Pool& pool, const std::string& source, const DatasetSpec& spec,
+                                            const Call& call) {
+  auto name = parse_table_name(spec.table);
+  if (!name) return name.error();
+  const std::string where = fmt::format("source {}, table {}", source, name->text());
+  const auto located_here = [&](const Error& error) {
+    return Error{error.code, fmt::format("{}: {}", where, error.message)};
+  };
+  auto table = find_table(pool, *name, call);
+  if (!table) return located(table.error(), where);
+  if (!*table) return located_here(Checker::config("there is no such table"));
+  if (auto good = Checker(**table, spec).check(); !good) return located_here(good.error());
+  if (spec.writable && (**table).plain) {
+    auto unique = has_unique_index(pool, (**table).oid, spec.key_fields, call);
+    if (!unique) return located(unique.error(), where);
+    if (!*unique) {
+      return located_here(Checker::config(fmt::format(
+          "writing needs a primary key or unique index on exactly ({})", fmt::join(spec.key_fields, ", "))));
+    }
+  }
+  if (spec.writable && !(**table).plain)
+    return located_here(Checker::config("only a table can be written, not a view"));
+  TableShape shape = shape_of(*name, **table, spec);
+  auto dataset = std::make_unique<TableDataset>(pool, where, spec, std::move(**table), std::move(shape));
+  if (auto runs = dataset->try_out(call); !runs) {
+    // Refused by the database now: the configuration doesn't fit it.
+    Error error = runs.error();
+    if (error.code == ErrorCode::kRefused) error.code = ErrorCode::kConfig;
+    return error;
+  }
+  return std::unique_ptr<Dataset>(std::move(dataset));
+}
+
+}  // namespace forebay::source::postgres

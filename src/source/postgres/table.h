@@ -1,0 +1,18 @@
+#pragma once
+
+// Table mode: one namespace's rows, read in batches by key and written one by one.
+
+#include <memory>
+#include <string>
+
+#include "forebay/source.h"
+#include "source/postgres/pool.h"
+
+namespace forebay::source::postgres {
+
+// Checks the spec against the database and prepares its statements. `source` is the source's name, for
+// messages; `pool` is borrowed. kConfig: something is missing in the database (the message names it).
+Result<std::unique_ptr<Dataset>> open_table(Pool& pool, const std::string& source, const DatasetSpec& spec,
+                                            const Call& call);
+
+}  // namespace forebay::source::postgres

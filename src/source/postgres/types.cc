@@ -1,0 +1,423 @@
+#include "source/postgres/types.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "base/row_json.h"
+
+namespace forebay::source::postgres {
+namespace {
+
+// PostgreSQL's own bound on an array's dimensions.
+constexpr int kDimensionsMax = 6;
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+int hex_digit(char c) {
+  if (is_digit(c)) return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+// bytea_output = 'hex': \x and two digits a byte.
+std::optional<std::string> decode_hex(std::string_view text) {
+  if (!text.starts_with("\\x") || text.size() % 2 != 0) return std::nullopt;
+  std::string bytes;
+  bytes.reserve(text.size() / 2 - 1);
+  for (std::size_t i = 2; i < text.size(); i += 2) {
+    const int high = hex_digit(text[i]);
+    const int low = hex_digit(text[i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    bytes += static_cast<char>(high * 16 + low);
+  }
+  return bytes;
+}
+
+std::string encode_hex(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text = "\\x";
+  text.reserve(2 + bytes.size() * 2);
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+// DateStyle ISO and TimeZone UTC give `2026-01-31 12:00:00.5+00`. What is no plain date of our era (infinity,
+// BC) stays.
+std::string iso8601(std::string_view text, bool with_zone) {
+  std::string out(text);
+  const std::size_t blank = out.find(' ');
+  if (blank == std::string::npos || !is_digit(out[0]) || out.ends_with("BC")) return out;
+  out[blank] = 'T';
+  if (with_zone && out.ends_with("+00")) out.replace(out.size() - 3, 3, "Z");
+  return out;
+}
+
+std::string_view without_padding(std::string_view text) {
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+void append_scalar_json(std::string& out, Shape shape, std::string_view text) {
+  switch (shape) {
+    case Shape::kBoolean:
+      out += text == "t" ? "true" : "false";
+      return;
+    case Shape::kInteger:
+    case Shape::kNumber:
+      append_json_number(out, text);
+      return;
+    case Shape::kJson:
+      append_json_value(out, text);
+      return;
+    case Shape::kBytes:
+      out += '"';
+      append_base64(out, decode_hex(text).value_or(std::string(text)));
+      out += '"';
+      return;
+    case Shape::kTimestamp:
+    case Shape::kTimestampTz:
+      append_json_string(out, iso8601(text, shape == Shape::kTimestampTz));
+      return;
+    case Shape::kPadded:
+      append_json_string(out, without_padding(text));
+      return;
+    case Shape::kText:
+    case Shape::kUuid:
+      append_json_string(out, text);
+      return;
+  }
+}
+
+// Turns an array's text, `{a,"b c",{…},NULL}` with `[2:3]=` in front where indices don't begin at 1, into
+// JSON.
+class ArrayReader {
+ public:
+  ArrayReader(const Type& type, std::string_view text) : type_(type), text_(text) {}
+
+  // Nothing: it is no array's text.
+  std::optional<std::string> read() {
+    if (text_.starts_with('[')) {
+      const std::size_t equals = text_.find('=');
+      if (equals == std::string_view::npos) return std::nullopt;
+      text_.remove_prefix(equals + 1);
+    }
+    if (!array(0) || !text_.empty()) return std::nullopt;
+    return std::move(out_);
+  }
+
+ private:
+  bool take(char c) {
+    if (!text_.starts_with(c)) return false;
+    text_.remove_prefix(1);
+    return true;
+  }
+
+  bool array(int depth) {
+    if (depth >= kDimensionsMax || !take('{')) return false;
+    out_ += '[';
+    if (!take('}')) {
+      do {
+        if (text_.starts_with('{') ? !array(depth + 1) : !element()) return false;
+      } while (take(type_.delimiter) && (out_ += ',', true));
+      if (!take('}')) return false;
+    }
+    out_ += ']';
+    return true;
+  }
+
+  bool element() {
+    if (take('"')) {
+      std::string value;
+      while (!text_.empty() && text_.front() != '"') {
+        if (text_.front() == '\\') text_.remove_prefix(1);
+        if (text_.empty()) return false;
+        value += text_.front();
+        text_.remove_prefix(1);
+      }
+      append_scalar_json(out_, type_.shape, value);
+      return take('"');
+    }
+    std::size_t end = 0;
+    while (end < text_.size() && text_[end] != type_.delimiter && text_[end] != '}') ++end;
+    const std::string_view value = text_.substr(0, end);
+    if (value.empty()) return false;
+    text_.remove_prefix(end);
+    if (value == "NULL") {
+      out_ += "null";
+    } else {
+      append_scalar_json(out_, type_.shape, value);
+    }
+    return true;
+  }
+
+  const Type& type_;
+  std::string_view text_;
+  std::string out_;
+};
+
+std::string array_json(const Type& type, std::string_view text) {
+  if (auto json = ArrayReader(type, text).read()) return std::move(*json);
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+Error refused(std::string message) {
+  return {ErrorCode::kRefused, std::move(message)};
+}
+
+Result<std::string> storable(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return refused("PostgreSQL's text can't hold a NUL");
+  if (!is_utf8(text)) return refused("the value is not UTF-8");
+  return std::string(text);
+}
+
+// A string of a JSON column arrives here without its quotes. What looks like the beginning of JSON is left
+// for the database to judge, so that a mistake in an object doesn't end up as a string.
+Result<std::string> json_parameter(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  const bool begins_json =
+      first != std::string_view::npos && std::string_view("{[\"").find(text[first]) != std::string_view::npos;
+  if (begins_json || is_json(text)) return storable(text);
+  std::string quoted;
+  append_json_string(quoted, text);
+  return quoted;
+}
+
+Result<std::string> scalar_parameter(Shape shape, std::string_view text) {
+  if (shape == Shape::kJson) return json_parameter(text);
+  if (shape != Shape::kBytes) return storable(text);
+  const auto bytes = decode_base64(text);
+  if (!bytes) return refused("a bytea column takes base64");
+  return encode_hex(*bytes);
+}
+
+void append_quoted_element(std::string& literal, std::string_view text) {
+  literal += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') literal += '\\';
+    literal += c;
+  }
+  literal += '"';
+}
+
+// The elements of a JSON array's text. Requires one that is_json().
+std::vector<std::string_view> json_elements(std::string_view array) {
+  std::vector<std::string_view> elements;
+  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
+  const auto add = [&](std::string_view element) {
+    while (!element.empty() && blank(element.front())) element.remove_prefix(1);
+    while (!element.empty() && blank(element.back())) element.remove_suffix(1);
+    if (!element.empty()) elements.push_back(element);
+  };
+  int depth = 0;
+  std::size_t from = 1;
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    const char c = array[i];
+    if (c == '"') {
+      for (++i; array[i] != '"'; ++i) {
+        if (array[i] == '\\') ++i;
+      }
+    } else if (c == '[' || c == '{') {
+      ++depth;
+    } else if (c == ']' || c == '}') {
+      if (--depth == 0) add(array.substr(from, i - from));
+    } else if (c == ',' && depth == 1) {
+      add(array.substr(from, i - from));
+      from = i + 1;
+    }
+  }
+  return elements;
+}
+
+Result<std::string> array_literal(const Type& type, std::string_view json, int depth) {
+  if (depth >= kDimensionsMax) return refused("the array is nested too deeply");
+  std::string literal = "{";
+  for (const std::string_view element : json_elements(json)) {
+    if (literal.size() > 1) literal += type.delimiter;
+    if (element == "null") {
+      literal += "NULL";
+    } else if (element.starts_with('[') && type.shape != Shape::kJson) {
+      auto nested = array_literal(type, element, depth + 1);
+      if (!nested) return nested.error();
+      literal += *nested;
+    } else {
+      std::string text(element);
+      if (type.shape != Shape::kJson) {
+        auto fields = fields_of_row(fmt::format("{{\"v\":{}}}", element));
+        if (!fields) return fields.error();
+        text = fields->front().second.value_or("");
+      }
+      auto value = scalar_parameter(type.shape, text);
+      if (!value) return value.error();
+      append_quoted_element(literal, *value);
+    }
+  }
+  literal += '}';
+  return literal;
+}
+
+// An integer as PostgreSQL writes it, within the range that fits.
+bool is_canonical_integer(std::string_view text, int bytes) {
+  const bool negative = text.starts_with('-');
+  const std::string_view digits = text.substr(negative ? 1 : 0);
+  if (digits.empty() || !std::ranges::all_of(digits, is_digit)) return false;
+  if (digits.front() == '0' && (digits.size() > 1 || negative)) return false;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return false;
+  switch (bytes) {
+    case 2:
+      return value >= -32768 && value <= 32767;
+    case 4:
+      return value >= -2147483648LL && value <= 2147483647LL;
+    case -4:
+      return value >= 0 && value <= 4294967295LL;
+    default:
+      return true;
+  }
+}
+
+bool is_canonical_uuid(std::string_view text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? text[i] != '-' : hex_digit(text[i]) < 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Type built_in_type(Oid oid) {
+  // pg_type.dat; these numbers are part of the protocol and don't change.
+  switch (oid) {
+    case 16:
+      return {.shape = Shape::kBoolean};
+    case 17:
+      return {.shape = Shape::kBytes};
+    case 20:
+      return {.shape = Shape::kInteger, .integer_bytes = 8};
+    case 21:
+      return {.shape = Shape::kInteger, .integer_bytes = 2};
+    case 23:
+      return {.shape = Shape::kInteger, .integer_bytes = 4};
+    case 26:
+      return {.shape = Shape::kInteger, .integer_bytes = -4};
+    case 700:
+    case 701:
+    case 1700:
+      return {.shape = Shape::kNumber};
+    case 114:
+    case 3802:
+      return {.shape = Shape::kJson};
+    case 1042:
+      return {.shape = Shape::kPadded};
+    case 1114:
+      return {.shape = Shape::kTimestamp};
+    case 1184:
+      return {.shape = Shape::kTimestampTz};
+    case 2950:
+      return {.shape = Shape::kUuid};
+    default:
+      return {};
+  }
+}
+
+void append_json(std::string& out, const Type& type, std::string_view text) {
+  if (type.array) {
+    out += array_json(type, text);
+  } else {
+    append_scalar_json(out, type.shape, text);
+  }
+}
+
+std::string plain_text(const Type& type, std::string_view text) {
+  if (type.array) return array_json(type, text);
+  switch (type.shape) {
+    case Shape::kBoolean:
+      return text == "t" ? "true" : "false";
+    case Shape::kBytes: {
+      std::string out;
+      append_base64(out, decode_hex(text).value_or(std::string(text)));
+      return out;
+    }
+    case Shape::kTimestamp:
+    case Shape::kTimestampTz:
+      return iso8601(text, type.shape == Shape::kTimestampTz);
+    case Shape::kPadded:
+      return std::string(without_padding(text));
+    default:
+      return std::string(text);
+  }
+}
+
+std::string raw_value(const Type& type, std::string_view text) {
+  if (type.shape == Shape::kBytes && !type.array) return decode_hex(text).value_or(std::string(text));
+  return plain_text(type, text);
+}
+
+Result<std::string> parameter(const Type& type, std::string_view text) {
+  if (!type.array) return scalar_parameter(type.shape, text);
+  if (is_json(text) && text.find_first_not_of(" \t\r\n") == text.find('[')) {
+    return array_literal(type, text.substr(text.find('[')), 0);
+  }
+  return storable(text);
+}
+
+Result<std::string> raw_parameter(const Type& type, std::string_view text) {
+  if (type.shape == Shape::kBytes && !type.array) return encode_hex(text);
+  return parameter(type, text);
+}
+
+bool may_be_plain_text(const Type& type, std::string_view text) {
+  if (text.find('\0') != std::string_view::npos || !is_utf8(text)) return false;
+  if (type.array) return true;
+  switch (type.shape) {
+    case Shape::kBoolean:
+      return text == "true" || text == "false";
+    case Shape::kInteger:
+      return is_canonical_integer(text, type.integer_bytes);
+    case Shape::kBytes:
+      return decode_base64(text).has_value();
+    case Shape::kUuid:
+      return is_canonical_uuid(text);
+    default:
+      return true;
+  }
+}
+
+bool well_known(const Type& type) {
+  if (type.array) return false;
+  switch (type.shape) {
+    case Shape::kBoolean:
+    case Shape::kInteger:
+    case Shape::kBytes:
+    case Shape::kUuid:
+    case Shape::kPadded:
+      return true;
+    default:
+      return type.cast == "text" || type.cast == "character varying";
+  }
+}
+
+void append_array_element(std::string& literal, const Type& type, std::string_view text) {
+  if (literal.size() > 1) literal += type.delimiter;
+  if (type.shape == Shape::kBytes) {
+    append_quoted_element(literal, encode_hex(decode_base64(text).value_or("")));
+  } else {
+    append_quoted_element(literal, text);
+  }
+}
+
+}  // namespace forebay::source::postgres

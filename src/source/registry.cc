@@ -1,0 +1,48 @@
+#include "source/registry.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "source/function.h"
+#include "source/postgres.h"
+#include "source/sqlite.h"
+
+namespace forebay::source {
+namespace {
+
+struct Kind {
+  std::string_view name;
+  Result<std::shared_ptr<Source>> (*open)(const config::Source& settings, const Functions& functions);
+};
+
+constexpr Kind kKinds[] = {
+    {"sqlite", [](const config::Source& settings, const Functions&) { return open_sqlite(settings); }},
+    {"postgres", [](const config::Source& settings, const Functions&) { return open_postgres(settings); }},
+    {"function", [](const config::Source& settings,
+                    const Functions& functions) { return open_function(settings, functions); }},
+};
+
+constexpr auto kNames = [] {
+  std::array<std::string_view, std::size(kKinds)> names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = kKinds[i].name;
+  return names;
+}();
+
+}  // namespace
+
+std::span<const std::string_view> source_kinds() {
+  return kNames;
+}
+
+Result<std::shared_ptr<Source>> open_source(const config::Source& settings, const Functions& functions) {
+  for (const Kind& kind : kKinds) {
+    if (kind.name == settings.kind) return kind.open(settings, functions);
+  }
+  std::string names;
+  for (const std::string_view name : kNames) names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
+  return Error{ErrorCode::kConfig, fmt::format("source {}: there is no kind '{}' (there are {})",
+                                               settings.name, settings.kind, names)};
+}
+
+}  // namespace forebay::source

@@ -1,0 +1,162 @@
+#pragma once
+
+// The contract of sources: writing. Included by source_contract.h.
+
+#include "contract/source_under_test.h"
+
+namespace forebay {
+
+// ---- Writing.
+
+TEST_P(SourceContract, AnUpsertNamesSomeColumnsAndLeavesTheOthers) {
+  auto dataset = open(orders());
+  ASSERT_NE(dataset, nullptr);
+  Written written = write(*dataset, {"eu", "1"}, Upsert{{{"customer", "Ada"}, {"total", "5"}}});
+  EXPECT_FALSE(written.existed);
+  EXPECT_EQ(written.after.value, R"({"region":"eu","id":1,"customer":"Ada","total":5})");
+  // customer is NOT NULL and not named: the row has one.
+  written = write(*dataset, {"eu", "1"}, Upsert{{{"total", "6"}}});
+  EXPECT_TRUE(written.existed);
+  EXPECT_EQ(written.after.value, R"({"region":"eu","id":1,"customer":"Ada","total":6})");
+  EXPECT_EQ(load(*dataset, KeyFields{"eu", "1"}), written.after.value);
+  written = write(*dataset, {"eu", "1"}, Upsert{{{"total", std::nullopt}}});
+  EXPECT_EQ(written.after.value, R"({"region":"eu","id":1,"customer":"Ada","total":null})");
+  written = write(*dataset, {"eu", "1"}, Upsert{});
+  EXPECT_TRUE(written.existed);
+  EXPECT_EQ(rows("orders"), "1");
+}
+
+TEST_P(SourceContract, ARowAsItWasReadCanBeWrittenBack) {
+  execute(
+      "INSERT INTO items(name, body, amount, ratio, doc, data, note) VALUES ('a', 'x', 9007199254740993, "
+      "0.1, "
+      "'{\"k\": [1]}', " +
+      database_->bytes_literal("00ff10") + ", 'n')");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  const auto row = load(*dataset, KeyFields{"a"});
+  ASSERT_TRUE(row.has_value());
+  auto fields = fields_of_row(*row);
+  ASSERT_TRUE(fields.has_value());
+  const Written written = write(*dataset, {"a"}, Upsert{*fields});
+  EXPECT_TRUE(written.existed);
+  // Writing may respell a JSON column's blanks, nothing else.
+  auto again = fields_of_row(written.after.value.value_or(""));
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(*again, *fields);
+}
+
+TEST_P(SourceContract, AnUpdateChangesWhatExistsAndCreatesOnlyWhenAsked) {
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  Written written = write(*dataset, {"a"}, Update{{{"body", "x"}}, false});
+  EXPECT_FALSE(written.existed);
+  EXPECT_EQ(written.after.value, std::nullopt);
+  EXPECT_EQ(rows("items"), "0");
+  written = write(*dataset, {"a"}, Update{{{"body", "x"}}, true});
+  EXPECT_FALSE(written.existed);
+  EXPECT_EQ(column(written.after.value, "body"), "x");
+  EXPECT_EQ(column(written.after.value, "note"), "none");
+  written = write(*dataset, {"a"}, Update{{{"note", "y"}}, false});
+  EXPECT_TRUE(written.existed);
+  EXPECT_EQ(column(written.after.value, "body"), "x");
+  EXPECT_EQ(column(written.after.value, "note"), "y");
+}
+
+TEST_P(SourceContract, RemoveDeletesTheRow) {
+  execute("INSERT INTO orders VALUES ('eu', 1, 'Ada', 1), ('eu', 2, 'Bob', 2)");
+  auto dataset = open(orders());
+  ASSERT_NE(dataset, nullptr);
+  Written written = write(*dataset, {"eu", "1"}, Remove{});
+  EXPECT_TRUE(written.existed);
+  EXPECT_EQ(written.after.value, std::nullopt);
+  EXPECT_EQ(rows("orders"), "1");
+  written = write(*dataset, {"eu", "1"}, Remove{});
+  EXPECT_FALSE(written.existed);
+}
+
+TEST_P(SourceContract, AddIsDoneInTheDatabaseAndCreatesTheRow) {
+  auto dataset = open(views());
+  ASSERT_NE(dataset, nullptr);
+  Written written = write(*dataset, {"a"}, Add{"n", "5"});
+  EXPECT_FALSE(written.existed);
+  EXPECT_EQ(written.added, "5");
+  EXPECT_EQ(written.after.value, "5");
+  execute("UPDATE views SET n = n + 100, label = 'kept'");
+  written = write(*dataset, {"a"}, Add{"n", "-7"});
+  EXPECT_TRUE(written.existed);
+  EXPECT_EQ(written.added, "98");
+  EXPECT_EQ(ask("SELECT label FROM views"), "kept");
+  execute("UPDATE views SET n = NULL");
+  EXPECT_EQ(write(*dataset, {"a"}, Add{"n", "3"}).added, "3");
+  execute("UPDATE views SET n = 9223372036854775807");
+  EXPECT_EQ(write_error(*dataset, {"a"}, Add{"n", "1"}).code, ErrorCode::kRefused);
+  EXPECT_EQ(ask("SELECT n FROM views"), "9223372036854775807");
+  EXPECT_EQ(write(*dataset, {"a"}, Upsert{{{"n", "12"}}}).after.value, "12");
+}
+
+TEST_P(SourceContract, AddOnARowsColumnTakesFractionsWhereAsked) {
+  execute("INSERT INTO items(name, ratio, body) VALUES ('a', 1.5, 'text')");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  Written written = write(*dataset, {"a"}, Add{"ratio", "0.25", true});
+  EXPECT_EQ(written.added, "1.75");
+  EXPECT_EQ(column(written.after.value, "ratio"), "1.75");
+  EXPECT_EQ(column(write(*dataset, {"a"}, Add{"amount", "2"}).after.value, "amount"), "2");
+  EXPECT_EQ(write_error(*dataset, {"a"}, Add{"body", "1"}).code, ErrorCode::kRefused);
+  EXPECT_EQ(ask("SELECT body FROM items"), "text");
+}
+
+TEST_P(SourceContract, AWriteTellsTheWatchedColumnsBeforeAndAfter) {
+  auto dataset = open(orders());
+  ASSERT_NE(dataset, nullptr);
+  RowImages images = write(*dataset, {"eu", "1"}, Upsert{{{"customer", "Ada"}, {"total", "1"}}}).images;
+  EXPECT_TRUE(images.before.empty());
+  EXPECT_EQ(images.after, (Fields{{"customer", "Ada"}, {"total", "1"}}));
+  images = write(*dataset, {"eu", "1"}, Update{{{"customer", "Bob"}, {"total", std::nullopt}}}).images;
+  EXPECT_EQ(images.before, (Fields{{"customer", "Ada"}, {"total", "1"}}));
+  EXPECT_EQ(images.after, (Fields{{"customer", "Bob"}, {"total", std::nullopt}}));
+  images = write(*dataset, {"eu", "1"}, Add{"total", "4"}).images;
+  EXPECT_EQ(images.before, (Fields{{"customer", "Bob"}, {"total", std::nullopt}}));
+  EXPECT_EQ(images.after, (Fields{{"customer", "Bob"}, {"total", "4"}}));
+  images = write(*dataset, {"eu", "1"}, Remove{}).images;
+  EXPECT_EQ(images.before, (Fields{{"customer", "Bob"}, {"total", "4"}}));
+  EXPECT_TRUE(images.after.empty());
+}
+
+TEST_P(SourceContract, ARefusedWriteChangesNothingAndSaysWhy) {
+  execute("INSERT INTO orders VALUES ('eu', 1, 'Ada', 5)");
+  auto dataset = open(orders());
+  ASSERT_NE(dataset, nullptr);
+  const auto before = load(*dataset, KeyFields{"eu", "1"});
+  const Error check = write_error(*dataset, {"eu", "1"}, Update{{{"customer", "Eve"}, {"total", "-1"}}});
+  EXPECT_EQ(check.code, ErrorCode::kRefused);
+  EXPECT_NE(check.message.find("orders"), std::string::npos) << check.message;
+  const Error null = write_error(*dataset, {"eu", "1"}, Upsert{{{"customer", std::nullopt}}});
+  EXPECT_EQ(null.code, ErrorCode::kRefused);
+  EXPECT_NE(null.message.find("customer"), std::string::npos) << null.message;
+  EXPECT_EQ(write_error(*dataset, {"eu", "2"}, Upsert{{{"total", "1"}}}).code, ErrorCode::kRefused);
+  EXPECT_EQ(write_error(*dataset, {"eu", "1"}, Add{"total", "-100"}).code, ErrorCode::kRefused);
+  EXPECT_EQ(load(*dataset, KeyFields{"eu", "1"}), before);
+  EXPECT_EQ(rows("orders"), "1");
+  EXPECT_TRUE(write(*dataset, {"eu", "1"}, Update{{{"total", "6"}}}).existed);
+}
+
+TEST_P(SourceContract, AFieldThatIsNoColumnOrContradictsTheKeyIsTheCallersMistake) {
+  execute("INSERT INTO orders VALUES ('eu', 1, 'Ada', 5)");
+  auto dataset = open(orders());
+  ASSERT_NE(dataset, nullptr);
+  const Error unknown = write_error(*dataset, {"eu", "1"}, Upsert{{{"colour", "red"}}});
+  EXPECT_EQ(unknown.code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(unknown.message.find("colour"), std::string::npos) << unknown.message;
+  EXPECT_EQ(write_error(*dataset, {"eu", "1"}, Upsert{{{"total\" = 0 --", "1"}}}).code,
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(write_error(*dataset, {"eu", "1"}, Upsert{{{"id", "2"}}}).code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(write_error(*dataset, {"eu", "1"}, Add{"id", "1"}).code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(write_error(*dataset, {"eu", "1"}, Add{"total", "1.5"}).code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(write_error(*dataset, {"eu", "1"}, Add{"total", "one"}).code, ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(write(*dataset, {"eu", "1"}, Upsert{{{"id", "1"}, {"total", "9"}}}).existed);
+  EXPECT_EQ(ask("SELECT total FROM orders"), "9");
+}
+
+}  // namespace forebay

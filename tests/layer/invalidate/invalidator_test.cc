@@ -1,0 +1,101 @@
+#include "layer/layer_fixture.h"
+
+namespace forebay::layer::test {
+namespace {
+
+class Invalidator : public LayerTest {
+ protected:
+  Invalidator() {
+    team.name = "team";
+    team.key = {"team:{team}", {"team:", ""}, {"team"}};
+    team.source = "db";
+    team.query = "SELECT count(*) FROM users WHERE team = {team}";
+    team.kind = ValueKind::kText;
+    team.ttl = 1h;
+    team.depends_on = {{"users", {{"team_name", "team"}}}};
+    policy.ttl = 1h;
+  }
+  void open_both() {
+    model.namespaces.push_back(team);
+    for (const char* id : {"1", "2", "red", "blue", "green"}) source->rows[id] = "v";
+    open();
+    for (const char* key : {"user:1", "user:2", "team:red", "team:blue", "team:green"}) get(key);
+  }
+  std::string cached() {
+    std::string all;
+    for (const char* key : {"user:1", "user:2", "team:red", "team:blue", "team:green"}) {
+      if (fact(key, "state") == "fresh") all += std::string(key) + " ";
+    }
+    return all;
+  }
+  void change(Fields before, Fields after, std::string table = "users") {
+    RowChange row;
+    row.table = std::move(table);
+    row.images = {std::move(before), std::move(after)};
+    core->invalidator().changed("db", row);
+  }
+  config::Namespace team;
+};
+
+TEST_F(Invalidator, AChangedRowDropsItsKeyAndTheTeamsItLeftAndJoined) {
+  open_both();
+  change({{"id", "1"}, {"team_name", "red"}}, {{"id", "1"}, {"team_name", "blue"}});
+  EXPECT_EQ(cached(), "user:2 team:green ");
+  EXPECT_EQ(fact("user:1", "last_invalidation_cause"), "change");
+  EXPECT_EQ(fact("team:red", "last_invalidation_cause"), "dependency");
+}
+
+TEST_F(Invalidator, AKeyThatMovedIsDroppedUnderBothNames) {
+  open_both();
+  change({{"id", "1"}, {"team_name", "red"}}, {{"id", "2"}, {"team_name", "red"}});
+  EXPECT_EQ(cached(), "team:blue team:green ");
+}
+
+TEST_F(Invalidator, TableNamesAreComparedWithoutCaseAndDefaultSchema) {
+  open_both();
+  change({}, {{"id", "1"}, {"team_name", "red"}}, "public.Users");
+  EXPECT_EQ(cached(), "user:2 team:blue team:green ");
+  change({}, {{"id", "2"}, {"team_name", "blue"}}, "orders");
+  EXPECT_EQ(cached(), "user:2 team:blue team:green ");
+}
+
+TEST_F(Invalidator, ANullInAMappedColumnConcernsNoKey) {
+  open_both();
+  change({}, {{"id", "1"}, {"team_name", std::nullopt}});
+  EXPECT_EQ(cached(), "user:2 team:red team:blue team:green ");
+}
+
+TEST_F(Invalidator, AnUnknownColumnConcernsTheWholeNamespace) {
+  open_both();
+  change({}, {{"id", "1"}});
+  EXPECT_EQ(cached(), "user:2 ");
+}
+
+TEST_F(Invalidator, AWholeTableChangeConcernsAllThatStandsOnIt) {
+  open_both();
+  RowChange change;
+  change.table = "users";
+  change.whole_table = true;
+  core->invalidator().changed("db", change);
+  EXPECT_EQ(cached(), "");
+}
+
+TEST_F(Invalidator, ChangesOfAnotherSourceConcernNothing) {
+  open_both();
+  RowChange change;
+  change.table = "users";
+  change.whole_table = true;
+  core->invalidator().changed("elsewhere", change);
+  EXPECT_EQ(cached(), "user:1 user:2 team:red team:blue team:green ");
+  core->invalidator().lost("db");
+  EXPECT_EQ(cached(), "");
+}
+
+TEST_F(Invalidator, PurgeByPatternDropsWhatMatches) {
+  open_both();
+  EXPECT_EQ(core->purge_match("team:*e*"), 3u);
+  EXPECT_EQ(cached(), "user:1 user:2 ");
+}
+
+}  // namespace
+}  // namespace forebay::layer::test

@@ -1,0 +1,239 @@
+// What leaves when memory is short, and what is refused.
+
+#include <gtest/gtest.h>
+
+#include <list>
+#include <map>
+#include <random>
+#include <string>
+
+#include "memory/eviction/registry.h"
+#include "memory/tier_fixture.h"
+
+namespace forebay::memory {
+namespace {
+
+class LimitTest : public TierFixture {};
+
+TEST_F(LimitTest, LruKeepsExactlyTheMostRecentlyUsedOnOneShard) {
+  open(std::size_t{256} << 10);
+  std::mt19937 random(1);
+  std::list<std::string> recent;  // front: used last
+  const auto use = [&](const std::string& key) {
+    recent.remove(key);
+    recent.push_front(key);
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string key = "key:" + std::to_string(random() % 3000);
+    if (random() % 2 == 0) {
+      ASSERT_EQ(put(key, std::string(64, 'x')), PutOutcome::kStored);
+      use(key);
+    } else if (get(key)) {
+      use(key);
+    }
+    if (i % 1000 != 999) continue;
+    const std::size_t held = tier->size();
+    std::size_t rank = 0;
+    for (const auto& each : recent) {
+      EXPECT_EQ(look(each, Touch::kNo).has_value(), rank < held)
+          << each << " at rank " << rank << " of " << held;
+      ++rank;
+    }
+  }
+  EXPECT_GT(tier->stats().evicted, 1000u);
+}
+
+TEST_F(LimitTest, AnEvictedKeyIsKnownAsSuch) {
+  open(std::size_t{256} << 10);
+  put("first", std::string(64, 'x'));
+  int i = 0;
+  while (tier->stats().evicted == 0) put("k" + std::to_string(i++), std::string(64, 'x'));
+  EXPECT_EQ(get("first"), std::nullopt);
+  EXPECT_EQ(tier->departure("first"), Departure::kEvicted);
+}
+
+TEST_F(LimitTest, TheLimitIsNeverExceeded) {
+  for (const std::size_t shards : {1, 4, 64}) {
+    const std::size_t limit = std::size_t{2} << 20;
+    open(limit, "lru", shards);
+    std::mt19937 random(2);
+    for (int i = 0; i < (kSanitized ? 5'000 : 50'000); ++i) {
+      const std::size_t size = std::size_t{10} << (random() % 13);  // 10 bytes to 80 kB
+      ASSERT_EQ(put("key:" + std::to_string(random() % 20'000), std::string(size, 'x'), expiring(now() + 1h)),
+                PutOutcome::kStored);
+      ASSERT_LE(tier->stats().bytes, limit);
+    }
+    EXPECT_GT(tier->stats().bytes, limit - limit / 8) << "room is left unused with " << shards << " shards";
+  }
+}
+
+TEST_F(LimitTest, ASmallLimitWorksWithManyShards) {
+  open(std::size_t{1} << 20, "lru", 64);
+  for (int i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(put("k" + std::to_string(i), std::string(64, 'x')), PutOutcome::kStored);
+    ASSERT_LE(tier->stats().bytes, std::size_t{1} << 20);
+  }
+  EXPECT_GT(tier->size(), 4000u);
+}
+
+TEST_F(LimitTest, AValueAboveTheLargestIsNotKeptAndTheOldOneIsGone) {
+  open(std::size_t{1} << 20);
+  put("a", "old");
+  EXPECT_EQ(put("a", std::string((1 << 16) + 1, 'x')), PutOutcome::kTooLarge);
+  EXPECT_EQ(get("a"), std::nullopt);
+  EXPECT_EQ(put("a", std::string(1 << 16, 'x')), PutOutcome::kStored);
+  EXPECT_EQ(tier->stats().too_large, 1u);
+  open(0, "lru", 1, 100);
+  EXPECT_EQ(put("a", std::string(101, 'x')), PutOutcome::kTooLarge);
+  EXPECT_EQ(put("a", std::string(100, 'x')), PutOutcome::kStored);
+  EXPECT_EQ(tier->put("a", Value::object(std::make_shared<const int>(1), 101), {}, now()),
+            PutOutcome::kTooLarge);
+}
+
+TEST_F(LimitTest, WhatCouldNeverFitIsTooLargeAndPushesNothingOut) {
+  open(std::size_t{1} << 20, "lru", 1, std::size_t{1} << 30);
+  put("small", "1");
+  EXPECT_EQ(put("a", std::string(2 << 20, 'x')), PutOutcome::kTooLarge);
+  EXPECT_EQ(get("small"), "1");
+}
+
+TEST_F(LimitTest, WithoutEvictionAFullTierRefusesAndChangesNothing) {
+  open(std::size_t{256} << 10, "noeviction");
+  int stored = 0;
+  while (put("k" + std::to_string(stored), std::string(64, 'x')) == PutOutcome::kStored) ++stored;
+  ASSERT_GT(stored, 500);
+  const std::size_t bytes = tier->stats().bytes;
+  EXPECT_EQ(put("new", std::string(64, 'x')), PutOutcome::kFull);
+  EXPECT_EQ(put("k0", std::string(3000, 'y')), PutOutcome::kFull);
+  EXPECT_EQ(tier->stats().bytes, bytes);
+  EXPECT_EQ(tier->stats().evicted, 0u);
+  EXPECT_EQ(tier->stats().refused_full, 3u);
+  for (int i = 0; i < stored; ++i) ASSERT_EQ(get("k" + std::to_string(i)), std::string(64, 'x'));
+  EXPECT_EQ(put("k0", std::string(60, 'z')), PutOutcome::kStored) << "no more room than before is needed";
+  EXPECT_TRUE(tier->erase("k1", now(), Departure::kInvalidated));
+  EXPECT_TRUE(tier->erase("k2", now(), Departure::kInvalidated));
+  EXPECT_EQ(put("new", std::string(64, 'x')), PutOutcome::kStored);
+}
+
+TEST_F(LimitTest, WithoutEvictionClearedMemoryIsRoomAgainBeforeTheNextTick) {
+  open(std::size_t{256} << 10, "noeviction");
+  int stored = 0;
+  while (put("k" + std::to_string(stored), std::string(64, 'x')) == PutOutcome::kStored) ++stored;
+  tier->clear();
+  for (int i = 0; i < stored; ++i)
+    ASSERT_EQ(put("k" + std::to_string(i), std::string(64, 'x')), PutOutcome::kStored);
+}
+
+TEST_F(LimitTest, RoomIsTakenFromOtherShardsWhenTheOwnOneIsEmpty) {
+  open(std::size_t{2} << 20, "lru", 8, std::size_t{1} << 20);
+  for (int i = 0; i < 20'000; ++i) put("k" + std::to_string(i), std::string(64, 'x'));
+  EXPECT_EQ(put("large", std::string(std::size_t{1} << 20, 'x')), PutOutcome::kStored);
+  EXPECT_LE(tier->stats().bytes, std::size_t{2} << 20);
+  EXPECT_EQ(get("large")->size(), std::size_t{1} << 20);
+}
+
+// ---- Changing a running tier.
+
+TEST_F(LimitTest, APolicyIsSwitchedWithoutLosingAnEntry) {
+  open(std::size_t{1} << 20, "lru", 2);
+  for (int i = 0; i < 1000; ++i) {
+    put("k" + std::to_string(i), "v");
+    clock.advance(1s);
+  }
+  TierOptions options = tier->options();
+  for (const auto policy : {"noeviction", "lru", "noeviction", "lru"}) {
+    options.policy = policy;
+    ASSERT_TRUE(tier->reconfigure(options).has_value());
+    EXPECT_EQ(tier->options().policy, policy);
+    EXPECT_EQ(tier->size(), 1000u);
+  }
+  look("k0");
+  int i = 0;
+  while (tier->stats().evicted < 100) put("more" + std::to_string(i++), std::string(64, 'x'));
+  EXPECT_NE(look("k0", Touch::kNo), std::nullopt) << "used since";
+  EXPECT_NE(look("k999", Touch::kNo), std::nullopt) << "the order of use went over to the new policy";
+  EXPECT_EQ(look("k1", Touch::kNo), std::nullopt);
+}
+
+TEST_F(LimitTest, ALoweredLimitIsReachedOverTheNextTicks) {
+  open(std::size_t{4} << 20, "lru", 2);
+  for (int i = 0; i < 15'000; ++i) put("k" + std::to_string(i), std::string(100, 'x'));
+  TierOptions options = tier->options();
+  options.limit = std::size_t{1} << 20;
+  ASSERT_TRUE(tier->reconfigure(options).has_value());
+  EXPECT_EQ(tier->size(), 15'000u);
+  EXPECT_EQ(put("new", "v"), PutOutcome::kStored) << "a write goes on meanwhile, and pays its own way only";
+  EXPECT_GT(tier->size(), 14'000u);
+  EXPECT_TRUE(tier->tick(now(), 100));
+  tick_until_done();
+  EXPECT_LE(tier->stats().bytes, std::size_t{1} << 20);
+  EXPECT_EQ(get("new"), "v");
+}
+
+TEST_F(LimitTest, ALimitBelowWhatTheShardsThemselvesTakeIsAnError) {
+  open(std::size_t{64} << 20, "lru", 16);
+  put("a", "1");
+  TierOptions options = tier->options();
+  options.limit = 100'000;
+  EXPECT_FALSE(tier->reconfigure(options).has_value());
+  EXPECT_EQ(tier->options().limit, std::size_t{64} << 20);
+  EXPECT_EQ(get("a"), "1");
+}
+
+// ---- Expiry.
+
+TEST_F(LimitTest, TickFreesWhatIsDueWithoutReadsAndSteadily) {
+  const int entries = kSanitized ? 50'000 : 1'000'000;
+  for (const std::size_t shards : {1, 16}) {
+    open(0, "lru", shards);
+    const std::size_t empty = tier->stats().bytes;
+    for (int i = 0; i < entries; ++i) put("key:" + std::to_string(i), "v", expiring(now() + 10min));
+    put("stays", "v");
+    clock.advance(9min);
+    tick_until_done();
+    EXPECT_EQ(tier->size(), static_cast<std::size_t>(entries) + 1) << "not due yet";
+    clock.advance(61s);
+    std::size_t before = tier->size();
+    int calls = 0;
+    bool more = true;
+    while (more) {
+      more = tier->tick(now(), 1000);
+      EXPECT_LE(before - tier->size(), 1000u);
+      before = tier->size();
+      ++calls;
+    }
+    EXPECT_GE(calls, entries / 1000);
+    EXPECT_EQ(tier->size(), 1u);
+    EXPECT_EQ(tier->stats().expired, static_cast<std::uint64_t>(entries));
+    EXPECT_EQ(tier->stats().with_expiry, 0u);
+    EXPECT_EQ(get("stays"), "v");
+    tier->erase("stays", now(), Departure::kInvalidated);
+    tick_until_done();
+    EXPECT_EQ(tier->stats().bytes, empty) << "the table has shrunk again";
+  }
+}
+
+TEST_F(LimitTest, TickFreesWithinTwentyMillisecondsOfTheExpiry) {
+  open(0);
+  std::mt19937 random(3);
+  std::map<Instant, std::size_t> due;
+  for (int i = 0; i < 2000; ++i) {
+    const Instant at = now() + std::chrono::milliseconds(random() % 300'000);
+    put("k" + std::to_string(i), "v", expiring(at));
+    ++due[at];
+  }
+  while (!due.empty()) {
+    clock.advance(std::chrono::milliseconds(random() % 5'000));
+    tick_until_done();
+    std::size_t alive = 0;
+    std::size_t late = 0;
+    due.erase(due.begin(), due.lower_bound(now() - 20ms));
+    for (const auto& [at, count] : due) (at > now() ? alive : late) += count;
+    EXPECT_GE(tier->size(), alive);
+    EXPECT_LE(tier->size(), alive + late);
+  }
+  EXPECT_EQ(tier->size(), 0u);
+}
+
+}  // namespace
+}  // namespace forebay::memory

@@ -1,0 +1,164 @@
+#pragma once
+
+// Runs commands without sockets: a layer, a session, and what the connection does around a handler.
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/model.h"
+#include "forebay/layer.h"
+#include "server/resp/commands/command.h"
+#include "server/resp/commands/registry.h"
+#include "server/resp/commands/subcommand.h"
+#include "server/resp/commands/transactions.h"
+#include "server/resp/session.h"
+#include "server/server.h"
+#include "support/manual_time.h"
+
+namespace forebay::server {
+
+// A deferred reply that the test waits for.
+class WaitedSlot final : public ReplySlot {
+ public:
+  void complete(Fill write) override {
+    std::lock_guard lock(mutex_);
+    write_ = std::move(write);
+    // With the lock held: the waiter may drop its reference as soon as it sees the reply.
+    done_.notify_one();
+  }
+  Fill wait() {
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return write_.has_value(); });
+    return std::move(*write_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable done_;
+  std::optional<Fill> write_;
+};
+
+class IdleControl final : public ConnectionControl {
+ public:
+  void close_after_replies() override {}
+  void run_after(Duration, Task) override {}
+};
+
+// One client. Replies are the wire's bytes with `|` for each line end but the last, which is left out.
+class Client {
+ public:
+  Client(Layer& layer, Server& server, resp::Protocol protocol = resp::Protocol::kResp2)
+      : layer_(layer), server_(server), session_(origin(), control_, true) {
+    session_.set_protocol(protocol);
+  }
+
+  template <class... Args>
+  std::string operator()(const Args&... args) {
+    return run({std::string_view(args)...});
+  }
+
+  std::string run(const std::vector<std::string_view>& args) {
+    std::string out;
+    resp::Writer reply(out, session_.protocol());
+    std::vector<std::shared_ptr<WaitedSlot>> deferred;
+    Context context{args, layer_, server_, session_, reply, layer_.clock().now(), [&] {
+                      deferred.push_back(std::make_shared<WaitedSlot>());
+                      return std::shared_ptr<ReplySlot>(deferred.back());
+                    }};
+    const Command* command = find_command(args[0]);
+    if (command == nullptr) {
+      session_.transaction().poison();
+      return "unknown command";
+    }
+    if (!arity_fits(command->arity, args.size())) {
+      session_.transaction().poison();
+      reply_wrong_arity(reply, command->name);
+    } else if (!queue_if_open(context, *command)) {
+      command->handler(context);
+    }
+    layer_.dispatch();
+    EXPECT_LE(deferred.size(), 1u);
+    EXPECT_EQ(out.empty(), !deferred.empty()) << "a command answers at once or later, not both";
+    for (const auto& slot : deferred) slot->wait()(reply);
+    last_was_deferred_ = !deferred.empty();
+    return in_one_line(out);
+  }
+
+  bool last_was_deferred() const { return last_was_deferred_; }
+
+ private:
+  static Session::Origin origin() {
+    Session::Origin origin;
+    origin.id = 1;
+    return origin;
+  }
+  static std::string in_one_line(std::string_view wire) {
+    std::string text;
+    while (!wire.empty()) {
+      const std::size_t end = wire.find("\r\n");
+      text.append(wire.substr(0, end));
+      wire.remove_prefix(end == std::string_view::npos ? wire.size() : end + 2);
+      if (!wire.empty()) text.push_back('|');
+    }
+    return text;
+  }
+
+  Layer& layer_;
+  Server& server_;
+  IdleControl control_;
+  Session session_;
+  bool last_was_deferred_ = false;
+};
+
+// Plain keys, and time that the test moves.
+class PlainKeys : public testing::Test {
+ protected:
+  PlainKeys() { reopen({}); }
+
+  void reopen(const config::Model& model) {
+    server_.reset();
+    layer_.reset();
+    Environment environment;
+    environment.clock = &clock_;
+    environment.scheduler = &scheduler_;
+    auto layer = Layer::open_model(model, std::move(environment));
+    if (!layer) throw std::runtime_error(layer.error().message);
+    layer_ = std::move(*layer);
+    config::Server fronts = model.server;
+    fronts.resp.clear();
+    fronts.http.clear();
+    auto server = Server::open(fronts, *layer_);
+    if (!server) throw std::runtime_error(server.error().message);
+    server_ = std::move(*server);
+    client_.emplace(*layer_, *server_);
+  }
+
+  template <class... Args>
+  std::string run(const Args&... args) {
+    return (*client_)(args...);
+  }
+  // The same from a client that speaks RESP3.
+  template <class... Args>
+  std::string run3(const Args&... args) {
+    Client client(*layer_, *server_, resp::Protocol::kResp3);
+    return client(args...);
+  }
+
+  test::ManualClock clock_;
+  test::ManualScheduler scheduler_{clock_};
+  std::unique_ptr<Layer> layer_;
+  std::unique_ptr<Server> server_;
+  std::optional<Client> client_;
+};
+
+}  // namespace forebay::server

@@ -1,0 +1,99 @@
+#include <thread>
+
+#include "server/server_fixture.h"
+
+namespace forebay::server {
+namespace {
+
+class HttpTest : public ServerTest {
+ protected:
+  HttpTest() { options.http = "127.0.0.1:0"; }
+
+  std::string ask(const std::string& request) {
+    TestClient client(server->http_port());
+    client.send(request);
+    client.end_sending();
+    return client.read_all();
+  }
+  std::string get(const std::string& target) {
+    return ask("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  }
+};
+
+TEST_F(HttpTest, MetricsAreInPrometheusText) {
+  start();
+  auto client = connect();
+  client->ask({"SET", "k", "v"});
+  client->ask({"GET", "k"});
+  client->ask({"GET", "slow:1"});
+  const std::string answer = get("/metrics");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
+  EXPECT_NE(answer.find("Content-Type: text/plain; version=0.0.4"), std::string::npos);
+  for (const std::string_view line :
+       {"# TYPE forebay_requests_total counter", "forebay_requests_total{namespace=\"\",result=\"hit\"} 1",
+        "forebay_requests_total{namespace=\"slow\",result=\"miss\"} 1",
+        "forebay_source_calls_total{source=\"gated\",op=\"load\"} 1",
+        "forebay_source_keys_total{source=\"gated\"} 1", "forebay_source_seconds_count{source=\"gated\"} 1",
+        "forebay_source_seconds_bucket{source=\"gated\",le=\"+Inf\"} 1",
+        "forebay_commands_total{command=\"get\"} 2", "forebay_clients 1",
+        "forebay_evictions_total{reason=\"expired\"} 0", "forebay_memory_bytes ",
+        "forebay_entries{namespace=\"slow\"} 1", "forebay_coalesced_total{namespace=\"slow\"} 0",
+        "forebay_feed_lag_seconds "}) {
+    EXPECT_NE(answer.find(std::string("\n").append(line)), std::string::npos) << line;
+  }
+}
+
+TEST_F(HttpTest, HealthAndReadinessTellApart) {
+  start();
+  EXPECT_TRUE(get("/healthz").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(get("/readyz").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(get("/readyz?verbose=1").starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(HttpTest, IsNotReadyWhileItDrains) {
+  start();
+  source.shut();
+  auto waiting = connect();
+  waiting->send_command({"GET", "slow:1"});
+  source.wait_for_loads(1);
+  std::thread stopper([this] { server->stop(); });
+  EXPECT_TRUE(eventually([this] { return !server->serving(); }));
+  EXPECT_TRUE(get("/readyz").starts_with("HTTP/1.1 503"));
+  EXPECT_TRUE(get("/healthz").starts_with("HTTP/1.1 200"));
+  source.open();
+  stopper.join();
+}
+
+TEST_F(HttpTest, AnswersAnythingElseWithAnError) {
+  start();
+  EXPECT_TRUE(get("/").starts_with("HTTP/1.1 404"));
+  EXPECT_TRUE(get("/metricsx").starts_with("HTTP/1.1 404"));
+  EXPECT_TRUE(
+      ask("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").starts_with("HTTP/1.1 405"));
+  EXPECT_TRUE(ask("*1\r\n$4\r\nPING\r\n").starts_with("HTTP/1.1 400"));
+  EXPECT_TRUE(ask("GET /healthz HTTP/1.1\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n")
+                  .starts_with("HTTP/1.1 413"));
+  EXPECT_TRUE(ask("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+                  .starts_with("HTTP/1.1 413"));
+}
+
+TEST_F(HttpTest, HeadHasNoBody) {
+  start();
+  const std::string answer = ask("HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200"));
+  EXPECT_NE(answer.find("Content-Length: 6\r\n"), std::string::npos);
+  EXPECT_TRUE(answer.ends_with("\r\n\r\n"));
+}
+
+TEST_F(HttpTest, AConnectionServesSeveralRequests) {
+  start();
+  TestClient client(server->http_port());
+  client.send(
+      "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string both = client.read_all();
+  EXPECT_TRUE(both.starts_with("HTTP/1.1 200"));
+  EXPECT_NE(both.find("HTTP/1.1 404"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace forebay::server

@@ -1,0 +1,46 @@
+// PostgreSQL under the contract that every database keeps.
+
+#include "contract/source_contract.h"
+#include "source/postgres.h"
+#include "support/postgres_server.h"
+
+namespace forebay {
+namespace {
+
+class Postgres final : public SourceUnderTest {
+ public:
+  explicit Postgres(std::shared_ptr<Source> source) : source_(std::move(source)) {}
+
+  Source& source() override { return *source_; }
+  void execute(const std::string& sql) override { test::PostgresServer::shared().exec(sql); }
+  std::string ask(const std::string& sql) override {
+    const std::string column = test::PostgresServer::shared().exec(sql);
+    return column.substr(0, column.find('\n'));
+  }
+  std::string bytes_type() const override { return "bytea"; }
+  std::string bytes_literal(const std::string& hex) const override { return "'\\x" + hex + "'"; }
+  std::string json_type() const override { return "jsonb"; }
+  std::string json_list(const std::string& expression) const override {
+    return "json_agg(" + expression + ")";
+  }
+  std::string endless_query() const override { return "SELECT pg_sleep(60), {name}::text AS name"; }
+  bool stores_nul() const override { return false; }
+
+ private:
+  std::shared_ptr<Source> source_;
+};
+
+std::unique_ptr<SourceUnderTest> make_postgres_under_test() {
+  config::Source settings;
+  settings.name = "db";
+  settings.kind = "postgres";
+  settings.url = test::PostgresServer::shared().url();
+  auto source = source::open_postgres(settings);
+  if (!source) return nullptr;
+  return std::make_unique<Postgres>(std::move(*source));
+}
+
+INSTANTIATE_TEST_SUITE_P(Postgres, SourceContract, testing::Values(&make_postgres_under_test));
+
+}  // namespace
+}  // namespace forebay

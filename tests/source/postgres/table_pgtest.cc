@@ -1,0 +1,230 @@
+// Table mode where PostgreSQL is more than the contract: schemas, triggers, grants, races.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "source/postgres/fixture.h"
+
+namespace forebay {
+namespace {
+
+class PostgresTable : public PostgresTest {
+ protected:
+  void SetUp() override {
+    sql("DROP TABLE IF EXISTS things CASCADE; DROP VIEW IF EXISTS seen");
+    sql("CREATE TABLE things(id integer PRIMARY KEY, n integer, label text)");
+  }
+};
+
+TEST_F(PostgresTable, NamesAreQuotedAndMayNameASchema) {
+  sql("DROP SCHEMA IF EXISTS \"Odd shop\" CASCADE; CREATE SCHEMA \"Odd shop\"");
+  sql("CREATE TABLE \"Odd shop\".\"or\"\"der.s\"(\"Key\" text, \"select\" integer, \"a b\" text DEFAULT 'd', "
+      "UNIQUE (\"select\", \"Key\"))");
+  auto database = source();
+  DatasetSpec spec = table("\"Odd shop\".\"or\"\"der.s\"", {"Key", "select"});
+  spec.watch_columns = {"a b"};
+  auto dataset = open(*database, spec);
+  ASSERT_NE(dataset, nullptr);
+  auto written = dataset->write({"k", "1"}, Upsert{}, within());
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_EQ(written->after.value, R"({"Key":"k","select":1,"a b":"d"})");
+  EXPECT_EQ(load(*dataset, {{"k", "1"}}).front(), written->after.value);
+  EXPECT_TRUE(dataset->write({"k", "1"}, Remove{}, within())->existed);
+  EXPECT_NE(open_error(*database, table("Odd shop.nothing")).message.find("Odd shop.nothing"),
+            std::string::npos);
+}
+
+TEST_F(PostgresTable, WhatAWriteReturnsIsWhatTriggersMadeOfIt) {
+  sql("CREATE OR REPLACE FUNCTION raise_n() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.n = NEW.n + 1; "
+      "RETURN NEW; END$$;"
+      "CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION "
+      "raise_n()");
+  auto database = source();
+  auto before = open(*database, table("things"));
+  ASSERT_NE(before, nullptr);
+  EXPECT_EQ(before->write({"1"}, Upsert{{{"n", "1"}}}, within())->after.value,
+            R"({"id":1,"n":2,"label":null})");
+  sql("CREATE OR REPLACE FUNCTION label_it() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+      "UPDATE things SET label = 'after ' || NEW.n WHERE id = NEW.id AND label IS DISTINCT FROM 'after ' || "
+      "NEW.n; RETURN NULL; END$$;"
+      "DROP TRIGGER before_write ON things;"
+      "CREATE TRIGGER after_write AFTER INSERT OR UPDATE OF n ON things FOR EACH ROW EXECUTE FUNCTION "
+      "label_it()");
+  DatasetSpec spec = table("things");
+  spec.watch_columns = {"label"};
+  auto after = open(*database, spec);
+  ASSERT_NE(after, nullptr);
+  const auto written = after->write({"2"}, Upsert{{{"n", "5"}}}, within());
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_EQ(written->after.value, R"({"id":2,"n":5,"label":"after 5"})");
+  EXPECT_EQ(written->images.after, (Fields{{"label", "after 5"}}));
+  EXPECT_EQ(after->write({"2"}, Add{"n", "1"}, within())->after.value, R"({"id":2,"n":6,"label":"after 6"})");
+}
+
+TEST_F(PostgresTable, ATriggersOwnRefusalReachesTheClient) {
+  sql("CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+      "$$BEGIN RAISE EXCEPTION 'the shop is closed' USING DETAIL = 'until Monday'; END$$;"
+      "CREATE TRIGGER refuse BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION refuse()");
+  auto database = source();
+  auto dataset = open(*database, table("things"));
+  ASSERT_NE(dataset, nullptr);
+  const Error error = write_error(*dataset, "1", Upsert{{{"n", "1"}}});
+  EXPECT_EQ(error.code, ErrorCode::kRefused);
+  EXPECT_EQ(error.message, "source shop, table things: the shop is closed: until Monday");
+}
+
+// The row appears between the update that found none and the insert: what the other writer put there has to
+// be told as the row's state before, or nobody would invalidate what depended on it.
+TEST_F(PostgresTable, AWriteThatLosesTheRaceToCreateARowSeesTheOthersValues) {
+  sql("CREATE OR REPLACE FUNCTION wait_for_eight() RETURNS trigger LANGUAGE plpgsql AS "
+      "$$BEGIN IF NEW.label = 'ours' THEN PERFORM pg_advisory_xact_lock_shared(8); END IF; RETURN NEW; END$$;"
+      "CREATE TRIGGER waits BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION wait_for_eight()");
+  auto database = source();
+  DatasetSpec spec = table("things");
+  spec.watch_columns = {"n"};
+  auto dataset = open(*database, spec);
+  ASSERT_NE(dataset, nullptr);
+  Session other(server_);
+  other.run("SELECT pg_advisory_lock(8)");
+  auto writing = std::async(std::launch::async, [&] {
+    return dataset->write({"1"}, Upsert{{{"n", "2"}, {"label", "ours"}}}, within());
+  });
+  wait_for_statement("INSERT INTO");
+  sql("INSERT INTO things VALUES (1, 1, 'theirs')");
+  other.run("SELECT pg_advisory_unlock(8)");
+  const auto written = writing.get();
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_TRUE(written->existed);
+  EXPECT_EQ(written->images.before, (Fields{{"n", "1"}}));
+  EXPECT_EQ(written->images.after, (Fields{{"n", "2"}}));
+  EXPECT_EQ(sql("SELECT label FROM things"), "ours");
+}
+
+TEST_F(PostgresTable, EightThreadsWriteTheSameAbsentRowsOver) {
+  auto database = source();
+  DatasetSpec spec = table("things");
+  spec.watch_columns = {"n"};
+  auto dataset = open(*database, spec);
+  ASSERT_NE(dataset, nullptr);
+  std::atomic<int> created = 0;
+  std::atomic<int> removed = 0;
+  std::atomic<int> failures = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 8; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 60; ++i) {
+          const KeyFields key = {std::to_string(i % 3)};
+          const bool remove = (i + t) % 4 == 0;
+          const Write what = remove ? Write(Remove{}) : Write(Upsert{{{"n", std::to_string(t)}}});
+          const auto written = dataset->write(key, what, within());
+          if (!written) {
+            ADD_FAILURE() << written.error().message;
+            ++failures;
+            continue;
+          }
+          if (written->existed == written->images.before.empty()) ++failures;
+          if (!remove && !written->existed) ++created;
+          if (remove && written->existed) ++removed;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(failures.load(), 0);
+  EXPECT_EQ(std::to_string(created - removed), sql("SELECT count(*) FROM things"));
+}
+
+TEST_F(PostgresTable, WhatTheRoleMayNotDoIsFoundWhenItIsOpened) {
+  sql("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN");
+  auto database = source(2, "reader");
+  Error error = open_error(*database, table("things"));
+  EXPECT_EQ(error.code, ErrorCode::kConfig);
+  EXPECT_NE(error.message.find("may not SELECT"), std::string::npos) << error.message;
+  sql("GRANT SELECT (id, n) ON things TO reader");
+  auto some = open(*database, table("things", {"id"}, false));
+  ASSERT_NE(some, nullptr);
+  sql("INSERT INTO things VALUES (1, 2, 'secret')");
+  EXPECT_EQ(load_one(*some, "1"), R"({"id":1,"n":2})");
+  error = open_error(*database, table("things"));
+  EXPECT_EQ(error.code, ErrorCode::kConfig);
+  EXPECT_NE(error.message.find("INSERT"), std::string::npos) << error.message;
+  sql("GRANT INSERT ON things TO reader");
+  error = open_error(*database, table("things"));
+  EXPECT_NE(error.message.find("UPDATE"), std::string::npos) << error.message;
+  sql("GRANT UPDATE ON things TO reader");
+  auto writing = open(*database, table("things"));
+  ASSERT_NE(writing, nullptr);
+  EXPECT_TRUE(writing->write({"1"}, Update{{{"n", "3"}}}, within()).has_value());
+  error = write_error(*writing, "1", Remove{});
+  EXPECT_EQ(error.code, ErrorCode::kRefused);
+  EXPECT_NE(error.message.find("permission denied"), std::string::npos) << error.message;
+  some.reset();
+  writing.reset();
+  database.reset();
+  sql("DROP OWNED BY reader; DROP ROLE reader");
+}
+
+TEST_F(PostgresTable, AViewIsReadButNotWritten) {
+  sql("CREATE VIEW seen AS SELECT id, n * 2 AS twice FROM things; INSERT INTO things VALUES (1, 21)");
+  auto database = source();
+  auto dataset = open(*database, table("seen", {"id"}, false));
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_EQ(load_one(*dataset, "1"), R"({"id":1,"twice":42})");
+  const Error error = open_error(*database, table("seen"));
+  EXPECT_EQ(error.code, ErrorCode::kConfig);
+  EXPECT_NE(error.message.find("view"), std::string::npos) << error.message;
+}
+
+TEST_F(PostgresTable, OnlyAUniqueIndexThatCoversEveryRowCounts) {
+  auto database = source();
+  const auto refused = [&] { return open_error(*database, table("things", {"n"})).message; };
+  EXPECT_NE(refused().find("unique"), std::string::npos);
+  sql("CREATE UNIQUE INDEX partial ON things(n) WHERE n > 0");
+  EXPECT_NE(refused().find("unique"), std::string::npos);
+  sql("CREATE UNIQUE INDEX wider ON things(n, label)");
+  EXPECT_NE(refused().find("unique"), std::string::npos);
+  sql("CREATE UNIQUE INDEX expression ON things((n + 1))");
+  EXPECT_NE(refused().find("unique"), std::string::npos);
+  sql("ALTER TABLE things ADD CONSTRAINT late UNIQUE (n) DEFERRABLE");
+  EXPECT_NE(refused().find("unique"), std::string::npos);
+  sql("CREATE UNIQUE INDEX including ON things(n) INCLUDE (label)");
+  EXPECT_NE(open(*database, table("things", {"n"})), nullptr);
+}
+
+TEST_F(PostgresTable, AVersionMayComeFromTheColumnsDefault) {
+  sql("DROP SEQUENCE IF EXISTS versions; CREATE SEQUENCE versions START 100");
+  sql("ALTER TABLE things ADD COLUMN ver bigint DEFAULT nextval('versions')");
+  auto database = source();
+  DatasetSpec spec = table("things");
+  spec.version_column = "ver";
+  auto dataset = open(*database, spec);
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_EQ(dataset->write({"1"}, Upsert{}, within())->after.version, 100U);
+  EXPECT_EQ(dataset->write({"1"}, Upsert{{{"n", "1"}}}, within())->after.version, 101U);
+}
+
+TEST_F(PostgresTable, ManyDifferentSetsOfColumnsDoNotFillTheSession) {
+  std::string columns;
+  for (int i = 0; i < 9; ++i) columns += (i == 0 ? "c" : ", c") + std::to_string(i) + " integer";
+  sql("DROP TABLE IF EXISTS wide; CREATE TABLE wide(id integer PRIMARY KEY, " + columns + ")");
+  auto database = source(1);
+  auto dataset = open(*database, table("wide"));
+  auto held = open(*database, query("SELECT count(*) FROM pg_prepared_statements WHERE 'x' = {id}"));
+  ASSERT_NE(dataset, nullptr);
+  ASSERT_NE(held, nullptr);
+  for (int set = 1; set < 512; ++set) {
+    Fields fields;
+    for (int i = 0; i < 9; ++i) {
+      if ((set >> i & 1) != 0) fields.emplace_back("c" + std::to_string(i), std::to_string(set));
+    }
+    ASSERT_TRUE(dataset->write({"1"}, Upsert{fields}, within()).has_value());
+  }
+  EXPECT_LE(std::stoi(load_one(*held, "x").value_or("9999")), 256);
+  EXPECT_EQ(sql("SELECT c0 + c8 FROM wide"), "1022");
+}
+
+}  // namespace
+}  // namespace forebay

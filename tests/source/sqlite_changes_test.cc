@@ -1,0 +1,382 @@
+// The change log against programs that write to the file by themselves.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "source/registry.h"
+#include "source/sqlite/changes.h"
+#include "source/sqlite_fixture.h"
+
+namespace forebay::source::sqlite {
+namespace {
+
+using namespace std::string_literals;
+
+class SqliteChanges : public testing::Test {
+ protected:
+  void SetUp() override {
+    other_.execute("CREATE TABLE depends(package TEXT PRIMARY KEY, target TEXT, weight INT)");
+    other_.execute("CREATE TABLE packages(id INTEGER PRIMARY KEY, name TEXT UNIQUE, body)");
+    watch(*source_, {"depends", "packages"});
+  }
+
+  static config::Source logging(config::Source settings) {
+    settings.changes = true;
+    return settings;
+  }
+  std::shared_ptr<Source> open() { return *open_source(logging(file_.settings()), {}); }
+  static void watch(Source& source, const std::vector<std::string>& tables) {
+    auto watching = source.watch_tables(tables);
+    ASSERT_TRUE(watching.has_value()) << watching.error().message;
+  }
+  static CallContext patient() { return {.timeout = std::chrono::seconds(30), .cancel = nullptr}; }
+
+  template <class Log>
+  static std::vector<RowChange> poll_of(Log& log) {
+    if constexpr (std::is_same_v<Log, ChangeLog>) {
+      auto changes = log.poll(patient());
+      EXPECT_TRUE(changes.has_value()) << (changes ? "" : changes.error().message);
+      return std::move(changes).value_or(std::vector<RowChange>());
+    } else {
+      auto changes = log.poll_changes(patient());
+      EXPECT_TRUE(changes.has_value()) << (changes ? "" : changes.error().message);
+      return std::move(changes).value_or(std::vector<RowChange>());
+    }
+  }
+  std::vector<RowChange> poll() { return poll_of(*source_); }
+
+  static Fields edge(const std::string& package, const std::string& target, const std::string& weight) {
+    return {{"package", package}, {"target", target}, {"weight", weight}};
+  }
+  static std::set<std::string> whole_tables(const std::vector<RowChange>& changes) {
+    std::set<std::string> tables;
+    for (const RowChange& change : changes) {
+      if (!change.whole_table) continue;
+      EXPECT_EQ(change.evidence, 0U);
+      EXPECT_TRUE(change.images.before.empty() && change.images.after.empty());
+      tables.insert(change.table);
+    }
+    return tables;
+  }
+
+  SqliteFile file_;
+  OtherProgram other_{file_.path()};
+  std::shared_ptr<Source> source_ = open();
+};
+
+TEST_F(SqliteChanges, EveryChangedRowArrivesOnceWithWhatItWasAndWhatItIs) {
+  EXPECT_TRUE(poll().empty());
+  other_.execute("INSERT INTO depends VALUES ('curl', 'libc6', 1), ('git', 'curl', 2)");
+  other_.execute("UPDATE depends SET target = 'zlib' WHERE package = 'curl'");
+  other_.execute("DELETE FROM depends WHERE package = 'git'");
+  const std::vector<RowChange> changes = poll();
+  ASSERT_EQ(changes.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(changes[i].table, "depends");
+    EXPECT_EQ(changes[i].evidence, i + 1);
+    EXPECT_FALSE(changes[i].whole_table);
+  }
+  EXPECT_TRUE(changes[0].images.before.empty());
+  EXPECT_EQ(changes[0].images.after, edge("curl", "libc6", "1"));
+  EXPECT_EQ(changes[1].images.after, edge("git", "curl", "2"));
+  EXPECT_EQ(changes[2].images.before, edge("curl", "libc6", "1"));
+  EXPECT_EQ(changes[2].images.after, edge("curl", "zlib", "1"));
+  EXPECT_EQ(changes[3].images.before, edge("git", "curl", "2"));
+  EXPECT_TRUE(changes[3].images.after.empty());
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_F(SqliteChanges, WhatIsRolledBackNeverHappened) {
+  other_.execute("BEGIN; INSERT INTO depends VALUES ('curl', 'libc6', 1); ROLLBACK");
+  other_.execute("INSERT INTO depends VALUES ('git', 'curl', 2)");
+  const std::vector<RowChange> changes = poll();
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].images.after, edge("git", "curl", "2"));
+}
+
+TEST_F(SqliteChanges, ALoadProvesWhichChangesItIncludes) {
+  DatasetSpec spec;
+  spec.name = "depends";
+  spec.key_fields = {"package"};
+  spec.table = "depends";
+  spec.writable = true;
+  auto dataset = source_->open_dataset(spec);
+  ASSERT_TRUE(dataset.has_value());
+  const std::vector<KeyFields> keys = {{"curl"}};
+  const auto evidence = [&] { return (*dataset)->load(keys, patient())->front().evidence; };
+  EXPECT_EQ(evidence(), 0U);
+  other_.execute("INSERT INTO depends VALUES ('curl', 'libc6', 1)");
+  EXPECT_EQ(evidence(), 1U);
+  auto written = (*dataset)->write({"curl"}, Update{{{"weight", "2"}}}, patient());
+  ASSERT_TRUE(written.has_value());
+  EXPECT_EQ(written->after.evidence, 2U);
+  const std::vector<RowChange> changes = poll();
+  ASSERT_EQ(changes.size(), 2U);
+  EXPECT_LE(changes.back().evidence, written->after.evidence)
+      << "Forebay's own write would drop what it cached";
+  other_.execute("UPDATE depends SET weight = 3");
+  ASSERT_EQ(poll().size(), 1U);
+  EXPECT_EQ(evidence(), 3U);
+
+  spec.table.clear();
+  spec.query = "SELECT target FROM depends WHERE package = {package}";
+  spec.writable = false;
+  auto query = source_->open_dataset(spec);
+  ASSERT_TRUE(query.has_value());
+  EXPECT_EQ((*query)->load(keys, patient())->front().evidence, 3U);
+}
+
+// SQLite fires no delete trigger for these rows.
+TEST_F(SqliteChanges, ARowThatAReplacePushesOutIsReported) {
+  other_.execute("INSERT INTO depends VALUES ('curl', 'libc6', 1)");
+  other_.execute("INSERT INTO packages VALUES (1, 'curl', 'a'), (2, 'git', 'b'), (3, 'vim', 'c')");
+  poll();
+  const auto before_images = [&] {
+    std::vector<Fields> images;
+    for (const RowChange& change : poll()) {
+      if (!change.images.before.empty()) images.push_back(change.images.before);
+    }
+    return images;
+  };
+  other_.execute("REPLACE INTO depends VALUES ('curl', 'zlib', 2)");
+  auto images = before_images();
+  ASSERT_FALSE(images.empty());
+  EXPECT_EQ(images.front(), edge("curl", "libc6", "1"));
+
+  other_.execute("INSERT OR REPLACE INTO packages VALUES (4, 'git', 'd')");
+  images = before_images();
+  ASSERT_FALSE(images.empty());
+  EXPECT_EQ(images.front(), (Fields{{"id", "2"}, {"name", "git"}, {"body", "b"}}));
+
+  other_.execute("UPDATE OR REPLACE packages SET name = 'vim' WHERE id = 1");
+  images = before_images();
+  EXPECT_NE(std::ranges::find(images, Fields{{"id", "3"}, {"name", "vim"}, {"body", "c"}}), images.end());
+  EXPECT_EQ(other_.ask("SELECT count(*) FROM packages"), "2");
+}
+
+TEST_F(SqliteChanges, ImagesKeepEveryValueExactly) {
+  other_.execute("INSERT INTO packages VALUES (-9223372036854775808, 'it''s \"x\"=''y'',?', 0.1)");
+  other_.execute("INSERT INTO packages VALUES (2, CAST(X'FF00FE' AS TEXT), X'00FF')");
+  other_.execute(
+      "INSERT INTO packages VALUES (3, NULL, 0.30000000000000004), (4, '', 9e999), (5, 'żółw', -1e300)");
+  other_.execute(
+      "INSERT INTO packages VALUES (6, 'long', hex(zeroblob(600))), (7, 'limit', hex(zeroblob(512)))");
+  const std::vector<RowChange> changes = poll();
+  ASSERT_EQ(changes.size(), 7U);
+  const Fields expected[] = {
+      {{"id", "-9223372036854775808"}, {"name", "it's \"x\"='y',?"}, {"body", "0.1"}},
+      {{"id", "2"}, {"name", "\xff\0\xfe"s}, {"body", "\0\xff"s}},
+      {{"id", "3"}, {"name", std::nullopt}, {"body", "0.30000000000000004"}},
+      {{"id", "4"}, {"name", ""}, {"body", "Infinity"}},
+      {{"id", "5"}, {"name", "żółw"}, {"body", "-1e+300"}},
+      {{"id", "6"}, {"name", "long"}},
+      {{"id", "7"}, {"name", "limit"}, {"body", std::string(1024, '0')}},
+  };
+  for (std::size_t i = 0; i < 7; ++i) EXPECT_EQ(changes[i].images.after, expected[i]) << i;
+}
+
+TEST_F(SqliteChanges, AnImageThatIsNoneIsNotRead) {
+  for (const std::string_view wrong : {"", "x", "\"a\"", "\"a\"=", "\"a\"='", "\"a\"=1,", "\"a\"=X'0'",
+                                       "\"a\"=X'0G'", "\"a\"=1x", "\"a=1", "\"a\"=1 ", "a=1", "\"a\"=NUL"}) {
+    EXPECT_EQ(parse_image(wrong), std::nullopt) << wrong;
+  }
+  EXPECT_EQ(parse_image("\"a\"\"b\"=NULL,\"c\"=?,\"d\"='x'"), (Fields{{"a\"b", std::nullopt}, {"d", "x"}}));
+}
+
+TEST_F(SqliteChanges, AnyNameOfATableAndItsColumnsWill) {
+  other_.execute("CREATE TABLE \"od'd \"\"t\"(\"k'\"\"1\" TEXT PRIMARY KEY, \"select\" INT) WITHOUT ROWID");
+  watch(*source_, {"\"od'd \"\"t\""});
+  EXPECT_EQ(whole_tables(poll()).size(), 1U) << "it may have changed while nobody watched";
+  other_.execute("INSERT INTO \"od'd \"\"t\" VALUES ('a', 1)");
+  other_.execute("UPDATE \"od'd \"\"t\" SET \"k'\"\"1\" = 'b'");
+  const std::vector<RowChange> changes = poll();
+  ASSERT_EQ(changes.size(), 2U);
+  EXPECT_EQ(changes[1].table, "\"od'd \"\"t\"");
+  EXPECT_EQ(changes[1].images.before, (Fields{{"k'\"1", "a"}, {"select", "1"}}));
+  EXPECT_EQ(changes[1].images.after, (Fields{{"k'\"1", "b"}, {"select", "1"}}));
+}
+
+TEST_F(SqliteChanges, WatchingAgainChangesNothingInTheFile) {
+  const std::string version = other_.ask("PRAGMA schema_version");
+  watch(*source_, {"depends", "packages"});
+  auto second = open();
+  watch(*second, {"packages", "depends"});
+  EXPECT_EQ(other_.ask("PRAGMA schema_version"), version);
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_F(SqliteChanges, EveryProcessOnTheFileSeesEveryChange) {
+  auto second = open();
+  watch(*second, {"depends"});
+  other_.execute("INSERT INTO depends VALUES ('curl', 'libc6', 1)");
+  other_.execute("INSERT INTO packages VALUES (1, 'curl', '')");
+  EXPECT_EQ(poll().size(), 2U);
+  const auto seen = poll_of(*second);
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].images.after, edge("curl", "libc6", "1"));
+}
+
+TEST_F(SqliteChanges, ANewColumnIsReportedAndThenSeen) {
+  other_.execute("INSERT INTO depends VALUES ('curl', 'libc6', 1)");
+  other_.execute("ALTER TABLE depends ADD COLUMN kind TEXT DEFAULT 'hard'");
+  std::vector<RowChange> changes = poll();
+  EXPECT_EQ(whole_tables(changes), std::set<std::string>{"depends"});
+  EXPECT_EQ(changes.front().images.after, edge("curl", "libc6", "1"));
+  EXPECT_TRUE(poll().empty());
+  other_.execute("UPDATE depends SET kind = 'soft'");
+  changes = poll();
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].images.after.back(), (std::pair<std::string, OptionalText>("kind", "soft")));
+  other_.execute("ALTER TABLE depends RENAME COLUMN kind TO sort");
+  EXPECT_EQ(whole_tables(poll()), std::set<std::string>{"depends"});
+  other_.execute("UPDATE depends SET sort = 'x'");
+  EXPECT_EQ(poll().at(0).images.after.back(), (std::pair<std::string, OptionalText>("sort", "x")));
+}
+
+TEST_F(SqliteChanges, ATableThatIsMadeAnewIsWatchedAgain) {
+  other_.execute("DROP TABLE depends");
+  EXPECT_EQ(whole_tables(poll()), std::set<std::string>{"depends"});
+  other_.execute("CREATE TABLE depends(package TEXT PRIMARY KEY, target TEXT, weight INT)");
+  other_.execute("INSERT INTO depends VALUES ('unseen', 'x', 1)");
+  EXPECT_EQ(whole_tables(poll()), std::set<std::string>{"depends"});
+  other_.execute("INSERT INTO depends VALUES ('seen', 'x', 1)");
+  const std::vector<RowChange> changes = poll();
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].images.after, edge("seen", "x", "1"));
+}
+
+TEST_F(SqliteChanges, DroppedTriggersAndADroppedLogComeBack) {
+  other_.execute("DROP TRIGGER forebay_update_depends");
+  EXPECT_EQ(whole_tables(poll()), std::set<std::string>{"depends"});
+  other_.execute("INSERT INTO depends VALUES ('curl', 'libc6', 1)");
+  EXPECT_EQ(poll().size(), 1U);
+  other_.execute("DROP TABLE forebay_changes");
+  EXPECT_EQ(whole_tables(poll()), (std::set<std::string>{"depends", "packages"}));
+  // SQLite looks for a trigger's table in the schema it remembers, so a connection that dropped it must look
+  // again.
+  EXPECT_EQ(other_.ask("SELECT count(*) FROM forebay_changes"), "0");
+  other_.execute("UPDATE depends SET weight = 5");
+  EXPECT_EQ(poll().at(0).images.after, edge("curl", "libc6", "5"));
+}
+
+TEST_F(SqliteChanges, MoreChangesThanOnePollTakesComeInTheNext) {
+  other_.execute(
+      "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 12000) "
+      "INSERT INTO packages SELECT i, 'p' || i, '' FROM n");
+  std::size_t total = 0;
+  for (int polls = 0; polls < 3; ++polls) total += poll().size();
+  EXPECT_EQ(total, 12'000U);
+  EXPECT_TRUE(poll().empty());
+}
+
+class SqliteTrimmedChanges : public SqliteChanges {
+ protected:
+  void write_rows(int count) {
+    for (int i = 0; i < count; ++i)
+      other_.execute("INSERT INTO depends VALUES ('p" + std::to_string(next_++) + "', 'x', 1)");
+  }
+  std::int64_t logged() { return std::stoll(other_.ask("SELECT count(*) FROM forebay_changes")); }
+
+  Database database_{"catalog", file_.path(), 1, std::chrono::seconds(30)};
+  const std::vector<std::string> tables_ = {"depends"};
+  int next_ = 0;
+};
+
+TEST_F(SqliteTrimmedChanges, TheLogStaysBoundedAndWhoIsLeftBehindKnows) {
+  const ChangeLog::Options options{
+      .rows = 10, .age = std::chrono::hours(1), .backlog = 1000, .trim_interval = {}};
+  ChangeLog quick(database_, options);
+  ChangeLog slow(database_, options);
+  ASSERT_TRUE(quick.watch(tables_).has_value());
+  ASSERT_TRUE(slow.watch(tables_).has_value());
+  write_rows(8);
+  EXPECT_EQ(poll_of(quick).size(), 8U);
+  EXPECT_EQ(logged(), 8);
+  EXPECT_EQ(poll_of(slow).size(), 8U);
+  write_rows(12);
+  EXPECT_EQ(poll_of(quick).size(), 12U);
+  EXPECT_EQ(logged(), 10);
+  // Ids 9 and 10 are gone; the slow one has not seen them.
+  EXPECT_EQ(whole_tables(poll_of(slow)), std::set<std::string>{"depends"});
+  EXPECT_TRUE(poll_of(slow).empty());
+  write_rows(1);
+  EXPECT_EQ(poll_of(slow).size(), 1U);
+}
+
+TEST_F(SqliteTrimmedChanges, OldRowsGoAndALogTrimmedEmptyIsNoticed) {
+  const ChangeLog::Options options{
+      .rows = 1000, .age = std::chrono::hours(1), .backlog = 1000, .trim_interval = {}};
+  ChangeLog log(database_, options);
+  ASSERT_TRUE(log.watch(tables_).has_value());
+  write_rows(3);
+  EXPECT_EQ(poll_of(log).size(), 3U);
+  other_.execute("UPDATE forebay_changes SET at = at - 7200 WHERE id <= 2");
+  write_rows(1);
+  EXPECT_EQ(poll_of(log).size(), 1U);
+  EXPECT_EQ(logged(), 2);
+  write_rows(1);
+  other_.execute("DELETE FROM forebay_changes");
+  EXPECT_EQ(whole_tables(poll_of(log)), std::set<std::string>{"depends"});
+}
+
+TEST_F(SqliteTrimmedChanges, AHugeTransactionIsOneChangeOfTheWholeTable) {
+  ChangeLog log(database_, {.rows = 1000, .age = std::chrono::hours(1), .backlog = 50, .trim_interval = {}});
+  ASSERT_TRUE(log.watch(tables_).has_value());
+  write_rows(51);
+  const auto changes = poll_of(log);
+  EXPECT_EQ(changes.size(), 1U);
+  EXPECT_EQ(whole_tables(changes), std::set<std::string>{"depends"});
+  write_rows(1);
+  EXPECT_EQ(poll_of(log).size(), 1U);
+}
+
+TEST_F(SqliteChanges, AFileThatTakesTheOthersPlaceIsNoticed) {
+  DatasetSpec spec;
+  spec.name = "depends";
+  spec.key_fields = {"package"};
+  spec.table = "depends";
+  auto dataset = source_->open_dataset(spec);
+  ASSERT_TRUE(dataset.has_value());
+  other_.execute("INSERT INTO depends VALUES ('curl', 'old', 1)");
+  poll();
+  const std::string path = (file_.folder / "new.db").string();
+  {
+    OtherProgram maker(path);
+    maker.execute("CREATE TABLE depends(package TEXT PRIMARY KEY, target TEXT, weight INT)");
+    maker.execute("INSERT INTO depends VALUES ('curl', 'new', 1)");
+  }
+  other_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  for (const char* ending : {"-wal", "-shm"}) std::filesystem::remove(file_.path() + ending);
+  std::filesystem::rename(path, file_.path());
+  EXPECT_EQ(whole_tables(poll()), (std::set<std::string>{"depends", "packages"}));
+  const std::vector<KeyFields> keys = {{"curl"}};
+  auto loaded = (*dataset)->load(keys, patient());
+  ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+  EXPECT_EQ(loaded->front().value, R"({"package":"curl","target":"new","weight":1})");
+  OtherProgram again(file_.path());
+  again.execute("UPDATE depends SET weight = 2");
+  EXPECT_EQ(poll().at(0).images.after, edge("curl", "new", "2"));
+}
+
+TEST_F(SqliteChanges, OnlyTablesOfTheFileCanBeWatched) {
+  other_.execute("CREATE VIEW v AS SELECT * FROM depends");
+  for (const std::string& name : {"nowhere"s, "v"s, "temp.depends"s, "a.b.c"s}) {
+    const std::vector<std::string> tables = {"depends", name};
+    auto watching = source_->watch_tables(tables);
+    ASSERT_FALSE(watching.has_value()) << name;
+    EXPECT_EQ(watching.error().code, ErrorCode::kConfig);
+    EXPECT_NE(watching.error().message.find(name), std::string::npos) << watching.error().message;
+  }
+  other_.execute("INSERT INTO packages VALUES (1, 'curl', '')");
+  EXPECT_EQ(poll().size(), 1U) << "a refused list leaves the former one watched";
+  auto plain = open_source(file_.settings(), {});
+  const std::vector<std::string> tables = {"depends"};
+  EXPECT_EQ((*plain)->watch_tables(tables).error().code, ErrorCode::kUnsupported);
+  EXPECT_TRUE((*plain)->poll_changes(patient())->empty());
+}
+
+}  // namespace
+}  // namespace forebay::source::sqlite

@@ -1,0 +1,269 @@
+// SQLite under the contract of all sources, and what only SQLite does.
+
+#include "source/sqlite.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "contract/source_contract.h"
+#include "source/registry.h"
+#include "source/sqlite_fixture.h"
+
+namespace forebay {
+namespace {
+
+class SqliteUnderTest final : public SourceUnderTest {
+ public:
+  SqliteUnderTest() : other_(file_.path()), source_(std::move(*source::open_source(file_.settings(), {}))) {}
+
+  Source& source() override { return *source_; }
+  void execute(const std::string& sql) override { other_.execute(sql); }
+  std::string ask(const std::string& sql) override { return other_.ask(sql); }
+  std::string bytes_type() const override { return "BLOB"; }
+  std::string bytes_literal(const std::string& hex) const override { return "X'" + hex + "'"; }
+  std::string json_type() const override { return "JSON"; }
+  std::string json_list(const std::string& expression) const override {
+    return "json_group_array(" + expression + ")";
+  }
+  std::string endless_query() const override {
+    return "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000000) "
+           "SELECT max(i) FROM n WHERE {name} IS NOT NULL";
+  }
+  bool stores_nul() const override { return true; }
+
+ private:
+  source::SqliteFile file_;
+  source::OtherProgram other_;
+  std::shared_ptr<Source> source_;
+};
+
+std::unique_ptr<SourceUnderTest> make_sqlite() {
+  return std::make_unique<SqliteUnderTest>();
+}
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, SourceContract, testing::Values(&make_sqlite));
+
+// ---- What only SQLite does.
+
+class Sqlite : public testing::Test {
+ protected:
+  static CallContext within(std::chrono::milliseconds timeout) {
+    return {.timeout = timeout, .cancel = nullptr};
+  }
+  static CallContext patient() { return within(std::chrono::seconds(30)); }
+
+  DatasetSpec items() const {
+    DatasetSpec spec;
+    spec.name = "item";
+    spec.key_fields = {"name"};
+    spec.table = "items";
+    spec.writable = true;
+    return spec;
+  }
+  std::unique_ptr<Dataset> open(const DatasetSpec& spec) {
+    auto dataset = source_->open_dataset(spec);
+    EXPECT_TRUE(dataset.has_value()) << (dataset ? "" : dataset.error().message);
+    return dataset ? std::move(*dataset) : nullptr;
+  }
+  static std::string load(Dataset& dataset, const std::string& key) {
+    const std::vector<KeyFields> keys = {{key}};
+    auto loaded = dataset.load(keys, patient());
+    EXPECT_TRUE(loaded.has_value()) << (loaded ? "" : loaded.error().message);
+    return loaded && loaded->front().value ? *loaded->front().value : "absent";
+  }
+
+  source::SqliteFile file_;
+  source::OtherProgram other_{file_.path()};
+  std::shared_ptr<Source> source_ = *source::open_source(file_.settings(), {});
+};
+
+TEST_F(Sqlite, AFileThatIsNoDatabaseIsNamed) {
+  config::Source settings = file_.settings();
+  settings.path = (file_.folder / "missing.db").string();
+  auto source = source::open_source(settings, {});
+  ASSERT_TRUE(source.has_value());
+  auto answer = (*source)->ping(patient());
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(answer.error().message.find("missing.db"), std::string::npos) << answer.error().message;
+  EXPECT_FALSE(std::filesystem::exists(settings.path)) << "a database must not be created by looking for it";
+
+  std::ofstream(settings.path) << std::string(4096, 'x');
+  answer = (*source)->ping(patient());
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(answer.error().message.find("not a database"), std::string::npos) << answer.error().message;
+
+  std::filesystem::copy_file(file_.path(), settings.path, std::filesystem::copy_options::overwrite_existing);
+  EXPECT_TRUE((*source)->ping(patient()).has_value()) << "it is there now";
+
+  settings.path.clear();
+  EXPECT_EQ(source::open_source(settings, {}).error().code, ErrorCode::kConfig);
+}
+
+TEST_F(Sqlite, WhileAnotherProgramWritesReadsGoOnAndAWriteWaitsAtMostItsTimeout) {
+  other_.execute("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT)");
+  other_.execute("INSERT INTO items VALUES ('a', 'old')");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  other_.execute("BEGIN IMMEDIATE; UPDATE items SET body = 'new'");
+  EXPECT_EQ(load(*dataset, "a"), R"({"name":"a","body":"old"})");
+  auto written = dataset->write({"a"}, Update{{{"body", "mine"}}}, within(std::chrono::milliseconds(40)));
+  ASSERT_FALSE(written.has_value());
+  EXPECT_EQ(written.error().code, ErrorCode::kTimeout) << written.error().message;
+  other_.execute("COMMIT");
+  EXPECT_EQ(load(*dataset, "a"), R"({"name":"a","body":"new"})");
+  EXPECT_TRUE(dataset->write({"a"}, Update{{{"body", "mine"}}}, patient()).has_value());
+  EXPECT_EQ(other_.ask("SELECT body FROM items"), "mine");
+}
+
+TEST_F(Sqlite, AWriteThatIsStoppedHalfwayChangesNothing) {
+  other_.execute("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT)");
+  other_.execute("CREATE TABLE log(n INT)");
+  other_.execute(
+      "CREATE TRIGGER slow AFTER INSERT ON items BEGIN INSERT INTO log WITH RECURSIVE n(i) AS (SELECT 0 "
+      "UNION ALL "
+      "SELECT i + 1 FROM n WHERE i < 1000000000000) SELECT max(i) FROM n; END");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  auto written = dataset->write({"a"}, Upsert{{{"body", "x"}}}, within(std::chrono::milliseconds(40)));
+  ASSERT_FALSE(written.has_value());
+  EXPECT_EQ(written.error().code, ErrorCode::kTimeout) << written.error().message;
+  EXPECT_EQ(load(*dataset, "a"), "absent");
+  other_.execute("DROP TRIGGER slow");
+  EXPECT_TRUE(dataset->write({"a"}, Upsert{{{"body", "x"}}}, patient()).has_value());
+}
+
+TEST_F(Sqlite, TheValuesOwnTypesDecideWhatTheyBecome) {
+  other_.execute("CREATE TABLE items(name TEXT PRIMARY KEY, any, body TEXT, doc JSON, flag BOOLEAN)");
+  other_.execute(
+      "INSERT INTO items VALUES ('a', 1.0, '{\"a\":1}', '{\"a\": 1}', 1), ('b', 9e999, CAST(X'41FF' AS "
+      "TEXT), 'no json', 0), "
+      "('c', X'00', '12', '12', NULL)");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_EQ(load(*dataset, "a"), R"({"name":"a","any":1.0,"body":"{\"a\":1}","doc":{"a": 1},"flag":1})");
+  EXPECT_EQ(
+      load(*dataset, "b"),
+      "{\"name\":\"b\",\"any\":\"Infinity\",\"body\":\"A\xEF\xBF\xBD\",\"doc\":\"no json\",\"flag\":0}");
+  EXPECT_EQ(load(*dataset, "c"), R"({"name":"c","any":"AA==","body":"12","doc":12,"flag":null})");
+  ASSERT_TRUE(dataset->write({"a"}, Update{{{"flag", "false"}, {"body", "true"}}}, patient()).has_value());
+  EXPECT_EQ(load(*dataset, "a"), R"({"name":"a","any":1.0,"body":"true","doc":{"a": 1},"flag":0})");
+}
+
+TEST_F(Sqlite, BytesGoInAsBase64AndAsKeysAsTheyAre) {
+  other_.execute("CREATE TABLE items(name BLOB PRIMARY KEY, data BLOB)");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  const std::string key("\0\xff", 2);
+  auto written = dataset->write({key}, Upsert{{{"name", "AP8="}, {"data", "AQI="}}}, patient());
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_EQ(written->after.value, R"({"name":"AP8=","data":"AQI="})");
+  EXPECT_EQ(other_.ask("SELECT hex(data) || typeof(name) FROM items WHERE name = X'00FF'"), "0102blob");
+  written = dataset->write({key}, Upsert{{{"data", "not base64"}}}, patient());
+  ASSERT_FALSE(written.has_value());
+  EXPECT_EQ(written.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(written.error().message.find("data"), std::string::npos);
+}
+
+TEST_F(Sqlite, TheAnswerToAWriteShowsWhatTriggersDid) {
+  other_.execute("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT, ver INT DEFAULT 10)");
+  other_.execute(
+      "CREATE TRIGGER up AFTER UPDATE OF body ON items BEGIN UPDATE items SET body = upper(NEW.body) WHERE "
+      "name = NEW.name; END");
+  DatasetSpec spec = items();
+  spec.version_column = "ver";
+  spec.watch_columns = {"body"};
+  auto dataset = open(spec);
+  ASSERT_NE(dataset, nullptr);
+  auto written = dataset->write({"a"}, Upsert{{{"body", "x"}}}, patient());
+  EXPECT_EQ(written->after.version, 10U) << "an insert leaves the version to its default";
+  written = dataset->write({"a"}, Upsert{{{"body", "y"}}}, patient());
+  EXPECT_EQ(written->after.value, R"({"name":"a","body":"Y","ver":11})");
+  EXPECT_EQ(written->images.after, (Fields{{"body", "Y"}}));
+}
+
+TEST_F(Sqlite, DeclaredReferencesAreKept) {
+  other_.execute("CREATE TABLE owners(id INTEGER PRIMARY KEY)");
+  other_.execute(
+      "CREATE TABLE items(name TEXT PRIMARY KEY, owner INT REFERENCES owners(id) DEFERRABLE INITIALLY "
+      "DEFERRED)");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  auto written = dataset->write({"a"}, Upsert{{{"owner", "7"}}}, patient());
+  ASSERT_FALSE(written.has_value()) << "this one fails in COMMIT";
+  EXPECT_EQ(written.error().code, ErrorCode::kRefused);
+  EXPECT_EQ(other_.ask("SELECT count(*) FROM items"), "0");
+  other_.execute("INSERT INTO owners VALUES (7)");
+  EXPECT_TRUE(dataset->write({"a"}, Upsert{{{"owner", "7"}}}, patient()).has_value());
+}
+
+TEST_F(Sqlite, ATextThatIsNoNumberIsNotAddedTo) {
+  other_.execute("CREATE TABLE items(name TEXT PRIMARY KEY, n INT, r REAL, big INT)");
+  other_.execute("INSERT INTO items VALUES ('a', 'seven', 1e308, 9223372036854775807)");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  const Add refused[] = {{"n", "1"}, {"r", "1e308", true}, {"big", "1"}};
+  for (const Add& add : refused) {
+    auto written = dataset->write({"a"}, add, patient());
+    ASSERT_FALSE(written.has_value()) << add.field;
+    EXPECT_EQ(written.error().code, ErrorCode::kRefused);
+    EXPECT_NE(written.error().message.find(add.field), std::string::npos);
+  }
+  EXPECT_EQ(load(*dataset, "a"), R"({"name":"a","n":"seven","r":1e+308,"big":9223372036854775807})");
+}
+
+TEST_F(Sqlite, AColumnMisspelledInQuotesIsNotTakenForAString) {
+  other_.execute("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT)");
+  DatasetSpec spec = items();
+  spec.table.clear();
+  spec.writable = false;
+  spec.query = "SELECT \"bdoy\" FROM items WHERE name = {name}";
+  auto refused = source_->open_dataset(spec);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().message.find("bdoy"), std::string::npos) << refused.error().message;
+  spec.query = "SELECT count(*) FROM items WHERE name = {name};  -- with an end\n";
+  EXPECT_EQ(load(*open(spec), "a"), "0");
+}
+
+TEST_F(Sqlite, AKeyUnderALooseCollationIsItsOwnSpelling) {
+  other_.execute("CREATE TABLE items(name TEXT PRIMARY KEY COLLATE NOCASE, body TEXT)");
+  other_.execute("INSERT INTO items VALUES ('Ada', 'x')");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_EQ(load(*dataset, "ADA"), "absent");
+  EXPECT_EQ(load(*dataset, "Ada"), R"({"name":"Ada","body":"x"})");
+  auto written = dataset->write({"ADA"}, Remove{}, patient());
+  ASSERT_FALSE(written.has_value());
+  EXPECT_EQ(written.error().code, ErrorCode::kRefused);
+  EXPECT_EQ(other_.ask("SELECT count(*) FROM items"), "1");
+}
+
+TEST_F(Sqlite, ATableAlteredMeanwhileIsStillRead) {
+  other_.execute("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT)");
+  other_.execute("INSERT INTO items VALUES ('a', 'x')");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_EQ(load(*dataset, "a"), R"({"name":"a","body":"x"})");
+  other_.execute("ALTER TABLE items ADD COLUMN more TEXT");
+  EXPECT_EQ(load(*dataset, "a"), R"({"name":"a","body":"x"})");
+  other_.execute("ALTER TABLE items DROP COLUMN body");
+  const std::vector<KeyFields> keys = {{"a"}};
+  auto loaded = dataset->load(keys, patient());
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_NE(loaded.error().message.find("body"), std::string::npos) << loaded.error().message;
+}
+
+TEST_F(Sqlite, GeneratedColumnsAreReadAndNotWritten) {
+  other_.execute("CREATE TABLE items(name TEXT PRIMARY KEY, n INT, twice INT GENERATED ALWAYS AS (n * 2))");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  auto written = dataset->write({"a"}, Upsert{{{"n", "4"}, {"twice", "0"}}}, patient());
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_EQ(written->after.value, R"({"name":"a","n":4,"twice":8})");
+}
+
+}  // namespace
+}  // namespace forebay

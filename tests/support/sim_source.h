@@ -1,0 +1,163 @@
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layer/source_port.h"
+#include "support/manual_time.h"
+
+namespace forebay::test {
+
+// A system of record in simulated time. A load reads the rows when it begins and answers `load_takes` later;
+// a write commits after `commit_takes` and answers after `write_takes`: what happens in between is the test's
+// to choose.
+class SimSource final : public layer::SourcePort {
+ public:
+  SimSource(ManualClock& clock, ManualScheduler& scheduler) : clock_(clock), scheduler_(scheduler) {}
+
+  // ---- What a test sets.
+  std::map<std::string, std::string> rows;  // by key fields joined with '|'
+  Duration load_takes = std::chrono::milliseconds(10);
+  Duration commit_takes = std::chrono::milliseconds(5);
+  Duration write_takes = std::chrono::milliseconds(10);
+  std::optional<Error> load_error;
+  std::string poison;  // a load with this key in it is refused
+  std::optional<Error> write_error;
+  bool commit_despite_error = false;  // the write happens and the answer is lost
+  bool batches = true;
+  std::size_t connections = 4;
+  std::uint64_t change_number =
+      0;                // evidence of loads and writes; raised by the test where a feed is simulated
+  bool proves = false;  // loads carry evidence
+  std::optional<Error> ping_error;
+
+  // ---- What a test sees.
+  std::vector<std::vector<std::string>> loads;
+  std::size_t writes = 0;
+  std::size_t pings = 0;
+  std::size_t running = 0, most_running = 0;
+  std::vector<std::shared_ptr<CancelFlag>> cancels;
+
+  std::size_t calls() const { return loads.size(); }
+  std::size_t keys_loaded() const {
+    std::size_t total = 0;
+    for (const auto& load : loads) total += load.size();
+    return total;
+  }
+
+  // ---- layer::SourcePort
+  std::size_t concurrency() const override { return connections; }
+  Result<std::shared_ptr<layer::DatasetPort>> open(const DatasetSpec& spec) override {
+    return std::shared_ptr<layer::DatasetPort>(std::make_shared<Rows>(*this, spec.value_column));
+  }
+  void ping(layer::CallOptions, layer::PingDone done) override {
+    ++pings;
+    auto answer = ping_error ? Result<void>(*ping_error) : Result<void>();
+    scheduler_.post_at(
+        clock_.now() + std::chrono::milliseconds(1),
+        [done = std::move(done), answer = std::move(answer)]() mutable { done(std::move(answer)); });
+  }
+  Source* blocking() override { return nullptr; }
+
+ private:
+  static std::string join(const KeyFields& fields) {
+    std::string joined;
+    for (const auto& field : fields) joined += (joined.empty() ? "" : "|") + field;
+    return joined;
+  }
+
+  class Rows final : public layer::DatasetPort {
+   public:
+    Rows(SimSource& source, std::string value_column)
+        : source_(source), value_column_(std::move(value_column)) {}
+    bool batches() const override { return source_.batches; }
+
+    void load(std::vector<KeyFields> keys, layer::CallOptions options, layer::LoadDone done) override {
+      std::vector<std::string> names;
+      std::vector<layer::LoadedValue> values;
+      for (const auto& key : keys) {
+        names.push_back(join(key));
+        layer::LoadedValue value;
+        if (const auto row = source_.rows.find(names.back()); row != source_.rows.end()) {
+          value.value = Value::bytes(row->second);
+        }
+        if (source_.proves) value.evidence = source_.change_number;
+        values.push_back(std::move(value));
+      }
+      source_.loads.push_back(std::move(names));
+      source_.cancels.push_back(options.cancel);
+      source_.begin();
+      if (!source_.poison.empty() && std::ranges::count(source_.loads.back(), source_.poison) > 0) {
+        source_.scheduler_.post_at(source_.clock_.now() + source_.load_takes,
+                                   [this, done = std::move(done)]() mutable {
+                                     --source_.running;
+                                     done(Error{ErrorCode::kRefused, "division by zero"});
+                                   });
+        return;
+      }
+      auto answer = source_.load_error ? Result<std::vector<layer::LoadedValue>>(*source_.load_error)
+                                       : Result<std::vector<layer::LoadedValue>>(std::move(values));
+      source_.scheduler_.post_at(source_.clock_.now() + source_.load_takes,
+                                 [this, done = std::move(done), answer = std::move(answer)]() mutable {
+                                   --source_.running;
+                                   done(std::move(answer));
+                                 });
+    }
+
+    void write(KeyFields key, Write write, layer::CallOptions, layer::WriteDone done) override {
+      ++source_.writes;
+      source_.begin();
+      auto outcome = std::make_shared<Result<Written>>(Written{});
+      source_.scheduler_.post_at(
+          source_.clock_.now() + source_.commit_takes,
+          [this, outcome, name = join(key), write = std::move(write), error = source_.write_error] {
+            if (!error || source_.commit_despite_error) {
+              apply(name, write, **outcome);
+            }
+            if (error) *outcome = *error;
+          });
+      source_.scheduler_.post_at(source_.clock_.now() + source_.write_takes,
+                                 [this, outcome, done = std::move(done)]() mutable {
+                                   --source_.running;
+                                   done(std::move(*outcome));
+                                 });
+    }
+
+   private:
+    void apply(const std::string& name, const Write& write, Written& written) {
+      written.existed = source_.rows.contains(name);
+      if (const auto* upsert = std::get_if<Upsert>(&write)) {
+        source_.rows[name] = upsert->fields.front().second.value_or("");
+      } else if (const auto* update = std::get_if<Update>(&write)) {
+        source_.rows[name] = update->fields.front().second.value_or("");
+      } else if (const auto* add = std::get_if<Add>(&write)) {
+        auto& row = source_.rows[name];
+        row = std::to_string((row.empty() ? 0 : std::stoll(row)) + std::stoll(add->amount));
+        written.added = row;
+      } else {
+        source_.rows.erase(name);
+      }
+      if (source_.proves) written.after.evidence = ++source_.change_number;
+      if (const auto row = source_.rows.find(name); row != source_.rows.end())
+        written.after.value = row->second;
+    }
+
+    SimSource& source_;
+    std::string value_column_;
+  };
+
+  void begin() {
+    ++running;
+    most_running = std::max(most_running, running);
+  }
+
+  ManualClock& clock_;
+  ManualScheduler& scheduler_;
+};
+
+}  // namespace forebay::test
