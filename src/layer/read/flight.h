@@ -83,6 +83,11 @@ struct Flight {
 };
 using FlightPtr = std::shared_ptr<Flight>;
 
+enum class Urgency : std::uint8_t {
+  kForeground,  // somebody waits: a load queued in the background is moved on
+  kBackground,  // refreshing, warming: behind foreground loads
+};
+
 // What a write learns when it ends about changes that happened meanwhile.
 struct WriteFence {
   bool fenced = false;         // the key changed in an unknown way: store nothing
@@ -98,10 +103,6 @@ class FlightTable {
   enum class Join : std::uint8_t {
     kAny,    // any flight of the key will do
     kFresh,  // only one that has not started: its source read must begin after now (rule R8)
-  };
-  enum class Urgency : std::uint8_t {
-    kForeground,  // somebody waits: a load queued in the background is moved on
-    kBackground,  // warming: behind foreground loads
   };
   struct Joined {
     FlightPtr flight;       // null: declined by `want`

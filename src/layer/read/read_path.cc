@@ -118,7 +118,8 @@ void ReadPath::refresh(Space& space, std::string_view key, Instant now) {
       flights_.open_background(key, hash_bytes(key), space, now, [&] { return fields_of(space, key); });
   if (!flight) return;
   space.counters.add(kRefreshes);
-  if (auto queued = space.gate->enqueue(flight); !queued) return failed(flight, queued.error());
+  if (auto queued = space.gate->enqueue(flight, Urgency::kBackground); !queued)
+    return failed(flight, queued.error());
   dispatch_soon();
 }
 
@@ -140,7 +141,7 @@ void ReadPath::read(Space& space, std::string_view key, Level level, ReadCallbac
     waiter.soft = saturating_add(now, space.config.soft_timeout);
   }
   fly(space, key, level == Level::kFresh ? FlightTable::Join::kFresh : FlightTable::Join::kAny,
-      FlightTable::Urgency::kForeground, std::move(waiter));
+      Urgency::kForeground, std::move(waiter));
 }
 
 void ReadPath::warm(Space& space, std::string_view key, ReadCallback done) {
@@ -150,11 +151,11 @@ void ReadPath::warm(Space& space, std::string_view key, ReadCallback done) {
   const Found found = find(space, key, now, refresh_is_due, [](const EntryView&) {});
   fresh = found == Found::kHit || found == Found::kNegative;
   if (fresh) return done(absent(ReadResult::kHit));
-  fly(space, key, FlightTable::Join::kAny, FlightTable::Urgency::kBackground,
+  fly(space, key, FlightTable::Join::kAny, Urgency::kBackground,
       Waiter{std::move(done), kNever, kNever, false});
 }
 
-void ReadPath::fly(Space& space, std::string_view key, FlightTable::Join kind, FlightTable::Urgency urgency,
+void ReadPath::fly(Space& space, std::string_view key, FlightTable::Join kind, Urgency urgency,
                    Waiter waiter) {
   const Instant now = clock_.now();
   Answer at_hand = absent(ReadResult::kMiss);
@@ -174,7 +175,7 @@ void ReadPath::fly(Space& space, std::string_view key, FlightTable::Join kind, F
     return waiter.done(std::move(at_hand));
   }
   if (joined.opened) {
-    if (auto queued = space.gate->enqueue(joined.flight); !queued)
+    if (auto queued = space.gate->enqueue(joined.flight, urgency); !queued)
       return failed(joined.flight, queued.error());
   } else {
     space.counters.add(kCoalesced);

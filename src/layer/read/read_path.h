@@ -62,8 +62,7 @@ class ReadPath final : public FlightSink {
   // The copy that may answer when the source does not; nothing if there is none.
   std::optional<Answer> fallback(Space& space, std::string_view key, Instant now);
   void refresh(Space& space, std::string_view key, Instant now);
-  void fly(Space& space, std::string_view key, FlightTable::Join kind, FlightTable::Urgency urgency,
-           Waiter waiter);
+  void fly(Space& space, std::string_view key, FlightTable::Join kind, Urgency urgency, Waiter waiter);
   bool store(const Flight& flight, const LoadedValue& value, Instant now, Duration took);
   void watch(const FlightPtr& flight);
   void on_timer(const FlightPtr& flight);

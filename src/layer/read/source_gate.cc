@@ -63,7 +63,7 @@ std::vector<FlightPtr> SourceGate::pop(Queue& queue) {
   return popped;
 }
 
-Result<void> SourceGate::enqueue(FlightPtr flight) {
+Result<void> SourceGate::enqueue(FlightPtr flight, Urgency urgency) {
   MutexLock lock(mutex_);
   if (closed_ || !breaker_.allows()) {
     ++stats_.rejected;
@@ -75,7 +75,7 @@ Result<void> SourceGate::enqueue(FlightPtr flight) {
                  fmt::format("source '{}': {} keys are waiting for a connection already", options_.name,
                              options_.max_queue)};
   }
-  Queue& queue = flight->background ? background_ : foreground_;
+  Queue& queue = urgency == Urgency::kBackground ? background_ : foreground_;
   push(queue, std::move(flight));
   return {};
 }

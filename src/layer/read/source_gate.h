@@ -58,9 +58,10 @@ class SourceGate {
 
   SourceGate(GateOptions options, const Clock& clock, Scheduler& scheduler, FlightSink& sink, Ping ping);
 
-  // Puts a flight in a queue; nothing is sent before dispatch(). An error (overloaded, breaker open) means
-  // that it isn't queued; the caller settles it.
-  Result<void> enqueue(FlightPtr flight);
+  // Puts a flight that the caller opened in a queue; nothing is sent before dispatch(). An error (overloaded,
+  // breaker open) means that it isn't queued; the caller settles it. `urgency` is what it was opened with:
+  // whoever joins it meanwhile moves it on by promote().
+  Result<void> enqueue(FlightPtr flight, Urgency urgency);
   // Moves on a flight that was queued in the background and is now waited for.
   void promote(FlightPtr flight);
   // Fills the free slots from the queues.
