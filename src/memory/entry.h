@@ -84,6 +84,7 @@ class Entry {
   static Entry& from(EntryHook& hook) {
     return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(&hook) - kHookOffset);
   }
+  static const Entry& from(const EntryHook& hook) { return from(const_cast<EntryHook&>(hook)); }
   // The entry's next in a list of entries that no table and no policy holds any more.
   Entry* retired_next() const {
     auto* const links = hook_.next();

@@ -47,6 +47,24 @@ class PackedLinks {
     place.next_.set(this);
   }
 
+  // This node is a copy of `other`, which is in a list: it takes the other's place there.
+  void take_place_of(PackedLinks& other) {
+    PackedLinks* const before = other.prev();
+    PackedLinks* const after = other.next();
+    prev_.set(before);
+    next_.set(after);
+    before->next_.set(this);
+    after->prev_.set(this);
+  }
+
+  // A number in the links' room, while the node is in no list.
+  std::uint32_t index_of_links() const {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(next_.get()));
+  }
+  void set_index_in_links(std::uint32_t index) {
+    next_.set(reinterpret_cast<PackedLinks*>(std::uintptr_t{index}));  // NOLINT(performance-no-int-to-ptr)
+  }
+
   void unlink() {
     PackedLinks* const before = prev();
     PackedLinks* const after = next();

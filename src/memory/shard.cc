@@ -37,10 +37,16 @@ class Shard::Visit {
   Shard& shard_;
 };
 
-Shard::Shard(Common& common, const PolicyRow& policy, std::size_t departures)
-    : common_(common), policy_row_(&policy), policy_(policy.make()), departures_(departures) {
-  const std::size_t fixed = sizeof(Shard) + departures_.bytes() + table_.bytes();
-  table_bytes_ = table_.bytes();
+Shard::Shard(Common& common, const PolicyRow& policy, const PolicyOptions& options, std::size_t departures)
+    : common_(common),
+      facts_(common),
+      policy_row_(&policy),
+      policy_options_(options),
+      policy_(policy.make(facts_, options)),
+      departures_(departures) {
+  table_bytes_ = weight(table_.bytes());
+  policy_bytes_ = weight(policy_->bytes());
+  const std::size_t fixed = weight(sizeof(Shard) + departures_.bytes()) + table_bytes_ + policy_bytes_;
   bytes_ = fixed;
   common_.fixed += fixed;
   common_.used += fixed;
@@ -56,6 +62,39 @@ Shard::~Shard() {
       }
     }
   }
+}
+
+std::uint64_t Shard::Facts::hash(const EntryHook& entry) const {
+  return hash_bytes(Entry::from(entry).key());
+}
+
+std::size_t Shard::Facts::weight(const EntryHook& entry) const {
+  return common_.count == Count::kBytes ? Entry::from(entry).charge() : 1;
+}
+
+std::uint64_t Shard::Facts::expires_ms(const EntryHook& entry) const {
+  const Entry& mine = Entry::from(entry);
+  if (!mine.has_expiry()) return kNoExpiry;
+  Stamp stamp;
+  return common_.base.ms(mine.read_stamp(common_.base, stamp));
+}
+
+std::chrono::microseconds Shard::Facts::load_cost(const EntryHook& entry) const {
+  Stamp stamp;
+  Entry::from(entry).read_stamp(common_.base, stamp);
+  return stamp.load_cost;
+}
+
+void Shard::count_policy() {
+  const std::size_t bytes = weight(policy_->bytes());
+  if (bytes == policy_bytes_) return;
+  if (bytes > policy_bytes_) {
+    common_.used.fetch_add(bytes - policy_bytes_, std::memory_order_relaxed);
+    add_bytes(bytes - policy_bytes_);
+  } else {
+    give_back(policy_bytes_ - bytes);
+  }
+  policy_bytes_ = bytes;
 }
 
 Entry* Shard::live(std::uint64_t hash, std::string_view key, Instant now, Stamp& stamp) {
@@ -129,7 +168,7 @@ PutOutcome Shard::replace(std::uint64_t hash, std::string_view key, Entry* old, 
   const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
   const std::size_t most = common_.max_value.load(std::memory_order_relaxed);
   const std::size_t fixed = common_.fixed.load(std::memory_order_relaxed);
-  if ((most != 0 && size > most) || (limit != 0 && fixed + key.size() + size >= limit)) {
+  if ((most != 0 && size > most) || (count_bytes() && limit != 0 && fixed + key.size() + size >= limit)) {
     ++counters_.too_large;
     if (old != nullptr) {
       policy_->on_erase(old->hook());
@@ -156,14 +195,14 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
     ++counters_.refused_full;
     return PutOutcome::kFull;
   }
-  const std::size_t bytes = fresh->charge();
+  const std::size_t bytes = weight(*fresh);
   // Room for what the table may grow by in this operation is taken along, and what isn't used given back.
-  const std::size_t growth = table_.may_rehash() ? kBucketsPerWrite * Table::kBytesPerMove : 0;
+  const std::size_t growth = table_.may_rehash() ? weight(kBucketsPerWrite * Table::kBytesPerMove) : 0;
   const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
   const std::size_t used = common_.used.fetch_add(bytes + growth, std::memory_order_relaxed) + bytes + growth;
   if (limit != 0 && used > limit) {
     const std::uint64_t changes = changes_;
-    if (!common_.relief->make_room(*this, bytes + growth, old == nullptr ? 0 : old->charge())) {
+    if (!common_.relief->make_room(*this, bytes + growth, old == nullptr ? 0 : weight(*old))) {
       common_.used.fetch_sub(bytes + growth, std::memory_order_relaxed);
       Entry::destroy(fresh);
       ++counters_.refused_full;
@@ -183,13 +222,12 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
     table_.replace(*old, *fresh, hash);
     policy_->on_replace(old->hook(), fresh->hook());
     unlink(*old);
-    give_back(old->charge());
+    give_back(weight(*old));
     dispose(*old);
   }
-  if (growth != 0) {
-    rehash(kBucketsPerWrite);
-    common_.used.fetch_sub(growth, std::memory_order_relaxed);
-  }
+  count_policy();
+  if (table_.may_rehash()) rehash(kBucketsPerWrite);
+  if (growth != 0) common_.used.fetch_sub(growth, std::memory_order_relaxed);
   return PutOutcome::kStored;
 }
 
@@ -238,7 +276,7 @@ void Shard::leave(Entry& entry, std::uint64_t hash, Departure why) {
   departures_.record(hash, why);
   if (why == Departure::kExpired) ++counters_.expired;
   if (why == Departure::kEvicted) ++counters_.evicted;
-  give_back(entry.charge());
+  give_back(weight(entry));
   dispose(entry);
 }
 
@@ -263,7 +301,7 @@ void Shard::give_back(std::size_t bytes) {
 bool Shard::rehash(std::size_t buckets) {
   if (visits_ > 1) return false;  // an outer visitor may be walking a chain
   const bool more = table_.rehash(buckets);
-  const std::size_t bytes = table_.bytes();
+  const std::size_t bytes = weight(table_.bytes());
   if (bytes == table_bytes_) return more;
   if (bytes > table_bytes_) {
     common_.used.fetch_add(bytes - table_bytes_, std::memory_order_relaxed);
@@ -278,17 +316,18 @@ bool Shard::rehash(std::size_t buckets) {
 void Shard::clear() {
   ++changes_;
   if (visits_ != 0) cleared_is_visited_ = true;
-  common_.cleared.fetch_add(bytes() - sizeof(Shard) - departures_.bytes() - cleared_bytes_,
-                            std::memory_order_relaxed);
-  cleared_bytes_ = bytes() - sizeof(Shard) - departures_.bytes();
+  const std::size_t stays = weight(sizeof(Shard) + departures_.bytes()) + policy_bytes_;
+  common_.cleared.fetch_add(bytes() - stays - cleared_bytes_, std::memory_order_relaxed);
+  cleared_bytes_ = bytes() - stays;
   auto detached = table_.detach();
-  const std::size_t empty = table_.bytes();
+  const std::size_t empty = weight(table_.bytes());
   common_.used.fetch_add(empty, std::memory_order_relaxed);
   add_bytes(empty);
   table_bytes_ = empty;
   // The last of cleared_ may be half freed: a new one goes before it.
   cleared_.insert(cleared_.begin(), std::move(detached));
-  policy_ = policy_row_->make();
+  policy_ = policy_row_->make(facts_, policy_options_);
+  count_policy();
   wheel_.reset();
   departures_.forget_all();
   counters_.with_expiry = 0;
@@ -311,13 +350,13 @@ std::size_t Shard::free_cleared(std::size_t steps) {
         continue;
       }
       Entry* const entry = std::exchange(head, head->chain());
-      give_back(entry->charge());
+      give_back(weight(*entry));
       Entry::destroy(entry);
       break;
     }
     ++taken;
     if (cleared_at_ == count) {
-      give_back(detached.bytes);
+      give_back(weight(detached.bytes));
       cleared_.pop_back();
       cleared_at_ = 0;
     }
@@ -404,8 +443,8 @@ std::size_t Shard::give_way() {
   return before - bytes();
 }
 
-void Shard::use_policy(const PolicyRow& row) {
-  auto policy = row.make();
+void Shard::use_policy(const PolicyRow& row, const PolicyOptions& options) {
+  auto policy = row.make(facts_, options);
   std::vector<Entry*> entries;
   entries.reserve(table_.size());
   for (std::size_t i = 0; i < table_.chains(); ++i) {
@@ -418,18 +457,21 @@ void Shard::use_policy(const PolicyRow& row) {
   }
   policy_ = std::move(policy);
   policy_row_ = &row;
+  policy_options_ = options;
+  count_policy();
 }
 
 std::string Shard::inconsistency() {
   std::size_t entries = 0;
   std::size_t expiring = 0;
-  std::size_t bytes = sizeof(Shard) + departures_.bytes() + table_.bytes() + cleared_bytes_;
+  std::size_t bytes =
+      weight(sizeof(Shard) + departures_.bytes() + table_.bytes()) + policy_bytes_ + cleared_bytes_;
   std::vector<std::size_t> spaces(counters_.entries_by_space.size());
   for (std::size_t i = 0; i < table_.chains(); ++i) {
     for (Entry* entry = table_.chain(i); entry != nullptr; entry = entry->chain()) {
       ++entries;
       if (entry->has_expiry()) ++expiring;
-      bytes += entry->charge();
+      bytes += weight(*entry);
       if (entry->space() < spaces.size()) ++spaces[entry->space()];
       if (entry->retired()) return "a retired entry is in the table";
       if (table_.find(hash_bytes(entry->key()), entry->key()) != entry)

@@ -20,6 +20,7 @@
 #include "memory/entry.h"
 #include "memory/eviction/registry.h"
 #include "memory/table.h"
+#include "memory/tier.h"
 #include "memory/timer_wheel.h"
 
 namespace forebay::memory {
@@ -38,8 +39,9 @@ class Relief {
 // What the shards of one tier share. The numbers are atomics of relaxed order: each stands for itself, and
 // what they guard (that used stays below limit) is decided by the value that fetch_add returns.
 struct Common {
-  explicit Common(Instant start) : base(start) {}
+  Common(Instant start, Count what) : base(start), count(what) {}
   const TimeBase base;
+  const Count count;
   Relief* relief = nullptr;               // fixed before the first operation
   std::atomic<std::size_t> limit{0};      // bytes; 0: unbounded
   std::atomic<std::size_t> max_value{0};  // bytes; 0: unbounded
@@ -62,7 +64,7 @@ struct ShardCounters {
 // only set aside.
 class alignas(64) Shard {
  public:
-  Shard(Common& common, const PolicyRow& policy, std::size_t departures);
+  Shard(Common& common, const PolicyRow& policy, const PolicyOptions& options, std::size_t departures);
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -92,7 +94,7 @@ class alignas(64) Shard {
   std::size_t give_way() REQUIRES(mutex);
 
   // Replaces the policy; entries go to the new one in the order of their last use. O(n log n) of this shard.
-  void use_policy(const PolicyRow& policy) REQUIRES(mutex);
+  void use_policy(const PolicyRow& policy, const PolicyOptions& options) REQUIRES(mutex);
 
   const ShardCounters& counters() const REQUIRES(mutex) { return counters_; }
   std::size_t entries() const REQUIRES(mutex) { return table_.size(); }
@@ -132,8 +134,29 @@ class alignas(64) Shard {
             stamp,       entry.revision(), entry.accessed(common_.base, now_seconds)};
   }
 
+  // What the shard answers its policy.
+  class Facts final : public EntryFacts {
+   public:
+    explicit Facts(const Common& common) : common_(common) {}
+    std::uint64_t hash(const EntryHook& entry) const override;
+    std::size_t weight(const EntryHook& entry) const override;
+    std::uint64_t expires_ms(const EntryHook& entry) const override;
+    std::chrono::microseconds load_cost(const EntryHook& entry) const override;
+
+   private:
+    const Common& common_;
+  };
+  // What counts against the limit: bytes, or entries.
+  std::size_t weight(const Entry& entry) const { return count_bytes() ? entry.charge() : 1; }
+  std::size_t weight(std::size_t bytes) const { return count_bytes() ? bytes : 0; }
+  bool count_bytes() const { return common_.count == Count::kBytes; }
+  // The policy's ghosts, sketches and heaps grow and shrink with it.
+  void count_policy() REQUIRES(mutex);
+
   Common& common_;
+  const Facts facts_;
   const PolicyRow* policy_row_ GUARDED_BY(mutex);
+  PolicyOptions policy_options_ GUARDED_BY(mutex);
   std::unique_ptr<EvictionPolicy> policy_ GUARDED_BY(mutex);
   Table table_ GUARDED_BY(mutex);
   unsigned visits_ GUARDED_BY(mutex) = 0;              // visitors inside, nested ones counted
@@ -141,9 +164,10 @@ class alignas(64) Shard {
   Entry* set_aside_ GUARDED_BY(mutex) = nullptr;       // to be freed when the last visitor leaves
   std::uint64_t changes_ GUARDED_BY(mutex) = 0;  // writes of any kind; tells whether a nested call made one
   std::uint64_t last_revision_ GUARDED_BY(mutex) = 0;
-  std::size_t table_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is the table's
-  std::atomic<std::size_t> bytes_{0};              // written under the lock
-  std::atomic<std::size_t> given_back_{0};         // written under the lock
+  std::size_t table_bytes_ GUARDED_BY(mutex) = 0;   // what of bytes_ is the table's
+  std::size_t policy_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is the policy's
+  std::atomic<std::size_t> bytes_{0};               // written under the lock
+  std::atomic<std::size_t> given_back_{0};          // written under the lock
   ShardCounters counters_ GUARDED_BY(mutex);
   TimerWheel wheel_ GUARDED_BY(mutex);
   DepartureLog departures_ GUARDED_BY(mutex);

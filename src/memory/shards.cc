@@ -17,14 +17,18 @@ namespace {
 constexpr std::size_t kMostShards = 64;
 // A shard's wheel, log and smallest table take some 8 KiB: with this much a shard they stay a small share.
 constexpr std::size_t kLeastBytesPerShard = std::size_t{256} << 10;
-constexpr std::size_t kStepsPerLock = 128;   // of upkeep: some 20 µs
-constexpr std::size_t kBucketsPerLock = 32;  // of scan()
-constexpr std::size_t kLeastEvictions = 16;  // a write makes while the limit is being lowered
+constexpr std::size_t kLeastEntriesPerShard = 4096;  // where entries are counted
+constexpr std::size_t kStepsPerLock = 128;           // of upkeep: some 20 µs
+constexpr std::size_t kBucketsPerLock = 32;          // of scan()
+constexpr std::size_t kLeastEvictions = 16;          // a write makes while the limit is being lowered
 
 std::size_t shard_count(const TierOptions& options) {
   std::size_t wanted = options.shards;
   if (wanted == 0) wanted = std::bit_ceil(4 * std::max<std::size_t>(1, std::thread::hardware_concurrency()));
-  if (options.limit != 0) wanted = std::min(wanted, options.limit / kLeastBytesPerShard);
+  if (options.limit != 0 && options.count == Count::kBytes)
+    wanted = std::min(wanted, options.limit / kLeastBytesPerShard);
+  if (options.limit != 0 && options.count == Count::kEntries)
+    wanted = std::min(wanted, options.limit / kLeastEntriesPerShard);
   return std::bit_floor(std::clamp<std::size_t>(wanted, 1, kMostShards));
 }
 
@@ -63,12 +67,13 @@ class FOREBAY_ANNOTATE(scoped_lockable) Shards::Lock {
 };
 
 Shards::Shards(const TierOptions& options, const PolicyRow& policy, Instant start)
-    : common_(start), evicts_(policy.evicts), options_(options) {
+    : common_(start, options.count), evicts_(policy.evicts), options_(options) {
   const std::size_t count = shard_count(options);
   index_bits_ = static_cast<unsigned>(std::countr_zero(count));
   common_.relief = this;
   for (std::size_t i = 0; i < count; ++i) {
-    shards_.push_back(std::make_unique<Shard>(common_, policy, departures_per_shard(options, count)));
+    shards_.push_back(std::make_unique<Shard>(common_, policy, options.policy_options,
+                                              departures_per_shard(options, count)));
   }
   const MutexLock lock(options_mutex_);
   looked_at_allocator_ = start;
@@ -260,7 +265,7 @@ void Shards::follow_allocator(Instant now) {
   constexpr double kHigh = 1.07, kLow = 1.04;            // resident bytes over the limit: shrink, grow back
   constexpr double kDown = 0.02, kUp = 0.002, kLeast = 0.5;
   const MutexLock lock(options_mutex_);
-  if (options_.limit < kSmall) return;
+  if (options_.count == Count::kEntries || options_.limit < kSmall) return;
   std::size_t given_back = 0;
   for (const auto& shard : shards_) given_back += shard->given_back();
   if (now - looked_at_allocator_ < kPeriod && given_back - given_back_ < options_.limit / kChurn) return;
@@ -292,8 +297,8 @@ double Shards::resident_over_limit(std::size_t limit) const {
 void Shards::set_limit() NO_THREAD_SAFETY_ANALYSIS {  // called with options_mutex_ held
   common_.limit.store(static_cast<std::size_t>(static_cast<double>(options_.limit) * share_),
                       std::memory_order_relaxed);
-  common_.max_value.store(options_.max_value != 0 ? options_.max_value : options_.limit / 16,
-                          std::memory_order_relaxed);
+  const std::size_t share = options_.count == Count::kBytes ? options_.limit / 16 : 0;
+  common_.max_value.store(options_.max_value != 0 ? options_.max_value : share, std::memory_order_relaxed);
 }
 
 Result<void> Shards::reconfigure(const TierOptions& options, const PolicyRow& policy) {
@@ -305,17 +310,20 @@ Result<void> Shards::reconfigure(const TierOptions& options, const PolicyRow& po
                                          " shards it was started with, which take " + std::to_string(fixed) +
                                          " bytes empty; restart to use fewer"};
   }
-  const bool same_policy = options.policy == options_.policy;
+  const bool same_policy =
+      options.policy == options_.policy && options.policy_options == options_.policy_options;
   const std::size_t shards = options_.shards;
+  const Count count = options_.count;
   options_ = options;
   options_.shards = shards;
+  options_.count = count;
   share_ = 1.0;
   set_limit();
   if (same_policy) return {};
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     Shard& shard = *shards_[i];
     const Lock shard_lock(*this, i, shard);
-    shard.use_policy(policy);
+    shard.use_policy(policy, options.policy_options);
   }
   evicts_.store(policy.evicts, std::memory_order_relaxed);
   return {};

@@ -32,19 +32,28 @@
 #include "forebay/entry.h"
 #include "forebay/function_ref.h"
 #include "forebay/result.h"
+#include "memory/eviction/policy.h"
 
 namespace forebay::memory {
 
+// What the limit counts.
+enum class Count : std::uint8_t {
+  kBytes,    // of everything the tier allocates
+  kEntries,  // each counts 1, whatever its size
+};
+
 struct TierOptions {
-  std::size_t limit = 0;       // bytes of everything the tier allocates; 0: unbounded
-  std::size_t max_value = 0;   // bytes; 0: limit / 16, or unbounded where limit is 0
-  std::string policy = "lru";  // a name of eviction/registry.h
+  std::size_t limit = 0;         // in units of `count`; 0: unbounded
+  Count count = Count::kBytes;   // fixed at open()
+  std::size_t max_value = 0;     // bytes; 0: limit / 16, or unbounded where limit is 0 or counts entries
+  std::string policy = "lru";    // a name of eviction/registry.h
+  PolicyOptions policy_options;  // for policies that heed them
   std::size_t shards = 0;  // power of two up to 64, fewer under a small limit; 0: chosen by cores and limit
 };
 
 struct TierStats {
   std::size_t entries = 0;
-  std::size_t bytes = 0;      // counted against limit
+  std::size_t bytes = 0;      // counted against limit, in its units
   std::uint64_t evicted = 0;  // since start
   std::uint64_t expired = 0;
   std::uint64_t too_large = 0;

@@ -27,7 +27,7 @@ class Lru final : public EvictionPolicy {
 
 }  // namespace
 
-std::unique_ptr<EvictionPolicy> make_lru() {
+std::unique_ptr<EvictionPolicy> make_lru(const EntryFacts&, const PolicyOptions&) {
   return std::make_unique<Lru>();
 }
 

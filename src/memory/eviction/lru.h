@@ -7,6 +7,6 @@
 namespace forebay::memory {
 
 // Least recently used: the entry whose last use is longest ago leaves first. Exact within a shard, one list.
-std::unique_ptr<EvictionPolicy> make_lru();
+std::unique_ptr<EvictionPolicy> make_lru(const EntryFacts& facts, const PolicyOptions& options);
 
 }  // namespace forebay::memory

@@ -13,7 +13,7 @@ class NoEviction final : public EvictionPolicy {
 
 }  // namespace
 
-std::unique_ptr<EvictionPolicy> make_noeviction() {
+std::unique_ptr<EvictionPolicy> make_noeviction(const EntryFacts&, const PolicyOptions&) {
   return std::make_unique<NoEviction>();
 }
 

@@ -7,6 +7,6 @@
 namespace forebay::memory {
 
 // Nothing leaves: a write that finds no room is refused with PutOutcome::kFull, and reads go on.
-std::unique_ptr<EvictionPolicy> make_noeviction();
+std::unique_ptr<EvictionPolicy> make_noeviction(const EntryFacts& facts, const PolicyOptions& options);
 
 }  // namespace forebay::memory

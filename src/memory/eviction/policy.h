@@ -1,18 +1,25 @@
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 #include "memory/packed_links.h"
 
 namespace forebay::memory {
 
-// What a policy sees of an entry: links for its list, and 16 bits to keep with the entry (a frequency, a
+// What a policy sees of an entry: links for its list, and 8 bits to keep with the entry (a frequency, a
 // visited mark, a queue's number). The links are the policy's while it tracks the entry and nobody's
-// otherwise; the 16 bits are zero on a new entry and are never touched by the shard.
+// otherwise; the bits are zero on a new entry and are never touched by the shard.
 class EntryHook : private PackedLinks {
  public:
-  std::uint16_t bits() const { return prev_extra(); }
-  void set_bits(std::uint16_t bits) { set_prev_extra(bits); }
+  std::uint8_t bits() const { return static_cast<std::uint8_t>(prev_extra()); }
+  void set_bits(std::uint8_t bits) { set_prev_extra(bits); }
+
+  // For a policy that keeps entries in an array or a heap instead of a list: its place there, in the links'
+  // room. Not both for one entry at a time.
+  std::uint32_t index() const { return index_of_links(); }
+  void set_index(std::uint32_t index) { set_index_in_links(index); }
 
  private:
   friend class Entry;
@@ -28,12 +35,62 @@ class HookList {
 
   bool empty() const { return ends_.is_empty_list(); }
   bool is_front(const EntryHook& hook) const { return ends_.next() == &hook; }
+  EntryHook* front() const { return empty() ? nullptr : static_cast<EntryHook*>(ends_.next()); }
   EntryHook* back() const { return empty() ? nullptr : static_cast<EntryHook*>(ends_.prev()); }
+  // The neighbour towards the front; null for the front itself.
+  EntryHook* newer(const EntryHook& hook) const { return at_or_null(hook.prev()); }
+  // The neighbour towards the back; null for the back itself.
+  EntryHook* older(const EntryHook& hook) const { return at_or_null(hook.next()); }
   void push_front(EntryHook& hook) { hook.insert_after(ends_); }
+  void push_back(EntryHook& hook) { hook.insert_after(*ends_.prev()); }
   static void remove(EntryHook& hook) { hook.unlink(); }
+  // `to` is a bitwise copy of `from` elsewhere and takes its place in its list.
+  static void relocate(EntryHook& from, EntryHook& to) { to.take_place_of(from); }
 
  private:
+  EntryHook* at_or_null(PackedLinks* links) const {
+    return links == &ends_ ? nullptr : static_cast<EntryHook*>(links);
+  }
   PackedLinks ends_;
+};
+
+// What a policy may ask about an entry that it tracks. Costs a few loads; hash() hashes the key.
+class EntryFacts {
+ public:
+  virtual ~EntryFacts() = default;
+  virtual std::uint64_t hash(const EntryHook& entry) const = 0;
+  // What the entry counts for in the limit: bytes, or 1 where entries are counted. Stays while it is tracked.
+  virtual std::size_t weight(const EntryHook& entry) const = 0;
+  // When it expires, in milliseconds since some start; kNoExpiry if it doesn't. Changes only through
+  // on_replace().
+  virtual std::uint64_t expires_ms(const EntryHook& entry) const = 0;
+  // What its load took; zero for what a client wrote.
+  virtual std::chrono::microseconds load_cost(const EntryHook& entry) const = 0;
+
+  static constexpr std::uint64_t kNoExpiry = ~std::uint64_t{0};
+};
+
+// What victims are weighed by, beyond the policy's own order.
+enum class Weigh : std::uint8_t {
+  kNothing,      // every entry is worth the same
+  kBytes,        // large ones leave sooner
+  kCost,         // what was dear to load stays longer
+  kCostPerByte,  // both: GreedyDual-Size-Frequency's value
+};
+
+// Who is let in when there is no room.
+enum class Admission : std::uint8_t {
+  kAll,       // every newcomer
+  kFrequent,  // only those asked for more often than who would leave for them (TinyLFU), so one-hit wonders
+              // stay out
+};
+
+struct PolicyOptions {
+  Weigh weigh = Weigh::kNothing;
+  Admission admission = Admission::kAll;
+  std::uint64_t seed = 0;  // of whatever is left to chance
+
+  bool operator==(const PolicyOptions&) const = default;
 };
 
 // Picks which entry of one memory shard leaves next.
@@ -49,21 +106,27 @@ class HookList {
 class EvictionPolicy {
  public:
   virtual ~EvictionPolicy() = default;
-  // Starts tracking an entry. Requires: no policy tracks it yet. O(1).
+  // Starts tracking an entry. Requires: no policy tracks it yet.
   virtual void on_insert(EntryHook& entry) = 0;
-  // A hit. May come late or be dropped under load: a hint about order, nothing more.
+  // A hit. May come late or be dropped under load: a hint about order, nothing more. All hits of one thread
+  // come before the next insertion that it makes.
   virtual void on_hit(EntryHook& entry) noexcept = 0;
   // Stops tracking an entry that leaves for another reason (expiry, invalidation).
   virtual void on_erase(EntryHook& entry) noexcept = 0;
-  // A tracked entry was rewritten: `fresh` takes the place of `old`, and may be the same one. A policy that
-  // remembers use carries it over here.
+  // A tracked entry was rewritten: `fresh` takes the place of `old`, and may be the same one with the same
+  // weight (its expiry may differ). A policy that remembers use carries it over here.
   virtual void on_replace(EntryHook& old, EntryHook& fresh) noexcept {
     if (&old == &fresh) return on_hit(fresh);
     on_erase(old);
     on_insert(fresh);
   }
+  // A tracked entry has moved: `to` is a bitwise copy of it, the policy's bits and links included, and `from`
+  // is about to be freed. To be overridden by a policy that points at entries other than from its lists.
+  virtual void on_move(EntryHook& from, EntryHook& to) noexcept { HookList::relocate(from, to); }
   // Chooses the next to leave and stops tracking it; null when none may leave.
   virtual EntryHook* pop_victim() noexcept = 0;
+  // What it takes beside the hooks (ghosts, sketches, heaps); counted against the limit.
+  virtual std::size_t bytes() const { return 0; }
 };
 
 }  // namespace forebay::memory

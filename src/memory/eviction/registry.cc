@@ -10,8 +10,8 @@ namespace forebay::memory {
 namespace {
 
 constexpr PolicyRow kRows[] = {
-    {"lru", make_lru, true},
-    {"noeviction", make_noeviction, false},
+    {"lru", make_lru, true, nullptr},
+    {"noeviction", make_noeviction, false, [](std::uint8_t) { return true; }},
 };
 
 }  // namespace

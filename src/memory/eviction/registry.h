@@ -14,8 +14,12 @@ namespace forebay::memory {
 
 struct PolicyRow {
   std::string_view name;
-  std::unique_ptr<EvictionPolicy> (*make)();  // one instance per shard
+  // One instance per shard; `facts` outlives it.
+  std::unique_ptr<EvictionPolicy> (*make)(const EntryFacts& facts, const PolicyOptions& options);
   bool evicts;  // false: pop_victim() is always null, so there is no use in asking
+  // Whether a hit on an entry with these bits would change nothing, so that readers need not report it: a
+  // pure function, called without the lock. Null: every hit counts.
+  bool (*hit_is_settled)(std::uint8_t bits);
 };
 
 std::span<const PolicyRow> policy_rows();

@@ -12,9 +12,21 @@
 namespace forebay::memory {
 namespace {
 
+// Bare hooks, with no entry around them.
+class NoFacts final : public EntryFacts {
+ public:
+  std::uint64_t hash(const EntryHook& entry) const override {
+    return reinterpret_cast<std::uintptr_t>(&entry);
+  }
+  std::size_t weight(const EntryHook&) const override { return 1; }
+  std::uint64_t expires_ms(const EntryHook&) const override { return kNoExpiry; }
+  std::chrono::microseconds load_cost(const EntryHook&) const override { return {}; }
+};
+
 class PolicyContract : public ::testing::TestWithParam<PolicyRow> {
  protected:
-  std::unique_ptr<EvictionPolicy> policy = GetParam().make();
+  NoFacts facts;
+  std::unique_ptr<EvictionPolicy> policy = GetParam().make(facts, {});
 };
 
 TEST_P(PolicyContract, AnEmptyPolicyHasNoVictim) {
