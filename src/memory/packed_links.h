@@ -47,7 +47,7 @@ class PackedLinks {
     place.next_.set(this);
   }
 
-  // This node is a copy of `other`, which is in a list: it takes the other's place there.
+  // This node takes the place of `other`, which is in a list; it may be a copy of it.
   void take_place_of(PackedLinks& other) {
     PackedLinks* const before = other.prev();
     PackedLinks* const after = other.next();

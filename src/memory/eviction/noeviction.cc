@@ -8,6 +8,8 @@ class NoEviction final : public EvictionPolicy {
   void on_insert(EntryHook&) override {}
   void on_hit(EntryHook&) noexcept override {}
   void on_erase(EntryHook&) noexcept override {}
+  void on_replace(EntryHook&, EntryHook&) noexcept override {}
+  void on_move(EntryHook&, EntryHook&) noexcept override {}
   EntryHook* pop_victim() noexcept override { return nullptr; }
 };
 

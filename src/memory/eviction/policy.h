@@ -44,6 +44,8 @@ class HookList {
   void push_front(EntryHook& hook) { hook.insert_after(ends_); }
   void push_back(EntryHook& hook) { hook.insert_after(*ends_.prev()); }
   static void remove(EntryHook& hook) { hook.unlink(); }
+  // `fresh` takes the place of `old`, which is in no list afterwards. The bits stay each one's own.
+  static void replace(EntryHook& old, EntryHook& fresh) { fresh.take_place_of(old); }
   // `to` is a bitwise copy of `from` elsewhere and takes its place in its list.
   static void relocate(EntryHook& from, EntryHook& to) { to.take_place_of(from); }
 
@@ -121,7 +123,8 @@ class EvictionPolicy {
     on_insert(fresh);
   }
   // A tracked entry has moved: `to` is a bitwise copy of it, the policy's bits and links included, and `from`
-  // is about to be freed. To be overridden by a policy that points at entries other than from its lists.
+  // is about to be freed. To be overridden by a policy that points at entries other than from its lists, or
+  // that has entries in none.
   virtual void on_move(EntryHook& from, EntryHook& to) noexcept { HookList::relocate(from, to); }
   // Chooses the next to leave and stops tracking it; null when none may leave.
   virtual EntryHook* pop_victim() noexcept = 0;

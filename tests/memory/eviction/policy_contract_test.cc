@@ -2,31 +2,50 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
+#include <algorithm>
 #include <random>
-#include <set>
 #include <string>
+#include <vector>
 
+#include "memory/eviction/hook_pool.h"
 #include "memory/eviction/registry.h"
 
 namespace forebay::memory {
 namespace {
 
-// Bare hooks, with no entry around them.
-class NoFacts final : public EntryFacts {
- public:
-  std::uint64_t hash(const EntryHook& entry) const override {
-    return reinterpret_cast<std::uintptr_t>(&entry);
-  }
-  std::size_t weight(const EntryHook&) const override { return 1; }
-  std::uint64_t expires_ms(const EntryHook&) const override { return kNoExpiry; }
-  std::chrono::microseconds load_cost(const EntryHook&) const override { return {}; }
-};
+using Hooks = std::vector<EntryHook*>;
 
 class PolicyContract : public ::testing::TestWithParam<PolicyRow> {
  protected:
-  NoFacts facts;
-  std::unique_ptr<EvictionPolicy> policy = GetParam().make(facts, {});
+  EntryHook& make() {
+    return pool.make({.hash = random(),
+                      .weight = random() % 8 == 0 ? 50'000 : 1 + random() % 200,
+                      .expires_ms = random() % 2 == 0 ? EntryFacts::kNoExpiry : random() % 1000,
+                      .load_cost = std::chrono::microseconds(random() % 3 == 0 ? 0 : random() % 50'000)});
+  }
+  EntryHook& any(const Hooks& of) { return *of[random() % of.size()]; }
+  // False: it wasn't there.
+  static bool drop(Hooks& from, const EntryHook* hook) {
+    const auto at = std::ranges::find(from, hook);
+    if (at == from.end()) return false;
+    *at = from.back();
+    from.pop_back();
+    return true;
+  }
+  bool may_leave(const EntryHook& hook) const {
+    if (!GetParam().evicts) return false;
+    return !GetParam().name.starts_with("volatile-") || pool.facts(hook).expires_ms != EntryFacts::kNoExpiry;
+  }
+  bool any_may_leave(const Hooks& of) const {
+    for (const EntryHook* hook : of) {
+      if (may_leave(*hook)) return true;
+    }
+    return false;
+  }
+
+  std::mt19937_64 random{1};
+  HookPool pool;  // outlives the policy
+  std::unique_ptr<EvictionPolicy> policy = GetParam().make(pool, {});
 };
 
 TEST_P(PolicyContract, AnEmptyPolicyHasNoVictim) {
@@ -34,65 +53,136 @@ TEST_P(PolicyContract, AnEmptyPolicyHasNoVictim) {
 }
 
 TEST_P(PolicyContract, VictimsAreTrackedEntriesAndEachIsTrackedOnce) {
-  std::mt19937 random(1);
-  std::deque<EntryHook> entries(500);
-  std::set<EntryHook*> tracked;
-  for (int i = 0; i < 50'000; ++i) {
-    EntryHook& entry = entries[random() % entries.size()];
-    const bool is_tracked = tracked.contains(&entry);
-    switch (random() % 5) {
-      case 0:
-      case 1:
-        if (is_tracked) {
-          policy->on_hit(entry);
-        } else {
-          entry = EntryHook();
-          policy->on_insert(entry);
-          tracked.insert(&entry);
-        }
-        break;
-      case 2:
-        if (is_tracked) {
-          policy->on_erase(entry);
-          tracked.erase(&entry);
-        }
-        break;
-      case 3: {
-        EntryHook& fresh = entries[random() % entries.size()];
-        if (!is_tracked || (tracked.contains(&fresh) && &fresh != &entry)) break;
-        if (&fresh != &entry) fresh = EntryHook();
-        policy->on_replace(entry, fresh);
-        tracked.erase(&entry);
-        tracked.insert(&fresh);
-        break;
-      }
-      default:
-        if (random() % 4 != 0) break;
-        if (EntryHook* const victim = policy->pop_victim(); victim != nullptr) {
-          ASSERT_EQ(tracked.erase(victim), 1u);
-        } else {
-          ASSERT_TRUE(!GetParam().evicts || tracked.empty());
-        }
-    }
-  }
+  Hooks tracked;
   std::size_t victims = 0;
-  while (EntryHook* const victim = policy->pop_victim()) {
+  const auto pop = [&] {
+    EntryHook* const victim = policy->pop_victim();
+    if (victim == nullptr) {
+      ASSERT_FALSE(any_may_leave(tracked)) << "no victim, though " << tracked.size() << " are tracked";
+      return;
+    }
     ++victims;
-    ASSERT_EQ(tracked.erase(victim), 1u);
+    ASSERT_TRUE(drop(tracked, victim));
+    ASSERT_TRUE(may_leave(*victim));
+    pool.free(*victim);
+  };
+  for (int i = 0; i < 50'000; ++i) {
+    // Filled and drained in turn, so that it is seen empty, small and large.
+    const std::size_t most = (i / 5000) % 2 == 0 ? 400 : 8;
+    const auto action = random() % 16;
+    if (tracked.empty() || (tracked.size() < most && action < 6)) {
+      EntryHook& hook = make();
+      policy->on_insert(hook);
+      tracked.push_back(&hook);
+    } else if (tracked.size() > most || action < 3) {
+      pop();
+      if (HasFatalFailure()) return;
+      if (!GetParam().evicts || tracked.size() <= most) continue;
+    } else if (action < 8) {
+      policy->on_hit(any(tracked));
+    } else if (action < 10) {
+      EntryHook& hook = any(tracked);
+      drop(tracked, &hook);
+      policy->on_erase(hook);
+      pool.free(hook);
+    } else if (action < 12) {
+      EntryHook& old = any(tracked);
+      EntryHook& fresh = make();
+      policy->on_replace(old, fresh);
+      drop(tracked, &old);
+      pool.free(old);
+      tracked.push_back(&fresh);
+    } else if (action < 14) {
+      EntryHook& hook = any(tracked);
+      pool.set_expires_ms(hook, random() % 2 == 0 ? EntryFacts::kNoExpiry : random() % 1000);
+      policy->on_replace(hook, hook);
+    } else {
+      EntryHook& hook = any(tracked);
+      drop(tracked, &hook);
+      tracked.push_back(&pool.move(hook, *policy));
+    }
+    if (tracked.size() > 2 * most) {  // nothing may leave, or not enough
+      EntryHook& hook = any(tracked);
+      drop(tracked, &hook);
+      policy->on_erase(hook);
+      pool.free(hook);
+    }
+    ASSERT_EQ(pool.size(), tracked.size());
   }
-  EXPECT_TRUE(!GetParam().evicts || tracked.empty());
+  while (any_may_leave(tracked)) {
+    pop();
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_EQ(policy->pop_victim(), nullptr);
   EXPECT_EQ(victims != 0, GetParam().evicts);
 }
 
 TEST_P(PolicyContract, MayBeDestroyedWithEntriesStillTracked) {
-  std::deque<EntryHook> entries(10);
-  for (auto& entry : entries) policy->on_insert(entry);
+  for (int i = 0; i < 10; ++i) policy->on_insert(make());
   policy.reset();
+}
+
+// As when a shard is cleared: what was tracked is freed without a word.
+TEST_P(PolicyContract, MayBeDestroyedAfterTheEntriesItTracked) {
+  Hooks hooks;
+  for (int i = 0; i < 10; ++i) hooks.push_back(&make());
+  for (EntryHook* const hook : hooks) policy->on_insert(*hook);
+  for (EntryHook* const hook : hooks) pool.free(*hook);
+  policy.reset();
+}
+
+// As when a shard changes its policy: bits are cleared, and links hold what the last one left there.
+TEST_P(PolicyContract, TakesEntriesOverFromAnyOther) {
+  for (const PolicyRow& row : policy_rows()) {
+    const auto last = row.make(pool, {});
+    const auto next = GetParam().make(pool, {});
+    Hooks hooks;
+    for (int i = 0; i < 30; ++i) {
+      EntryHook& hook = make();
+      hooks.push_back(&hook);
+      last->on_insert(hook);
+      if (i % 3 == 0) last->on_hit(hook);
+    }
+    for (EntryHook* const hook : hooks) {
+      hook->set_bits(0);
+      next->on_insert(*hook);
+    }
+    while (any_may_leave(hooks)) {
+      EntryHook* const victim = next->pop_victim();
+      ASSERT_NE(victim, nullptr) << row.name;
+      ASSERT_TRUE(drop(hooks, victim)) << row.name;
+      pool.free(*victim);
+    }
+  }
+}
+
+// A reader does not report a hit that would change nothing: it must indeed change nothing.
+TEST_P(PolicyContract, ASettledHitLeavesTheBitsAsTheyAre) {
+  const auto settled = GetParam().hit_is_settled;
+  if (settled == nullptr) return;
+  for (int i = 0; i < 100; ++i) {
+    EntryHook& hook = make();
+    policy->on_insert(hook);
+    for (int hits = 0; hits < 300; ++hits) {
+      const auto bits = hook.bits();
+      policy->on_hit(hook);
+      if (settled(bits)) {
+        ASSERT_EQ(hook.bits(), bits);
+      }
+    }
+    EXPECT_TRUE(settled(hook.bits())) << "however often it is hit";
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, PolicyContract,
                          ::testing::ValuesIn(policy_rows().begin(), policy_rows().end()),
-                         [](const auto& row) { return std::string(row.param.name); });
+                         [](const auto& row) {
+                           std::string name(row.param.name);
+                           for (char& c : name) {
+                             if (c == '-') c = '_';
+                           }
+                           return name;
+                         });
 
 TEST(PolicyRegistry, FindsEveryNameItListsAndNoOther) {
   for (const auto name : policy_names()) {
