@@ -9,3 +9,6 @@ find_package(tomlplusplus REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 find_library(JEMALLOC_LIBRARY jemalloc)
+# The program only: traces of `forebay simulate`.
+find_path(ZSTD_INCLUDE_DIR zstd.h REQUIRED)
+find_library(ZSTD_LIBRARY zstd REQUIRED)

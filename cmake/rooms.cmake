@@ -58,10 +58,11 @@ function(forebay_program)
   list(APPEND cli_sources ${PROJECT_BINARY_DIR}/sample_catalogue.cc)
   add_library(forebay_server STATIC ${server_sources} ${cli_sources})
   target_include_directories(forebay_server PUBLIC ${PROJECT_SOURCE_DIR}/src)
-  target_include_directories(forebay_server SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR})
+  target_include_directories(forebay_server SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR} ${ZSTD_INCLUDE_DIR})
   target_compile_definitions(forebay_server PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
     FOREBAY_VERSION="${PROJECT_VERSION}")
-  target_link_libraries(forebay_server PRIVATE forebay_compile_options PUBLIC forebay ${FOREBAY_LIBRARY_DEPENDENCIES})
+  target_link_libraries(forebay_server PRIVATE forebay_compile_options PUBLIC forebay ${FOREBAY_LIBRARY_DEPENDENCIES}
+    PRIVATE ${ZSTD_LIBRARY})
 
   add_executable(forebay_program ${PROJECT_SOURCE_DIR}/src/cli/main.cc)
   set_target_properties(forebay_program PROPERTIES OUTPUT_NAME forebay RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
@@ -100,7 +101,7 @@ function(forebay_tests)
       set(target ${room}_${kind})
       add_executable(${target} ${sources})
       target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-      target_include_directories(${target} SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR})
+      target_include_directories(${target} SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR} ${ZSTD_INCLUDE_DIR})
       # A library room's tests need not wait for the program to compile.
       set(subject forebay_server)
       if(TARGET forebay_${room} AND NOT room STREQUAL "server")

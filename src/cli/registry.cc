@@ -4,13 +4,14 @@
 #include "cli/explain.h"
 #include "cli/purge.h"
 #include "cli/serve.h"
+#include "cli/simulate.h"
 #include "cli/warm.h"
 
 namespace forebay::cli {
 
 std::span<const AddSubcommand> subcommands() {
   static constexpr AddSubcommand kRows[] = {
-      add_serve, add_check, add_demo, add_warm, add_purge, add_explain,
+      add_serve, add_check, add_demo, add_warm, add_purge, add_explain, add_simulate,
   };
   return kRows;
 }

@@ -47,7 +47,7 @@ void write(const std::filesystem::path& file, std::string_view text) {
 TEST(Program, HelpListsEverySubcommandAndEndsWithZero) {
   const Output help = forebay({"--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* name : {"serve", "check", "demo", "warm", "purge", "explain"}) {
+  for (const char* name : {"serve", "check", "demo", "warm", "purge", "explain", "simulate"}) {
     EXPECT_THAT(help.text, HasSubstr(name));
     const Output own = forebay({name, "--help"});
     EXPECT_EQ(own.status, 0) << name;
