@@ -38,9 +38,10 @@ namespace forebay {
 struct CacheOptions {
   std::string name = "cache";                 // for messages
   std::size_t limit = std::size_t{64} << 20;  // bytes of keys, values' charges and overhead; 0: unbounded
-  std::string policy = "lru";                 // eviction
-  std::chrono::milliseconds ttl{0};           // 0: fresh until invalidated or evicted
-  double jitter = 0.0;                        // share of ttl by which it is randomly shortened, 0 to 0.9
+  std::size_t max_entries = 0;       // not 0: entries are counted instead of bytes, and limit is ignored
+  std::string policy = "lru";        // eviction
+  std::chrono::milliseconds ttl{0};  // 0: fresh until invalidated or evicted
+  double jitter = 0.0;               // share of ttl by which it is randomly shortened, 0 to 0.9
   std::chrono::milliseconds stale_while_revalidate{0};  // after ttl: answer at once, reload in the background
   std::chrono::milliseconds stale_if_error{0};          // after ttl: answer if the loader fails
   std::chrono::milliseconds stale_throttle{

@@ -99,11 +99,17 @@ std::optional<std::string> mistake_in(const CacheOptions& options) {
   return std::nullopt;
 }
 
+memory::TierOptions memory_of(const CacheOptions& options) {
+  memory::TierOptions memory;
+  memory.limit = options.max_entries != 0 ? options.max_entries : options.limit;
+  memory.count = options.max_entries != 0 ? memory::Count::kEntries : memory::Count::kBytes;
+  memory.policy = options.policy;
+  return memory;
+}
+
 config::Model model_of(const CacheOptions& options) {
   config::Model model;
   model.file = options.name;
-  model.memory.limit = options.limit;
-  model.memory.policy = options.policy;
   config::Source source;
   source.name = options.name;
   source.kind = "function";
@@ -147,6 +153,7 @@ Result<std::unique_ptr<CacheCore>> CacheCore::open(const CacheOptions& options, 
   }
   layer::Parts parts;
   parts.clock = options.clock;
+  parts.memory = memory_of(options);
   parts.open_port = [&](const config::Source&) -> Result<std::shared_ptr<layer::SourcePort>> {
     return std::shared_ptr<layer::SourcePort>(
         std::make_shared<LoaderPort>(options, std::move(load), batches));

@@ -31,9 +31,13 @@ Core::Core(std::unique_ptr<memory::Tier> tier, Parts parts, std::unique_ptr<Thre
 
 Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts) {
   memory::TierOptions memory;
-  memory.limit = model.memory.limit;
-  memory.policy = model.memory.policy;
-  memory.max_value = model.memory.max_value;
+  if (parts.memory) {
+    memory = *std::exchange(parts.memory, {});
+  } else {
+    memory.limit = model.memory.limit;
+    memory.policy = model.memory.policy;
+    memory.max_value = model.memory.max_value;
+  }
   auto tier = memory::Tier::open(memory, parts.clock ? *parts.clock : system_clock());
   if (!tier) return std::move(tier).error();
   auto scheduler = parts.scheduler

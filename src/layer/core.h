@@ -10,6 +10,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,10 +32,11 @@ namespace forebay::layer {
 using OpenPort = std::function<Result<std::shared_ptr<SourcePort>>(const config::Source&)>;
 
 struct Parts {
-  OpenPort open_port;              // makes the port of a configured source
-  Clock* clock = nullptr;          // null: the system's
-  Random* random = nullptr;        // null: the system's
-  Scheduler* scheduler = nullptr;  // null: a thread of its own
+  OpenPort open_port;                         // makes the port of a configured source
+  std::optional<memory::TierOptions> memory;  // the tier's, instead of the model's
+  Clock* clock = nullptr;                     // null: the system's
+  Random* random = nullptr;                   // null: the system's
+  Scheduler* scheduler = nullptr;             // null: a thread of its own
 };
 
 class Core {

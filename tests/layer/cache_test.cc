@@ -171,6 +171,19 @@ TEST(Cache, PutReplacesAndPeekNeverLoads) {
   EXPECT_EQ(*(*cache)->get("gone"), nullptr);
 }
 
+TEST(Cache, MaxEntriesCountsEntriesWhateverTheirSize) {
+  CacheOptions options;
+  options.max_entries = 10;
+  options.limit = 1;  // not what counts
+  auto cache = Cache<int, std::string>::open(
+      options, [](const int&) -> Result<std::optional<std::string>> { return std::optional<std::string>(); });
+  ASSERT_TRUE(cache);
+  for (int i = 0; i < 100; ++i) (*cache)->put(i, std::string(static_cast<std::size_t>(i) * 1000, 'x'));
+  EXPECT_EQ((*cache)->stats().entries, 10u);
+  EXPECT_EQ((*cache)->stats().evicted, 90u);
+  EXPECT_TRUE((*cache)->peek(99));
+}
+
 TEST(Cache, WrongOptionsAreRefusedWithTheReason) {
   CacheOptions options;
   options.stale_if_error = 1s;
