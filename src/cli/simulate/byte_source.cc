@@ -59,8 +59,8 @@ class ZstdBytes final : public ByteSource {
       }
       const std::size_t left = ZSTD_decompressStream(stream_.get(), &out, &in_);
       if (ZSTD_isError(left) != 0) return error(ZSTD_getErrorName(left));
-      filled_ = out.pos == out.size;
       inside_frame_ = left != 0;
+      filled_ = inside_frame_ && out.pos == out.size;  // at a frame's end nothing is left inside
     }
     return out.pos;
   }
@@ -86,7 +86,7 @@ class ZstdBytes final : public ByteSource {
   std::vector<char> input_;
   ZSTD_inBuffer in_{nullptr, 0, 0};
   bool started_ = false;
-  bool filled_ = false;  // the last room was filled to its end
+  bool filled_ = false;  // the last room was filled to its end: more output may be waiting
   bool inside_frame_ = false;
 };
 

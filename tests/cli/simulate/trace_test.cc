@@ -128,6 +128,15 @@ TEST_F(Traces, SeveralFramesAreOneTrace) {
   EXPECT_THAT(read(write("t.keys.zst", zstd(number(1)) + zstd(number(2)))).requests, SizeIs(2));
 }
 
+// The frame's last byte is also the last that a buffer inside has room for.
+TEST_F(Traces, AFrameMayEndWithTheBuffer) {
+  for (std::size_t bytes = 1024; bytes <= (std::size_t{1} << 20); bytes *= 2) {
+    const Read got = read(write("t.keys.zst", zstd(std::string(bytes, 'x'))));
+    EXPECT_EQ(got.error, "") << bytes;
+    EXPECT_THAT(got.requests, SizeIs(bytes / 8));
+  }
+}
+
 TEST_F(Traces, EveryKindOfDamageIsSaidWithItsPlace) {
   const auto error = [&](const std::string& name, const std::string& bytes) {
     const std::string path = write(name, bytes);
