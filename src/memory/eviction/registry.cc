@@ -3,14 +3,22 @@
 #include <algorithm>
 #include <string>
 
+#include "memory/eviction/fifo.h"
+#include "memory/eviction/lfu.h"
 #include "memory/eviction/lru.h"
 #include "memory/eviction/noeviction.h"
+#include "memory/eviction/s3_fifo.h"
+#include "memory/eviction/sieve.h"
 
 namespace forebay::memory {
 namespace {
 
 constexpr PolicyRow kRows[] = {
     {"lru", make_lru, true, nullptr},
+    {"lfu", make_lfu, true, nullptr},
+    {"fifo", make_fifo, true, [](std::uint8_t) { return true; }},
+    {"sieve", make_sieve, true, sieve_hit_is_settled},
+    {"s3-fifo", make_s3_fifo, true, s3_fifo_hit_is_settled},
     {"noeviction", make_noeviction, false, [](std::uint8_t) { return true; }},
 };
 

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <memory>
+
+#include "memory/eviction/policy.h"
+
+namespace forebay::memory {
+
+// Least frequently used, with dynamic aging: an entry's rank is how often it was used plus the rank of the
+// last that left when it was last used; the lowest rank leaves, the longest unused first among equals. So
+// yesterday's favourites are caught up with, without a pass over the counters and without a clock.
+//
+// Counts go to 127, in lists by rank: O(1), and 4 kB a shard.
+//
+// M. Arlitt, L. Cherkasova, J. Dilley, R. Friedrich, T. Jin: "Evaluating Content Management Techniques for
+// Web Proxy Caches" (LFU-DA), ACM SIGMETRICS Performance Evaluation Review 27(4), 2000.
+std::unique_ptr<EvictionPolicy> make_lfu(const EntryFacts& facts, const PolicyOptions& options);
+
+}  // namespace forebay::memory
