@@ -74,8 +74,9 @@ double run(memory::Tier& tier, const std::vector<std::string>& keys, int threads
 int main(int argc, char** argv) {
   const std::size_t entries = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1'000'000;
   const bool writes = argc > 2 && std::string_view(argv[2]) == "put";
-  auto opened = memory::Tier::open(
-      {.limit = std::size_t{4} << 30, .max_value = 0, .policy = "lru", .shards = 0}, system_clock());
+  memory::TierOptions options;
+  options.limit = std::size_t{4} << 30;
+  auto opened = memory::Tier::open(options, system_clock());
   if (!opened) return 1;
   memory::Tier& tier = **opened;
   std::vector<std::string> keys;

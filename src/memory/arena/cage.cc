@@ -30,7 +30,6 @@ using PageIndex = std::uint32_t;  // page 0 is never given out, so 0 is none
 
 constexpr std::size_t kMost = std::size_t{32} << 30;
 constexpr std::size_t kLeast = std::size_t{16} << 20;
-constexpr std::size_t kRootStep = std::size_t{4} << 20;
 
 void* reserve(std::size_t bytes) {
   void* const place =
@@ -273,8 +272,9 @@ void* Cage::take(std::size_t bytes, Contents contents) {
       if (first == 0) return nullptr;
 #ifdef FOREBAY_ASAN
       const std::size_t top = std::size_t{state.free.frontier()} * kSpan;
-      for (; state.roots < top && state.roots < size_; state.roots += kRootStep) {
-        look_for_pointers_in(base_ + state.roots, kRootStep);
+      constexpr std::size_t kStep = std::size_t{4} << 20;
+      for (; state.roots < top && state.roots < size_; state.roots += kStep) {
+        look_for_pointers_in(base_ + state.roots, kStep);
       }
 #endif
     }
