@@ -9,6 +9,7 @@
 #include "memory/eviction/noeviction.h"
 #include "memory/eviction/s3_fifo.h"
 #include "memory/eviction/sieve.h"
+#include "memory/eviction/w_tinylfu.h"
 
 namespace forebay::memory {
 namespace {
@@ -19,6 +20,7 @@ constexpr PolicyRow kRows[] = {
     {"fifo", make_fifo, true, [](std::uint8_t) { return true; }},
     {"sieve", make_sieve, true, sieve_hit_is_settled},
     {"s3-fifo", make_s3_fifo, true, s3_fifo_hit_is_settled},
+    {"w-tinylfu", make_w_tinylfu, true, nullptr},
     {"noeviction", make_noeviction, false, [](std::uint8_t) { return true; }},
 };
 
