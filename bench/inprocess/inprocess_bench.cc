@@ -137,10 +137,7 @@ class Forebay {
   }
   template <class Check>
   bool get(std::uint64_t key, Check check) {
-    const auto found = cache_->peek(key);
-    if (!found) return false;
-    check(*found);
-    return true;
+    return cache_->peek(key, check);
   }
   void put(std::uint64_t key) { cache_->put(key, make_value<Value>(key)); }
 

@@ -54,7 +54,8 @@ class LoaderPort final : public layer::SourcePort {
   Result<std::vector<LoadedValue>> call(const std::vector<KeyFields>& keys) {
     std::vector<std::string> bytes;
     bytes.reserve(keys.size());
-    for (const KeyFields& key : keys) bytes.push_back(key.front());
+    // An empty key matches no pattern and so has no fields.
+    for (const KeyFields& key : keys) bytes.push_back(key.empty() ? std::string() : key.front());
     try {
       auto loaded = load_(bytes);
       if (!loaded) return std::move(loaded).error();
@@ -142,6 +143,10 @@ config::Model model_of(const CacheOptions& options) {
 struct CacheCore::Impl {
   std::unique_ptr<layer::Core> core;
   layer::Space* space = nullptr;
+  // Nothing that is kept gets older: then a hit needs no clock.
+  bool timeless = false;
+
+  Instant now() const { return timeless ? core->recent() : core->clock().now(); }
 };
 
 CacheCore::CacheCore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -163,6 +168,7 @@ Result<std::unique_ptr<CacheCore>> CacheCore::open(const CacheOptions& options, 
   auto impl = std::make_unique<Impl>();
   impl->core = std::move(*core);
   impl->space = impl->core->router().find(options.name);
+  impl->timeless = options.ttl.count() == 0 && options.negative_ttl.count() == 0;
   return std::unique_ptr<CacheCore>(new CacheCore(std::move(impl)));
 }
 
@@ -186,15 +192,28 @@ void CacheCore::release() {
   impl_->core->reads().release();
 }
 
-std::optional<Value> CacheCore::find(std::string_view key) {
-  std::optional<Value> found;
-  impl_->core->reads().look_up(*impl_->space, key, impl_->core->clock().now(),
-                               [&](const EntryView& entry) { found = entry.value(); });
-  return found;
+CacheCore::Found CacheCore::find(std::string_view key,
+                                 FunctionRef<void(std::string_view bytes, const Value* shared)> visit) {
+  const LookUp found = impl_->core->reads().look_up_inline(
+      *impl_->space, key, impl_->now(),
+      [&](const EntryView& entry) { visit(entry.bytes(), entry.shared()); });
+  switch (found) {
+    case LookUp::kAnswered:
+      return Found::kHere;
+    case LookUp::kAbsent:
+      return Found::kAbsent;
+    case LookUp::kLoad:
+      break;
+  }
+  return Found::kUnknown;
 }
 
 void CacheCore::put(std::string_view key, Value value) {
   impl_->core->writes().put(*impl_->space, key, std::move(value));
+}
+
+void CacheCore::put(std::string_view key, std::string_view bytes) {
+  impl_->core->writes().put(*impl_->space, key, bytes);
 }
 
 bool CacheCore::invalidate(std::string_view key) {

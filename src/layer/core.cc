@@ -24,6 +24,7 @@ Core::Core(std::unique_ptr<memory::Tier> tier, Parts parts, std::unique_ptr<Thre
       random_(parts.random ? *parts.random : system_random()),
       open_port_(std::move(parts.open_port)),
       tier_(std::move(tier)),
+      recent_(clock_.now()),
       flights_(scheduler_),
       reads_(*tier_, flights_, events_, clock_, random_, scheduler_),
       invalidator_(router_, *tier_, flights_, events_, clock_),
@@ -72,7 +73,8 @@ Core::~Core() {
 }
 
 void Core::upkeep() {
-  const bool more = tier_->tick(clock_.now());
+  recent_.store(clock_.now(), std::memory_order_relaxed);
+  const bool more = tier_->tick(recent());
   scheduler_.post_at(clock_.now() + (more ? kUpkeepAgain : kUpkeepEvery), [this] { upkeep(); });
 }
 

@@ -71,6 +71,8 @@ class Core {
   WritePath& writes() { return writes_; }
   Invalidator& invalidator() { return invalidator_; }
   const Clock& clock() const { return clock_; }
+  // The time of the last upkeep: some 20 ms old, and no call to the clock.
+  Instant recent() const { return recent_.load(std::memory_order_relaxed); }
 
  private:
   struct ActiveSource {
@@ -104,6 +106,7 @@ class Core {
   Random& random_;
   OpenPort open_port_;
   std::unique_ptr<memory::Tier> tier_;
+  std::atomic<Instant> recent_;  // relaxed: a number that stands for itself
   FlightTable flights_;
   observe::KeyEvents events_;
   // Stored with release and read with acquire: who sees a router sees the spaces that it points to.

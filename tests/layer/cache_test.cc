@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "support/manual_time.h"
+#include "layer/cache_clock.h"
 
 namespace forebay {
 namespace {
@@ -17,15 +17,16 @@ using namespace std::chrono_literals;
 
 TEST(Cache, LoadsOnceAndHandsOutTheSameObject) {
   std::atomic<int> loads = 0;
-  auto cache = Cache<int, std::string>::open({}, [&](const int& key) -> Result<std::optional<std::string>> {
-    ++loads;
-    return std::optional("value " + std::to_string(key));
-  });
+  auto cache =
+      Cache<int, std::vector<int>>::open({}, [&](const int& key) -> Result<std::optional<std::vector<int>>> {
+        ++loads;
+        return std::optional(std::vector{key, key});
+      });
   ASSERT_TRUE(cache);
   const auto first = (*cache)->get(7);
   const auto second = (*cache)->get(7);
   ASSERT_TRUE(first && second);
-  EXPECT_EQ(**first, "value 7");
+  EXPECT_EQ(**first, (std::vector{7, 7}));
   EXPECT_EQ(first->get(), second->get());
   EXPECT_EQ(loads, 1);
 }
@@ -135,7 +136,7 @@ TEST(Cache, ExceptionsOfTheLoaderAreErrorsThatNameTheCache) {
 }
 
 TEST(Cache, ServesStaleWhenTheLoaderFails) {
-  forebay::test::ManualClock clock;
+  test::CacheClock clock;
   CacheOptions options;
   options.ttl = 1s;
   options.stale_if_error = 60s;

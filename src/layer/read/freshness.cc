@@ -5,12 +5,6 @@
 
 namespace forebay::layer {
 
-Freshness classify(const config::Namespace& policy, const Stamp& stamp, Instant now) {
-  if (now < stamp.fresh_until) return Freshness::kFresh;
-  if (now < saturating_add(stamp.fresh_until, policy.stale_while_revalidate)) return Freshness::kStaleServe;
-  return Freshness::kStaleIfError;
-}
-
 bool serves_errors(const config::Namespace& policy, const Stamp& stamp, Instant now) {
   return now <
          saturating_add(stamp.fresh_until, std::max(policy.stale_if_error, policy.stale_while_revalidate));

@@ -16,7 +16,11 @@ enum class Freshness : std::uint8_t {
 };
 
 // Classifies an entry that is not past Stamp::expires.
-Freshness classify(const config::Namespace& policy, const Stamp& stamp, Instant now);
+inline Freshness classify(const config::Namespace& policy, const Stamp& stamp, Instant now) {
+  if (now < stamp.fresh_until) return Freshness::kFresh;
+  if (now < saturating_add(stamp.fresh_until, policy.stale_while_revalidate)) return Freshness::kStaleServe;
+  return Freshness::kStaleIfError;
+}
 
 // Whether a stale entry may still answer after a failed load.
 bool serves_errors(const config::Namespace& policy, const Stamp& stamp, Instant now);

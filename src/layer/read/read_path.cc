@@ -40,34 +40,6 @@ KeyFields ReadPath::fields_of(const Space& space, std::string_view key) {
   return fields;
 }
 
-ReadPath::Found ReadPath::find(Space& space, std::string_view key, Instant now, bool& refresh,
-                               FunctionRef<void(const EntryView&)> visit) {
-  Found found = Found::kNothing;
-  tier_.find(key, now, [&](const EntryView& entry) {
-    const Stamp& stamp = entry.stamp();
-    if (!space.owns(stamp)) return;
-    if (stamp.negative) {
-      found = Found::kNegative;
-      return;
-    }
-    switch (classify(space.config, stamp, now)) {
-      case Freshness::kFresh:
-        found = Found::kHit;
-        refresh = refresh_due(space.config, stamp, now, random_);
-        break;
-      case Freshness::kStaleServe:
-        found = Found::kStale;
-        refresh = true;
-        break;
-      case Freshness::kStaleIfError:
-        found = Found::kStaleIfError;
-        return;
-    }
-    visit(entry);
-  });
-  return found;
-}
-
 std::optional<Answer> ReadPath::fallback(Space& space, std::string_view key, Instant now) {
   std::optional<Answer> answer;
   tier_.find(
@@ -83,34 +55,20 @@ std::optional<Answer> ReadPath::fallback(Space& space, std::string_view key, Ins
 
 LookUp ReadPath::look_up(Space& space, std::string_view key, Instant now,
                          FunctionRef<void(const EntryView&)> visit) {
-  bool refresh_is_due = false;
-  Found found = find(space, key, now, refresh_is_due, visit);
-  if (found == Found::kStaleIfError && flights_.throttled(key, hash_bytes(key), now)) {
-    // The source has just failed for this key: what would be served after asking it again is served without.
-    tier_.find(key, now, [&](const EntryView& entry) {
-      if (!space.owns(entry.stamp()) || !serves_errors(space.config, entry.stamp(), now)) return;
-      visit(entry);
-      found = Found::kStale;
-    });
-  }
-  switch (found) {
-    case Found::kHit:
-      space.counters.add(kHits);
-      break;
-    case Found::kStale:
-      space.counters.add(kStale);
-      break;
-    case Found::kNegative:
-      space.counters.add(kNegative);
-      return LookUp::kAbsent;
-    case Found::kNothing:
-    case Found::kStaleIfError:
-      if (space.info.read_through) return LookUp::kLoad;
-      space.counters.add(kMisses);
-      return LookUp::kAbsent;
-  }
-  if (refresh_is_due && space.info.read_through) refresh(space, key, now);
-  return LookUp::kAnswered;
+  return look_up_inline(space, key, now, visit);
+}
+
+ReadPath::Found ReadPath::find_throttled(Space& space, std::string_view key, Instant now,
+                                         FunctionRef<void(const EntryView&)> visit) {
+  if (!flights_.throttled(key, hash_bytes(key), now)) return Found::kStaleIfError;
+  // The source has just failed for this key: what would be served after asking it again is served without.
+  Found found = Found::kStaleIfError;
+  tier_.find(key, now, [&](const EntryView& entry) {
+    if (!space.owns(entry.stamp()) || !serves_errors(space.config, entry.stamp(), now)) return;
+    visit(entry);
+    found = Found::kStale;
+  });
+  return found;
 }
 
 void ReadPath::refresh(Space& space, std::string_view key, Instant now) {

@@ -34,6 +34,9 @@ class ReadPath final : public FlightSink {
         scheduler_(scheduler) {}
 
   LookUp look_up(Space& space, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit);
+  // The same with the visitor compiled in: what Cache<Key, Value> reads by.
+  template <class Visit>
+  LookUp look_up_inline(Space& space, std::string_view key, Instant now, Visit&& visit);
   // `level`: kAny or kFresh (read-your-writes has been decided by the caller).
   void read(Space& space, std::string_view key, Level level, ReadCallback done);
   // Loads a key that is not fresh, behind foreground loads. Neither a request nor bound by the reader's
@@ -57,8 +60,12 @@ class ReadPath final : public FlightSink {
  private:
   enum class Found : std::uint8_t { kNothing, kHit, kStale, kNegative, kStaleIfError };
 
-  Found find(Space& space, std::string_view key, Instant now, bool& refresh,
-             FunctionRef<void(const EntryView&)> visit);
+  template <class Visit>
+  Found find(Space& space, std::string_view key, Instant now, bool& refresh, Visit&& visit);
+  // What look_up() does about an entry that may answer only where the source fails: serves it if the source
+  // has just failed for its key.
+  Found find_throttled(Space& space, std::string_view key, Instant now,
+                       FunctionRef<void(const EntryView&)> visit);
   // The copy that may answer when the source does not; nothing if there is none.
   std::optional<Answer> fallback(Space& space, std::string_view key, Instant now);
   void refresh(Space& space, std::string_view key, Instant now);
@@ -80,6 +87,62 @@ class ReadPath final : public FlightSink {
   Mutex gates_mutex_;
   std::vector<std::shared_ptr<SourceGate>> gates_ GUARDED_BY(gates_mutex_);
 };
+
+template <class Visit>
+ReadPath::Found ReadPath::find(Space& space, std::string_view key, Instant now, bool& refresh,
+                               Visit&& visit) {
+  Found found = Found::kNothing;
+  tier_.find(key, now, [&](const EntryView& entry) {
+    const Stamp& stamp = entry.stamp();
+    if (!space.owns(stamp)) return;
+    if (stamp.negative) {
+      found = Found::kNegative;
+      return;
+    }
+    switch (classify(space.config, stamp, now)) {
+      case Freshness::kFresh:
+        found = Found::kHit;
+        refresh = stamp.fresh_until != kNever && refresh_due(space.config, stamp, now, random_);
+        break;
+      case Freshness::kStaleServe:
+        found = Found::kStale;
+        refresh = true;
+        break;
+      case Freshness::kStaleIfError:
+        found = Found::kStaleIfError;
+        return;
+    }
+    visit(entry);
+  });
+  return found;
+}
+
+template <class Visit>
+LookUp ReadPath::look_up_inline(Space& space, std::string_view key, Instant now, Visit&& visit) {
+  bool refresh_is_due = false;
+  Found found = find(space, key, now, refresh_is_due, visit);
+  if (found == Found::kStaleIfError) [[unlikely]]
+    found = find_throttled(space, key, now, visit);
+  switch (found) {
+    case Found::kHit:
+      space.counters.add(kHits);
+      break;
+    case Found::kStale:
+      space.counters.add(kStale);
+      break;
+    case Found::kNegative:
+      space.counters.add(kNegative);
+      return LookUp::kAbsent;
+    case Found::kNothing:
+    case Found::kStaleIfError:
+      if (space.info.read_through) return LookUp::kLoad;
+      space.counters.add(kMisses);
+      return LookUp::kAbsent;
+  }
+  if (refresh_is_due && space.info.read_through) [[unlikely]]
+    refresh(space, key, now);
+  return LookUp::kAnswered;
+}
 
 // An entry as the answer that a reader gets.
 Answer answer_of(const EntryView& entry, Instant now, ReadResult result);

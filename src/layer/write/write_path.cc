@@ -92,9 +92,9 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
   if (next) next();
 }
 
-WritePath::Put WritePath::put(Space& space, std::string_view key, Value value) {
+WritePath::Put WritePath::put(Space& space, std::string_view key, Change change) {
   const Instant now = clock_.now();
-  Stamp stamp;
+  Stamp& stamp = change.stamp;
   stamp.space = space.info.index;
   stamp.epoch = space.epoch.load(std::memory_order_acquire);
   stamp.loaded_at = now;
@@ -103,7 +103,7 @@ WritePath::Put WritePath::put(Space& space, std::string_view key, Value value) {
   flights_.fence(key, hash_bytes(key), 0, [&] {
     put.outcome = tier_.update(key, now, [&](const EntryView* current) {
       put.existed = current && space.owns(current->stamp()) && !current->stamp().negative;
-      return Change::replace(std::move(value), stamp);
+      return std::move(change);
     });
     // What was there is not what it should be any more.
     if (put.outcome == PutOutcome::kFull) tier_.erase(key, now, Departure::kInvalidated);

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <string_view>
+#include <utility>
 
 #include "base/random.h"
 #include "layer/invalidate/invalidator.h"
@@ -43,7 +44,12 @@ class WritePath {
     PutOutcome outcome = PutOutcome::kStored;
     bool existed = false;
   };
-  Put put(Space& space, std::string_view key, Value value);
+  Put put(Space& space, std::string_view key, Value value) {
+    return put(space, key, Change::replace(std::move(value), {}));
+  }
+  Put put(Space& space, std::string_view key, std::string_view bytes) {
+    return put(space, key, Change::replace(bytes, {}));
+  }
 
   // Whether a token is from this process: then every later read here includes its write. Others prove nothing
   // here.
@@ -55,6 +61,7 @@ class WritePath {
   // `epoch`: of the namespace when the write began; a purge since then must not be undone by its value.
   void written(Space& space, const std::string& key, std::uint32_t epoch, Result<Written> result,
                WriteCallback& reply);
+  Put put(Space& space, std::string_view key, Change change);
   void put_aside(Space& space, std::string_view key, std::string_view value, WriteCallback done);
   std::uint64_t next_token() { return boot_ | (sequence_.fetch_add(1, std::memory_order_relaxed) + 1); }
 
