@@ -7,21 +7,34 @@
 #include "memory/eviction/lfu.h"
 #include "memory/eviction/lru.h"
 #include "memory/eviction/noeviction.h"
+#include "memory/eviction/random.h"
 #include "memory/eviction/s3_fifo.h"
 #include "memory/eviction/sieve.h"
+#include "memory/eviction/ttl.h"
+#include "memory/eviction/volatile.h"
 #include "memory/eviction/w_tinylfu.h"
 
 namespace forebay::memory {
 namespace {
 
+bool hits_change_nothing(std::uint8_t) {
+  return true;
+}
+
 constexpr PolicyRow kRows[] = {
     {"lru", make_lru, true, nullptr},
     {"lfu", make_lfu, true, nullptr},
-    {"fifo", make_fifo, true, [](std::uint8_t) { return true; }},
+    {"fifo", make_fifo, true, hits_change_nothing},
+    {"random", make_random, true, hits_change_nothing},
+    {"ttl", make_ttl, true, hits_change_nothing},
+    {"noeviction", make_noeviction, false, hits_change_nothing},
+    {"volatile-lru", make_volatile_lru, true, nullptr},
+    {"volatile-lfu", make_volatile_lfu, true, nullptr},
+    {"volatile-random", make_volatile_random, true, hits_change_nothing},
+    {"volatile-ttl", make_volatile_ttl, true, hits_change_nothing},
     {"sieve", make_sieve, true, sieve_hit_is_settled},
     {"s3-fifo", make_s3_fifo, true, s3_fifo_hit_is_settled},
     {"w-tinylfu", make_w_tinylfu, true, nullptr},
-    {"noeviction", make_noeviction, false, [](std::uint8_t) { return true; }},
 };
 
 }  // namespace
