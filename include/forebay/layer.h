@@ -116,7 +116,8 @@ struct SourceStats {
   std::uint64_t load_microseconds = 0;
   std::array<std::uint64_t, kLoadSecondsBounds.size() + 1> load_seconds{};  // loads by how long they took
   std::size_t in_flight = 0, queued = 0, limit = 0;
-  std::string breaker;  // closed | open | half-open
+  std::string breaker;   // closed | open | half-open
+  bool reached = false;  // it has answered at least once since it was configured
 };
 struct LayerStats {
   std::size_t entries = 0, bytes = 0, limit = 0, with_expiry = 0;
@@ -136,12 +137,22 @@ struct Function {
   WriteFunction write;  // optional: then the namespaces bound to it may write
 };
 
+// What open() does about a source that it can't reach.
+enum class Unreachable : std::uint8_t {
+  kRefuse,  // fails, and says so
+  // Starts without it: its circuit breaker begins open and probes it, and until it is back its keys are
+  // answered with kUnavailable. Its tables and columns are checked by the first call that reaches it. Not for
+  // a source with a change log (changes = true), whose feed has to be there before anything is cached.
+  kServeWithout,
+};
+
 // What a program brings along. Everything is optional and, where it is a pointer, borrowed for the layer's
 // life.
 struct Environment {
   std::map<std::string, Function> functions;  // by source name
   // A source of your own in place of the configured one of that name
   std::map<std::string, std::shared_ptr<Source>> sources;
+  Unreachable unreachable = Unreachable::kRefuse;
   Clock* clock = nullptr;
   Random* random = nullptr;
   Scheduler* scheduler = nullptr;
@@ -150,7 +161,7 @@ struct Environment {
 class Layer {
  public:
   // Checks the configuration completely, connects to every source, and starts. All mistakes come in one
-  // Error.
+  // Error. Sources that can't be reached: as Environment::unreachable says.
   static Result<std::unique_ptr<Layer>> open(std::string_view toml, Environment environment = {});
   static Result<std::unique_ptr<Layer>> open_file(const std::string& path, Environment environment = {});
   static Result<std::unique_ptr<Layer>> open_model(const config::Model& model, Environment environment = {});

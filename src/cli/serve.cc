@@ -64,7 +64,10 @@ class Service {
     if (!model) return model.error();
     model_ = std::move(*model);
     set_up_logging(model_.log);
-    auto layer = Layer::open_model(model_);
+    // A cache that does not start again because its database is down makes an outage worse.
+    Environment environment;
+    environment.unreachable = Unreachable::kServeWithout;
+    auto layer = Layer::open_model(model_, std::move(environment));
     if (!layer) return layer.error();
     layer_ = std::move(*layer);
     auto server = server::Server::open(model_.server, *layer_);

@@ -44,10 +44,11 @@ Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts
   auto scheduler = parts.scheduler
                        ? nullptr
                        : std::make_unique<ThreadScheduler>(parts.clock ? *parts.clock : system_clock());
+  const Unreachable unreachable = parts.unreachable;
   std::unique_ptr<Core> core(new Core(std::move(*tier), std::move(parts), std::move(scheduler)));
   {
     MutexLock lock(core->config_mutex_);
-    auto first = core->plan(model);
+    auto first = core->plan(model, unreachable);
     if (!first) return std::move(first).error();
     core->take_over(std::move(*first));
   }

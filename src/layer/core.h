@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,11 +33,12 @@ namespace forebay::layer {
 using OpenPort = std::function<Result<std::shared_ptr<SourcePort>>(const config::Source&)>;
 
 struct Parts {
-  OpenPort open_port;                         // makes the port of a configured source
-  std::optional<memory::TierOptions> memory;  // the tier's, instead of the model's
-  Clock* clock = nullptr;                     // null: the system's
-  Random* random = nullptr;                   // null: the system's
-  Scheduler* scheduler = nullptr;             // null: a thread of its own
+  OpenPort open_port;                              // makes the port of a configured source
+  std::optional<memory::TierOptions> memory;       // the tier's, instead of the model's
+  Clock* clock = nullptr;                          // null: the system's
+  Random* random = nullptr;                        // null: the system's
+  Scheduler* scheduler = nullptr;                  // null: a thread of its own
+  Unreachable unreachable = Unreachable::kRefuse;  // at the start; a reload refuses
 };
 
 class Core {
@@ -87,14 +89,18 @@ class Core {
     std::vector<std::shared_ptr<ActiveSource>> sources;
     std::vector<Space*> spaces;
     std::vector<std::unique_ptr<Space>> made;  // those of `spaces` that are new
+    Unreachable unreachable = Unreachable::kRefuse;
+    std::map<ActiveSource*, Error> unreached;  // sources that are served without
   };
 
   Core(std::unique_ptr<memory::Tier> tier, Parts parts, std::unique_ptr<ThreadScheduler> scheduler);
-  Result<Plan> plan(const config::Model& model) REQUIRES(config_mutex_);
+  Result<Plan> plan(const config::Model& model, Unreachable unreachable) REQUIRES(config_mutex_);
   void plan_sources(const config::Model& model, Plan& plan, std::vector<std::string>& mistakes)
       REQUIRES(config_mutex_);
   void plan_space(const config::Namespace& config, const config::Model& model, Plan& plan,
                   std::vector<std::string>& mistakes) REQUIRES(config_mutex_);
+  static Result<std::shared_ptr<DatasetPort>> open_dataset(const std::shared_ptr<ActiveSource>& source,
+                                                           const DatasetSpec& spec, Plan& plan);
   void take_over(Plan plan) REQUIRES(config_mutex_);
   void start_feeds(std::vector<std::string>& mistakes, Plan& plan);
   void upkeep();

@@ -110,7 +110,7 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
     spec.version_column = wanted.version_column;
     spec.watch_columns = watch;
     spec.writable = space->info.writes_source;
-    auto port = (*source)->port->open(spec);
+    auto port = open_dataset(*source, spec, plan);
     if (!port) {
       mistakes.push_back(
           fmt::format("{}: namespace '{}': {}", at(model, wanted.at), wanted.name, port.error().message));
@@ -125,8 +125,24 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
   plan.made.push_back(std::move(space));
 }
 
-Result<Core::Plan> Core::plan(const config::Model& model) {
+Result<std::shared_ptr<DatasetPort>> Core::open_dataset(const std::shared_ptr<ActiveSource>& source,
+                                                        const DatasetSpec& spec, Plan& plan) {
+  // Found away once, it is not asked again for each of its namespaces: that would take a timeout each.
+  if (!plan.unreached.contains(source.get())) {
+    auto port = source->port->open(spec);
+    if (port) return port;
+    const ErrorCode code = port.error().code;
+    const bool away = code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout;
+    if (!away || plan.unreachable == Unreachable::kRefuse || source->config.changes) return port;
+    plan.unreached.emplace(source.get(), std::move(port).error());
+  }
+  if (auto later = source->port->open_later(spec)) return later;
+  return plan.unreached.at(source.get());
+}
+
+Result<Core::Plan> Core::plan(const config::Model& model, Unreachable unreachable) {
   Plan plan;
+  plan.unreachable = unreachable;
   std::vector<std::string> mistakes;
   plan_sources(model, plan, mistakes);
 
@@ -176,6 +192,7 @@ void Core::take_over(Plan plan) {
   routers_.push_back(std::make_unique<const Router>(std::move(plan.spaces)));
   router_.store(routers_.back().get(), std::memory_order_release);
   reads_.set_gates(std::move(gates));
+  for (const auto& [source, error] : plan.unreached) source->gate->start_open(error);
 
   auto before = std::exchange(sources_, std::move(plan.sources));
   for (auto& active : before) {
@@ -192,7 +209,7 @@ Result<void> Core::reload(const config::Model& model) {
   memory.limit = model.memory.limit;
   memory.policy = model.memory.policy;
   memory.max_value = model.memory.max_value;
-  auto next = plan(model);
+  auto next = plan(model, Unreachable::kRefuse);
   if (!next) return std::move(next).error();
   if (auto reconfigured = tier_->reconfigure(memory); !reconfigured) return std::move(reconfigured).error();
   take_over(std::move(*next));

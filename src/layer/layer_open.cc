@@ -26,6 +26,7 @@ Result<std::unique_ptr<Layer>> Layer::open_model(const config::Model& model, Env
   parts.clock = environment.clock;
   parts.random = environment.random;
   parts.scheduler = environment.scheduler;
+  parts.unreachable = environment.unreachable;
   parts.open_port = [functions = std::move(environment.functions), sources = std::move(environment.sources)](
                         const config::Source& wanted) -> Result<std::shared_ptr<layer::SourcePort>> {
     std::shared_ptr<Source> source;

@@ -1,8 +1,13 @@
 #include "layer/source_port.h"
 
+#include <spdlog/spdlog.h>
+
+#include <atomic>
 #include <exception>
 #include <string>
 #include <utility>
+
+#include "base/mutex.h"
 
 namespace forebay::layer {
 namespace {
@@ -22,6 +27,56 @@ Result<T> guarded(Call call) {
     return Error{ErrorCode::kInternal, "the source threw something that is no std::exception"};
   }
 }
+
+// A dataset that could not be opened when it was asked for. Calls wait for the one that opens it.
+class LateDataset final : public Dataset {
+ public:
+  LateDataset(Source& source, DatasetSpec spec) : source_(source), spec_(std::move(spec)) {}
+
+  bool batches() const override {
+    const Dataset* dataset = opened_.load(std::memory_order_acquire);
+    return dataset != nullptr && dataset->batches();
+  }
+
+  Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override {
+    auto dataset = opened();
+    if (!dataset) return std::move(dataset).error();
+    return (*dataset)->load(keys, context);
+  }
+
+  Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context) override {
+    auto dataset = opened();
+    if (!dataset) return std::move(dataset).error();
+    return (*dataset)->write(key, write, context);
+  }
+
+ private:
+  Result<Dataset*> opened() {
+    if (Dataset* dataset = opened_.load(std::memory_order_acquire)) return dataset;
+    MutexLock lock(mutex_);
+    if (dataset_ != nullptr) return dataset_.get();
+    auto dataset = source_.open_dataset(spec_);
+    if (!dataset) {
+      // A source that is away is the breaker's to report. One that is back and does not fit is for a person.
+      const Error& error = dataset.error();
+      if (error.code == ErrorCode::kConfig && std::exchange(reported_, error.message) != error.message) {
+        spdlog::error("namespace '{}': {}", spec_.name, error.message);
+      }
+      return std::move(dataset).error();
+    }
+    dataset_ = std::move(*dataset);
+    opened_.store(dataset_.get(), std::memory_order_release);
+    return dataset_.get();
+  }
+
+  Source& source_;
+  const DatasetSpec spec_;
+  Mutex mutex_;
+  std::unique_ptr<Dataset> dataset_ GUARDED_BY(mutex_);
+  std::string reported_ GUARDED_BY(mutex_);
+  // dataset_, once it is there. Stored with release and read with acquire: who sees it sees it complete.
+  std::atomic<Dataset*> opened_{nullptr};
+};
 
 class ThreadedDataset final : public DatasetPort {
  public:
@@ -70,6 +125,14 @@ Result<std::shared_ptr<DatasetPort>> ThreadedSource::open(const DatasetSpec& spe
   auto dataset = guarded<std::unique_ptr<Dataset>>([&] { return source_->open_dataset(spec); });
   if (!dataset) return std::move(dataset).error();
   return std::shared_ptr<DatasetPort>(std::make_shared<ThreadedDataset>(std::move(*dataset), pool_));
+}
+
+std::shared_ptr<DatasetPort> SourcePort::open_later(const DatasetSpec&) {
+  return nullptr;
+}
+
+std::shared_ptr<DatasetPort> ThreadedSource::open_later(const DatasetSpec& spec) {
+  return std::make_shared<ThreadedDataset>(std::make_unique<LateDataset>(*source_, spec), pool_);
 }
 
 void ThreadedSource::ping(CallOptions options, PingDone done) {

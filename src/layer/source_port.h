@@ -51,6 +51,9 @@ class SourcePort {
   virtual std::size_t concurrency() const = 0;
   // Opens a dataset; may block. No call may be made on it once this port is gone.
   virtual Result<std::shared_ptr<DatasetPort>> open(const DatasetSpec& spec) = 0;
+  // A dataset of a source that can't be reached now: opened by the first call that reaches it, on that call's
+  // thread. Until then calls fail with what open() would have said. Null: this source can't do that.
+  virtual std::shared_ptr<DatasetPort> open_later(const DatasetSpec& spec);
   virtual void ping(CallOptions options, PingDone done) = 0;
   // The blocking source behind it, for a change feed; null if there is none.
   virtual Source* blocking() = 0;
@@ -63,6 +66,7 @@ class ThreadedSource final : public SourcePort {
 
   std::size_t concurrency() const override { return source_->concurrency(); }
   Result<std::shared_ptr<DatasetPort>> open(const DatasetSpec& spec) override;
+  std::shared_ptr<DatasetPort> open_later(const DatasetSpec& spec) override;
   void ping(CallOptions options, PingDone done) override;
   Source* blocking() override { return source_.get(); }
 

@@ -248,6 +248,22 @@ TEST_F(Serve, SighupWithASourceThatCannotBeOpenedChangesNothing) {
   EXPECT_EQ(client.ask({"TTL", "b"}), ":3600");
 }
 
+TEST_F(Serve, ADatabaseThatIsDownKeepsItFromStartingAsLittleAsFromServing) {
+  configure(
+      "[source.shop]\nkind = \"postgres\"\nurl = \"postgresql://nobody@127.0.0.1:1/none\"\n"
+      "[namespace.a]\nkey = \"a:{id}\"\nsource = \"shop\"\ntable = \"a\"\n"
+      "[namespace.b]\nkey = \"b:{id}\"\nsource = \"shop\"\ntable = \"b\"\n");
+  const Output checked = forebay({"check", file().string()});
+  EXPECT_EQ(checked.status, 1);
+  EXPECT_THAT(checked.text, AllOf(HasSubstr("namespace 'a'"), HasSubstr("namespace 'b'")));
+  start();
+  EXPECT_THAT(log(), HasSubstr("source 'shop': circuit breaker opened"));
+  test::TestClient client(port_);
+  EXPECT_EQ(client.ask({"SET", "x", "1"}), "+OK");
+  EXPECT_THAT(client.ask({"GET", "a:1"}), HasSubstr("-UNAVAILABLE source 'shop'"));
+  EXPECT_EQ(server_.stop(SIGTERM), 0) << log();
+}
+
 TEST_F(Serve, WhatOnlyAStartCanChangeIsSaidAtSighup) {
   configure("");
   start();

@@ -143,5 +143,73 @@ TEST_F(Outage, AServerThatHangsCostsAColdKeyItsTimeoutAndNoMore) {
       eventually([&] { return call(*client_, {"GET", "strict:6000"}).text == R"({"id":6000,"body":"b"})"; }));
 }
 
+// A cache that restarts while its database is down.
+class RestartedInAnOutage : public testing::Test {
+ protected:
+  RestartedInAnOutage() {
+    postgres_.exec(
+        "CREATE TABLE outage_items (id int PRIMARY KEY, body text NOT NULL);"
+        "INSERT INTO outage_items SELECT i, 'b' FROM generate_series(1, 100) AS i");
+    postgres_.stop(SIGQUIT);
+    Environment environment;
+    environment.unreachable = Unreachable::kServeWithout;
+    service_ = std::make_unique<Service>(configuration_with_gone(), std::move(environment));
+    client_ = std::make_unique<RespClient>(service_->connect());
+  }
+  std::string configuration_with_gone() const {
+    return configuration(postgres_.url()) + R"(
+[namespace.gone]
+key = "gone:{id}"
+source = "orders_db"
+table = "outage_no_such_table"
+write = "through"
+)";
+  }
+  std::string get(const std::string& key) { return call(*client_, {"GET", key}).text; }
+
+  PostgresServer postgres_;
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<RespClient> client_;
+};
+
+TEST_F(RestartedInAnOutage, ServesWhatNeedsNoSourceAndTheRestWhenItIsBack) {
+  EXPECT_NE(service_->source().breaker, "closed");
+  EXPECT_FALSE(Layer::open(configuration(postgres_.url()))) << "a program that did not ask for it";
+  EXPECT_FALSE(service_->source().reached);
+  EXPECT_EQ(call(*client_, {"SET", "plain", "1"}).text, "OK");
+  EXPECT_EQ(get("plain"), "1");
+  const std::string refused = get("item:1");
+  EXPECT_NE(refused.find("UNAVAILABLE source 'orders_db'"), std::string::npos) << refused;
+
+  postgres_.start();
+  EXPECT_TRUE(eventually([&] { return get("item:1") == R"({"id":1,"body":"b"})"; })) << get("item:1");
+  EXPECT_TRUE(service_->source().reached);
+  // Rows go in batches, as if it had been there from the beginning.
+  const std::uint64_t loads = service_->source().loads;
+  call(*client_, {"MGET", "item:11", "item:12", "item:13", "item:14"});
+  EXPECT_EQ(service_->source().loads, loads + 1);
+}
+
+TEST_F(RestartedInAnOutage, WhatDoesNotFitTheDatabaseIsSaidOnceThatIsBack) {
+  postgres_.start();
+  EXPECT_TRUE(eventually([&] { return service_->source().breaker == "closed"; }));
+  for (const char* command : {"GET", "HGETALL"}) {
+    EXPECT_NE(call(*client_, {command, "gone:1"}).text.find("outage_no_such_table: there is no such table"),
+              std::string::npos);
+  }
+  EXPECT_NE(call(*client_, {"HSET", "gone:1", "a", "1"}).text.find("there is no such table"),
+            std::string::npos);
+  EXPECT_EQ(get("item:1"), R"({"id":1,"body":"b"})");
+  // At a start that reaches the database, this is a mistake like any other.
+  Environment environment;
+  environment.unreachable = Unreachable::kServeWithout;
+  EXPECT_FALSE(Layer::open(configuration_with_gone(), std::move(environment)));
+
+  // Made meanwhile, it is served without a restart.
+  postgres_.exec("CREATE TABLE outage_no_such_table (id int PRIMARY KEY, a int)");
+  EXPECT_EQ(call(*client_, {"HSET", "gone:1", "a", "1"}).integer, 1);
+  EXPECT_EQ(get("gone:1"), R"({"id":1,"a":1})");
+}
+
 }  // namespace
 }  // namespace forebay::test

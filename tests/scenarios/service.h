@@ -24,8 +24,8 @@ using cli::RespClient;
 class Service {
  public:
   // `toml`: everything but [server].
-  explicit Service(const std::string& toml) {
-    auto layer = Layer::open(toml);
+  explicit Service(const std::string& toml, Environment environment = {}) {
+    auto layer = Layer::open(toml, std::move(environment));
     if (!layer) throw std::runtime_error(layer.error().message);
     layer_ = *std::move(layer);
     config::Server options;

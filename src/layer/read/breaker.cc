@@ -31,10 +31,14 @@ bool Breaker::record(bool good, Instant now) {
       static_cast<double>(sum.failed) < options_.ratio * static_cast<double>(sum.total)) {
     return false;
   }
+  trip(now);
+  return true;
+}
+
+void Breaker::trip(Instant now) {
   state_ = State::kOpen;
   pause_ = options_.open_for;
   probe_at_ = saturating_add(now, pause_);
-  return true;
 }
 
 void Breaker::end_probe(bool good, Instant now) {

@@ -37,6 +37,8 @@ class Breaker {
   // A probe begins. Requires state() == kOpen.
   void begin_probe() { state_ = State::kHalfOpen; }
   void end_probe(bool good, Instant now);
+  // Opens it now, as if too many calls had failed.
+  void trip(Instant now);
   // A call ended. True: this opened the breaker. Outcomes that arrive while it isn't closed are ignored.
   bool record(bool good, Instant now);
 

@@ -1,6 +1,7 @@
 #include "layer/read/source_gate.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
@@ -247,16 +248,41 @@ void SourceGate::send_write(PendingWrite write) {
 
 void SourceGate::record(bool good, const Error* error) {
   Instant probe_at = kNever;
+  std::string last;
   {
     MutexLock lock(mutex_);
+    if (good) reached_ = true;
     if (error) {
       ++stats_.errors;
       if (error->code == ErrorCode::kTimeout) ++stats_.timeouts;
       if (!good) last_error_ = error->message;
     }
-    if (breaker_.record(good, clock_.now())) probe_at = breaker_.probe_at();
+    if (breaker_.record(good, clock_.now())) {
+      probe_at = breaker_.probe_at();
+      last = last_error_;
+    }
   }
-  if (probe_at != kNever) schedule_probe(probe_at);
+  if (probe_at != kNever) start_pause(probe_at, last);
+}
+
+void SourceGate::start_open(const Error& error) {
+  Instant probe_at = kNever;
+  {
+    MutexLock lock(mutex_);
+    last_error_ = error.message;
+    breaker_.trip(clock_.now());
+    probe_at = breaker_.probe_at();
+  }
+  start_pause(probe_at, error.message);
+}
+
+// The breaker has opened.
+void SourceGate::start_pause(Instant probe_at, const std::string& error) {
+  spdlog::warn(
+      "source '{}': circuit breaker opened, its keys are answered from memory or with an error; it is "
+      "probed until it answers; last error: {}",
+      options_.name, error);
+  schedule_probe(probe_at);
 }
 
 void SourceGate::schedule_probe(Instant at) {
@@ -279,7 +305,9 @@ void SourceGate::probe() {
     {
       MutexLock lock(me.mutex_);
       me.breaker_.end_probe(answer.has_value(), me.clock_.now());
-      if (!answer) {
+      if (answer) {
+        me.reached_ = true;
+      } else {
         me.last_error_ = answer.error().message;
         again = me.breaker_.probe_at();
       }
@@ -287,6 +315,7 @@ void SourceGate::probe() {
     if (again != kNever) {
       me.schedule_probe(again);
     } else {
+      spdlog::info("source '{}': answers again, circuit breaker closed", me.options_.name);
       me.dispatch();
     }
   });
@@ -296,6 +325,7 @@ SourceStats SourceGate::stats() const {
   MutexLock lock(mutex_);
   SourceStats stats = stats_;
   stats.name = options_.name;
+  stats.reached = reached_;
   stats.in_flight = in_flight_;
   stats.queued = foreground_.size + background_.size + writes_.size();
   stats.limit = options_.limit;

@@ -69,6 +69,9 @@ class SourceGate {
   // Queues a write and dispatches. `done` is called exactly once.
   void write(DatasetPort& port, KeyFields key, Write write, WriteDone done);
 
+  // The source was found unreachable before it was asked for anything: the breaker opens, and probes.
+  void start_open(const Error& error);
+
   const std::string& name() const { return options_.name; }
   SourceStats stats() const;
   void reset_stats();
@@ -108,6 +111,7 @@ class SourceGate {
   bool halve(const Batch& batch);
   void finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Duration took);
   void send_write(PendingWrite write);
+  void start_pause(Instant probe_at, const std::string& error);
   void record(bool good, const Error* error);
   void schedule_probe(Instant at);
   void probe();
@@ -129,6 +133,7 @@ class SourceGate {
   std::deque<Batch> halves_ GUARDED_BY(mutex_);  // of batches that were refused
   std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
+  bool reached_ GUARDED_BY(mutex_) = false;  // kept by reset_stats(): no counter but a fact
   SourceStats stats_ GUARDED_BY(mutex_);
 };
 

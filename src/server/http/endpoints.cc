@@ -50,8 +50,7 @@ std::vector<Metric> server_metrics(const Server& server) {
 // A source that fails and has never answered.
 const SourceStats* unreached(const LayerStats& stats) {
   for (const SourceStats& source : stats.sources) {
-    if (source.breaker != "closed" && source.errors + source.timeouts >= source.loads + source.writes)
-      return &source;
+    if (source.breaker != "closed" && !source.reached) return &source;
   }
   return nullptr;
 }

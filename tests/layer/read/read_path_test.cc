@@ -392,6 +392,21 @@ TEST_F(ReadPath, ABreakerThatOpenedAnswersAtOnceAndClosesByItself) {
   EXPECT_EQ(get("user:7"), "Ada");
 }
 
+TEST_F(ReadPath, ThatASourceHasAnsweredIsNotForgottenWhileItIsAwayOrWhenCountersAreReset) {
+  source_config.breaker_minimum = 4;
+  source->rows["1"] = "Ada";
+  open();
+  EXPECT_FALSE(core->stats().sources[0].reached);
+  get("user:1");
+  EXPECT_TRUE(core->stats().sources[0].reached);
+  source->load_error = Error{ErrorCode::kTimeout, "source 'db': no answer in time"};
+  for (int i = 2; i < 6; ++i) get("user:" + std::to_string(i), 20ms);
+  EXPECT_EQ(core->stats().sources[0].breaker, "open");
+  EXPECT_TRUE(core->stats().sources[0].reached);
+  core->reset_stats();
+  EXPECT_TRUE(core->stats().sources[0].reached);
+}
+
 TEST_F(ReadPath, ExplainNamesExactlyOneCauseOfAMiss) {
   policy.negative_ttl = 1s;
   source->rows["1"] = "Ada";
