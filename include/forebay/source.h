@@ -91,6 +91,9 @@ struct CallContext {
 // where not.
 struct Upsert {
   Fields fields;  // kJson: columns; kText and kCounter: exactly one, named value_column
+  // Where the fields come from a JSON object: for each of them, whether it was a string there. Only a column
+  // of a JSON type needs it, as its text alone does not tell "12" from 12. Empty: unknown.
+  std::vector<bool> strings = {};
 };
 // Changes fields of a row that exists; a row that does not is not created unless `create`.
 struct Update {

@@ -116,6 +116,7 @@ class RowHandler {
   explicit RowHandler(std::optional<std::string_view> only) : only_(only) {}
 
   Fields fields;
+  std::vector<bool> strings;  // for each field
   Stop stop = Stop::kNo;
 
   bool on_document_begin(json::error_code&) { return true; }
@@ -167,7 +168,7 @@ class RowHandler {
       text_.clear();
       return true;
     }
-    return member(std::exchange(text_, {}), ec);
+    return member(std::exchange(text_, {}), ec, Quoted::kYes);
   }
   bool on_number_part(json::string_view part, json::error_code&) {
     text_.append(part.data(), part.size());
@@ -185,6 +186,8 @@ class RowHandler {
   bool on_comment(json::string_view, json::error_code&) { return true; }
 
  private:
+  enum class Quoted : bool { kNo, kYes };
+
   bool refuse(json::error_code& ec) {
     stop = Stop::kNotAnObject;
     ec = json::error::syntax;
@@ -215,7 +218,7 @@ class RowHandler {
     nested_ += value;
     return true;
   }
-  bool member(OptionalText value, json::error_code& ec) {
+  bool member(OptionalText value, json::error_code& ec, Quoted quoted = Quoted::kNo) {
     if (only_) {
       if (column_ != *only_) return true;
       fields.emplace_back(std::move(column_), std::move(value));
@@ -224,6 +227,7 @@ class RowHandler {
       return false;
     }
     fields.emplace_back(std::move(column_), std::move(value));
+    strings.push_back(quoted == Quoted::kYes);
     return true;
   }
 
@@ -437,7 +441,7 @@ std::string RowJson::take() {
   return std::exchange(out_, {});
 }
 
-Result<Fields> fields_of_row(std::string_view json) {
+Result<Fields> fields_of_row(std::string_view json, std::vector<bool>* strings) {
   json::basic_parser<RowHandler> parser(parse_options(), std::nullopt);
   if (!parse_all(parser, json)) return not_a_row();
   Fields& fields = parser.handler().fields;
@@ -447,6 +451,7 @@ Result<Fields> fields_of_row(std::string_view json) {
       return Error{ErrorCode::kInvalidArgument, "the value names column " + column + " twice"};
     }
   }
+  if (strings != nullptr) *strings = std::move(parser.handler().strings);
   return std::move(fields);
 }
 

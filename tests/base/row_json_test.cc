@@ -100,6 +100,13 @@ TEST(RowJson, FieldsComeBackAsTextWithNothingLost) {
   EXPECT_TRUE(fields_of_row("{}")->empty());
 }
 
+TEST(RowJson, WhichFieldsWereStringsIsToldApart) {
+  std::vector<bool> strings;
+  ASSERT_TRUE(
+      fields_of_row(R"({"a":"12","b":12,"c":["x"],"d":{"e":"f"},"g":null,"h":"","i":true})", &strings));
+  EXPECT_EQ(strings, (std::vector<bool>{true, false, false, false, false, true, false}));
+}
+
 TEST(RowJson, LongStringsAndNumbersArriveWhole) {
   const std::string text(100'000, 'x');
   const std::string digits(5'000, '7');

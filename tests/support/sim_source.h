@@ -39,6 +39,7 @@ class SimSource final : public layer::SourcePort {
   // ---- What a test sees.
   std::vector<std::vector<std::string>> loads;
   std::size_t writes = 0;
+  Upsert last_upsert;
   std::size_t pings = 0;
   std::size_t running = 0, most_running = 0;
   std::vector<std::shared_ptr<CancelFlag>> cancels;
@@ -132,6 +133,7 @@ class SimSource final : public layer::SourcePort {
     void apply(const std::string& name, const Write& write, Written& written) {
       written.existed = source_.rows.contains(name);
       if (const auto* upsert = std::get_if<Upsert>(&write)) {
+        source_.last_upsert = *upsert;
         source_.rows[name] = upsert->fields.front().second.value_or("");
       } else if (const auto* update = std::get_if<Update>(&write)) {
         source_.rows[name] = update->fields.front().second.value_or("");

@@ -127,7 +127,7 @@ void WritePath::write_value(Space& space, std::string_view key, std::string_view
   if (!space.info.writes_source) return put_aside(space, key, value, std::move(done));
   Upsert upsert;
   if (space.info.row) {
-    auto fields = fields_of_row(value);
+    auto fields = fields_of_row(value, &upsert.strings);
     if (!fields) {
       return done(Error{ErrorCode::kInvalidArgument,
                         fmt::format("namespace '{}' holds rows: {}", space.name(), fields.error().message)});

@@ -196,10 +196,10 @@ class TableDataset final : public Dataset {
     }
     if (const auto* upsert = std::get_if<Upsert>(&write)) {
       change.create = true;
-      if (auto set = set_fields(change, key, upsert->fields); !set) return set.error();
+      if (auto set = set_fields(change, key, upsert->fields, upsert->strings); !set) return set.error();
     } else if (const auto* update = std::get_if<Update>(&write)) {
       change.create = update->create;
-      if (auto set = set_fields(change, key, update->fields); !set) return set.error();
+      if (auto set = set_fields(change, key, update->fields, {}); !set) return set.error();
     } else if (const auto* add = std::get_if<Add>(&write)) {
       change.create = true;
       if (auto set = set_added(change, *add); !set) return set.error();
@@ -226,9 +226,12 @@ class TableDataset final : public Dataset {
     return column;
   }
 
-  Result<void> set_fields(Change& change, const KeyFields& key, const Fields& fields) const {
+  // `strings`: Upsert's.
+  Result<void> set_fields(Change& change, const KeyFields& key, const Fields& fields,
+                          const std::vector<bool>& strings) const {
     const auto& keys = sql_.shape().keys;
-    for (const auto& [name, text] : fields) {
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      const auto& [name, text] = fields[i];
       auto column = writable_column(name);
       if (!column) return column.error();
       if (name == spec_.version_column) continue;  // Forebay's own: a value given for it is ignored
@@ -247,7 +250,9 @@ class TableDataset final : public Dataset {
         continue;
       }
       const Type& type = (*column)->type;
-      auto bound = spec_.kind == ValueKind::kJson ? parameter(type, *text) : raw_parameter(type, *text);
+      auto bound = spec_.kind != ValueKind::kJson     ? raw_parameter(type, *text)
+                   : i < strings.size() && strings[i] ? string_parameter(type, *text)
+                                                      : parameter(type, *text);
       if (!bound) return Error{bound.error().code, fmt::format("column {}: {}", name, bound.error().message)};
       change.parameters.emplace_back(std::move(*bound));
     }

@@ -375,6 +375,13 @@ Result<std::string> parameter(const Type& type, std::string_view text) {
   return storable(text);
 }
 
+Result<std::string> string_parameter(const Type& type, std::string_view text) {
+  if (type.array || type.shape != Shape::kJson) return parameter(type, text);
+  std::string quoted;
+  append_json_string(quoted, text);
+  return quoted;
+}
+
 Result<std::string> raw_parameter(const Type& type, std::string_view text) {
   if (type.shape == Shape::kBytes && !type.array) return encode_hex(text);
   return parameter(type, text);

@@ -63,6 +63,9 @@ std::string raw_value(const Type& type, std::string_view text);
 // database might say (bytes that are not base64, an array that is not one, text with a NUL or that is not
 // UTF-8).
 Result<std::string> parameter(const Type& type, std::string_view text);
+// The same where it is known to have been a JSON string: in a JSON column it stays one, whatever it looks
+// like.
+Result<std::string> string_parameter(const Type& type, std::string_view text);
 // The same for a text namespace's value: bytes as they are.
 Result<std::string> raw_parameter(const Type& type, std::string_view text);
 

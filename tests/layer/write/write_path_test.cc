@@ -16,6 +16,16 @@ TEST_F(WritePath, ThroughPutsWhatTheSourceReturned) {
   EXPECT_EQ(source->calls(), 0u);
 }
 
+TEST_F(WritePath, ARowsStringsAreToldApartFromWhatLooksTheSame) {
+  policy.kind = ValueKind::kJson;
+  policy.value_column = "";
+  open();
+  set("user:1", R"({"a":"12","b":12})");
+  pass(10ms);
+  EXPECT_EQ(source->last_upsert.fields, (Fields{{"a", "12"}, {"b", "12"}}));
+  EXPECT_EQ(source->last_upsert.strings, (std::vector<bool>{true, false}));
+}
+
 TEST_F(WritePath, AroundWritesTheSourceAndDropsTheCopy) {
   policy.write = config::WriteStrategy::kAround;
   source->rows["1"] = "old";

@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "base/row_json.h"
 #include "source/postgres/fixture.h"
 
 namespace forebay {
@@ -204,6 +205,25 @@ TEST_F(PostgresTable, AVersionMayComeFromTheColumnsDefault) {
   ASSERT_NE(dataset, nullptr);
   EXPECT_EQ(dataset->write({"1"}, Upsert{}, within())->after.version, 100U);
   EXPECT_EQ(dataset->write({"1"}, Upsert{{{"n", "1"}}}, within())->after.version, 101U);
+}
+
+// {"doc":"12"} and {"doc":12} are different rows, although both have the text 12.
+TEST_F(PostgresTable, AStringOfAJsonColumnStaysOneWhateverItLooksLike) {
+  sql("ALTER TABLE things ADD COLUMN doc jsonb");
+  auto database = source();
+  auto dataset = open(*database, table("things"));
+  ASSERT_NE(dataset, nullptr);
+  for (const char* doc : {R"("12")", "12", R"("true")", "true", R"("null")", R"("{\"a\":1}")", R"("[1]")",
+                          R"("\"quoted\"")", R"("\"")", R"("{")", R"("")", R"("text")", R"({"a": "1"})"}) {
+    Upsert upsert;
+    const std::string row = std::string(R"({"id":1,"n":null,"label":"12","doc":)") + doc + "}";
+    auto fields = fields_of_row(row, &upsert.strings);
+    ASSERT_TRUE(fields.has_value()) << row;
+    upsert.fields = *std::move(fields);
+    const auto written = dataset->write({"1"}, upsert, within());
+    ASSERT_TRUE(written.has_value()) << row << written.error().message;
+    EXPECT_EQ(written->after.value, row);
+  }
 }
 
 TEST_F(PostgresTable, ManyDifferentSetsOfColumnsDoNotFillTheSession) {
