@@ -2,6 +2,9 @@
 
 #include <array>
 
+#include "memory/eviction/admission.h"
+#include "memory/eviction/greedy_dual.h"
+
 namespace forebay::memory {
 namespace {
 
@@ -9,7 +12,7 @@ constexpr std::uint8_t kMost = 127;  // uses that are counted
 constexpr std::size_t kLists = 128;  // by rank, modulo: ranks in use lie between age_ and age_ + kMost
 static_assert(kMost < kLists);
 
-class Lfu final : public EvictionPolicy {
+class Lfu final : public PeekablePolicy {
  public:
   void on_insert(EntryHook& entry) override {
     ++count_;
@@ -35,12 +38,15 @@ class Lfu final : public EvictionPolicy {
     on_hit(fresh);
   }
 
-  EntryHook* pop_victim() noexcept override {
+  EntryHook* next_victim() noexcept override {
     if (count_ == 0) return nullptr;
     while (at(age_).empty()) ++age_;
-    EntryHook* const victim = at(age_).back();
-    --count_;
-    HookList::remove(*victim);
+    return at(age_).back();
+  }
+
+  EntryHook* pop_victim() noexcept override {
+    EntryHook* const victim = next_victim();
+    if (victim != nullptr) on_erase(*victim);
     return victim;
   }
 
@@ -58,8 +64,9 @@ class Lfu final : public EvictionPolicy {
 
 }  // namespace
 
-std::unique_ptr<EvictionPolicy> make_lfu(const EntryFacts&, const PolicyOptions&) {
-  return std::make_unique<Lfu>();
+std::unique_ptr<EvictionPolicy> make_lfu(const EntryFacts& facts, const PolicyOptions& options) {
+  if (options.weigh == Weigh::kNothing) return with_admission(facts, options, std::make_unique<Lfu>());
+  return with_admission(facts, options, greedy_dual(facts, options.weigh, Frequency::kCounted));
 }
 
 }  // namespace forebay::memory

@@ -10,7 +10,8 @@ namespace forebay::memory {
 // last that left when it was last used; the lowest rank leaves, the longest unused first among equals. So
 // yesterday's favourites are caught up with, without a pass over the counters and without a clock.
 //
-// Counts go to 127, in lists by rank: O(1), and 4 kB a shard.
+// Counts (the entry's bits) go to 127; lists by rank: O(1), and 2 kB a shard. Heeds all options; weighed, it
+// is GreedyDual-Size-Frequency (greedy_dual.h).
 //
 // M. Arlitt, L. Cherkasova, J. Dilley, R. Friedrich, T. Jin: "Evaluating Content Management Techniques for
 // Web Proxy Caches" (LFU-DA), ACM SIGMETRICS Performance Evaluation Review 27(4), 2000.

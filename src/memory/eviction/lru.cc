@@ -1,9 +1,12 @@
 #include "memory/eviction/lru.h"
 
+#include "memory/eviction/admission.h"
+#include "memory/eviction/greedy_dual.h"
+
 namespace forebay::memory {
 namespace {
 
-class Lru final : public EvictionPolicy {
+class Lru final : public PeekablePolicy {
  public:
   void on_insert(EntryHook& entry) override { used_.push_front(entry); }
 
@@ -14,6 +17,8 @@ class Lru final : public EvictionPolicy {
   }
 
   void on_erase(EntryHook& entry) noexcept override { HookList::remove(entry); }
+
+  EntryHook* next_victim() noexcept override { return used_.back(); }
 
   EntryHook* pop_victim() noexcept override {
     EntryHook* const victim = used_.back();
@@ -27,8 +32,9 @@ class Lru final : public EvictionPolicy {
 
 }  // namespace
 
-std::unique_ptr<EvictionPolicy> make_lru(const EntryFacts&, const PolicyOptions&) {
-  return std::make_unique<Lru>();
+std::unique_ptr<EvictionPolicy> make_lru(const EntryFacts& facts, const PolicyOptions& options) {
+  if (options.weigh == Weigh::kNothing) return with_admission(facts, options, std::make_unique<Lru>());
+  return with_admission(facts, options, greedy_dual(facts, options.weigh, Frequency::kIgnored));
 }
 
 }  // namespace forebay::memory

@@ -22,14 +22,14 @@ bool hits_change_nothing(std::uint8_t) {
 }
 
 constexpr PolicyRow kRows[] = {
-    {"lru", make_lru, true, nullptr},
-    {"lfu", make_lfu, true, nullptr},
+    {"lru", make_lru, true, nullptr, true},
+    {"lfu", make_lfu, true, nullptr, true},
     {"fifo", make_fifo, true, hits_change_nothing},
     {"random", make_random, true, hits_change_nothing},
     {"ttl", make_ttl, true, hits_change_nothing},
     {"noeviction", make_noeviction, false, hits_change_nothing},
-    {"volatile-lru", make_volatile_lru, true, nullptr},
-    {"volatile-lfu", make_volatile_lfu, true, nullptr},
+    {"volatile-lru", make_volatile_lru, true, nullptr, true},
+    {"volatile-lfu", make_volatile_lfu, true, nullptr, true},
     {"volatile-random", make_volatile_random, true, hits_change_nothing},
     {"volatile-ttl", make_volatile_ttl, true, hits_change_nothing},
     {"sieve", make_sieve, true, sieve_hit_is_settled},
@@ -46,6 +46,14 @@ std::span<const PolicyRow> policy_rows() {
 std::vector<std::string_view> policy_names() {
   std::vector<std::string_view> names;
   for (const auto& row : kRows) names.push_back(row.name);
+  return names;
+}
+
+std::vector<std::string_view> policy_names_with_options() {
+  std::vector<std::string_view> names;
+  for (const auto& row : kRows) {
+    if (row.heeds_options) names.push_back(row.name);
+  }
   return names;
 }
 

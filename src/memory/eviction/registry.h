@@ -20,12 +20,18 @@ struct PolicyRow {
   // Whether a hit on an entry with these bits would change nothing, so that readers need not report it: a
   // pure function, called without the lock. Null: every hit counts.
   bool (*hit_is_settled)(std::uint8_t bits);
+  // Whether it heeds PolicyOptions::weigh and admission. A configuration with others must not set them; a
+  // policy that heeds them has every hit reported.
+  bool heeds_options = false;
 };
 
 std::span<const PolicyRow> policy_rows();
 
 // The names, in the order of the rows: what a configuration may say.
 std::vector<std::string_view> policy_names();
+
+// Those of them that heed the options.
+std::vector<std::string_view> policy_names_with_options();
 
 // The row of a name. kConfig with the names that exist if there is none.
 Result<const PolicyRow*> find_policy(std::string_view name);

@@ -1,4 +1,4 @@
-// What the shard relies on, for every policy in the registry.
+// What the shard relies on, for every policy in the registry and every option that it heeds.
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,35 @@ namespace {
 
 using Hooks = std::vector<EntryHook*>;
 
-class PolicyContract : public ::testing::TestWithParam<PolicyRow> {
+struct Case {
+  PolicyRow row;
+  PolicyOptions options;
+};
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const PolicyRow& row : policy_rows()) {
+    cases.push_back({row, {}});
+    if (!row.heeds_options) continue;
+    for (const Weigh weigh : {Weigh::kNothing, Weigh::kBytes, Weigh::kCost, Weigh::kCostPerByte}) {
+      cases.push_back({row, {.weigh = weigh, .admission = Admission::kFrequent}});
+      if (weigh != Weigh::kNothing) cases.push_back({row, {.weigh = weigh}});
+    }
+  }
+  return cases;
+}
+
+std::string name_of(const Case& of) {
+  std::string name(of.row.name);
+  for (char& c : name) {
+    if (c == '-') c = '_';
+  }
+  static constexpr const char* kWeighed[] = {"", "_by_bytes", "_by_cost", "_by_cost_per_byte"};
+  name += kWeighed[static_cast<std::size_t>(of.options.weigh)];
+  return name + (of.options.admission == Admission::kFrequent ? "_with_admission" : "");
+}
+
+class PolicyContract : public ::testing::TestWithParam<Case> {
  protected:
   EntryHook& make() {
     return pool.make({.hash = random(),
@@ -33,8 +61,9 @@ class PolicyContract : public ::testing::TestWithParam<PolicyRow> {
     return true;
   }
   bool may_leave(const EntryHook& hook) const {
-    if (!GetParam().evicts) return false;
-    return !GetParam().name.starts_with("volatile-") || pool.facts(hook).expires_ms != EntryFacts::kNoExpiry;
+    if (!GetParam().row.evicts) return false;
+    return !GetParam().row.name.starts_with("volatile-") ||
+           pool.facts(hook).expires_ms != EntryFacts::kNoExpiry;
   }
   bool any_may_leave(const Hooks& of) const {
     for (const EntryHook* hook : of) {
@@ -45,7 +74,7 @@ class PolicyContract : public ::testing::TestWithParam<PolicyRow> {
 
   std::mt19937_64 random{1};
   HookPool pool;  // outlives the policy
-  std::unique_ptr<EvictionPolicy> policy = GetParam().make(pool, {});
+  std::unique_ptr<EvictionPolicy> policy = GetParam().row.make(pool, GetParam().options);
 };
 
 TEST_P(PolicyContract, AnEmptyPolicyHasNoVictim) {
@@ -77,7 +106,7 @@ TEST_P(PolicyContract, VictimsAreTrackedEntriesAndEachIsTrackedOnce) {
     } else if (tracked.size() > most || action < 3) {
       pop();
       if (HasFatalFailure()) return;
-      if (!GetParam().evicts || tracked.size() <= most) continue;
+      if (!GetParam().row.evicts || tracked.size() <= most) continue;
     } else if (action < 8) {
       policy->on_hit(any(tracked));
     } else if (action < 10) {
@@ -114,7 +143,7 @@ TEST_P(PolicyContract, VictimsAreTrackedEntriesAndEachIsTrackedOnce) {
     if (HasFatalFailure()) return;
   }
   EXPECT_EQ(policy->pop_victim(), nullptr);
-  EXPECT_EQ(victims != 0, GetParam().evicts);
+  EXPECT_EQ(victims != 0, GetParam().row.evicts);
 }
 
 TEST_P(PolicyContract, MayBeDestroyedWithEntriesStillTracked) {
@@ -135,7 +164,7 @@ TEST_P(PolicyContract, MayBeDestroyedAfterTheEntriesItTracked) {
 TEST_P(PolicyContract, TakesEntriesOverFromAnyOther) {
   for (const PolicyRow& row : policy_rows()) {
     const auto last = row.make(pool, {});
-    const auto next = GetParam().make(pool, {});
+    const auto next = GetParam().row.make(pool, GetParam().options);
     Hooks hooks;
     for (int i = 0; i < 30; ++i) {
       EntryHook& hook = make();
@@ -158,7 +187,7 @@ TEST_P(PolicyContract, TakesEntriesOverFromAnyOther) {
 
 // A reader does not report a hit that would change nothing: it must indeed change nothing.
 TEST_P(PolicyContract, ASettledHitLeavesTheBitsAsTheyAre) {
-  const auto settled = GetParam().hit_is_settled;
+  const auto settled = GetParam().row.hit_is_settled;
   if (settled == nullptr) return;
   for (int i = 0; i < 100; ++i) {
     EntryHook& hook = make();
@@ -174,15 +203,15 @@ TEST_P(PolicyContract, ASettledHitLeavesTheBitsAsTheyAre) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, PolicyContract,
-                         ::testing::ValuesIn(policy_rows().begin(), policy_rows().end()),
-                         [](const auto& row) {
-                           std::string name(row.param.name);
-                           for (char& c : name) {
-                             if (c == '-') c = '_';
-                           }
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Registry, PolicyContract, ::testing::ValuesIn(all_cases()),
+                         [](const auto& of) { return name_of(of.param); });
+
+// Settled hits are not reported, so a policy could not count them.
+TEST(PolicyRegistry, APolicyThatHeedsOptionsHasEveryHitReported) {
+  for (const PolicyRow& row : policy_rows()) {
+    EXPECT_TRUE(!row.heeds_options || row.hit_is_settled == nullptr) << row.name;
+  }
+}
 
 TEST(PolicyRegistry, FindsEveryNameItListsAndNoOther) {
   for (const auto name : policy_names()) {
