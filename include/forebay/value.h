@@ -23,6 +23,11 @@ class Value {
     return Value(std::move(owner), view, view.size(), false);
   }
 
+  // Bytes that live as long as `owner` does.
+  static Value bytes(std::shared_ptr<const void> owner, std::string_view view) {
+    return Value(std::move(owner), view, view.size(), false);
+  }
+
   // `charge` is what the object counts for in the memory tier's limit, in bytes.
   template <class T>
   static Value object(std::shared_ptr<const T> object, std::size_t charge) {

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "memory/allocation.h"
+#include "memory/arena/large.h"
 
 namespace forebay::memory {
 namespace {
@@ -40,11 +41,12 @@ T load(const char* at, std::size_t bytes = sizeof(T)) {
   return value;
 }
 
-// A Value of bytes owns a string of its own; an object says itself what it counts for.
+// An object says itself what it counts for; bytes lie in the cage, or in a string where that is used up.
 std::size_t shared_charge(const Value& value) {
   constexpr std::size_t kOwner = 48;  // the control block and the string object in one allocation
   if (value.is_object()) return value.charge() + kOwner;
-  return usable_bytes(value.view().data()) + kOwner;
+  const std::size_t bytes = value.view().size();
+  return (Large::holds(value) ? Large::rounded(bytes) : usable_bytes(value.view().data())) + kOwner;
 }
 
 }  // namespace

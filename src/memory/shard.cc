@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "memory/arena/large.h"
 
 namespace forebay::memory {
 namespace {
@@ -176,8 +177,10 @@ PutOutcome Shard::replace(std::uint64_t hash, std::string_view key, Entry* old, 
     }
     return PutOutcome::kTooLarge;
   }
-  if (payload.shared == nullptr && size > kInlineMax) {
-    change.shared = Value::bytes(std::string(payload.bytes));
+  // Large bytes lie in the cage, also those that came as a Value: what is kept must not lie in the
+  // allocator's fragments.
+  if (payload.bytes.size() > kInlineMax && (payload.shared == nullptr || !Large::holds(*payload.shared))) {
+    change.shared = Large::copy(payload.bytes);
     payload.shared = &*change.shared;
   }
   return store(hash, key, old, payload, change.stamp, now);

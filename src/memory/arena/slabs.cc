@@ -24,14 +24,14 @@ constexpr std::size_t class_of(std::size_t bytes) {
   return kFine / kGrain + (doubling - 9) * 8 + (((bytes - 1) >> (doubling - 3)) & 7);
 }
 
-constexpr std::size_t kClasses = class_of(Slabs::kLargest) + 1;
-
 constexpr std::size_t size_of_class(std::size_t index) {
   if (index < kFine / kGrain) return (index + 1) * kGrain;
   const std::size_t above = index - kFine / kGrain;
-  const std::size_t size = (above % 8 + 9) << (above / 8 + 6);
-  return size < Slabs::kLargest ? size : Slabs::kLargest;
+  return (above % 8 + 9) << (above / 8 + 6);
 }
+
+constexpr std::size_t kClasses = class_of(Slabs::kLargest) + 1;
+static_assert(size_of_class(kClasses - 1) == Slabs::kLargest);
 
 // A size's spans: a short one to begin with, then longer ones that lose less at their end.
 struct Shape {
@@ -97,16 +97,17 @@ static_assert(sizeof(Span) == 24);
 
 struct SizeClass {
   std::array<SpanIndex, kFills> lists{};
-  std::uint8_t nonempty = 0;  // a bit for each list
-  std::size_t used = 0;       // blocks
-  std::size_t blocks = 0;     // in all its spans
-  std::size_t largest = 0;    // blocks of the longest span since it had none
+  std::uint32_t used = 0;     // blocks
+  std::uint32_t blocks = 0;   // in all its spans
   SpanIndex kept = kNone;     // an empty span that was not given back; may be used again since
+  std::uint16_t largest = 0;  // blocks of the longest span since it had none
+  std::uint8_t nonempty = 0;  // a bit for each list
 
   // Whether some span's blocks fit into the others, and as much again as the next writes may need.
   bool sparse() const { return blocks - used >= largest + used / kSpareParts && largest != 0; }
-  static constexpr std::size_t kSpareParts = 32;
+  static constexpr std::uint32_t kSpareParts = 32;
 };
+static_assert(sizeof(SizeClass) == 48);  // a hundred of them for each shard
 
 // Spans never move, so that growing copies no table.
 class Spans {
@@ -151,8 +152,8 @@ struct Slabs::Impl {
 
   // The length of the next span of a class.
   static std::size_t pages_for(const SizeClass& each, const Shape& shape) {
-    return each.used * shape.size >= 16 * Cage::kSpan * shape.normal_pages ? shape.normal_pages
-                                                                           : shape.small_pages;
+    return std::size_t{each.used} * shape.size >= 16 * Cage::kSpan * shape.normal_pages ? shape.normal_pages
+                                                                                        : shape.small_pages;
   }
 
   void enlist(SpanIndex index) {
@@ -195,9 +196,9 @@ struct Slabs::Impl {
     }
     poison(place, bytes);
     for (std::size_t page = 0; page < pages; ++page) Cage::tag(place + page * Cage::kSpan) = index;
-    const std::size_t blocks = bytes / shape.size;
+    const auto blocks = static_cast<std::uint16_t>(bytes / shape.size);
     spans[index] = Span{.start = Cage::ref(place),
-                        .blocks = static_cast<std::uint16_t>(blocks),
+                        .blocks = blocks,
                         .size_class = static_cast<std::uint8_t>(size_class),
                         .pages = static_cast<std::uint8_t>(pages)};
     each.blocks += blocks;
@@ -222,7 +223,7 @@ struct Slabs::Impl {
 
   void count(const Span& span, int blocks) {
     SizeClass& each = classes[span.size_class];
-    each.used += static_cast<std::size_t>(blocks);
+    each.used += static_cast<std::uint32_t>(blocks);
     allocated += static_cast<std::size_t>(blocks) * size_of(span);
     sparse[span.size_class] = each.sparse();
   }
@@ -284,8 +285,8 @@ struct Slabs::Impl {
   // An empty span stays as long as the others are all but full and it is a small part of them, lest a size
   // that goes up and down by a block takes and gives a span each time.
   static bool worth_keeping(const SizeClass& each, const Span& empty) {
-    const std::size_t room_elsewhere = each.blocks - each.used - empty.blocks;
-    return room_elsewhere <= empty.blocks / 8u && each.used >= std::size_t{16} * empty.blocks;
+    const std::uint32_t room_elsewhere = each.blocks - each.used - empty.blocks;
+    return room_elsewhere <= empty.blocks / 8u && each.used >= 16u * empty.blocks;
   }
 
   // kNone: all are full.

@@ -28,7 +28,7 @@ namespace forebay::memory {
 
 class Slabs {
  public:
-  static constexpr std::size_t kLargest = 4736;  // bytes of the largest block
+  static constexpr std::size_t kLargest = std::size_t{32} << 10;  // bytes of the largest block
 
   Slabs();
   ~Slabs();  // gives all spans back, whatever lives in them
