@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layer/core.h"
+#include "source/sql_mapping.h"
 
 namespace forebay::layer {
 namespace {
@@ -33,6 +34,25 @@ std::vector<std::string> watch_columns_of(const config::Namespace& mine, const c
     }
   }
   return {columns.begin(), columns.end()};
+}
+
+// Tries whether the tables and columns of depends_on exist: a name with a slip in it would never invalidate
+// anything, and nothing would ever say so.
+Result<void> try_dependencies(SourcePort& source, const config::Namespace& wanted) {
+  for (const config::Dependency& dependency : wanted.depends_on) {
+    auto table = source::parse_table_name(dependency.table);
+    if (!table) return std::move(table).error();
+    DatasetSpec spec;
+    spec.name = wanted.name + ".depends_on";
+    // Each column with the table before it: alone, SQLite takes a quoted name that it doesn't
+    // know for a text.
+    spec.query = "SELECT 1";
+    for (const auto& [column, field] : dependency.columns)
+      spec.query += ", d." + source::quote_identifier(column);
+    spec.query += fmt::format(" FROM {} AS d", table->quoted());
+    if (auto opened = source.open(spec); !opened) return std::move(opened).error();
+  }
+  return {};
 }
 
 GateOptions gate_options(const config::Source& source, std::size_t concurrency) {
@@ -115,6 +135,14 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
       mistakes.push_back(
           fmt::format("{}: namespace '{}': {}", at(model, wanted.at), wanted.name, port.error().message));
       return;
+    }
+    // A function's tables are its own business. What is away is not asked.
+    if ((*source)->config.kind != "function" && !plan.unreached.contains(source->get())) {
+      if (auto found = try_dependencies(*(*source)->port, wanted); !found) {
+        mistakes.push_back(
+            fmt::format("{}: namespace '{}': {}", at(model, wanted.at), wanted.name, found.error().message));
+        return;
+      }
     }
     space->port = std::move(*port);
     space->gate = (*source)->gate;

@@ -150,6 +150,24 @@ TEST_F(Check, AMissingTableOrColumnIsSaid) {
   EXPECT_THAT(column.text, HasSubstr("id"));
 }
 
+TEST_F(Check, AMissingTableOrColumnOfADependencyIsSaid) {
+  sql("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)");
+  const auto depending = [&](const std::string& on) {
+    return check(std::string(kShop) +
+                 "[namespace.count]\nkey = \"count:{name}\"\nsource = \"shop\"\n"
+                 "query = \"SELECT count(*) FROM users WHERE name = {name}\"\ndepends_on = [\"" +
+                 on + "\"]\n");
+  };
+  EXPECT_EQ(depending("users").status, 0);
+  EXPECT_EQ(depending("users(name -> name)").status, 0);
+  const Output table = depending("userss");
+  EXPECT_EQ(table.status, 1);
+  EXPECT_THAT(table.text, AllOf(HasSubstr("namespace 'count'"), HasSubstr("userss")));
+  const Output column = depending("users(nam -> name)");
+  EXPECT_EQ(column.status, 1);
+  EXPECT_THAT(column.text, HasSubstr("nam"));
+}
+
 TEST_F(Check, OfflineAsksNoSource) {
   const Output output = check(kShop, {"--offline"});
   EXPECT_EQ(output.status, 0) << output.text;
