@@ -53,6 +53,7 @@ ServerStats add_up(const std::vector<std::unique_ptr<EventLoop>>& loops) {
   for (const auto& loop : loops) {
     const LoopTallies& tallies = loop->tallies();
     total.errors += tallies.errors.get();
+    total.error_replies += tallies.error_replies.get();
     total.bytes_in += tallies.bytes_in.get();
     total.bytes_out += tallies.bytes_out.get();
     total.connections += tallies.connections.get();
@@ -72,6 +73,7 @@ ServerStats since(ServerStats a, const ServerStats& b) {
   const auto minus = [](std::uint64_t& x, std::uint64_t y) { x -= std::min(x, y); };
   minus(a.commands, b.commands);
   minus(a.errors, b.errors);
+  minus(a.error_replies, b.error_replies);
   minus(a.bytes_in, b.bytes_in);
   minus(a.bytes_out, b.bytes_out);
   minus(a.connections, b.connections);

@@ -27,6 +27,7 @@ struct alignas(64) LoopTallies {
 
   Tally commands;  // executed or refused by name or arity
   Tally errors;    // of those, refused by the connection (unknown, arity, not permitted) or protocol errors
+  Tally error_replies;  // sent, whoever refused
   Tally bytes_in, bytes_out;
   Tally connections;                      // accepted and served
   Tally rejected;                         // accepted and turned away (too many clients, protected mode)
@@ -38,7 +39,8 @@ struct alignas(64) LoopTallies {
 
 // The loops' tallies added up.
 struct ServerStats {
-  std::uint64_t commands = 0, errors = 0, bytes_in = 0, bytes_out = 0, connections = 0, rejected = 0;
+  std::uint64_t commands = 0, errors = 0, error_replies = 0, bytes_in = 0, bytes_out = 0, connections = 0,
+                rejected = 0;
   std::uint64_t closed_output = 0, closed_query = 0, closed_idle = 0;
   std::vector<std::uint64_t> calls;  // by the command's index in the registry
   std::size_t clients = 0;           // now

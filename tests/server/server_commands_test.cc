@@ -32,8 +32,8 @@ TEST_F(ServerCommandsTest, InfoHasTheLinesThatToolsParse) {
   EXPECT_EQ(line_of(info, "keyspace_hits"), "1");
   EXPECT_EQ(line_of(info, "keyspace_misses"), "1");
   EXPECT_EQ(line_of(info, "db0"), "keys=1,expires=1,avg_ttl=0");
-  for (const char* name :
-       {"used_memory", "expired_keys", "evicted_keys", "instantaneous_ops_per_sec", "role"}) {
+  for (const char* name : {"used_memory", "mem_fragmentation_ratio", "used_cpu_sys", "used_cpu_user",
+                           "expired_keys", "evicted_keys", "instantaneous_ops_per_sec", "role"}) {
     EXPECT_NE(line_of(info, name), "(absent)") << name;
   }
   EXPECT_EQ(info.find("# Commandstats"), std::string::npos);
@@ -41,6 +41,19 @@ TEST_F(ServerCommandsTest, InfoHasTheLinesThatToolsParse) {
   EXPECT_TRUE(some.starts_with("# Commandstats\r\n")) << some;
   EXPECT_TRUE(line_of(some, "cmdstat_get").starts_with("calls=2,"));
   EXPECT_EQ(some.find("# Server"), std::string::npos);
+}
+
+TEST_F(ServerCommandsTest, InfoCountsEveryReplyThatIsAnError) {
+  start();
+  auto client = connect();
+  client->ask({"SET", "k", "v"});
+  client->ask({"NOPE"});                                                // refused before it ran
+  client->ask({"INCR", "k"});                                           // refused by the command
+  EXPECT_EQ(client->ask({"GET", "slow:!"}), "-REFUSED no such thing");  // by the source, later
+  EXPECT_EQ(client->ask({"GET", "slow:1"}), "v1");
+  EXPECT_EQ(line_of(client->ask({"INFO"}), "total_error_replies"), "3");
+  client->ask({"CONFIG", "RESETSTAT"});
+  EXPECT_EQ(line_of(client->ask({"INFO"}), "total_error_replies"), "0");
 }
 
 TEST_F(ServerCommandsTest, ConfigGetTakesGlobs) {

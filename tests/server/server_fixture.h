@@ -36,7 +36,7 @@ class OffsetClock final : public Clock {
 };
 
 // Keys `slow:{id}` are loaded by a function that answers when the test lets it: value "v<id>", or no such row
-// for ids that begin with '-'.
+// for ids that begin with '-'; refused for those that begin with '!'.
 class GatedSource {
  public:
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys) {
@@ -46,6 +46,7 @@ class GatedSource {
     changed_.wait(lock, [this] { return open_; });
     std::vector<Loaded> rows(keys.size());
     for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (keys[i][0].starts_with('!')) return Error{ErrorCode::kRefused, "no such thing"};
       if (!keys[i][0].starts_with('-')) rows[i].value = "v" + keys[i][0];
     }
     return rows;

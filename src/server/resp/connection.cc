@@ -194,6 +194,7 @@ void Connection::process() {
   gathering_.reset();
   if (closed_) return;
 
+  if (const std::size_t errors = replies_.take_errors()) loop_.own_tallies().error_replies.add(errors);
   const std::size_t left = input_.pending().size();
   if (left == 0 || stopped()) {
     request_since_ = kNever;
@@ -280,6 +281,7 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
     loop_.own_tallies().errors.add();
     session_.transaction().poison();
   }
+  if (target.size() > before && target[before] == '-') loop_.own_tallies().error_replies.add();
   if (muted_ && session_.reply_mode() != ReplyMode::kOn) target.resize(before);
   if (mode == ReplyMode::kSkipNext && session_.reply_mode() == ReplyMode::kSkipNext) {
     session_.set_reply_mode(ReplyMode::kOn);
@@ -326,6 +328,7 @@ void Connection::protocol_error() {
   const std::size_t before = target.size();
   writer_ = resp::Writer(target, session_.protocol());
   writer_.error(parser_.error());
+  loop_.own_tallies().error_replies.add();
   replies_.on_written(target.size() - before);
   closing_ = true;
 }

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "resp/writer.h"
 #include "server/resp/commands/command.h"
@@ -56,6 +57,7 @@ class ReplyQueue {
       const std::size_t before = ready_.size();
       resp::Writer writer(ready_, front->protocol);
       front->fill(writer);
+      if (ready_.size() > before && ready_[before] == '-') ++errors_;
       if (front->muted) ready_.resize(before);
       held_ -= front->behind.size();
       ready_.append(front->behind);
@@ -76,11 +78,14 @@ class ReplyQueue {
   // Bytes kept behind deferred replies.
   std::size_t held() const { return held_; }
   void clear() { pending_.clear(); }
+  // How many of the deferred replies were errors, since this was last asked.
+  std::size_t take_errors() { return std::exchange(errors_, 0); }
 
  private:
   std::string ready_;
   std::deque<std::shared_ptr<Pending>> pending_;
   std::size_t held_ = 0;
+  std::size_t errors_ = 0;
   bool exclusive_ = false;
 };
 

@@ -1,6 +1,7 @@
 // INFO: lines that monitoring tools for Redis parse.
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -72,9 +73,10 @@ void memory_section(const Facts& facts, Text out) {
   fmt::format_to(
       out,
       "used_memory:{}\r\nused_memory_human:{}\r\nused_memory_rss:{}\r\nused_memory_rss_human:{}\r\n"
-      "maxmemory:{}\r\nmaxmemory_human:{}\r\nmaxmemory_policy:{}\r\n",
+      "maxmemory:{}\r\nmaxmemory_human:{}\r\nmaxmemory_policy:{}\r\nmem_fragmentation_ratio:{:.2f}\r\n",
       facts.layer.bytes, human(facts.layer.bytes), resident, human(resident), facts.layer.limit,
-      human(facts.layer.limit), redis_policy_name(facts.context.layer.memory_policy()));
+      human(facts.layer.limit), redis_policy_name(facts.context.layer.memory_policy()),
+      facts.layer.bytes == 0 ? 0 : static_cast<double>(resident) / static_cast<double>(facts.layer.bytes));
 }
 
 // What a Redis with only this program's features would say, so that tools don't miss it.
@@ -99,12 +101,19 @@ void stats_section(const Facts& facts, Text out) {
       "client_output_buffer_limit_disconnections:{}\r\n",
       facts.server.connections, facts.server.commands, facts.server.commands_per_second,
       facts.server.bytes_in, facts.server.bytes_out, facts.server.rejected, facts.layer.expired,
-      facts.layer.evicted, hits, misses, facts.server.errors, facts.server.closed_query,
+      facts.layer.evicted, hits, misses, facts.server.error_replies, facts.server.closed_query,
       facts.server.closed_output);
 }
 
 void replication_section(const Facts&, Text out) {
   fmt::format_to(out, "role:master\r\nconnected_slaves:0\r\n");
+}
+
+void cpu_section(const Facts&, Text out) {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  fmt::format_to(out, "used_cpu_sys:{}.{:06}\r\nused_cpu_user:{}.{:06}\r\n", used.ru_stime.tv_sec,
+                 used.ru_stime.tv_usec, used.ru_utime.tv_sec, used.ru_utime.tv_usec);
 }
 
 // Calls only: the clock is not read for every command.
@@ -145,6 +154,7 @@ constexpr std::array kSections{
     Section{"persistence", "Persistence", true, persistence_section},
     Section{"stats", "Stats", true, stats_section},
     Section{"replication", "Replication", true, replication_section},
+    Section{"cpu", "CPU", true, cpu_section},
     Section{"commandstats", "Commandstats", false, commandstats_section},
     Section{"sources", "Sources", true, sources_section},
     Section{"keyspace", "Keyspace", true, keyspace_section},
