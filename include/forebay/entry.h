@@ -44,7 +44,8 @@ class EntryView {
   // A shared payload is not copied; small bytes are.
   Value value() const { return shared_ ? *shared_ : Value::bytes(std::string(bytes_)); }
   const Stamp& stamp() const { return stamp_; }
-  // Changes with every write to the key, never repeats; never 0.
+  // Changes with every write to the key; never 0. Comes again after 2^32 writes to the key's part of the tier
+  // (TierOptions::shards), whatever keys they were of.
   std::uint64_t revision() const { return revision_; }
   Instant accessed() const { return accessed_; }  // last hit or write before this visit, to about a second
 

@@ -1,7 +1,6 @@
 #include "memory/entry.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 #include <new>
 
@@ -13,32 +12,32 @@ namespace {
 
 constexpr std::int64_t kNanosecondsPerMs = 1'000'000;
 
+constexpr std::int64_t kFreshForEver = std::numeric_limits<std::int64_t>::max();
+
+// The optional parts as they lie in the block.
 struct Fill {
-  std::int64_t fresh_until;  // ns since the base; kNeverFresh for kNever
-  std::int64_t loaded_at;    // ns of the Instant itself, so that 0 stays "written by a client"
-  std::uint64_t version;
-  std::uint64_t evidence;
+  static constexpr std::size_t kBytes = 20;
+  std::int64_t fresh_until;    // ns since the base; kFreshForEver for kNever
+  std::int64_t loaded_at;      // ns of the Instant itself, so that 0 stays "written by a client"
   std::uint32_t load_cost_us;  // saturates after 71 minutes
 };
-constexpr std::int64_t kFreshForEver = std::numeric_limits<std::int64_t>::max();
-constexpr std::size_t kFillBytes = 36;
-
+struct Proof {
+  std::uint64_t version;
+  std::uint64_t evidence;
+};
 struct Place {
   std::uint32_t space;
   std::uint32_t epoch;
 };
 
-template <class T>
-void store(char*& at, const T& value, std::size_t bytes = sizeof(T)) {
-  std::memcpy(at, &value, bytes);
-  at += bytes;
+bool takes_spans(std::size_t bytes) {
+  return bytes > Slabs::kLargest;
 }
-
-template <class T>
-T load(const char* at, std::size_t bytes = sizeof(T)) {
-  T value{};
-  std::memcpy(&value, at, bytes);
-  return value;
+std::size_t in_spans(std::size_t bytes) {
+  return (bytes + Cage::kSpan - 1) / Cage::kSpan * Cage::kSpan;
+}
+std::size_t block_bytes(std::size_t bytes) {
+  return takes_spans(bytes) ? in_spans(bytes) : Slabs::rounded(bytes);
 }
 
 // An object says itself what it counts for; bytes lie in the cage, or in a string where that is used up.
@@ -53,9 +52,11 @@ std::size_t shared_charge(const Value& value) {
 
 // Which parts an entry needs, and its size.
 struct Entry::Plan {
-  std::uint16_t flags = 0;
+  std::uint16_t shape = 0;
+  std::uint16_t parts = 0;
   std::uint32_t expires_ms = 0;  // kExpires without kFar
   std::size_t value_bytes = 0;
+  std::size_t key_at = 0;
   std::size_t total = 0;
 };
 
@@ -65,160 +66,192 @@ Entry::Plan Entry::plan(std::size_t key_bytes, const Payload& payload, const Sta
   plan.value_bytes = payload.shared != nullptr ? 0 : payload.bytes.size();
   Instant expires_kept = stamp.expires;
   if (stamp.expires != kNever) {
-    plan.flags |= kExpires;
+    plan.shape |= kExpires;
     const std::int64_t ns = base.ns(stamp.expires);
     if (ns < 0 || ns / kNanosecondsPerMs > std::numeric_limits<std::uint32_t>::max()) {
-      plan.flags |= kFar;
+      plan.parts |= kFar;
     } else {
       plan.expires_ms = static_cast<std::uint32_t>(ns / kNanosecondsPerMs);
       expires_kept = base.at_ms(plan.expires_ms);
     }
   }
-  if (stamp.loaded_at != Instant{} || stamp.load_cost.count() != 0 || stamp.version != 0 ||
-      stamp.evidence != 0) {
-    plan.flags |= kFill;
+  if (stamp.loaded_at != Instant{} || stamp.load_cost.count() != 0) {
+    plan.parts |= kFill;
   } else if (stamp.fresh_until == stamp.expires || stamp.fresh_until == expires_kept) {
-    plan.flags |= kFreshWhileAlive;
+    plan.shape |= kFreshWhileAlive;
   } else if (stamp.fresh_until != kNever) {
-    plan.flags |= kFill;
+    plan.parts |= kFill;
   }
-  if (stamp.space != 0 || stamp.epoch != 0) plan.flags |= kSpace;
-  if (stamp.negative) plan.flags |= kNegative;
-  if (stamp.edited) plan.flags |= kEdited;
-  if (payload.shared != nullptr) plan.flags |= kShared;
-  if (key_bytes > 0xff || plan.value_bytes > 0xff) plan.flags |= kWide;
-  plan.total = sizeof(Entry) + kPartsBytes[plan.flags & kParts] + key_bytes + plan.value_bytes;
+  if (stamp.version != 0 || stamp.evidence != 0) plan.parts |= kProof;
+  if (stamp.space != 0 || stamp.epoch != 0) plan.parts |= kPlace;
+  if (payload.shared != nullptr) plan.parts |= kShared;
+  if (stamp.negative) plan.parts |= kNegative;
+  if (stamp.edited) plan.parts |= kEdited;
+  if (plan.parts != 0 || key_bytes > kShortKey || plan.value_bytes > kShortValue) {
+    plan.shape |= kWide;
+    plan.key_at = key_at(plan.shape, plan.parts);
+  } else {
+    plan.shape |= static_cast<std::uint16_t>((key_bytes << kKeyShift) | (plan.value_bytes << kValueShift));
+    plan.key_at = tail_at(plan.shape);
+  }
+  plan.total = plan.key_at + key_bytes + plan.value_bytes;
   return plan;
 }
 
-Entry* Entry::make(std::string_view key, const Payload& payload, const Stamp& stamp, const TimeBase& base) {
+Entry* Entry::make(Slabs& slabs, std::string_view key, const Payload& payload, const Stamp& stamp,
+                   const TimeBase& base) {
   const Plan plan = Entry::plan(key.size(), payload, stamp, base);
-  void* const memory = std::malloc(plan.total);
-  if (memory == nullptr) return nullptr;
-  Entry* const entry = new (memory) Entry;
-  entry->write_flags(plan.flags);
-  if (entry->has_expiry()) new (entry->tail()) WheelHook;
+  void* const block = takes_spans(plan.total) ? Cage::take(in_spans(plan.total), Cage::Contents::kAny)
+                                              : slabs.allocate(plan.total);
+  if (block == nullptr) return nullptr;
+  auto* const entry = static_cast<Entry*>(block);
+  entry->set_chain(0);
+  entry->set_revision(0);
+  entry->hook_.forget_list();
+  store_word(entry->hook_.use_, 0);
+  entry->write_head(plan, key.size(), stamp, base);
   if (payload.shared != nullptr) {
-    new (entry->tail() + (entry->has_expiry() ? sizeof(WheelHook) : 0)) Value(*payload.shared);
+    // Made elsewhere and put here byte by byte, since a constructor's stores aren't those of words.h: a
+    // shared_ptr doesn't mind where it lies.
+    alignas(Value) char made[sizeof(Value)];
+    new (made) Value(*payload.shared);
+    entry->put(plan.key_at - sizeof(Value), made, sizeof(Value));
   }
-  entry->write_stamp(plan, stamp, base);
-  if ((plan.flags & kWide) != 0) {
-    char* at = const_cast<char*>(entry->wide_at());
-    store(at, static_cast<std::uint32_t>(key.size()));
-    store(at, static_cast<std::uint32_t>(plan.value_bytes));
-  } else {
-    entry->chain_.set_extra(static_cast<std::uint16_t>(key.size() | (plan.value_bytes << 8)));
-  }
-  char* at = entry->tail() + entry->parts_bytes();
-  std::memcpy(at, key.data(), key.size());
-  if (plan.value_bytes != 0) std::memcpy(at + key.size(), payload.bytes.data(), plan.value_bytes);
+  entry->put(plan.key_at, key.data(), key.size());
+  entry->put(plan.key_at + key.size(), payload.bytes.data(), plan.value_bytes);
   return entry;
 }
 
-void Entry::destroy(Entry* entry) {
-  if (const Value* const value = entry->shared(); value != nullptr) const_cast<Value*>(value)->~Value();
-  entry->~Entry();
-  std::free(entry);
+void Entry::destroy(Slabs& slabs, Entry* entry) {
+  if (const Value* const value = entry->shared(); value != nullptr) {
+    alignas(Value) char taken[sizeof(Value)];
+    std::memcpy(taken, static_cast<const void*>(value), sizeof(Value));
+    std::launder(reinterpret_cast<Value*>(taken))->~Value();
+  }
+  const std::size_t total = entry->layout().total();
+  if (takes_spans(total)) {
+    Cage::give(entry, in_spans(total));
+  } else {
+    slabs.free(entry, total);
+  }
+}
+
+Entry& Entry::relocate(const Entry& from, void* to, std::size_t bytes) {
+  store_bytes(static_cast<char*>(to), &from, bytes);
+  return *static_cast<Entry*>(to);
 }
 
 bool Entry::fits(const Payload& payload, const Stamp& stamp, const TimeBase& base) const {
-  const Plan plan = Entry::plan(key_bytes(), payload, stamp, base);
-  if (((plan.flags ^ flags()) & kParts) != 0) return false;
-  if ((plan.flags & kShared) != 0) return payload.shared == shared();
-  const std::size_t have = usable_bytes(this);
-  // Size classes are an eighth to a fifth apart: a smaller value gives its memory back only by moving.
-  return plan.total <= have && plan.total + 16 + have / 8 > have;
+  const Layout mine = layout();
+  const Plan plan = Entry::plan(mine.key_bytes, payload, stamp, base);
+  if (((plan.shape ^ shape()) & (kExpires | kWide)) != 0 || ((plan.parts ^ mine.parts) & kParts) != 0)
+    return false;
+  if ((plan.parts & kShared) != 0) return payload.shared == shared();
+  return block_bytes(plan.total) == block_bytes(mine.total());
 }
 
 void Entry::rewrite(const Payload& payload, const Stamp& stamp, const TimeBase& base) {
-  const Plan plan = Entry::plan(key_bytes(), payload, stamp, base);
-  write_flags(plan.flags);
-  write_stamp(plan, stamp, base);
-  if (payload.shared != nullptr) return;
-  if ((plan.flags & kWide) != 0) {
-    char* at = const_cast<char*>(wide_at()) + sizeof(std::uint32_t);
-    store(at, static_cast<std::uint32_t>(plan.value_bytes));
-  } else {
-    chain_.set_extra(static_cast<std::uint16_t>((chain_.extra() & 0xff) | (plan.value_bytes << 8)));
-  }
-  if (plan.value_bytes != 0) {
-    std::memmove(tail() + parts_bytes() + key_bytes(), payload.bytes.data(), plan.value_bytes);
-  }
+  const std::size_t key_bytes = layout().key_bytes;
+  const Plan plan = Entry::plan(key_bytes, payload, stamp, base);
+  write_head(plan, key_bytes, stamp, base);
+  if (payload.shared == nullptr) put(plan.key_at + key_bytes, payload.bytes.data(), plan.value_bytes);
 }
 
-void Entry::write_stamp(const Plan& plan, const Stamp& stamp, const TimeBase& base) {
-  if ((plan.flags & kFar) != 0) {
-    char* at = const_cast<char*>(far_at());
-    store(at, base.ns(stamp.expires));
-  } else if ((plan.flags & kExpires) != 0) {
-    wheel().set_prev_extra(static_cast<std::uint16_t>(plan.expires_ms));
-    wheel().set_next_extra(static_cast<std::uint16_t>(plan.expires_ms >> 16));
+void Entry::write_head(const Plan& plan, std::size_t key_bytes, const Stamp& stamp, const TimeBase& base) {
+  // Above the shape is the expiry's lower half or, without one, what was there: the key's first bytes.
+  const std::uint32_t above = (plan.shape & kExpires) != 0 ? plan.expires_ms & 0xffff : shape_ >> 16;
+  store_word(shape_, plan.shape | (above << 16));
+  if ((plan.shape & kExpires) != 0) {
+    const auto high = static_cast<std::uint16_t>(plan.expires_ms >> 16);
+    put(kHighAt, &high, sizeof(high));
   }
-  if ((plan.flags & kFill) != 0) {
+  if ((plan.shape & kWide) == 0) return;
+  const Wide wide{static_cast<std::uint32_t>(key_bytes), static_cast<std::uint16_t>(plan.value_bytes),
+                  plan.parts};
+  put(tail_at(plan.shape), &wide, sizeof(wide));
+  if ((plan.parts & kFar) != 0) {
+    const std::int64_t ns = base.ns(stamp.expires);
+    put(part_at(plan.parts, kFar), &ns, sizeof(ns));
+  }
+  if ((plan.parts & kFill) != 0) {
     const auto cost =
         std::clamp<std::int64_t>(stamp.load_cost.count(), 0, std::numeric_limits<std::uint32_t>::max());
     const Fill fill{stamp.fresh_until == kNever ? kFreshForEver : base.ns(stamp.fresh_until),
-                    stamp.loaded_at.time_since_epoch().count(), stamp.version, stamp.evidence,
-                    static_cast<std::uint32_t>(cost)};
-    char* at = const_cast<char*>(fill_at());
-    store(at, fill, kFillBytes);
+                    stamp.loaded_at.time_since_epoch().count(), static_cast<std::uint32_t>(cost)};
+    put(part_at(plan.parts, kFill), &fill, Fill::kBytes);
   }
-  if ((plan.flags & kSpace) != 0) {
-    char* at = const_cast<char*>(space_at());
-    store(at, Place{stamp.space, stamp.epoch});
+  if ((plan.parts & kProof) != 0) {
+    const Proof proof{stamp.version, stamp.evidence};
+    put(part_at(plan.parts, kProof), &proof, sizeof(proof));
   }
+  if ((plan.parts & kPlace) != 0) {
+    const Place place{stamp.space, stamp.epoch};
+    put(part_at(plan.parts, kPlace), &place, sizeof(place));
+  }
+}
+
+void Entry::put(std::size_t at, const void* from, std::size_t bytes) {
+  // The word of the shape is one of four bytes, those from kWheelAt on have eight.
+  if (at < kWheelAt && bytes != 0) {
+    const std::size_t part = std::min(bytes, kWheelAt - at);
+    std::uint32_t word = shape_;
+    std::memcpy(reinterpret_cast<char*>(&word) + (at - (kTail - 2)), from, part);
+    store_word(shape_, word);
+    at += part;
+    from = static_cast<const char*>(from) + part;
+    bytes -= part;
+  }
+  store_bytes(start() + at, from, bytes);
 }
 
 Instant Entry::far_expires(const TimeBase& base) const {
-  return base.at_ns(load<std::int64_t>(far_at()));
+  return base.at_ns(load<std::int64_t>(part_at(kFar, kFar)));
 }
 
 void Entry::read_rest(const TimeBase& base, Stamp& out) const {
-  const std::uint16_t flags = this->flags();
-  out.negative = (flags & kNegative) != 0;
-  out.edited = (flags & kEdited) != 0;
-  if ((flags & kFill) != 0) {
-    const Fill fill = load<Fill>(fill_at(), kFillBytes);
+  const std::uint16_t parts = layout().parts;
+  out.negative = (parts & kNegative) != 0;
+  out.edited = (parts & kEdited) != 0;
+  if ((parts & kFill) != 0) {
+    Fill fill;
+    std::memcpy(&fill, start() + part_at(parts, kFill), Fill::kBytes);
     out.fresh_until = fill.fresh_until == kFreshForEver ? kNever : base.at_ns(fill.fresh_until);
     out.loaded_at = Instant(std::chrono::nanoseconds(fill.loaded_at));
-    out.version = fill.version;
-    out.evidence = fill.evidence;
     out.load_cost = std::chrono::microseconds(fill.load_cost_us);
   }
-  if ((flags & kSpace) != 0) {
-    const Place place = load<Place>(space_at());
+  if ((parts & kProof) != 0) {
+    const auto proof = load<Proof>(part_at(parts, kProof));
+    out.version = proof.version;
+    out.evidence = proof.evidence;
+  }
+  if ((parts & kPlace) != 0) {
+    const auto place = load<Place>(part_at(parts, kPlace));
     out.space = place.space;
     out.epoch = place.epoch;
   }
 }
 
-std::uint32_t Entry::space() const {
-  return (flags() & kSpace) != 0 ? load<Place>(space_at()).space : 0;
+std::uint32_t Entry::read_space() const {
+  const std::uint16_t parts = layout().parts;
+  return (parts & kPlace) != 0 ? load<Place>(part_at(parts, kPlace)).space : 0;
 }
 
 std::uint64_t Entry::due_tick() const {
-  if ((flags() & kFar) != 0) {
-    const auto ns = load<std::int64_t>(far_at());
+  if ((layout().parts & kFar) != 0) {
+    const auto ns = load<std::int64_t>(part_at(kFar, kFar));
     return ns < 0 ? 0 : tick_at_ms(static_cast<std::uint64_t>(ns / kNanosecondsPerMs)) + 1;
   }
-  const auto& hook = const_cast<Entry*>(this)->wheel();
-  return tick_at_ms(hook.prev_extra() | (std::uint64_t{hook.next_extra()} << 16)) + 1;
-}
-
-void Entry::set_revision(std::uint64_t revision) {
-  words_ = (words_ & kSecondsMask) | (revision << 24);
-  const auto low = static_cast<std::uint16_t>(flags() & ((1u << kFlagBits) - 1));
-  hook_.set_next_extra(static_cast<std::uint16_t>(low | ((revision >> 40) << kFlagBits)));
-}
-
-void Entry::retire(Entry* next) {
-  write_flags(static_cast<std::uint16_t>((flags() & ((1u << kFlagBits) - 1)) | kRetired));
-  hook_.set_next(next == nullptr ? nullptr : &next->hook_);
+  return tick_at_ms(expires_ms()) + 1;
 }
 
 std::size_t Entry::charge() const {
   const Value* const value = shared();
-  return usable_bytes(this) + (value != nullptr ? shared_charge(*value) : 0);
+  return block_bytes(layout().total()) + (value != nullptr ? shared_charge(*value) : 0);
+}
+
+bool Entry::owns_more_than_its_block() const {
+  const Layout mine = layout();
+  return (mine.parts & kShared) != 0 || takes_spans(mine.total());
 }
 
 }  // namespace forebay::memory

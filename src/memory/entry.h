@@ -1,18 +1,27 @@
 #pragma once
 
-// How an entry lies in memory: one allocation of a 32-byte header, the parts that this entry needs, key,
-// small value.
+// How an entry lies in memory: a block in the cage, of 8-byte steps.
 //
-//   header   chain link and short lengths; the policy's hook, flags and policy bits; revision and last use
-//   +16      expires: links in the timer wheel, milliseconds since the tier's start (49 days; else `far`)
-//   +48      payload held as a Value: larger than kInlineMax, or an object
-//   +8       far: expires in nanoseconds since the tier's start
-//   +36      fill: freshness, load and version
-//   +8       space and epoch
-//   +8       wide: lengths that don't fit in a byte
+//    0  the policy's hook: links, the policy's bits, the seconds of the last use
+//   12  the next entry of the bucket
+//   16  revision; 0 once the entry has left
+//   20  shape: whether it expires, is fresh while it lives, has a wide part; lengths to 31 and 255 bytes
+//   22  with an expiry: the lower half of its milliseconds since the tier's start (49 days; else `far`),
+//       at 24 links in the timer wheel, at 32 the upper half
+//       then, each only where it is needed:
+//       wide   8  lengths that don't fit in the shape, and which of the following parts there are
+//       far    8  expires in nanoseconds since the tier's start
+//       fill  20  when it was loaded, until when it is fresh, what the load took
+//       proof 16  version and evidence
+//       place  8  space and epoch
+//       payload held as a Value (larger than kInlineMax, or an object), at a multiple of 8
+//       key, then a value of bytes
 //
-// A plain client value of 64 bytes under a 14-byte key is 110 bytes without an expiry and 126 with one: size
-// classes 112 and 128. Everything here is guarded by the shard's lock.
+// A plain client value of 64 bytes under a 14-byte key takes 100 bytes without an expiry and 112 with one, in
+// blocks of 104 and 112. References between entries are the cage's, 32 bits each. A block larger than
+// Slabs::kLargest (a very long key) is taken from the cage itself.
+//
+// Everything is written under the shard's lock, and as words.h says, so that it may be looked at without.
 
 #include <array>
 #include <cstddef>
@@ -22,6 +31,7 @@
 
 #include "forebay/clock.h"
 #include "forebay/entry.h"
+#include "memory/arena/slabs.h"
 #include "memory/eviction/policy.h"
 #include "memory/timer_wheel.h"
 
@@ -66,37 +76,47 @@ struct Payload {
 class Entry {
  public:
   // Null if there is no memory. The hook is in no list and the wheel's hook is not filed.
-  static Entry* make(std::string_view key, const Payload& payload, const Stamp& stamp, const TimeBase& base);
-  static void destroy(Entry* entry);
+  static Entry* make(Slabs& slabs, std::string_view key, const Payload& payload, const Stamp& stamp,
+                     const TimeBase& base);
+  static void destroy(Slabs& slabs, Entry* entry);
+  // Copies an entry into another block of its size: what refers to it must be redirected, and its block freed
+  // without destroy(). Requires: it is one of Slabs.
+  static Entry& relocate(const Entry& from, void* to, std::size_t bytes);
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
 
-  // Whether make() with these would need the same parts and size class, so that rewrite() will do.
+  static Entry& at(Ref ref) { return *static_cast<Entry*>(Cage::at(ref)); }
+  Ref ref() const { return Cage::ref(this); }
+
+  // Whether make() with these would need the same parts and block, so that rewrite() will do.
   bool fits(const Payload& payload, const Stamp& stamp, const TimeBase& base) const;
   // Writes stamp and payload over this entry's. Requires fits(); the wheel's hook must not be filed.
-  // `payload.bytes` may point into this entry.
+  // `payload.bytes` may point into this entry's value.
   void rewrite(const Payload& payload, const Stamp& stamp, const TimeBase& base);
 
-  Entry* chain() const { return chain_.get(); }
-  void set_chain(Entry* next) { chain_.set(next); }
+  Ref chain() const { return chain_; }
+  void set_chain(Ref next) { store_word(chain_, next); }
 
   EntryHook& hook() { return hook_; }
-  static Entry& from(EntryHook& hook) {
-    return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(&hook) - kHookOffset);
+  // As new to a policy.
+  void forget_policy() {
+    hook_.forget_list();
+    hook_.set_bits(0);
   }
-  static const Entry& from(const EntryHook& hook) { return from(const_cast<EntryHook&>(hook)); }
-  // The entry's next in a list of entries that no table and no policy holds any more.
-  Entry* retired_next() const {
-    auto* const links = hook_.next();
-    return links == nullptr ? nullptr : &from(static_cast<EntryHook&>(*links));
+  static Entry& from(EntryHook& hook) { return reinterpret_cast<Entry&>(hook); }
+  static const Entry& from(const EntryHook& hook) { return reinterpret_cast<const Entry&>(hook); }
+  // The entry's next in a list of entries that no table and no policy holds any more; 0 for the last.
+  Ref retired_next() const { return hook_.index(); }
+  void retire(Ref next) {
+    store_word(revision_, 0);
+    hook_.set_index(next);
   }
-  void retire(Entry* next);
-  bool retired() const { return (flags() & kRetired) != 0; }
+  bool retired() const { return revision_ == 0; }
 
-  bool has_expiry() const { return (flags() & kExpires) != 0; }
-  WheelHook& wheel() { return *reinterpret_cast<WheelHook*>(tail()); }
+  bool has_expiry() const { return (shape() & kExpires) != 0; }
+  WheelHook& wheel() { return *reinterpret_cast<WheelHook*>(start() + kWheelAt); }
   static Entry& from(WheelHook& hook) {
-    return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(&hook) - sizeof(Entry));
+    return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(&hook) - kWheelAt);
   }
   std::uint64_t due_tick() const;  // the first tick at which the entry has expired; requires has_expiry()
 
@@ -104,32 +124,37 @@ class Entry {
     const std::string_view mine = this->key();
     return mine.size() == key.size() && std::memcmp(mine.data(), key.data(), key.size()) == 0;
   }
-  std::string_view key() const { return {tail() + parts_bytes(), key_bytes()}; }
+  std::string_view key() const {
+    const Layout layout = this->layout();
+    return {start() + layout.key_at, layout.key_bytes};
+  }
   std::string_view bytes() const {
-    const Value* const value = shared();
-    if (value != nullptr) return value->view();
-    return {tail() + parts_bytes() + key_bytes(), value_bytes()};
+    const Layout layout = this->layout();
+    if ((layout.parts & kShared) != 0) return shared()->view();
+    return {start() + layout.key_at + layout.key_bytes, layout.value_bytes};
   }
   const Value* shared() const {
-    if ((flags() & kShared) == 0) return nullptr;
-    return reinterpret_cast<const Value*>(tail() + (has_expiry() ? sizeof(WheelHook) : 0));
+    const Layout layout = this->layout();
+    if ((layout.parts & kShared) == 0) return nullptr;
+    return reinterpret_cast<const Value*>(start() + layout.key_at - sizeof(Value));
   }
-  Payload payload() const { return {shared() != nullptr ? std::string_view() : bytes(), shared()}; }
+  Payload payload() const {
+    const Value* const value = shared();
+    return {value != nullptr ? std::string_view() : bytes(), value};
+  }
 
   // Fills `out`, which must be fresh, and returns its `expires`.
   Instant read_stamp(const TimeBase& base, Stamp& out) const {
-    const std::uint16_t flags = this->flags();
-    if ((flags & kExpires) != 0) out.expires = expires(base);
-    if ((flags & kFreshWhileAlive) != 0) out.fresh_until = out.expires;
-    if ((flags & (kFill | kSpace | kNegative | kEdited)) != 0) read_rest(base, out);
+    const std::uint16_t shape = this->shape();
+    if ((shape & kExpires) != 0) out.expires = expires(base);
+    if ((shape & kFreshWhileAlive) != 0) out.fresh_until = out.expires;
+    if ((shape & kWide) != 0) read_rest(base, out);
     return out.expires;
   }
-  std::uint32_t space() const;
+  std::uint32_t space() const { return (shape() & kWide) != 0 ? read_space() : 0; }
 
-  std::uint64_t revision() const {
-    return (words_ >> 24) | (static_cast<std::uint64_t>(flags() >> kFlagBits) << 40);
-  }
-  void set_revision(std::uint64_t revision);  // below 2^46
+  std::uint32_t revision() const { return revision_; }
+  void set_revision(std::uint32_t revision) { store_word(revision_, revision); }  // not 0
   // `now_seconds` is TimeBase::seconds(now).
   Instant accessed(const TimeBase& base, std::uint32_t now_seconds) const {
     // Seconds wrap after 194 days: what is kept is read as the latest such second that isn't after now.
@@ -139,93 +164,124 @@ class Entry {
     if (idle > kSecondsMask - kAhead || idle > now_seconds) idle = 0;
     return base.at_seconds(now_seconds - idle);
   }
-  std::uint32_t accessed_seconds() const { return static_cast<std::uint32_t>(words_ & kSecondsMask); }
-  void set_accessed(std::uint32_t seconds) { words_ = (words_ & ~kSecondsMask) | (seconds & kSecondsMask); }
+  std::uint32_t accessed_seconds() const { return hook_.use_ >> 8; }
+  void set_accessed(std::uint32_t seconds) { store_word(hook_.use_, (hook_.use_ & 0xff) | (seconds << 8)); }
 
-  // What it counts for: its allocations as the allocator rounded them.
+  // What it counts for: its block, and what it holds elsewhere.
   std::size_t charge() const;
+  // Whether freeing the slabs it was made from would not free all of it.
+  bool owns_more_than_its_block() const;
 
  private:
-  // Flags in the hook's spare bits; above them are the revision's highest bits.
+  // The shape's lower bits. Above them are the lengths: five bits of the key's, eight of the value's.
   enum : std::uint16_t {
     kExpires = 1,
-    kFar = 2,
+    kFreshWhileAlive = 2,  // no fill part: fresh_until is `expires`, not kNever
     kWide = 4,
-    kShared = 8,
-    kSpace = 16,
-    kFill = 32,  // parts: see the top of the file
-    kNegative = 64,
-    kFreshWhileAlive = 128,  // no fill part: fresh_until is `expires`, not kNever
-    kRetired = 256,
-    kEdited = 512,
-    kParts = kExpires | kFar | kWide | kShared | kSpace | kFill,
   };
-  static constexpr unsigned kFlagBits = 10;
-  static constexpr std::uint64_t kSecondsMask = (1u << 24) - 1;
-  static constexpr std::size_t kHookOffset = 8;
+  static constexpr unsigned kKeyShift = 3;
+  static constexpr unsigned kValueShift = 8;
+  static constexpr std::size_t kShortKey = 31;
+  static constexpr std::size_t kShortValue = 255;
+  // In the wide part.
+  enum : std::uint16_t {
+    kFar = 1,
+    kFill = 2,
+    kProof = 4,
+    kPlace = 8,
+    kShared = 16,
+    kParts = kFar | kFill | kProof | kPlace | kShared,
+    kNegative = 32,
+    kEdited = 64,
+  };
+  struct Wide {
+    std::uint32_t key_bytes;
+    std::uint16_t value_bytes;
+    std::uint16_t parts;
+  };
+  static constexpr std::uint32_t kSecondsMask = (1u << 24) - 1;
+  static constexpr std::size_t kTail = 22;
+  static constexpr std::size_t kWheelAt = 24;
+  static constexpr std::size_t kHighAt = 32;
+  static constexpr std::size_t kTailWithExpiry = 34;
 
+  // Where things are.
+  struct Layout {
+    std::size_t key_at;
+    std::size_t key_bytes;
+    std::size_t value_bytes;
+    std::uint16_t parts;
+    std::size_t total() const { return key_at + key_bytes + value_bytes; }
+  };
   struct Plan;
   static Plan plan(std::size_t key_bytes, const Payload& payload, const Stamp& stamp, const TimeBase& base);
 
   Entry() = default;
   ~Entry() = default;
 
-  std::uint16_t flags() const { return hook_.next_extra(); }
-  void write_flags(std::uint16_t flags) {
-    const auto high = static_cast<std::uint16_t>(hook_.next_extra() >> kFlagBits << kFlagBits);
-    hook_.set_next_extra(static_cast<std::uint16_t>(high | flags));
+  std::uint16_t shape() const { return static_cast<std::uint16_t>(shape_); }
+  static std::size_t tail_at(std::uint16_t shape) {
+    return (shape & kExpires) != 0 ? kTailWithExpiry : kTail;
+  }
+  static std::size_t key_at(std::uint16_t shape, std::uint16_t parts) {
+    std::size_t at = tail_at(shape) + sizeof(Wide) + kPartsBytes[parts & (kShared - 1)];
+    if ((parts & kShared) != 0) at = (at + 7) / 8 * 8 + sizeof(Value);
+    return at;
+  }
+  Layout layout() const {
+    const std::uint16_t shape = this->shape();
+    const std::size_t tail = tail_at(shape);
+    if ((shape & kWide) == 0) [[likely]]
+      return {tail, (shape >> kKeyShift) & kShortKey, static_cast<std::size_t>(shape >> kValueShift), 0};
+    const auto wide = load<Wide>(tail);
+    return {key_at(shape, wide.parts), wide.key_bytes, wide.value_bytes, wide.parts};
   }
   Instant expires(const TimeBase& base) const {  // requires has_expiry()
-    if ((flags() & kFar) != 0) return far_expires(base);
-    const auto& hook = const_cast<Entry*>(this)->wheel();
-    return base.at_ms(hook.prev_extra() | (std::uint32_t{hook.next_extra()} << 16));
+    if ((shape() & kWide) != 0 && (load<Wide>(kTailWithExpiry).parts & kFar) != 0) return far_expires(base);
+    return base.at_ms(expires_ms());
+  }
+  std::uint32_t expires_ms() const {
+    return (shape_ >> 16) | (std::uint32_t{load<std::uint16_t>(kHighAt)} << 16);
   }
   Instant far_expires(const TimeBase& base) const;
   void read_rest(const TimeBase& base, Stamp& out) const;
-  void write_stamp(const Plan& plan, const Stamp& stamp, const TimeBase& base);
+  std::uint32_t read_space() const;
+  void write_head(const Plan& plan, std::size_t key_bytes, const Stamp& stamp, const TimeBase& base);
 
-  char* tail() { return reinterpret_cast<char*>(this) + sizeof(Entry); }
-  const char* tail() const { return reinterpret_cast<const char*>(this) + sizeof(Entry); }
+  char* start() { return reinterpret_cast<char*>(this); }
+  const char* start() const { return reinterpret_cast<const char*>(this); }
+  template <class T>
+  T load(std::size_t at) const {
+    T value;
+    std::memcpy(&value, start() + at, sizeof(T));
+    return value;
+  }
+  // Writes to the entry's block from `at` on, which is kTail or more.
+  void put(std::size_t at, const void* from, std::size_t bytes);
 
   static constexpr auto kPartsBytes = [] {
-    std::array<std::uint8_t, kParts + 1> sizes{};
-    for (unsigned parts = 0; parts <= kParts; ++parts) {
+    std::array<std::uint8_t, kShared> sizes{};
+    for (unsigned parts = 0; parts < kShared; ++parts) {
       std::size_t bytes = 0;
-      if ((parts & kExpires) != 0) bytes += sizeof(WheelHook);
-      if ((parts & kShared) != 0) bytes += sizeof(Value);
       if ((parts & kFar) != 0) bytes += 8;
-      if ((parts & kFill) != 0) bytes += 36;
-      if ((parts & kSpace) != 0) bytes += 8;
-      if ((parts & kWide) != 0) bytes += 8;
+      if ((parts & kFill) != 0) bytes += 20;
+      if ((parts & kProof) != 0) bytes += 16;
+      if ((parts & kPlace) != 0) bytes += 8;
       sizes[parts] = static_cast<std::uint8_t>(bytes);
     }
     return sizes;
   }();
-  std::size_t parts_bytes() const { return kPartsBytes[flags() & kParts]; }
-  // Where a part begins: after those that come before it in the order at the top of the file.
-  const char* far_at() const { return tail() + kPartsBytes[flags() & (kExpires | kShared)]; }
-  const char* fill_at() const { return tail() + kPartsBytes[flags() & (kExpires | kShared | kFar)]; }
-  const char* space_at() const { return tail() + kPartsBytes[flags() & (kExpires | kShared | kFar | kFill)]; }
-  const char* wide_at() const {
-    return tail() + kPartsBytes[flags() & (kExpires | kShared | kFar | kFill | kSpace)];
+  // Where a part begins: after those that come before it in the order at the top of the file. Requires the
+  // wide part.
+  std::size_t part_at(std::uint16_t parts, std::uint16_t part) const {
+    return tail_at(shape()) + sizeof(Wide) + kPartsBytes[parts & (part - 1)];
   }
 
-  std::uint32_t wide_length(std::size_t which) const {
-    std::uint32_t length;
-    std::memcpy(&length, wide_at() + which * sizeof(length), sizeof(length));
-    return length;
-  }
-  std::size_t key_bytes() const {
-    return (flags() & kWide) != 0 ? wide_length(0) : static_cast<std::size_t>(chain_.extra() & 0xff);
-  }
-  std::size_t value_bytes() const {
-    return (flags() & kWide) != 0 ? wide_length(1) : static_cast<std::size_t>(chain_.extra() >> 8);
-  }
-
-  PackedPointer<Entry> chain_;  // the next of its bucket; spare bits: key length, value length
-  EntryHook hook_;              // spare bits: the policy's, and flags
-  std::uint64_t words_ = 0;     // lower 24: seconds of the last use; above: the revision's lower 40
+  EntryHook hook_;
+  Ref chain_ = 0;
+  std::uint32_t revision_ = 0;
+  std::uint32_t shape_ = 0;  // the shape; above it the block's bytes 22 and 23
 };
-static_assert(sizeof(Entry) == 32);
+static_assert(sizeof(Entry) == 24);
 
 }  // namespace forebay::memory

@@ -9,13 +9,18 @@
 namespace forebay::memory {
 namespace {
 
-// A write moves this many buckets of a resize: growing ends long before the table could be crowded again,
-// which takes 0.75 inserts for each bucket.
-constexpr std::size_t kBucketsPerWrite = 4;
-// The table may grow by less than the smallest entry gives back, so that an erasure never exceeds the limit.
+// A write splits or merges this many buckets at most. One write asks for less than one; more catch up with
+// what writes left undone that found the table visited.
+constexpr std::size_t kBucketsPerWrite = 2;
 constexpr std::size_t kBucketsPerErase = 2;
-// Buckets of a cleared table looked at, or of a resize moved, for one step of upkeep().
+static_assert(kBucketsPerErase * Table::kBytesPerSplit < sizeof(Entry),
+              "an erasure gives back more than the table may grow by, so that it never exceeds the limit");
+// A write moves this many entries at most when memory lies waste between them.
+constexpr std::size_t kMovesPerWrite = 8;
+// Buckets of a cleared table that are looked at in one step of upkeep(), and the steps that one span of its
+// entries or of the table is worth: giving it back takes a system call or two.
 constexpr std::size_t kBucketsPerStep = 4;
+constexpr std::size_t kStepsPerSpan = 16;
 
 }  // namespace
 
@@ -25,10 +30,10 @@ class Shard::Visit {
   ~Visit() NO_THREAD_SAFETY_ANALYSIS {  // made and destroyed within one operation of the shard
     if (--shard_.visits_ != 0) return;
     shard_.cleared_is_visited_ = false;
-    while (shard_.set_aside_ != nullptr) {
-      Entry* const entry = shard_.set_aside_;
-      shard_.set_aside_ = entry->retired_next();
-      Entry::destroy(entry);
+    while (shard_.set_aside_ != 0) {
+      Entry& entry = Entry::at(shard_.set_aside_);
+      shard_.set_aside_ = entry.retired_next();
+      shard_.destroy(entry);
     }
   }
   Visit(const Visit&) = delete;
@@ -47,22 +52,33 @@ Shard::Shard(Common& common, const PolicyRow& policy, const PolicyOptions& optio
       departures_(departures) {
   table_bytes_ = weight(table_.bytes());
   policy_bytes_ = weight(policy_->bytes());
-  const std::size_t fixed = weight(sizeof(Shard) + departures_.bytes()) + table_bytes_ + policy_bytes_;
+  const std::size_t fixed = weight(fixed_bytes()) + table_bytes_ + policy_bytes_;
   bytes_ = fixed;
   common_.fixed += fixed;
   common_.used += fixed;
 }
 
 Shard::~Shard() {
-  cleared_.push_back(table_.detach());
-  for (auto& detached : cleared_) {
-    for (auto& buckets : detached.buckets) {
-      for (std::size_t i = 0; i < buckets.count(); ++i) {
-        for (Entry* entry = buckets[i]; entry != nullptr;)
-          Entry::destroy(std::exchange(entry, entry->chain()));
-      }
+  const auto destroy_all = [](Cleared& cleared) {
+    for (; cleared.set_aside != 0;) {
+      Entry& entry = Entry::at(cleared.set_aside);
+      cleared.set_aside = entry.retired_next();
+      Entry::destroy(cleared.slabs, &entry);
     }
-  }
+    while (cleared.owners != 0 && cleared.table.chains() != 0) {
+      Entry* const entry = cleared.table.take_apart();
+      if (entry == nullptr) continue;
+      if (entry->owns_more_than_its_block()) --cleared.owners;
+      Entry::destroy(cleared.slabs, entry);
+    }
+  };
+  Cleared last{std::move(slabs_), std::move(table_), set_aside_, owners_, 0};
+  destroy_all(last);
+  for (auto& each : cleared_) destroy_all(each);
+}
+
+std::size_t Shard::fixed_bytes() const {
+  return sizeof(Shard) + departures_.bytes() + TimerWheel::bytes();
 }
 
 std::uint64_t Shard::Facts::hash(const EntryHook& entry) const {
@@ -126,6 +142,13 @@ bool Shard::find(std::uint64_t hash, std::string_view key, Instant now,
 
 PutOutcome Shard::update(std::uint64_t hash, std::string_view key, Instant now,
                          FunctionRef<Change(const EntryView*)> decide) {
+  const PutOutcome outcome = decide_and_write(hash, key, now, decide);
+  if (outcome == PutOutcome::kStored) compact(kMovesPerWrite);
+  return outcome;
+}
+
+PutOutcome Shard::decide_and_write(std::uint64_t hash, std::string_view key, Instant now,
+                                   FunctionRef<Change(const EntryView*)> decide) {
   Stamp stamp;
   Entry* entry = live(hash, key, now, stamp);
   const Visit inside(*this);
@@ -193,21 +216,22 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
     rewrite(*old, payload, stamp, now);
     return PutOutcome::kStored;
   }
-  Entry* const fresh = Entry::make(key, payload, stamp, common_.base);
+  Entry* const fresh = Entry::make(slabs_, key, payload, stamp, common_.base);
   if (fresh == nullptr) {
     ++counters_.refused_full;
     return PutOutcome::kFull;
   }
+  if (fresh->owns_more_than_its_block()) ++owners_;
   const std::size_t bytes = weight(*fresh);
   // Room for what the table may grow by in this operation is taken along, and what isn't used given back.
-  const std::size_t growth = table_.may_rehash() ? weight(kBucketsPerWrite * Table::kBytesPerMove) : 0;
+  const std::size_t growth = table_.may_rehash() ? weight(kBucketsPerWrite * Table::kBytesPerSplit) : 0;
   const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
   const std::size_t used = common_.used.fetch_add(bytes + growth, std::memory_order_relaxed) + bytes + growth;
   if (limit != 0 && used > limit) {
     const std::uint64_t changes = changes_;
     if (!common_.relief->make_room(*this, bytes + growth, old == nullptr ? 0 : weight(*old))) {
       common_.used.fetch_sub(bytes + growth, std::memory_order_relaxed);
-      Entry::destroy(fresh);
+      destroy(*fresh);
       ++counters_.refused_full;
       return PutOutcome::kFull;
     }
@@ -215,7 +239,7 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
   }
   add_bytes(bytes);
   ++changes_;
-  fresh->set_revision(++last_revision_);
+  fresh->set_revision(next_revision());
   fresh->set_accessed(common_.base.seconds(now));
   link(*fresh);
   if (old == nullptr) {
@@ -238,7 +262,7 @@ void Shard::rewrite(Entry& entry, const Payload& payload, const Stamp& stamp, In
   unlink(entry);
   entry.rewrite(payload, stamp, common_.base);
   ++changes_;
-  entry.set_revision(++last_revision_);
+  entry.set_revision(next_revision());
   entry.set_accessed(common_.base.seconds(now));
   link(entry);
   policy_->on_replace(entry.hook(), entry.hook());
@@ -283,10 +307,20 @@ void Shard::leave(Entry& entry, std::uint64_t hash, Departure why) {
   dispose(entry);
 }
 
+std::uint32_t Shard::next_revision() {
+  if (++last_revision_ == 0) ++last_revision_;  // 0 is for those that have left
+  return last_revision_;
+}
+
 void Shard::dispose(Entry& entry) {
-  if (visits_ == 0) return Entry::destroy(&entry);
+  if (visits_ == 0) return destroy(entry);
   entry.retire(set_aside_);
-  set_aside_ = &entry;
+  set_aside_ = entry.ref();
+}
+
+void Shard::destroy(Entry& entry) {
+  if (entry.owns_more_than_its_block()) --owners_;
+  Entry::destroy(slabs_, &entry);
 }
 
 // The counters are written under the lock only, so a load and a store make an addition; relaxed order is
@@ -301,11 +335,11 @@ void Shard::give_back(std::size_t bytes) {
   common_.used.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
-bool Shard::rehash(std::size_t buckets) {
-  if (visits_ > 1) return false;  // an outer visitor may be walking a chain
-  const bool more = table_.rehash(buckets);
+std::size_t Shard::rehash(std::size_t buckets) {
+  if (visits_ > 1) return 0;  // an outer visitor may be walking a chain
+  const std::size_t done = table_.rehash(buckets);
   const std::size_t bytes = weight(table_.bytes());
-  if (bytes == table_bytes_) return more;
+  if (bytes == table_bytes_) return done;
   if (bytes > table_bytes_) {
     common_.used.fetch_add(bytes - table_bytes_, std::memory_order_relaxed);
     add_bytes(bytes - table_bytes_);
@@ -313,22 +347,38 @@ bool Shard::rehash(std::size_t buckets) {
     give_back(table_bytes_ - bytes);
   }
   table_bytes_ = bytes;
-  return more;
+  return done;
+}
+
+std::size_t Shard::compact(std::size_t entries) {
+  if (visits_ != 0 || !slabs_.sparse()) return 0;
+  return slabs_.compact(entries,
+                        [&](void* from, void* to, std::size_t bytes)
+                            NO_THREAD_SAFETY_ANALYSIS {  // called under the lock that compact() requires
+                              Entry& old = *static_cast<Entry*>(from);
+                              Entry& fresh = Entry::relocate(old, to, bytes);
+                              table_.replace(old, fresh, hash_bytes(fresh.key()));
+                              if (fresh.has_expiry()) fresh.wheel().take_place_of(old.wheel());
+                              policy_->on_move(old.hook(), fresh.hook());
+                              return true;
+                            });
 }
 
 void Shard::clear() {
   ++changes_;
   if (visits_ != 0) cleared_is_visited_ = true;
-  const std::size_t stays = weight(sizeof(Shard) + departures_.bytes()) + policy_bytes_;
-  common_.cleared.fetch_add(bytes() - stays - cleared_bytes_, std::memory_order_relaxed);
-  cleared_bytes_ = bytes() - stays;
-  auto detached = table_.detach();
-  const std::size_t empty = weight(table_.bytes());
-  common_.used.fetch_add(empty, std::memory_order_relaxed);
-  add_bytes(empty);
-  table_bytes_ = empty;
+  const std::size_t bytes = this->bytes() - weight(fixed_bytes()) - policy_bytes_ - cleared_bytes_;
+  common_.cleared.fetch_add(bytes, std::memory_order_relaxed);
+  cleared_bytes_ += bytes;
+  Table empty;
   // The last of cleared_ may be half freed: a new one goes before it.
-  cleared_.insert(cleared_.begin(), std::move(detached));
+  cleared_.insert(cleared_.begin(), Cleared{std::move(slabs_), std::move(table_),
+                                            std::exchange(set_aside_, 0), std::exchange(owners_, 0), bytes});
+  slabs_ = Slabs();
+  table_ = std::move(empty);
+  table_bytes_ = weight(table_.bytes());
+  common_.used.fetch_add(table_bytes_, std::memory_order_relaxed);
+  add_bytes(table_bytes_);
   policy_ = policy_row_->make(facts_, policy_options_);
   count_policy();
   wheel_.reset();
@@ -339,34 +389,58 @@ void Shard::clear() {
 
 std::size_t Shard::free_cleared(std::size_t steps) {
   std::size_t taken = 0;
-  const std::size_t before = bytes();
   while (taken < steps && may_free_cleared()) {
-    auto& detached = cleared_.back();
-    const std::size_t first = detached.buckets[0].count();
-    const std::size_t count = first + detached.buckets[1].count();
-    std::size_t looked_at = 0;
-    for (; cleared_at_ < count && looked_at < kBucketsPerStep; ++looked_at) {
-      Entry*& head =
-          cleared_at_ < first ? detached.buckets[0][cleared_at_] : detached.buckets[1][cleared_at_ - first];
-      if (head == nullptr) {
-        ++cleared_at_;
-        continue;
-      }
-      Entry* const entry = std::exchange(head, head->chain());
-      give_back(weight(*entry));
-      Entry::destroy(entry);
+    auto& cleared = cleared_.back();
+    const std::size_t before = cleared.bytes;
+    taken += free_some(cleared);
+    std::size_t freed = before - cleared.bytes;
+    if (cleared.table.chains() == 0) {
+      freed = before;  // with what rounding left
+      cleared_.pop_back();
+    }
+    give_back(freed);
+    cleared_bytes_ -= freed;
+    common_.cleared.fetch_sub(freed, std::memory_order_relaxed);
+  }
+  return std::min(taken, steps);
+}
+
+std::size_t Shard::free_some(Cleared& cleared) {
+  const auto free_entry = [&](Entry& entry) NO_THREAD_SAFETY_ANALYSIS {
+    if (entry.owns_more_than_its_block()) --cleared.owners;
+    return Entry::destroy(cleared.slabs, &entry);
+  };
+  if (cleared.set_aside != 0) {
+    Entry& entry = Entry::at(cleared.set_aside);
+    cleared.set_aside = entry.retired_next();
+    free_entry(entry);  // its bytes were given back when it left the table
+    return 1;
+  }
+  if (cleared.owners != 0) {
+    for (std::size_t i = 0; i < kBucketsPerStep && cleared.table.chains() != 0; ++i) {
+      const std::size_t buckets = cleared.table.bytes();
+      Entry* const entry = cleared.table.take_apart();
+      cleared.bytes -= std::min(cleared.bytes, weight(buckets - cleared.table.bytes()));
+      if (entry == nullptr) continue;
+      cleared.bytes -= std::min(cleared.bytes, weight(*entry));
+      free_entry(*entry);
       break;
     }
-    ++taken;
-    if (cleared_at_ == count) {
-      give_back(weight(detached.bytes));
-      cleared_.pop_back();
-      cleared_at_ = 0;
-    }
+    return 1;
   }
-  cleared_bytes_ -= before - bytes();
-  common_.cleared.fetch_sub(before - bytes(), std::memory_order_relaxed);
-  return taken;
+  // The rest are blocks only: whole spans of them go, then the table.
+  const std::size_t held = cleared.slabs.held();
+  if (held != 0) {
+    cleared.slabs.discard(1);
+    const std::size_t in_blocks = cleared.bytes - std::min(cleared.bytes, weight(cleared.table.bytes()));
+    const double share = static_cast<double>(held - cleared.slabs.held()) / static_cast<double>(held);
+    cleared.bytes -= static_cast<std::size_t>(static_cast<double>(in_blocks) * share);
+    return kStepsPerSpan;
+  }
+  const std::size_t buckets = cleared.table.bytes();
+  cleared.table.discard_piece();
+  cleared.bytes -= std::min(cleared.bytes, weight(buckets - cleared.table.bytes()));
+  return kStepsPerSpan;
 }
 
 std::optional<Departure> Shard::departure(std::uint64_t hash, std::string_view key) const {
@@ -393,18 +467,19 @@ bool Shard::random(Instant now, std::uint64_t chance, FunctionRef<void(const Ent
   for (std::size_t i = 0; i < chains; ++i) {
     std::size_t length = 0;
     const Entry* const first = table_.chain((start + i) % chains);
-    for (const Entry* entry = first; entry != nullptr; entry = entry->chain()) ++length;
+    for (const Entry* entry = first; entry != nullptr; entry = Table::next(*entry)) ++length;
     if (length == 0) continue;
     std::size_t skip = (chance >> 32) % length;
     const Entry* entry = first;
-    while (skip-- > 0) entry = entry->chain();
+    while (skip-- > 0) entry = Table::next(*entry);
     for (std::size_t tried = 0; tried < length; ++tried) {
       Stamp stamp;
       if (entry->read_stamp(common_.base, stamp) > now) {
         visit(view(*entry, stamp, common_.base.seconds(now)));
         return true;
       }
-      entry = entry->chain() != nullptr ? entry->chain() : first;
+      entry = Table::next(*entry);
+      if (entry == nullptr) entry = first;
     }
   }
   return false;
@@ -423,13 +498,15 @@ std::size_t Shard::upkeep(Instant now, std::size_t budget) {
             leave(entry, hash_bytes(entry.key()), Departure::kExpired);
           });
   if (taken == budget) return taken;
-  // A resize goes on by itself here, so that a table that is no longer written to gives its memory back;
+  // What writes left undone goes on here, so that a table that is no longer written to gives its memory back;
   // growing waits for room.
   const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
-  const std::size_t buckets = (budget - taken) * kBucketsPerStep;
-  const std::size_t growth = buckets * Table::kBytesPerMove;
-  if (limit != 0 && common_.used.load(std::memory_order_relaxed) + growth > limit) return taken;
-  return rehash(buckets) ? budget : taken;
+  const std::size_t used = common_.used.load(std::memory_order_relaxed);
+  std::size_t buckets = budget - taken;
+  if (limit != 0) buckets = std::min(buckets, limit > used ? (limit - used) / Table::kBytesPerSplit : 0);
+  taken += rehash(buckets);
+  if (taken < budget) taken += compact(budget - taken);
+  return taken;
 }
 
 std::size_t Shard::give_way() {
@@ -451,11 +528,12 @@ void Shard::use_policy(const PolicyRow& row, const PolicyOptions& options) {
   std::vector<Entry*> entries;
   entries.reserve(table_.size());
   for (std::size_t i = 0; i < table_.chains(); ++i) {
-    for (Entry* entry = table_.chain(i); entry != nullptr; entry = entry->chain()) entries.push_back(entry);
+    for (Entry* entry = table_.chain(i); entry != nullptr; entry = Table::next(*entry))
+      entries.push_back(entry);
   }
   std::ranges::sort(entries, {}, &Entry::accessed_seconds);
   for (Entry* const entry : entries) {
-    entry->hook().set_bits(0);
+    entry->forget_policy();
     policy->on_insert(entry->hook());
   }
   policy_ = std::move(policy);
@@ -467,13 +545,14 @@ void Shard::use_policy(const PolicyRow& row, const PolicyOptions& options) {
 std::string Shard::inconsistency() {
   std::size_t entries = 0;
   std::size_t expiring = 0;
-  std::size_t bytes =
-      weight(sizeof(Shard) + departures_.bytes() + table_.bytes()) + policy_bytes_ + cleared_bytes_;
+  std::size_t owners = 0;
+  std::size_t bytes = weight(fixed_bytes() + table_.bytes()) + policy_bytes_ + cleared_bytes_;
   std::vector<std::size_t> spaces(counters_.entries_by_space.size());
   for (std::size_t i = 0; i < table_.chains(); ++i) {
-    for (Entry* entry = table_.chain(i); entry != nullptr; entry = entry->chain()) {
+    for (Entry* entry = table_.chain(i); entry != nullptr; entry = Table::next(*entry)) {
       ++entries;
       if (entry->has_expiry()) ++expiring;
+      if (entry->owns_more_than_its_block()) ++owners;
       bytes += weight(*entry);
       if (entry->space() < spaces.size()) ++spaces[entry->space()];
       if (entry->retired()) return "a retired entry is in the table";
@@ -483,6 +562,7 @@ std::string Shard::inconsistency() {
   }
   if (entries != table_.size()) return "size";
   if (expiring != counters_.with_expiry) return "with_expiry";
+  if (owners != owners_) return "owners";
   if (spaces != counters_.entries_by_space) return "entries_by_space";
   if (bytes != this->bytes())
     return "bytes: counted " + std::to_string(this->bytes()) + ", are " + std::to_string(bytes);

@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "forebay/entry.h"
 #include "forebay/function_ref.h"
+#include "memory/arena/slabs.h"
 #include "memory/departure_log.h"
 #include "memory/entry.h"
 #include "memory/eviction/registry.h"
@@ -85,8 +86,8 @@ class alignas(64) Shard {
   // Visits the first live entry at or after a chain chosen by `chance`. O(chains) where nearly all are empty.
   bool random(Instant now, std::uint64_t chance, FunctionRef<void(const EntryView&)> visit) REQUIRES(mutex);
 
-  // Frees what was cleared, then what has expired, then moves buckets of a resize; about `budget` steps.
-  // Returns the steps taken: less than `budget` when nothing more is due.
+  // Frees what was cleared, then what has expired, then lets the table follow and moves entries together;
+  // about `budget` steps. Returns the steps taken: less than `budget` when nothing more is due.
   std::size_t upkeep(Instant now, std::size_t budget) REQUIRES(mutex);
 
   // Frees some memory: the next part of what was cleared, else the policy's next victim. Returns the bytes
@@ -100,6 +101,12 @@ class alignas(64) Shard {
   std::size_t entries() const REQUIRES(mutex) { return table_.size(); }
   // Counted bytes, for choosing between shards: readable without the lock.
   std::size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  // Bytes of spans that entries lie in, and of those what no entry takes. O(1).
+  struct Spans {
+    std::size_t held = 0;
+    std::size_t unused = 0;
+  };
+  Spans spans() const REQUIRES(mutex) { return {slabs_.held(), slabs_.held() - slabs_.allocated()}; }
   // Bytes given back since the start: how much has churned. Readable without the lock.
   std::size_t given_back() const { return given_back_.load(std::memory_order_relaxed); }
 
@@ -111,8 +118,22 @@ class alignas(64) Shard {
   // While one lives, nothing is freed.
   class Visit;
 
+  // What clear() took out. Entries that own something elsewhere must be looked at one by one; the blocks of
+  // the others go span by span.
+  struct Cleared {
+    Slabs slabs;
+    Table table;
+    Ref set_aside;       // entries of these slabs that are in no table
+    std::size_t owners;  // entries not yet freed that own more than their block
+    std::size_t bytes;   // what of cleared_bytes_ is this one's
+  };
+  // Frees some of it and returns the steps that this was worth.
+  std::size_t free_some(Cleared& cleared) REQUIRES(mutex);
+
   // The entry if it is there and not expired; an expired one leaves. `stamp` is filled if there is one.
   Entry* live(std::uint64_t hash, std::string_view key, Instant now, Stamp& stamp) REQUIRES(mutex);
+  PutOutcome decide_and_write(std::uint64_t hash, std::string_view key, Instant now,
+                              FunctionRef<Change(const EntryView*)> decide) REQUIRES(mutex);
   PutOutcome replace(std::uint64_t hash, std::string_view key, Entry* old, Change& change, Instant now)
       REQUIRES(mutex);
   // Gives the key this payload and stamp: in place if it fits, else by a new entry.
@@ -124,9 +145,12 @@ class alignas(64) Shard {
   void unlink(Entry& entry) REQUIRES(mutex);                                    // out of them
   void leave(Entry& entry, std::uint64_t hash, Departure why) REQUIRES(mutex);  // the policy has let go of it
   void dispose(Entry& entry) REQUIRES(mutex);  // free, or set aside while visited
+  void destroy(Entry& entry) REQUIRES(mutex);  // one of slabs_ that nothing refers to
   std::size_t free_cleared(std::size_t steps) REQUIRES(mutex);
   bool may_free_cleared() const REQUIRES(mutex) { return !cleared_.empty() && !cleared_is_visited_; }
-  bool rehash(std::size_t buckets) REQUIRES(mutex);   // false: nothing is left to move
+  std::size_t rehash(std::size_t buckets) REQUIRES(mutex);  // returns how many it split or merged
+  // Moves up to `entries` entries together if that gives memory back. Returns how many.
+  std::size_t compact(std::size_t entries) REQUIRES(mutex);
   void add_bytes(std::size_t bytes) REQUIRES(mutex);  // to this shard's; Common::used has them already
   void give_back(std::size_t bytes) REQUIRES(mutex);  // from both
   EntryView view(const Entry& entry, const Stamp& stamp, std::uint32_t now_seconds) const {
@@ -146,6 +170,8 @@ class alignas(64) Shard {
    private:
     const Common& common_;
   };
+  std::uint32_t next_revision() REQUIRES(mutex);
+  std::size_t fixed_bytes() const REQUIRES(mutex);  // what the shard takes without table, entries and policy
   // What counts against the limit: bytes, or entries.
   std::size_t weight(const Entry& entry) const { return count_bytes() ? entry.charge() : 1; }
   std::size_t weight(std::size_t bytes) const { return count_bytes() ? bytes : 0; }
@@ -158,12 +184,13 @@ class alignas(64) Shard {
   const PolicyRow* policy_row_ GUARDED_BY(mutex);
   PolicyOptions policy_options_ GUARDED_BY(mutex);
   std::unique_ptr<EvictionPolicy> policy_ GUARDED_BY(mutex);
+  Slabs slabs_ GUARDED_BY(mutex);  // where the table's entries lie, and those set aside
   Table table_ GUARDED_BY(mutex);
   unsigned visits_ GUARDED_BY(mutex) = 0;              // visitors inside, nested ones counted
   bool cleared_is_visited_ GUARDED_BY(mutex) = false;  // cleared_ may hold an entry that a visitor looks at
-  Entry* set_aside_ GUARDED_BY(mutex) = nullptr;       // to be freed when the last visitor leaves
+  Ref set_aside_ GUARDED_BY(mutex) = 0;                // to be freed when the last visitor leaves
   std::uint64_t changes_ GUARDED_BY(mutex) = 0;  // writes of any kind; tells whether a nested call made one
-  std::uint64_t last_revision_ GUARDED_BY(mutex) = 0;
+  std::uint32_t last_revision_ GUARDED_BY(mutex) = 0;
   std::size_t table_bytes_ GUARDED_BY(mutex) = 0;   // what of bytes_ is the table's
   std::size_t policy_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is the policy's
   std::atomic<std::size_t> bytes_{0};               // written under the lock
@@ -171,9 +198,10 @@ class alignas(64) Shard {
   ShardCounters counters_ GUARDED_BY(mutex);
   TimerWheel wheel_ GUARDED_BY(mutex);
   DepartureLog departures_ GUARDED_BY(mutex);
-  std::vector<Table::Detached> cleared_ GUARDED_BY(mutex);
+  // How many entries own more than their block in slabs_; those set aside count until they are freed.
+  std::size_t owners_ GUARDED_BY(mutex) = 0;
+  std::vector<Cleared> cleared_ GUARDED_BY(mutex);
   std::size_t cleared_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is cleared_'s
-  std::size_t cleared_at_ GUARDED_BY(mutex) = 0;     // next bucket to free of the last of cleared_
 };
 
 }  // namespace forebay::memory

@@ -15,18 +15,21 @@ namespace forebay::memory {
 namespace {
 
 constexpr std::size_t kMostShards = 64;
-// A shard's wheel, log and smallest table take some 8 KiB: with this much a shard they stay a small share.
-constexpr std::size_t kLeastBytesPerShard = std::size_t{256} << 10;
-constexpr std::size_t kLeastEntriesPerShard = 4096;  // where entries are counted
-constexpr std::size_t kStepsPerLock = 128;           // of upkeep: some 20 µs
-constexpr std::size_t kBucketsPerLock = 32;          // of scan()
-constexpr std::size_t kLeastEvictions = 16;          // a write makes while the limit is being lowered
+// A shard's wheel, log and smallest table take some 8 KiB, and each size of entries that it has a span that
+// is half empty: with this much a shard they stay a small share.
+constexpr std::size_t kLeastBytesPerShard = std::size_t{4} << 20;
+constexpr std::size_t kLeastBytesIfAsked = std::size_t{256} << 10;  // where TierOptions::shards asks for more
+constexpr std::size_t kLeastEntriesPerShard = 4096;                 // where entries are counted
+constexpr std::size_t kStepsPerLock = 128;                          // of upkeep: some 20 µs
+constexpr std::size_t kBucketsPerLock = 32;                         // of scan()
+constexpr std::size_t kLeastEvictions = 16;  // a write makes while the limit is being lowered
 
 std::size_t shard_count(const TierOptions& options) {
   std::size_t wanted = options.shards;
   if (wanted == 0) wanted = std::bit_ceil(4 * std::max<std::size_t>(1, std::thread::hardware_concurrency()));
   if (options.limit != 0 && options.count == Count::kBytes)
-    wanted = std::min(wanted, options.limit / kLeastBytesPerShard);
+    wanted =
+        std::min(wanted, options.limit / (options.shards == 0 ? kLeastBytesPerShard : kLeastBytesIfAsked));
   if (options.limit != 0 && options.count == Count::kEntries)
     wanted = std::min(wanted, options.limit / kLeastEntriesPerShard);
   return std::bit_floor(std::clamp<std::size_t>(wanted, 1, kMostShards));
@@ -84,8 +87,8 @@ bool Shards::held_by_this_thread(std::size_t index) const {
   return held.owner == this && ((held.mask >> index) & 1) != 0;
 }
 
-bool Shards::find(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit, Touch touch) {
-  const std::uint64_t hash = hash_bytes(key);
+bool Shards::find(std::uint64_t hash, std::string_view key, Instant now,
+                  FunctionRef<void(const EntryView&)> visit, Touch touch) {
   const std::size_t index = index_of(hash);
   Shard& shard = *shards_[index];
   const Lock lock(*this, index, shard);
@@ -252,12 +255,13 @@ bool Shards::shrink_to_limit(std::size_t& budget) {
   return over();
 }
 
-// What an allocator holds beyond live allocations (size classes half full, free pages on their way back) is
-// no one's entry, yet takes the machine's memory. Once a second, and whenever a share of the limit has
-// churned, the tier looks how much more is resident than allocated and takes its share of that. If entries
-// and share exceed the limit, the allocator is asked for its free pages; if that isn't enough, the tier lets
-// its count go only so far that both fit. Small steps, since evicting frees pages only once a page's last
-// entry is gone: a big step would be answered by a worse ratio first.
+// What spans hold beyond entries, and an allocator beyond live allocations (size classes half full, free
+// pages on their way back), is no one's entry, yet takes the machine's memory. Once a second, and whenever a
+// share of the limit has churned, the tier looks how much more is resident than allocated: in its spans,
+// which Shard::compact() bounds, and its share of the allocator's. If entries and these exceed the limit, the
+// allocator is asked for its free pages; if that isn't enough, the tier lets its count go only so far that
+// both fit. Small steps, since evicting frees pages only once a page's last entry is gone: a big step would
+// be answered by a worse ratio first.
 void Shards::follow_allocator(Instant now) {
   constexpr auto kPeriod = std::chrono::seconds(1);
   constexpr std::size_t kChurn = 64;                     // of the limit's parts
@@ -286,12 +290,24 @@ void Shards::follow_allocator(Instant now) {
 
 double Shards::resident_over_limit(std::size_t limit) const {
   constexpr double kIgnored = 4.0 * (1 << 20);  // the allocator's own tables
-  const auto bytes = allocator_bytes();
-  if (!bytes || bytes->allocated == 0) return 0;
-  const double allocated = static_cast<double>(bytes->allocated);
+  Shard::Spans spans;
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    Shard& shard = *shards_[i];
+    const Lock lock(*this, i, shard);
+    const auto one = shard.spans();
+    spans.held += one.held;
+    spans.unused += one.unused;
+  }
   const double used = static_cast<double>(common_.used.load(std::memory_order_relaxed));
-  const double beyond = std::max(0.0, static_cast<double>(bytes->resident) - allocated - kIgnored);
-  return (used + beyond * std::min(1.0, used / allocated)) / static_cast<double>(limit);
+  double resident = used + static_cast<double>(spans.unused);
+  const auto bytes = allocator_bytes();
+  if (bytes && bytes->allocated != 0) {
+    const double allocated = static_cast<double>(bytes->allocated);
+    const double from_allocator = std::max(0.0, resident - static_cast<double>(spans.held));
+    const double beyond = std::max(0.0, static_cast<double>(bytes->resident) - allocated - kIgnored);
+    resident += beyond * std::min(1.0, from_allocator / allocated);
+  }
+  return resident / static_cast<double>(limit);
 }
 
 void Shards::set_limit() NO_THREAD_SAFETY_ANALYSIS {  // called with options_mutex_ held

@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/mutex.h"
 #include "memory/shard.h"
 #include "memory/tier.h"
@@ -33,7 +34,11 @@ class Shards final : private Relief {
  public:
   Shards(const TierOptions& options, const PolicyRow& policy, Instant start);
 
-  bool find(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit, Touch touch);
+  bool find(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit, Touch touch) {
+    return find(hash_bytes(key), key, now, visit, touch);
+  }
+  bool find(std::uint64_t hash, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit,
+            Touch touch);
   PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
   bool erase(std::string_view key, Instant now, Departure why);
   void clear();
@@ -67,8 +72,8 @@ class Shards final : private Relief {
   bool upkeep(Instant now, std::size_t& budget);
   bool shrink_to_limit(std::size_t& budget);
   void follow_allocator(Instant now);
-  // What the tier holds with its share of the allocator's fragmentation, over `limit`; 0 if the allocator
-  // can't tell.
+  // What the tier holds with what its spans waste and its share of the allocator's fragmentation, as far as
+  // the allocator can tell, over `limit`.
   double resident_over_limit(std::size_t limit) const;
   void set_limit();
 

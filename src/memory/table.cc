@@ -1,10 +1,7 @@
 #include "memory/table.h"
 
-#include <sys/mman.h>
-
-#include <algorithm>
-#include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "base/hash.h"
 
@@ -20,120 +17,147 @@ std::uint64_t reverse_bits(std::uint64_t word) {
 
 }  // namespace
 
-Buckets::Buckets(std::size_t count) : count_(count) {
-  const std::size_t bytes = count * sizeof(Entry*);
-  void* memory = nullptr;
-  if (mapped()) {
-    memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) memory = nullptr;
-  } else {
-    memory = std::calloc(count, sizeof(Entry*));
+Table::Table() : buckets_(kSmallest) {
+  pieces_ = static_cast<Ref*>(Cage::take(kDirectory));
+  void* const piece = Cage::take(kPiece);
+  if (pieces_ == nullptr || piece == nullptr) {
+    if (pieces_ != nullptr) Cage::give(pieces_, kDirectory);
+    if (piece != nullptr) Cage::give(piece, kPiece);
+    throw std::bad_alloc();
   }
-  if (memory == nullptr) count_ = 0;
-  heads_ = static_cast<Entry**>(memory);
+  store_word(pieces_[0], Cage::ref(piece));
 }
 
-Buckets::~Buckets() {
-  if (mapped()) {
-    munmap(heads_, count_ * sizeof(Entry*));
-  } else {
-    std::free(heads_);
-  }
+Table::Table(Table&& other) noexcept
+    : pieces_(std::exchange(other.pieces_, nullptr)),
+      buckets_(std::exchange(other.buckets_, 0)),
+      size_(std::exchange(other.size_, 0)) {}
+
+Table& Table::operator=(Table&& other) noexcept {
+  Table taken(std::move(other));
+  std::swap(pieces_, taken.pieces_);
+  std::swap(buckets_, taken.buckets_);
+  std::swap(size_, taken.size_);
+  return *this;
 }
 
-void Buckets::release_before(std::size_t end) {
-  if (!mapped() || end == 0) return;
-  constexpr std::size_t kPiece = Buckets::kMappedBytes / sizeof(Entry*);
-  if (end % kPiece != 0) return;
-  madvise(heads_ + end - kPiece, kMappedBytes, MADV_DONTNEED);
+Table::~Table() {
+  if (pieces_ == nullptr) return;
+  const std::size_t pieces = buckets_ == 0 ? 1 : (buckets_ + kBucketsPerPiece - 1) / kBucketsPerPiece;
+  for (std::size_t i = 0; i < pieces; ++i) Cage::give(Cage::at(pieces_[i]), kPiece);
+  Cage::give(pieces_, kDirectory);
 }
 
 void Table::insert(Entry& entry, std::uint64_t hash) {
-  Entry*& first = head(hash);
+  Ref& first = head(hash);
   entry.set_chain(first);
-  first = &entry;
+  store_word(first, entry.ref());
   ++size_;
 }
 
+void Table::redirect(const Entry& entry, std::uint64_t hash, Ref to) {
+  const Ref ref = entry.ref();
+  Ref& first = head(hash);
+  if (first == ref) return store_word(first, to);
+  Entry* before = &Entry::at(first);
+  while (before->chain() != ref) before = &Entry::at(before->chain());
+  before->set_chain(to);
+}
+
 void Table::erase(Entry& entry, std::uint64_t hash) {
-  Entry*& first = head(hash);
+  redirect(entry, hash, entry.chain());
   --size_;
-  if (first == &entry) {
-    first = entry.chain();
-    return;
-  }
-  Entry* before = first;
-  while (before->chain() != &entry) before = before->chain();
-  before->set_chain(entry.chain());
 }
 
 void Table::replace(Entry& old, Entry& fresh, std::uint64_t hash) {
-  Entry*& first = head(hash);
   fresh.set_chain(old.chain());
-  if (first == &old) {
-    first = &fresh;
-    return;
-  }
-  Entry* before = first;
-  while (before->chain() != &old) before = before->chain();
-  before->set_chain(&fresh);
+  redirect(old, hash, fresh.ref());
 }
 
-void Table::start_resize(std::size_t buckets) {
-  Buckets fresh(buckets);
-  if (fresh.count() == 0) return;  // no memory: long chains are slower, not wrong
-  old_ = std::move(current_);
-  current_ = std::move(fresh);
-  moved_ = 0;
-}
-
-bool Table::rehash(std::size_t buckets) {
-  if (!rehashing()) {
-    if (crowded(size_, current_.count())) {
-      start_resize(current_.count() * 2);
-    } else if (sparse(size_, current_.count())) {
-      start_resize(current_.count() / 2);
+std::size_t Table::rehash(std::size_t buckets) {
+  std::size_t done = 0;
+  for (; done < buckets; ++done) {
+    if (crowded(size_)) {
+      if (!split()) break;
+    } else if (sparse(size_)) {
+      merge();
+    } else {
+      break;
     }
-    if (!rehashing()) return false;
   }
-  for (; buckets > 0 && moved_ < old_.count(); --buckets) {
-    Entry* entry = std::exchange(old_[moved_], nullptr);
-    ++moved_;  // from here on head() finds these keys in current_
-    while (entry != nullptr) {
-      Entry* const next = entry->chain();
-      Entry*& first = current_[hash_bytes(entry->key()) & current_.mask()];
-      entry->set_chain(first);
-      first = entry;
-      entry = next;
-    }
-    old_.release_before(moved_);
-  }
-  if (moved_ < old_.count()) return true;
-  old_ = Buckets();
-  return crowded(size_, current_.count()) || sparse(size_, current_.count());
+  return done;
 }
 
-std::size_t Table::bytes() const {
-  if (!rehashing()) return current_.count() * sizeof(Entry*);
-  const std::size_t in_use =
-      current_.count() > old_.count() ? moved_ * 2 : std::min(moved_, current_.count());
-  return (old_.count() + in_use) * sizeof(Entry*);
+bool Table::split() {
+  const std::uint64_t fresh = buckets_;
+  if (fresh % kBucketsPerPiece == 0) {
+    void* const piece = Cage::take(kPiece);
+    if (piece == nullptr) return false;
+    store_word(pieces_[fresh / kBucketsPerPiece], Cage::ref(piece));
+  }
+  const std::uint64_t bit = std::bit_floor(fresh);
+  Ref& stay = *bucket(fresh - bit);
+  Ref staying = 0;
+  Ref going = 0;
+  for (Ref ref = stay; ref != 0;) {
+    Entry& entry = Entry::at(ref);
+    Ref& list = (hash_bytes(entry.key()) & bit) != 0 ? going : staying;
+    const Ref next = entry.chain();
+    entry.set_chain(list);
+    list = ref;
+    ref = next;
+  }
+  store_word(stay, staying);
+  store_word(*bucket(fresh), going);
+  store_word(buckets_, fresh + 1);
+  return true;
+}
+
+void Table::merge() {
+  const std::uint64_t last = buckets_ - 1;
+  Ref& into = *bucket(last - std::bit_floor(last));
+  if (const Ref first = *bucket(last); first != 0) {
+    Entry* end = &Entry::at(first);
+    while (end->chain() != 0) end = &Entry::at(end->chain());
+    end->set_chain(into);
+    store_word(into, first);
+  }
+  drop_last_bucket();
+}
+
+void Table::drop_last_bucket() {
+  const std::uint64_t last = buckets_ - 1;
+  store_word(*bucket(last), 0);
+  store_word(buckets_, last);
+  // The first piece stays as long as the table does.
+  if (last % kBucketsPerPiece != 0 || last == 0) return;
+  Ref& piece = pieces_[last / kBucketsPerPiece];
+  Cage::give(Cage::at(piece), kPiece);
+  store_word(piece, 0);
+}
+
+Entry* Table::take_apart() {
+  Ref& last = *bucket(buckets_ - 1);
+  if (last == 0) {
+    drop_last_bucket();
+    return nullptr;
+  }
+  Entry& entry = Entry::at(last);
+  store_word(last, entry.chain());
+  --size_;
+  return &entry;
+}
+
+void Table::discard_piece() {
+  const std::uint64_t piece = (buckets_ - 1) / kBucketsPerPiece;
+  store_word(buckets_, piece * kBucketsPerPiece);
+  if (piece == 0) return;  // stays as long as the table does
+  Cage::give(Cage::at(pieces_[piece]), kPiece);
+  store_word(pieces_[piece], 0);
 }
 
 std::uint64_t Table::next_cursor(std::uint64_t cursor, std::uint64_t mask) {
   return reverse_bits(reverse_bits(cursor | ~mask) + 1);
-}
-
-Table::Detached Table::detach() {
-  Detached detached;
-  detached.bytes = bytes();
-  detached.buckets[0] = std::move(current_);
-  detached.buckets[1] = std::move(old_);
-  current_ = Buckets(kSmallest);
-  old_ = Buckets();
-  moved_ = 0;
-  size_ = 0;
-  return detached;
 }
 
 }  // namespace forebay::memory

@@ -1,62 +1,45 @@
 #pragma once
 
-// The hash table of one shard: power-of-two arrays of chains through the entries themselves.
+// The hash table of one shard: chains through the entries themselves, in a number of buckets that follows
+// their number one by one (linear hashing: Litwin, "Linear hashing: a new tool for file and table
+// addressing", VLDB 1980).
 //
-// A resize allocates the other array and moves a few buckets with every write, so that no operation pays for
-// more than its share. While it lasts, buckets below `moved_` of the old array are in the new one and the
-// others still in the old: each key has one place, and a lookup walks one chain. Arrays of kMappedBytes and
-// more come from mmap, which hands out zero pages as they are touched, and go back piece by piece: neither a
-// memset nor a long munmap stalls an operation.
+// With n buckets, of which 2^L is the greatest power of two not above n, bucket i of the first n - 2^L has
+// been split: the keys whose hash has bit L set went to bucket 2^L + i. Growing splits the next one,
+// shrinking merges the last one back. So chains are as long on average however large the table is, no
+// operation moves more than a bucket or two, and nothing is ever copied as a whole. Buckets lie in pieces of
+// 16 KiB, taken and given back as n passes them.
+//
+// Chain heads are references of 32 bits in the cage, as is what leads to them, written as words.h says.
 //
 // Not thread-safe: the shard's lock guards it.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <utility>
 
+#include "memory/arena/cage.h"
 #include "memory/entry.h"
+#include "memory/words.h"
 
 namespace forebay::memory {
 
-// An array of chain heads.
-class Buckets {
- public:
-  Buckets() = default;
-  explicit Buckets(std::size_t count);  // a power of two
-  Buckets(Buckets&& other) noexcept
-      : heads_(std::exchange(other.heads_, nullptr)), count_(std::exchange(other.count_, 0)) {}
-  Buckets& operator=(Buckets&& other) noexcept {
-    Buckets taken(std::move(other));
-    std::swap(heads_, taken.heads_);
-    std::swap(count_, taken.count_);
-    return *this;
-  }
-  ~Buckets();
-
-  std::size_t count() const { return count_; }
-  std::size_t mask() const { return count_ - 1; }
-  Entry*& operator[](std::size_t index) { return heads_[index]; }
-  Entry* operator[](std::size_t index) const { return heads_[index]; }
-  // Gives the memory of the buckets before `end` back as far as whole pieces go; they read as empty
-  // afterwards.
-  void release_before(std::size_t end);
-  bool mapped() const { return count_ * sizeof(Entry*) >= kMappedBytes; }
-
-  static constexpr std::size_t kMappedBytes = std::size_t{256} << 10;
-
- private:
-  Entry** heads_ = nullptr;
-  std::size_t count_ = 0;
-};
-
 class Table {
  public:
-  Table() : current_(kSmallest) {}
+  // Throws std::bad_alloc if there is no memory.
+  Table();
+  // Forgets the entries.
+  ~Table();
+  // What was moved from has no buckets, and may only be destroyed or assigned to.
+  Table(Table&& other) noexcept;
+  Table& operator=(Table&& other) noexcept;
 
   Entry* find(std::uint64_t hash, std::string_view key) const {
-    for (Entry* entry = head(hash); entry != nullptr; entry = entry->chain()) {
-      if (entry->matches(key)) return entry;
+    for (Ref ref = head(hash); ref != 0;) {
+      Entry& entry = Entry::at(ref);
+      if (entry.matches(key)) return &entry;
+      ref = entry.chain();
     }
     return nullptr;
   }
@@ -66,83 +49,78 @@ class Table {
 
   std::size_t size() const { return size_; }
 
-  // Starts a resize if the size asks for one and moves up to `buckets` buckets of one in progress. False:
-  // nothing to move.
-  bool rehash(std::size_t buckets);
-  bool rehashing() const { return old_.count() != 0; }
+  // Splits or merges up to `buckets` buckets, as the size asks for. Returns how many it did: less than
+  // `buckets` when no more are asked for (or there is no memory: long chains are slower, not wrong).
+  std::size_t rehash(std::size_t buckets);
   // Whether rehash() after another insertion would do something.
-  bool may_rehash() const {
-    return rehashing() || crowded(size_ + 1, current_.count()) || sparse(size_, current_.count());
-  }
-  // What the arrays count for; during a resize the new array counts as far as it is in use.
-  std::size_t bytes() const;
-  static constexpr std::size_t kBytesPerMove =
-      2 * sizeof(Entry*);  // most that bytes() grows by for a bucket moved
+  bool may_rehash() const { return crowded(size_ + 1) || sparse(size_); }
+  std::size_t bytes() const { return buckets_ * sizeof(Ref); }
+  static constexpr std::size_t kBytesPerSplit = sizeof(Ref);
 
   // Visits the bucket at `cursor` and returns the next cursor, 0 after the last. Cursors count with their
-  // bits reversed, highest first: growing splits a bucket into ones that are visited at the same point of the
-  // order, and shrinking merges those that were split from one, so an entry that stays is never passed over;
+  // bits reversed, highest first: splitting a bucket makes two that are visited at the same point of the
+  // order, and merging joins those that were split from one, so an entry that stays is never passed over;
   // some may be seen twice (after the scan that Pieter Noordhuis gave Redis). `visit` is called with each
   // entry and must not start a rehash.
   template <class Visit>
   std::uint64_t scan(std::uint64_t cursor, Visit visit) const {
-    const std::size_t small = rehashing() ? std::min(old_.mask(), current_.mask()) : current_.mask();
-    const std::size_t large = rehashing() ? std::max(old_.mask(), current_.mask()) : current_.mask();
-    const Buckets& smaller = rehashing() && old_.mask() == small ? old_ : current_;
-    const Buckets& larger = &smaller == &current_ && rehashing() ? old_ : current_;
-    if (&smaller != &larger) visit_chain(smaller[cursor & small], visit);
-    do {
-      visit_chain(larger[cursor & large], visit);
-      cursor = next_cursor(cursor, large);
-    } while ((cursor & (small ^ large)) != 0);
-    return cursor;
+    const std::uint64_t low = low_mask(buckets_);
+    std::uint64_t mask = low;
+    if ((cursor & low) < buckets_ - low - 1) mask = 2 * low + 1;  // split
+    for (Ref ref = *bucket(cursor & mask); ref != 0;) {
+      Entry& entry = Entry::at(ref);
+      ref = entry.chain();  // the visitor may erase this one; an erased entry keeps its chain link
+      visit(entry);
+    }
+    return next_cursor(cursor, mask);
   }
 
   // Chains by number, for chance: [0, chains()).
-  std::size_t chains() const { return old_.count() + current_.count(); }
-  Entry* chain(std::size_t number) const {
-    return number < old_.count() ? old_[number] : current_[number - old_.count()];
-  }
+  std::size_t chains() const { return buckets_; }
+  Entry* chain(std::size_t number) const { return entry_or_null(*bucket(number)); }
+  static Entry* next(const Entry& entry) { return entry_or_null(entry.chain()); }
 
-  // Takes everything out in one step, leaving an empty table of the smallest size.
-  struct Detached {
-    Buckets buckets[2];
-    std::size_t bytes = 0;  // what bytes() was
-  };
-  Detached detach();
+  // Takes an entry out of the last bucket, or that bucket itself if it is empty, and null is returned. For
+  // taking a table apart that is not used any more; done once chains() is 0.
+  Entry* take_apart();
+  // Takes out the buckets of the last piece, whatever they refer to.
+  void discard_piece();
 
  private:
   static constexpr std::size_t kSmallest = 16;
-  // A chain is 1.5 entries long before the table grows: a word less per entry for 0.2 steps more per lookup.
-  static bool crowded(std::size_t size, std::size_t buckets) { return size > buckets + buckets / 2; }
-  static bool sparse(std::size_t size, std::size_t buckets) {
-    return buckets > kSmallest && size < buckets / 8;
-  }
+  static constexpr std::size_t kPiece = std::size_t{16} << 10;  // bytes
+  static constexpr std::size_t kBucketsPerPiece = kPiece / sizeof(Ref);
+  static constexpr std::size_t kDirectory = std::size_t{64} << 10;  // bytes: a reference for each piece
+  static constexpr std::size_t kMostBuckets = kDirectory / sizeof(Ref) * kBucketsPerPiece;
 
-  Entry*& head(std::uint64_t hash) {
-    if (old_.count() != 0) [[unlikely]] {
-      const std::size_t index = hash & old_.mask();
-      if (index >= moved_) return old_[index];
-    }
-    return current_[hash & current_.mask()];
-  }
-  Entry* head(std::uint64_t hash) const { return const_cast<Table*>(this)->head(hash); }
-  void start_resize(std::size_t buckets);
+  // Five entries for four buckets: a lookup looks at 1.6 entries if it finds one.
+  bool crowded(std::size_t size) const { return size > buckets_ + buckets_ / 4 && buckets_ < kMostBuckets; }
+  bool sparse(std::size_t size) const { return size < buckets_ / 2 && buckets_ > kSmallest; }
 
-  template <class Visit>
-  static void visit_chain(Entry* entry, Visit& visit) {
-    while (entry != nullptr) {
-      Entry* const next =
-          entry->chain();  // the visitor may erase this one; an erased entry keeps its chain link
-      visit(*entry);
-      entry = next;
-    }
+  // 2^L - 1.
+  static std::uint64_t low_mask(std::uint64_t buckets) { return std::bit_floor(buckets) - 1; }
+  static std::uint64_t bucket_of(std::uint64_t hash, std::uint64_t buckets) {
+    const std::uint64_t low = low_mask(buckets);
+    const std::uint64_t wide = hash & (2 * low + 1);
+    return wide < buckets ? wide : hash & low;
   }
+  Ref* bucket(std::uint64_t index) const {
+    auto* const piece = static_cast<Ref*>(Cage::at(pieces_[index / kBucketsPerPiece]));
+    return piece + index % kBucketsPerPiece;
+  }
+  Ref& head(std::uint64_t hash) { return *bucket(bucket_of(hash, buckets_)); }
+  Ref head(std::uint64_t hash) const { return *bucket(bucket_of(hash, buckets_)); }
+  static Entry* entry_or_null(Ref ref) { return ref == 0 ? nullptr : &Entry::at(ref); }
+  // What refers to an entry: its bucket or the entry before it.
+  void redirect(const Entry& entry, std::uint64_t hash, Ref to);
+
+  bool split();  // false: no memory
+  void merge();
+  void drop_last_bucket();
   static std::uint64_t next_cursor(std::uint64_t cursor, std::uint64_t mask);
 
-  Buckets current_;
-  Buckets old_;            // empty unless a resize is in progress
-  std::size_t moved_ = 0;  // buckets of old_ that are in current_ already
+  Ref* pieces_ = nullptr;
+  std::uint64_t buckets_ = 0;
   std::size_t size_ = 0;
 };
 

@@ -24,6 +24,11 @@ bool Tier::find(std::string_view key, Instant now, FunctionRef<void(const EntryV
   return impl_->shards.find(key, now, visit, touch);
 }
 
+bool Tier::find(std::uint64_t hash, std::string_view key, Instant now,
+                FunctionRef<void(const EntryView&)> visit, Touch touch) {
+  return impl_->shards.find(hash, key, now, visit, touch);
+}
+
 PutOutcome Tier::update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide) {
   return impl_->shards.update(key, now, decide);
 }

@@ -11,12 +11,13 @@
 // milliseconds, rounded down (so is a `fresh_until` that equals it); other instants are kept exactly.
 //
 // The limit holds for what is counted: after every call, unless writers on several threads found all other
-// shards locked; then by at most one entry for each of them until the next write or tick(). With jemalloc,
-// tick() also keeps what is resident for the tier (fragmentation included) near the limit, by counting to
-// less of it for as long as that needs.
+// shards locked; then by at most one entry for each of them until the next write or tick(). What is counted
+// of an entry is what its memory was rounded up to. tick() also keeps what is resident for the tier near the
+// limit, by counting to less of it for as long as that needs: what fragmentation takes in its own spans and,
+// with jemalloc, of what it has allocated elsewhere (values larger than 4 KiB, objects).
 //
-// All functions are thread-safe. Costs are O(1) on average unless said otherwise; a resize is spread over
-// operations.
+// All functions are thread-safe. Costs are O(1) on average unless said otherwise; the table grows and shrinks
+// by a bucket or two with a write, so no operation pays for more than its share.
 
 #include <chrono>
 #include <cstdint>
@@ -73,6 +74,9 @@ class Tier {
   // Visits the entry if it is there and not past `expires`; an entry past it is removed (kExpired). True:
   // visited.
   bool find(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit,
+            Touch touch = Touch::kYes);
+  // The same for who has the key's hash_bytes() (base/hash.h) already.
+  bool find(std::uint64_t hash, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit,
             Touch touch = Touch::kYes);
 
   // Decides and writes in one step: `decide` gets the live entry or null and returns the Change. Evicts as

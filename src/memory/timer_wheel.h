@@ -9,7 +9,7 @@
 
 namespace forebay::memory {
 
-// The links of an entry that expires, and 32 bits for the entry's use.
+// The links of an entry that expires. Lives in the cage.
 class WheelHook : public PackedLinks {};
 
 // Finds what is due without looking at anything that isn't: a hierarchical timing wheel (Varghese and Lauck,
@@ -32,9 +32,7 @@ class TimerWheel {
 
   // Forgets every hook without touching one; time stays. O(slots).
   void reset() {
-    for (auto& level : slots_) {
-      for (auto& slot : level) slot.make_empty_list();
-    }
+    slots_.make_empty();
     occupied_.fill(0);
   }
 
@@ -45,7 +43,7 @@ class TimerWheel {
     const unsigned level =
         differs == 0 ? 0 : (63u - static_cast<unsigned>(std::countl_zero(differs))) / kBits;
     const unsigned slot = digit(due, level);
-    hook.insert_after(slots_[level][slot]);
+    hook.insert_after(slot_at(level, slot));
     occupied_[level] |= std::uint64_t{1} << slot;
   }
 
@@ -66,7 +64,7 @@ class TimerWheel {
     for (;;) {
       for (unsigned level = kLevels; level-- > 0;) {
         const unsigned slot = digit(now_, level);
-        PackedLinks& list = slots_[level][slot];
+        PackedLinks& list = slot_at(level, slot);
         while (!list.is_empty_list()) {
           if (touched == budget) return touched;
           ++touched;
@@ -87,14 +85,14 @@ class TimerWheel {
   }
 
   std::uint64_t now() const { return now_; }
+  static constexpr std::size_t bytes() { return kSlots * kLevels * sizeof(PackedLinks); }  // in the cage
 
   // For tests. O(slots + hooks).
   std::size_t size() const {
     std::size_t hooks = 0;
-    for (const auto& level : slots_) {
-      for (const auto& slot : level) {
-        for (const auto* hook = slot.next(); hook != &slot; hook = hook->next()) ++hooks;
-      }
+    for (std::size_t i = 0; i < kSlots * kLevels; ++i) {
+      const PackedLinks& slot = slots_[i];
+      for (const auto* hook = slot.next(); hook != &slot; hook = hook->next()) ++hooks;
     }
     return hooks;
   }
@@ -102,8 +100,10 @@ class TimerWheel {
  private:
   static constexpr unsigned kBits = 6;
   static constexpr unsigned kLevels = 6;
+  static constexpr std::size_t kSlots = 64;
   static constexpr std::uint64_t kLastTick = (std::uint64_t{1} << (kBits * kLevels)) - 1;
 
+  PackedLinks& slot_at(unsigned level, unsigned slot) { return slots_[level * kSlots + slot]; }
   static unsigned digit(std::uint64_t tick, unsigned level) { return (tick >> (kBits * level)) & 63u; }
 
   // The first time after now_ at which a slot must be drained; `until` if that is later. A lower level's
@@ -122,13 +122,13 @@ class TimerWheel {
   }
 
   void mark_empty(const PackedLinks* slot) {
-    const auto index = static_cast<std::size_t>(slot - slots_[0].data());
-    occupied_[index / 64] &= ~(std::uint64_t{1} << (index % 64));
+    const std::size_t index = slots_.index_of(*slot);
+    occupied_[index / kSlots] &= ~(std::uint64_t{1} << (index % kSlots));
   }
 
   std::uint64_t now_ = 0;
   std::array<std::uint64_t, kLevels> occupied_{};
-  std::array<std::array<PackedLinks, 64>, kLevels> slots_;
+  ListEnds slots_{kSlots * kLevels};
 };
 
 }  // namespace forebay::memory

@@ -24,7 +24,7 @@ TEST_F(LimitTest, LruKeepsExactlyTheMostRecentlyUsedOnOneShard) {
     recent.push_front(key);
   };
   for (int i = 0; i < 20'000; ++i) {
-    const std::string key = "key:" + std::to_string(random() % 3000);
+    const std::string key = "key:" + std::to_string(random() % 4000);
     if (random() % 2 == 0) {
       ASSERT_EQ(put(key, std::string(64, 'x')), PutOutcome::kStored);
       use(key);

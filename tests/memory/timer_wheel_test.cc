@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <map>
+#include <new>
 #include <random>
+#include <vector>
+
+#include "memory/arena/slabs.h"
 
 namespace forebay::memory {
 namespace {
@@ -20,6 +23,14 @@ Timer& timer_of(WheelHook& hook) {
 
 class WheelTest : public ::testing::Test {
  protected:
+  // Hooks live in the cage; these as long as the fixture.
+  Timer& make() { return *new (slabs.allocate(sizeof(Timer))) Timer; }
+  std::vector<Timer*> make(std::size_t count) {
+    std::vector<Timer*> timers;
+    for (std::size_t i = 0; i < count; ++i) timers.push_back(&make());
+    return timers;
+  }
+
   void file(Timer& timer, std::uint64_t due) {
     timer.due = due;
     timer.filed = true;
@@ -44,13 +55,14 @@ class WheelTest : public ::testing::Test {
     return fired;
   }
 
+  Slabs slabs;
   TimerWheel wheel;
   std::size_t touched = 0;
 };
 
 TEST_F(WheelTest, FiresAtTheTickAndNotBefore) {
   for (const std::uint64_t due : {1u, 63u, 64u, 65u, 4095u, 4096u, 4097u, 262'144u, 20'000'000u}) {
-    Timer timer;
+    Timer& timer = make();
     const std::uint64_t at = wheel.now() + due;
     file(timer, at);
     EXPECT_EQ(advance(at - 1), 0u);
@@ -60,13 +72,13 @@ TEST_F(WheelTest, FiresAtTheTickAndNotBefore) {
 
 TEST_F(WheelTest, WhatIsAlreadyDueFiresAtTheNextAdvance) {
   advance(1000);
-  Timer timer;
+  Timer& timer = make();
   file(timer, 5);
   EXPECT_EQ(advance(1000), 1u);
 }
 
 TEST_F(WheelTest, EmptyTimeIsSkippedHoweverLong) {
-  Timer timer;
+  Timer& timer = make();
   file(timer, 3'000'000'000);
   EXPECT_EQ(advance(2'999'999'999), 0u);
   EXPECT_LE(touched, 6u) << "moved down once a level at most";
@@ -74,14 +86,13 @@ TEST_F(WheelTest, EmptyTimeIsSkippedHoweverLong) {
 }
 
 TEST_F(WheelTest, ABudgetStopsInTheMiddleAndTheRestComesNext) {
-  std::deque<Timer> timers(1000);
-  for (auto& timer : timers) file(timer, 100);
+  for (Timer* const timer : make(1000)) file(*timer, 100);
   std::size_t fired = advance(200, 300);
   EXPECT_EQ(touched, 300u);
   EXPECT_LE(fired, 300u);
-  Timer late;
+  Timer& late = make();
   file(late, 100);  // due while its slot is being drained
-  Timer later;
+  Timer& later = make();
   file(later, 201);
   while (touched == 300) fired += advance(200, 300);
   EXPECT_EQ(fired, 1001u);
@@ -90,7 +101,7 @@ TEST_F(WheelTest, ABudgetStopsInTheMiddleAndTheRestComesNext) {
 
 TEST_F(WheelTest, AgreesWithASortedListThroughRandomOperations) {
   std::mt19937_64 random(1);
-  std::deque<Timer> timers(3000);
+  const std::vector<Timer*> timers = make(3000);
   std::multimap<std::uint64_t, Timer*> sorted;
   std::uint64_t now = 0;
   const auto forget = [&](Timer& timer) {
@@ -103,7 +114,7 @@ TEST_F(WheelTest, AgreesWithASortedListThroughRandomOperations) {
     FAIL();
   };
   for (int i = 0; i < 60'000; ++i) {
-    Timer& timer = timers[random() % timers.size()];
+    Timer& timer = *timers[random() % timers.size()];
     switch (random() % 4) {
       case 0:
       case 1:

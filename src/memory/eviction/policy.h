@@ -10,11 +10,11 @@ namespace forebay::memory {
 
 // What a policy sees of an entry: links for its list, and 8 bits to keep with the entry (a frequency, a
 // visited mark, a queue's number). The links are the policy's while it tracks the entry and nobody's
-// otherwise; the bits are zero on a new entry and are never touched by the shard.
+// otherwise; the bits are zero on a new entry and are never touched by the shard. Lives in the cage.
 class EntryHook : private PackedLinks {
  public:
-  std::uint8_t bits() const { return static_cast<std::uint8_t>(prev_extra()); }
-  void set_bits(std::uint8_t bits) { set_prev_extra(bits); }
+  std::uint8_t bits() const { return static_cast<std::uint8_t>(use_); }
+  void set_bits(std::uint8_t bits) { store_word(use_, (use_ & ~std::uint32_t{0xff}) | bits); }
 
   // For a policy that keeps entries in an array or a heap instead of a list: its place there, in the links'
   // room. Not both for one entry at a time.
@@ -24,36 +24,39 @@ class EntryHook : private PackedLinks {
  private:
   friend class Entry;
   friend class HookList;
+  std::uint32_t use_ = 0;  // above the policy's bits: the entry's
 };
 
-// An ordered list of hooks, newest in front. Owns nothing. O(1) throughout.
+// An ordered list of hooks, newest in front. Owns nothing but its ends. O(1) throughout.
 class HookList {
  public:
-  HookList() { ends_.make_empty_list(); }
+  HookList() : ends_(1) {}
   HookList(const HookList&) = delete;
   HookList& operator=(const HookList&) = delete;
 
-  bool empty() const { return ends_.is_empty_list(); }
-  bool is_front(const EntryHook& hook) const { return ends_.next() == &hook; }
-  EntryHook* front() const { return empty() ? nullptr : static_cast<EntryHook*>(ends_.next()); }
-  EntryHook* back() const { return empty() ? nullptr : static_cast<EntryHook*>(ends_.prev()); }
+  bool empty() const { return ends().is_empty_list(); }
+  bool is_front(const EntryHook& hook) const { return ends().next() == &hook; }
+  EntryHook* front() const { return at_or_null(ends().next()); }
+  EntryHook* back() const { return at_or_null(ends().prev()); }
   // The neighbour towards the front; null for the front itself.
   EntryHook* newer(const EntryHook& hook) const { return at_or_null(hook.prev()); }
   // The neighbour towards the back; null for the back itself.
   EntryHook* older(const EntryHook& hook) const { return at_or_null(hook.next()); }
-  void push_front(EntryHook& hook) { hook.insert_after(ends_); }
-  void push_back(EntryHook& hook) { hook.insert_after(*ends_.prev()); }
+  void push_front(EntryHook& hook) { hook.insert_after(ends()); }
+  void push_back(EntryHook& hook) { hook.insert_after(*ends().prev()); }
   static void remove(EntryHook& hook) { hook.unlink(); }
   // `fresh` takes the place of `old`, which is in no list afterwards. The bits stay each one's own.
   static void replace(EntryHook& old, EntryHook& fresh) { fresh.take_place_of(old); }
-  // `to` is a bitwise copy of `from` elsewhere and takes its place in its list.
+  // `to` is a bitwise copy of `from` elsewhere and takes its place in its list, if that is in one.
   static void relocate(EntryHook& from, EntryHook& to) { to.take_place_of(from); }
 
  private:
   EntryHook* at_or_null(PackedLinks* links) const {
-    return links == &ends_ ? nullptr : static_cast<EntryHook*>(links);
+    return links == &ends() ? nullptr : static_cast<EntryHook*>(links);
   }
-  PackedLinks ends_;
+  PackedLinks& ends() { return ends_[0]; }
+  const PackedLinks& ends() const { return ends_[0]; }
+  ListEnds ends_;
 };
 
 // What a policy may ask about an entry that it tracks. Costs a few loads; hash() hashes the key.
