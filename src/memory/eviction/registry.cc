@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "memory/eviction/auto.h"
 #include "memory/eviction/fifo.h"
 #include "memory/eviction/lfu.h"
 #include "memory/eviction/lru.h"
@@ -22,6 +23,7 @@ bool hits_change_nothing(std::uint8_t) {
 }
 
 constexpr PolicyRow kRows[] = {
+    {"auto", make_auto, true, nullptr},
     {"lru", make_lru, true, nullptr, true},
     {"lfu", make_lfu, true, nullptr, true},
     {"fifo", make_fifo, true, hits_change_nothing},
