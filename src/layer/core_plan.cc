@@ -36,23 +36,27 @@ std::vector<std::string> watch_columns_of(const config::Namespace& mine, const c
   return {columns.begin(), columns.end()};
 }
 
-// Tries whether the tables and columns of depends_on exist: a name with a slip in it would never invalidate
+// Which tables and columns of depends_on don't exist: a name with a slip in it would never invalidate
 // anything, and nothing would ever say so.
-Result<void> try_dependencies(SourcePort& source, const config::Namespace& wanted) {
+std::vector<Error> wrong_dependencies(SourcePort& source, const config::Namespace& wanted) {
+  std::vector<Error> wrong;
   for (const config::Dependency& dependency : wanted.depends_on) {
     auto table = source::parse_table_name(dependency.table);
-    if (!table) return std::move(table).error();
+    if (!table) {
+      wrong.push_back(std::move(table).error());
+      continue;
+    }
     DatasetSpec spec;
     spec.name = wanted.name + ".depends_on";
-    // Each column with the table before it: alone, SQLite takes a quoted name that it doesn't
-    // know for a text.
+    // Each column with the table before it: alone, SQLite takes a quoted name that it doesn't know for a
+    // text.
     spec.query = "SELECT 1";
     for (const auto& [column, field] : dependency.columns)
       spec.query += ", d." + source::quote_identifier(column);
     spec.query += fmt::format(" FROM {} AS d", table->quoted());
-    if (auto opened = source.open(spec); !opened) return std::move(opened).error();
+    if (auto opened = source.open(spec); !opened) wrong.push_back(std::move(opened).error());
   }
-  return {};
+  return wrong;
 }
 
 GateOptions gate_options(const config::Source& source, std::size_t concurrency) {
@@ -138,11 +142,12 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
     }
     // A function's tables are its own business. What is away is not asked.
     if ((*source)->config.kind != "function" && !plan.unreached.contains(source->get())) {
-      if (auto found = try_dependencies(*(*source)->port, wanted); !found) {
+      const auto wrong = wrong_dependencies(*(*source)->port, wanted);
+      for (const Error& error : wrong) {
         mistakes.push_back(
-            fmt::format("{}: namespace '{}': {}", at(model, wanted.at), wanted.name, found.error().message));
-        return;
+            fmt::format("{}: namespace '{}': {}", at(model, wanted.at), wanted.name, error.message));
       }
+      if (!wrong.empty()) return;
     }
     space->port = std::move(*port);
     space->gate = (*source)->gate;

@@ -166,6 +166,8 @@ TEST_F(Check, AMissingTableOrColumnOfADependencyIsSaid) {
   const Output column = depending("users(nam -> name)");
   EXPECT_EQ(column.status, 1);
   EXPECT_THAT(column.text, HasSubstr("nam"));
+  EXPECT_THAT(depending("userss\", \"users(nam -> name)").text,
+              AllOf(HasSubstr("userss"), HasSubstr("d.nam")));
 }
 
 TEST_F(Check, OfflineAsksNoSource) {
