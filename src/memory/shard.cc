@@ -15,8 +15,11 @@ constexpr std::size_t kBucketsPerWrite = 2;
 constexpr std::size_t kBucketsPerErase = 2;
 static_assert(kBucketsPerErase * Table::kBytesPerSplit < sizeof(Entry),
               "an erasure gives back more than the table may grow by, so that it never exceeds the limit");
-// A write moves this many entries at most when memory lies waste between them.
-constexpr std::size_t kMovesPerWrite = 8;
+// What a departure leaves behind may need this many moves before its memory is whole spans again; writes and
+// evictions make them, some at once, as looking for what to move costs as much as a few moves.
+constexpr std::size_t kMovesPerDeparture = 8;
+constexpr std::size_t kMovesAtOnce = 64;
+constexpr std::size_t kMostMovesPerWrite = 512;  // some 0.1 ms
 // Buckets of a cleared table that are looked at in one step of upkeep(), and the steps that one span of its
 // entries or of the table is worth: giving it back takes a system call or two.
 constexpr std::size_t kBucketsPerStep = 4;
@@ -143,7 +146,7 @@ bool Shard::find(std::uint64_t hash, std::string_view key, Instant now,
 PutOutcome Shard::update(std::uint64_t hash, std::string_view key, Instant now,
                          FunctionRef<Change(const EntryView*)> decide) {
   const PutOutcome outcome = decide_and_write(hash, key, now, decide);
-  if (outcome == PutOutcome::kStored) compact(kMovesPerWrite);
+  if (outcome == PutOutcome::kStored) tidy(kMostMovesPerWrite);
   return outcome;
 }
 
@@ -321,6 +324,7 @@ void Shard::dispose(Entry& entry) {
 void Shard::destroy(Entry& entry) {
   if (entry.owns_more_than_its_block()) --owners_;
   Entry::destroy(slabs_, &entry);
+  moves_due_ += kMovesPerDeparture;
 }
 
 // The counters are written under the lock only, so a load and a store make an addition; relaxed order is
@@ -348,6 +352,12 @@ std::size_t Shard::rehash(std::size_t buckets) {
   }
   table_bytes_ = bytes;
   return done;
+}
+
+void Shard::tidy(std::size_t most) {
+  if (moves_due_ < kMovesAtOnce || visits_ != 0) return;
+  const std::size_t moved = compact(std::min(moves_due_, most));
+  moves_due_ = moved == 0 ? 0 : moves_due_ - moved;
 }
 
 std::size_t Shard::compact(std::size_t entries) {
@@ -520,7 +530,9 @@ std::size_t Shard::give_way() {
   if (victim == nullptr) return 0;
   Entry& entry = Entry::from(*victim);
   leave(entry, hash_bytes(entry.key()), Departure::kEvicted);
-  return before - bytes();
+  const std::size_t given = before - bytes();
+  tidy(kMovesAtOnce);
+  return given;
 }
 
 void Shard::use_policy(const PolicyRow& row, const PolicyOptions& options) {

@@ -151,6 +151,8 @@ class alignas(64) Shard {
   std::size_t rehash(std::size_t buckets) REQUIRES(mutex);  // returns how many it split or merged
   // Moves up to `entries` entries together if that gives memory back. Returns how many.
   std::size_t compact(std::size_t entries) REQUIRES(mutex);
+  // Makes the moves that are due, at most so many.
+  void tidy(std::size_t most) REQUIRES(mutex);
   void add_bytes(std::size_t bytes) REQUIRES(mutex);  // to this shard's; Common::used has them already
   void give_back(std::size_t bytes) REQUIRES(mutex);  // from both
   EntryView view(const Entry& entry, const Stamp& stamp, std::uint32_t now_seconds) const {
@@ -191,6 +193,7 @@ class alignas(64) Shard {
   Ref set_aside_ GUARDED_BY(mutex) = 0;                // to be freed when the last visitor leaves
   std::uint64_t changes_ GUARDED_BY(mutex) = 0;  // writes of any kind; tells whether a nested call made one
   std::uint32_t last_revision_ GUARDED_BY(mutex) = 0;
+  std::size_t moves_due_ GUARDED_BY(mutex) = 0;     // see tidy()
   std::size_t table_bytes_ GUARDED_BY(mutex) = 0;   // what of bytes_ is the table's
   std::size_t policy_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is the policy's
   std::atomic<std::size_t> bytes_{0};               // written under the lock

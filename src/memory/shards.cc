@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "memory/allocation.h"
+#include "memory/arena/large.h"
 
 namespace forebay::memory {
 
@@ -266,7 +267,7 @@ void Shards::follow_allocator(Instant now) {
   constexpr auto kPeriod = std::chrono::seconds(1);
   constexpr std::size_t kChurn = 64;                     // of the limit's parts
   constexpr std::size_t kSmall = std::size_t{16} << 20;  // below: the process itself outweighs the cache
-  constexpr double kHigh = 1.07, kLow = 1.04;            // resident bytes over the limit: shrink, grow back
+  constexpr double kHigh = 1.03, kLow = 1.01;            // resident bytes over the limit: shrink, grow back
   constexpr double kDown = 0.02, kUp = 0.002, kLeast = 0.5;
   const MutexLock lock(options_mutex_);
   if (options_.count == Count::kEntries || options_.limit < kSmall) return;
@@ -299,13 +300,20 @@ double Shards::resident_over_limit(std::size_t limit) const {
     spans.unused += one.unused;
   }
   const double used = static_cast<double>(common_.used.load(std::memory_order_relaxed));
-  double resident = used + static_cast<double>(spans.unused);
+  double elsewhere = std::max(0.0, used - static_cast<double>(spans.held - spans.unused));
+  double resident = used + static_cast<double>(spans.unused) + static_cast<double>(Cage::kKept);
+  // Large values of all tiers lie together: this one's share of what they waste is as its share of them.
+  const Large::Usage large = Large::usage();
+  if (large.allocated != 0) {
+    const double allocated = static_cast<double>(large.allocated);
+    resident += static_cast<double>(large.held - large.allocated) * std::min(1.0, elsewhere / allocated);
+    elsewhere = std::max(0.0, elsewhere - allocated);
+  }
   const auto bytes = allocator_bytes();
   if (bytes && bytes->allocated != 0) {
     const double allocated = static_cast<double>(bytes->allocated);
-    const double from_allocator = std::max(0.0, resident - static_cast<double>(spans.held));
     const double beyond = std::max(0.0, static_cast<double>(bytes->resident) - allocated - kIgnored);
-    resident += beyond * std::min(1.0, from_allocator / allocated);
+    resident += beyond * std::min(1.0, elsewhere / allocated);
   }
   return resident / static_cast<double>(limit);
 }
