@@ -65,7 +65,7 @@ TEST(ShadowJudge, RarelyMovesBetweenEquallyGoodOnes) {
 TEST(ShadowJudge, RestsAfterAChange) {
   ShadowJudge judge(0);
   int i = 0;
-  while (judge.choice() == 0) judge.request(i++ % 2 == 0 ? 0b0010 : 0, kWindow, 5000);
+  while (judge.choice() == 0 && i < 10'000) judge.request(i++ % 2 == 0 ? 0b0010 : 0, kWindow, 5000);
   for (int rest = 0; rest < 4990; ++rest) ASSERT_FALSE(judge.request(0b0100, kWindow, 5000));
   i = 0;
   while (judge.choice() == 1 && i < 100) judge.request(++i > 0 ? 0b0100 : 0, kWindow, 5000);
