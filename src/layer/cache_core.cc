@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
 #include <exception>
+#include <thread>
 #include <utility>
 
 #include "forebay/cache.h"
@@ -105,6 +108,10 @@ memory::TierOptions memory_of(const CacheOptions& options) {
   memory.limit = options.max_entries != 0 ? options.max_entries : options.limit;
   memory.count = options.max_entries != 0 ? memory::Count::kEntries : memory::Count::kBytes;
   memory.policy = options.policy;
+  // Threads of one program come close together: more shards than the tier would take keep them out of each
+  // other's way.
+  memory.shards = std::bit_ceil(16 * std::max<std::size_t>(1, std::thread::hardware_concurrency()));
+  memory.shards = std::min<std::size_t>(memory.shards, 64);
   return memory;
 }
 
@@ -168,6 +175,8 @@ Result<std::unique_ptr<CacheCore>> CacheCore::open(const CacheOptions& options, 
   auto impl = std::make_unique<Impl>();
   impl->core = std::move(*core);
   impl->space = impl->core->router().find(options.name);
+  impl->space->sole = true;
+  impl->space->notes_loads = options.refresh_ahead > 0 || options.xfetch > 0;
   impl->timeless = options.ttl.count() == 0 && options.negative_ttl.count() == 0;
   return std::unique_ptr<CacheCore>(new CacheCore(std::move(impl)));
 }

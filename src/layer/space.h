@@ -48,8 +48,25 @@ struct Space {
   std::atomic<std::uint32_t> epoch{1};
   StripedCounters<kCounts> counters;
 
+  // Fixed before the first request. `sole`: no other space uses the memory tier, so that its entries need not
+  // say whose they are: the epoch is raised only together with Tier::clear(), and a load that began before is
+  // kept out when it stores (ReadPath::store()).
+  bool sole = false;
+  // Whether entries say when they were loaded and what that took.
+  bool notes_loads = true;
+
   bool owns(const Stamp& stamp) const {
-    return stamp.space == info.index && stamp.epoch == epoch.load(std::memory_order_acquire);
+    return sole || (stamp.space == info.index && stamp.epoch == epoch.load(std::memory_order_acquire));
+  }
+  // For an entry of this space, with the epoch at which the value was true.
+  Stamp stamp(std::uint32_t of_epoch, Instant loaded_at) const {
+    Stamp stamp;
+    if (!sole) {
+      stamp.space = info.index;
+      stamp.epoch = of_epoch;
+    }
+    if (notes_loads) stamp.loaded_at = loaded_at;
+    return stamp;
   }
   // The namespace on its own table, for messages.
   const std::string& name() const { return info.name; }

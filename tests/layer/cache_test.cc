@@ -122,6 +122,31 @@ TEST(Cache, ALoadThatBeganBeforeInvalidateIsNotStored) {
   EXPECT_EQ((*cache)->stats().fenced, 1u);
 }
 
+TEST(Cache, ALoadThatBeganBeforeClearIsNotStored) {
+  std::atomic<int> version = 1;
+  std::latch reading(1), cleared(1);
+  std::atomic<bool> first = true;
+  auto cache = Cache<int, int>::open({}, [&](const int&) -> Result<std::optional<int>> {
+    const int read = version;
+    if (first.exchange(false)) {
+      reading.count_down();
+      cleared.wait();
+    }
+    return std::optional(read);
+  });
+  ASSERT_TRUE(cache);
+  (*cache)->put(2, 2);
+  std::jthread reader([&] { EXPECT_EQ(**(*cache)->get(1), 1); });
+  reading.wait();
+  version = 2;
+  (*cache)->clear();
+  EXPECT_FALSE((*cache)->peek(2));
+  cleared.count_down();
+  reader.join();
+  EXPECT_FALSE((*cache)->peek(1));
+  EXPECT_EQ(**(*cache)->get(1), 2);
+}
+
 TEST(Cache, ExceptionsOfTheLoaderAreErrorsThatNameTheCache) {
   CacheOptions options;
   options.name = "people";

@@ -75,6 +75,7 @@ void Invalidator::note(std::string_view key, observe::Invalidation cause) {
 void Invalidator::drop_space(Space& space) {
   space.epoch.fetch_add(1, std::memory_order_acq_rel);
   space.counters.add(kInvalidations);
+  if (space.sole) tier_.clear();
 }
 
 void Invalidator::drop_everything() {

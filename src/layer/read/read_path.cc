@@ -173,11 +173,8 @@ bool ReadPath::starting(Flight& flight, const std::shared_ptr<SourceCall>& call)
 
 bool ReadPath::store(const Flight& flight, const LoadedValue& value, Instant now, Duration took) {
   Space& space = flight.space;
-  Stamp stamp;
-  stamp.space = space.info.index;
-  stamp.epoch = flight.epoch;
-  stamp.loaded_at = flight.started_at;
-  stamp.load_cost = duration_cast<std::chrono::microseconds>(took);
+  Stamp stamp = space.stamp(flight.epoch, flight.started_at);
+  if (space.notes_loads) stamp.load_cost = duration_cast<std::chrono::microseconds>(took);
   stamp.version = value.version;
   stamp.evidence = value.evidence;
   const config::Namespace& policy = space.config;
@@ -190,6 +187,12 @@ bool ReadPath::store(const Flight& flight, const LoadedValue& value, Instant now
   }
   bool stored = true;
   const PutOutcome outcome = tier_.update(flight.key, now, [&](const EntryView* current) {
+    // Under the shard's lock: if the epoch is raised later, so is this shard cleared later. An entry of a
+    // space that shares the tier says its epoch itself.
+    if (space.sole && flight.epoch != space.epoch.load(std::memory_order_acquire)) {
+      stored = false;
+      return Change::keep();
+    }
     if (current && space.owns(current->stamp())) {
       const Stamp& kept = current->stamp();
       const bool older_row = value.version != 0 && kept.version > value.version;

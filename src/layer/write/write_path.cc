@@ -59,10 +59,7 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
       tier_.erase(key, now, Departure::kInvalidated);
       return;
     }
-    Stamp stamp;
-    stamp.space = space.info.index;
-    stamp.epoch = epoch;
-    stamp.loaded_at = now;
+    Stamp stamp = space.stamp(epoch, now);
     stamp.version = result->after.version;
     stamp.evidence = result->after.evidence;
     set_times(space.config, stamp, now, random_);
@@ -94,11 +91,8 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
 
 WritePath::Put WritePath::put(Space& space, std::string_view key, Change change) {
   const Instant now = clock_.now();
-  Stamp& stamp = change.stamp;
-  stamp.space = space.info.index;
-  stamp.epoch = space.epoch.load(std::memory_order_acquire);
-  stamp.loaded_at = now;
-  set_times(space.config, stamp, now, random_);
+  change.stamp = space.stamp(space.epoch.load(std::memory_order_acquire), now);
+  set_times(space.config, change.stamp, now, random_);
   Put put;
   flights_.fence(key, hash_bytes(key), 0, [&] {
     put.outcome = tier_.update(key, now, [&](const EntryView* current) {
