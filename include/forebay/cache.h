@@ -49,8 +49,17 @@ namespace forebay {
 struct CacheOptions {
   std::string name = "cache";                 // for messages
   std::size_t limit = std::size_t{64} << 20;  // bytes of keys, values' charges and overhead; 0: unbounded
-  std::size_t max_entries = 0;       // not 0: entries are counted instead of bytes, and limit is ignored
-  std::string policy = "lru";        // eviction
+  std::size_t max_entries = 0;  // not 0: entries are counted instead of bytes, and limit is ignored
+  // Who leaves first when it is full: lru, lfu, fifo, random, ttl, sieve, s3-fifo or w-tinylfu; noeviction:
+  // nobody, what does not fit is not kept; volatile-lru, -lfu, -random and -ttl: only what expires.
+  std::string policy = "lru";
+  // For lru, lfu and their volatile kin. What a value is worth beyond that order: large ones leave sooner,
+  // those that took long to load stay longer, or both.
+  enum class Weigh : unsigned char { kNothing, kBytes, kCost, kCostPerByte };
+  Weigh weigh = Weigh::kNothing;
+  // Who is let in when it is full: all, or only what is asked for more often than who would leave for it.
+  enum class Admission : unsigned char { kAll, kFrequent };
+  Admission admission = Admission::kAll;
   std::chrono::milliseconds ttl{0};  // 0: fresh until invalidated or evicted
   double jitter = 0.0;               // share of ttl by which it is randomly shortened, 0 to 0.9
   std::chrono::milliseconds stale_while_revalidate{0};  // after ttl: answer at once, reload in the background
@@ -298,7 +307,7 @@ class Cache {
   void put(KeyArgument key, T value) {
     with_bytes(key, [&](std::string_view bytes) {
       if constexpr (std::is_same_v<T, std::string>) {
-        if (value.size() > kCopiedText) return core_->put(bytes, Value::bytes(std::move(value)));
+        if (value.size() > kCopiedText) return core_->put(bytes, text_value(std::move(value)));
         core_->put(bytes, std::string_view(value));
       } else if constexpr (kBytes) {
         core_->put(bytes, bytes_of(value));
@@ -391,11 +400,16 @@ class Cache {
       return std::bit_cast<T>(room);
     }
   }
+  static const T& object_in(const Value& value) { return *static_cast<const T*>(value.owner().get()); }
+  // Long text is an object, so that it is moved in and shared.
+  static Value text_value(std::string text) {
+    if (text.size() <= kCopiedText) return Value::bytes(std::move(text));
+    const std::size_t bytes = text.size();
+    return Value::object(std::make_shared<const std::string>(std::move(text)), bytes);
+  }
   static Pointer pointer_to(std::string_view bytes, const Value* shared) {
     if constexpr (std::is_same_v<T, std::string>) {
-      // Value::bytes() keeps a string, so a long one need not be copied.
-      if (shared != nullptr && bytes.size() > kCopiedText)
-        return std::static_pointer_cast<const std::string>(shared->owner());
+      if (shared != nullptr && shared->is_object()) return shared->template as<std::string>();
       return value_of(bytes);
     } else if constexpr (kBytes) {
       return value_of(bytes);
@@ -412,11 +426,11 @@ class Cache {
   Found show(std::string_view key, F& f) {
     return core_->find(key, [&](std::string_view bytes, const Value* shared) {
       if constexpr (std::is_same_v<T, std::string>) {
-        f(bytes);
+        f(shared != nullptr && shared->is_object() ? std::string_view(object_in(*shared)) : bytes);
       } else if constexpr (kBytes) {
         f(value_of(bytes));
       } else {
-        f(*static_cast<const T*>(shared->owner().get()));
+        f(object_in(*shared));
       }
     });
   }
@@ -430,7 +444,7 @@ class Cache {
   static std::optional<Value> wrap(std::optional<T> value, const Charge& charge) {
     if (!value) return std::nullopt;
     if constexpr (std::is_same_v<T, std::string>) {
-      return Value::bytes(std::move(*value));
+      return text_value(std::move(*value));
     } else if constexpr (kBytes) {
       return Value::bytes(std::string(bytes_of(*value)));
     } else {

@@ -10,6 +10,7 @@
 
 #include "forebay/cache.h"
 #include "layer/core.h"
+#include "memory/eviction/registry.h"
 
 namespace forebay::detail {
 namespace {
@@ -100,7 +101,26 @@ std::optional<std::string> mistake_in(const CacheOptions& options) {
        options.refresh_ahead > 0 || options.xfetch > 0)) {
     return "stale windows, refresh_ahead and xfetch need a ttl";
   }
+  if (options.weigh != CacheOptions::Weigh::kNothing || options.admission != CacheOptions::Admission::kAll) {
+    const auto policy = memory::find_policy(options.policy);
+    if (policy && !(*policy)->heeds_options)
+      return fmt::format("policy '{}' heeds neither weigh nor admission", options.policy);
+  }
   return std::nullopt;
+}
+
+memory::Weigh weigh_of(CacheOptions::Weigh weigh) {
+  switch (weigh) {
+    case CacheOptions::Weigh::kNothing:
+      break;
+    case CacheOptions::Weigh::kBytes:
+      return memory::Weigh::kBytes;
+    case CacheOptions::Weigh::kCost:
+      return memory::Weigh::kCost;
+    case CacheOptions::Weigh::kCostPerByte:
+      return memory::Weigh::kCostPerByte;
+  }
+  return memory::Weigh::kNothing;
 }
 
 memory::TierOptions memory_of(const CacheOptions& options) {
@@ -108,6 +128,9 @@ memory::TierOptions memory_of(const CacheOptions& options) {
   memory.limit = options.max_entries != 0 ? options.max_entries : options.limit;
   memory.count = options.max_entries != 0 ? memory::Count::kEntries : memory::Count::kBytes;
   memory.policy = options.policy;
+  memory.policy_options.weigh = weigh_of(options.weigh);
+  if (options.admission == CacheOptions::Admission::kFrequent)
+    memory.policy_options.admission = memory::Admission::kFrequent;
   // Threads of one program come close together: more shards than the tier would take keep them out of each
   // other's way.
   memory.shards = std::bit_ceil(16 * std::max<std::size_t>(1, std::thread::hardware_concurrency()));
@@ -176,7 +199,9 @@ Result<std::unique_ptr<CacheCore>> CacheCore::open(const CacheOptions& options, 
   impl->core = std::move(*core);
   impl->space = impl->core->router().find(options.name);
   impl->space->sole = true;
-  impl->space->notes_loads = options.refresh_ahead > 0 || options.xfetch > 0;
+  impl->space->notes_loads = options.refresh_ahead > 0 || options.xfetch > 0 ||
+                             options.weigh == CacheOptions::Weigh::kCost ||
+                             options.weigh == CacheOptions::Weigh::kCostPerByte;
   impl->timeless = options.ttl.count() == 0 && options.negative_ttl.count() == 0;
   return std::unique_ptr<CacheCore>(new CacheCore(std::move(impl)));
 }

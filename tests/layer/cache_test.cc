@@ -210,6 +210,42 @@ TEST(Cache, MaxEntriesCountsEntriesWhateverTheirSize) {
   EXPECT_TRUE((*cache)->peek(99));
 }
 
+TEST(Cache, WhatWasDearToLoadStaysLonger) {
+  test::CacheClock clock;
+  CacheOptions options;
+  options.max_entries = 10;
+  options.clock = &clock;
+  options.weigh = CacheOptions::Weigh::kCost;
+  auto cache = Cache<int, int>::open(options, [&](const int& key) -> Result<std::optional<int>> {
+    clock.advance(key == 0 ? 1000ms : 1ms);
+    return std::optional(key);
+  });
+  ASSERT_TRUE(cache);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(**(*cache)->get(i), i);
+  EXPECT_TRUE((*cache)->peek(0));
+  EXPECT_FALSE((*cache)->peek(1));
+}
+
+TEST(Cache, PoliciesAreChosenByName) {
+  const auto loader = [](const int& key) -> Result<std::optional<int>> { return std::optional(key); };
+  CacheOptions options;
+  options.max_entries = 10;
+  for (const char* const policy : {"lru", "lfu", "fifo", "random", "ttl", "sieve", "s3-fifo", "w-tinylfu"}) {
+    options.policy = policy;
+    auto cache = Cache<int, int>::open(options, loader);
+    ASSERT_TRUE(cache) << policy;
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(**(*cache)->get(i), i) << policy;
+    EXPECT_LE((*cache)->stats().entries, 10u) << policy;
+  }
+  options.policy = "best";
+  const auto unknown = Cache<int, int>::open(options, loader);
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("sieve"), std::string::npos);
+  options.policy = "sieve";
+  options.weigh = CacheOptions::Weigh::kBytes;
+  EXPECT_FALSE((Cache<int, int>::open(options, loader)));
+}
+
 TEST(Cache, WrongOptionsAreRefusedWithTheReason) {
   CacheOptions options;
   options.stale_if_error = 1s;
