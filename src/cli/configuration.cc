@@ -14,6 +14,8 @@ Result<config::Model> load_configuration(const std::string& file) {
   const auto policies = memory::policy_names();
   config::ReadOptions options;
   options.policies = policies;
+  const auto with_options = memory::policy_names_with_options();
+  options.policies_with_options = with_options;
   return config::read_file(file, options);
 }
 

@@ -42,9 +42,16 @@ struct Server {
   milliseconds drain_timeout{10s};        // on SIGTERM: how long replies in progress may take
 };
 
+// What victims are weighed by, beyond the policy's own order.
+enum class Weigh : std::uint8_t { kNothing, kBytes, kCost, kCostPerByte };
+// Who is let in when there is no room: every newcomer, or what is asked for more often than who would leave.
+enum class Admission : std::uint8_t { kAll, kFrequent };
+
 struct Memory {
   std::size_t limit = std::size_t{512} << 20;  // bytes of keys, values and overhead; 0: unbounded
   std::string policy = "lru";                  // a name from memory/eviction/registry
+  Weigh weigh = Weigh::kNothing;               // some policies only
+  Admission admission = Admission::kAll;       // some policies only
   std::size_t max_value = 0;                   // values larger than this are served, not kept; 0: limit / 16
 };
 

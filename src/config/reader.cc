@@ -153,7 +153,7 @@ void Reader::check_collisions() {
 std::expected<Model, std::vector<Mistake>> Reader::read() {
   check_top_level();
   read_table("server", [&](Section& section) { read_server(section, model_.server); });
-  read_table("memory", [&](Section& section) { read_memory(section, model_.memory, options_.policies); });
+  read_table("memory", [&](Section& section) { read_memory(section, model_.memory, options_); });
   read_table("default", [&](Section& section) { read_defaults(section, model_.defaults); });
   read_table("log", [&](Section& section) { read_log(section, model_.log); });
   read_named("source", model_.sources,

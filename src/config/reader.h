@@ -23,6 +23,8 @@ struct ReadOptions {
   // Names that memory.policy may have (memory/eviction/registry knows them); empty: any, and the memory tier
   // decides.
   std::span<const std::string_view> policies;
+  // Those of them that heed memory.weigh and memory.admission.
+  std::span<const std::string_view> policies_with_options;
   // Where a relative sqlite path starts; empty: the working directory.
   std::string_view folder;
 };

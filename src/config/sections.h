@@ -7,12 +7,13 @@
 #include <string_view>
 
 #include "config/model.h"
+#include "config/reader.h"
 #include "config/section.h"
 
 namespace forebay::config {
 
 void read_server(Section& section, Server& server);
-void read_memory(Section& section, Memory& memory, std::span<const std::string_view> policies);
+void read_memory(Section& section, Memory& memory, const ReadOptions& options);
 void read_defaults(Section& section, Default& defaults);
 void read_log(Section& section, Log& log);
 // `folder`: where a relative path starts.

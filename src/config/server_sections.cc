@@ -62,7 +62,7 @@ void read_server(Section& section, Server& server) {
   }
 }
 
-void read_memory(Section& section, Memory& memory, std::span<const std::string_view> policies) {
+void read_memory(Section& section, Memory& memory, const ReadOptions& options) {
   constexpr std::size_t kMost = std::size_t{1} << 50;
   section.size("limit", memory.limit, 0, kMost);
   section.size("max_value", memory.max_value, 0, kMost);
@@ -75,15 +75,30 @@ void read_memory(Section& section, Memory& memory, std::span<const std::string_v
                    fmt::format("max_value ({}) must not exceed limit ({})", format_size(memory.max_value),
                                format_size(memory.limit)));
   }
+  static constexpr std::string_view kWeighs[] = {"nothing", "bytes", "cost", "cost_per_byte"};
+  static constexpr std::string_view kAdmissions[] = {"all", "frequent"};
+  if (const auto weigh = section.choice("weigh", kWeighs)) memory.weigh = static_cast<Weigh>(*weigh);
+  if (const auto admission = section.choice("admission", kAdmissions))
+    memory.admission = static_cast<Admission>(*admission);
+  const auto policies = options.policies;
+  const auto contains = [](std::span<const std::string_view> names, std::string_view name) {
+    return std::ranges::find(names, name) != names.end();
+  };
   std::string policy;
-  if (!section.text("policy", policy)) return;
-  if (policies.empty() || std::ranges::find(policies, policy) != policies.end()) {
+  if (section.text("policy", policy)) {
+    if (!policies.empty() && !contains(policies, policy)) {
+      return section.report(section.at("policy"),
+                            fmt::format("there is no eviction policy \"{}\"{} (there is {})", policy,
+                                        did_you_mean(policy, policies), quoted_list(policies)));
+    }
     memory.policy = policy;
-    return;
   }
-  section.report(section.at("policy"),
-                 fmt::format("there is no eviction policy \"{}\"{} (there is {})", policy,
-                             did_you_mean(policy, policies), quoted_list(policies)));
+  if (policies.empty() || contains(options.policies_with_options, memory.policy)) return;
+  for (const std::string_view key : {"weigh", "admission"}) {
+    if (key == "weigh" ? memory.weigh == Weigh::kNothing : memory.admission == Admission::kAll) continue;
+    section.report(section.at(key), fmt::format("the policy \"{}\" does not heed {} (of {})", memory.policy,
+                                                key, quoted_list(options.policies_with_options)));
+  }
 }
 
 void read_defaults(Section& section, Default& defaults) {

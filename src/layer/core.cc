@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/glob.h"
+#include "layer/memory_options.h"
 
 namespace forebay::layer {
 namespace {
@@ -35,9 +36,7 @@ Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts
   if (parts.memory) {
     memory = *std::exchange(parts.memory, {});
   } else {
-    memory.limit = model.memory.limit;
-    memory.policy = model.memory.policy;
-    memory.max_value = model.memory.max_value;
+    configure_memory(model.memory, memory);
   }
   auto tier = memory::Tier::open(memory, parts.clock ? *parts.clock : system_clock());
   if (!tier) return std::move(tier).error();

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layer/core.h"
+#include "layer/memory_options.h"
 #include "source/sql_mapping.h"
 
 namespace forebay::layer {
@@ -239,9 +240,7 @@ void Core::take_over(Plan plan) {
 Result<void> Core::reload(const config::Model& model) {
   MutexLock lock(config_mutex_);
   memory::TierOptions memory = tier_->options();
-  memory.limit = model.memory.limit;
-  memory.policy = model.memory.policy;
-  memory.max_value = model.memory.max_value;
+  configure_memory(model.memory, memory);
   auto next = plan(model, Unreachable::kRefuse);
   if (!next) return std::move(next).error();
   if (auto reconfigured = tier_->reconfigure(memory); !reconfigured) return std::move(reconfigured).error();

@@ -9,14 +9,18 @@ namespace forebay {
 
 Result<std::unique_ptr<Layer>> Layer::open(std::string_view toml, Environment environment) {
   const auto policies = memory::policy_names();
-  auto model = config::read(toml, "configuration", {.policies = policies, .folder = {}});
+  const auto with_options = memory::policy_names_with_options();
+  auto model = config::read(toml, "configuration",
+                            {.policies = policies, .policies_with_options = with_options, .folder = {}});
   if (!model) return std::move(model).error();
   return open_model(*model, std::move(environment));
 }
 
 Result<std::unique_ptr<Layer>> Layer::open_file(const std::string& path, Environment environment) {
   const auto policies = memory::policy_names();
-  auto model = config::read_file(path, {.policies = policies, .folder = {}});
+  const auto with_options = memory::policy_names_with_options();
+  auto model =
+      config::read_file(path, {.policies = policies, .policies_with_options = with_options, .folder = {}});
   if (!model) return std::move(model).error();
   return open_model(*model, std::move(environment));
 }

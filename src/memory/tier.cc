@@ -15,7 +15,7 @@ Tier::Tier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tier::~Tier() = default;
 
 Result<std::unique_ptr<Tier>> Tier::open(const TierOptions& options, const Clock& clock) {
-  const auto policy = find_policy(options.policy);
+  const auto policy = find_policy(options.policy, options.policy_options);
   if (!policy) return policy.error();
   return std::unique_ptr<Tier>(new Tier(std::make_unique<Impl>(options, **policy, clock.now())));
 }
@@ -77,7 +77,7 @@ bool Tier::tick(Instant now, std::size_t budget) {
 }
 
 Result<void> Tier::reconfigure(const TierOptions& options) {
-  const auto policy = find_policy(options.policy);
+  const auto policy = find_policy(options.policy, options.policy_options);
   if (!policy) return policy.error();
   return impl_->shards.reconfigure(options, **policy);
 }

@@ -65,7 +65,8 @@ struct TierStats {
 
 class Tier {
  public:
-  // Fails on an unknown policy, naming those that exist. `clock` outlives the tier.
+  // Fails on an unknown policy, naming those that exist, and on options that it does not heed. `clock`
+  // outlives the tier.
   static Result<std::unique_ptr<Tier>> open(const TierOptions& options, const Clock& clock);
   ~Tier();
   Tier(const Tier&) = delete;

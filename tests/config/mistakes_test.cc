@@ -15,7 +15,8 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::string_view kPolicies[] = {"lru", "noeviction"};
+constexpr std::string_view kPolicies[] = {"lru", "noeviction", "sieve"};
+constexpr std::string_view kPoliciesWithOptions[] = {"lru"};
 
 // What most rows build on: two sources and a good namespace, in lines 1 to 11. Rows begin in line 12.
 constexpr std::string_view kBase = R"([source.db]
@@ -112,7 +113,12 @@ const Row kAlone[] = {
      "max_value (64MiB) does not fit"},
     // [memory], [default], [log]
     {"UnknownPolicy", "[memory]\npolicy = \"lruu\"\n", 2, 10,
-     "no eviction policy \"lruu\"; did you mean \"lru\"? (there is \"lru\" or"},
+     "no eviction policy \"lruu\"; did you mean \"lru\"? (there is \"lru\","},
+    {"WeighByAnotherWord", "[memory]\nweigh = \"size\"\n", 2, 9, "\"cost_per_byte\""},
+    {"WeighNotHeeded", "[memory]\npolicy = \"sieve\"\nweigh = \"cost\"\n", 3, 9,
+     "the policy \"sieve\" does not heed weigh (of \"lru\")"},
+    {"AdmissionNotHeeded", "[memory]\nadmission = \"frequent\"\npolicy = \"noeviction\"\n", 2, 13,
+     "the policy \"noeviction\" does not heed admission (of \"lru\")"},
     {"LimitTooSmall", "[memory]\nlimit = \"4kB\"\n", 2, 9, "limit must be 0 (unbounded) or at least 1MiB"},
     {"MemoryValueAboveLimit", "[memory]\nlimit = \"1MiB\"\nmax_value = \"2MiB\"\n", 3, 13,
      "must not exceed limit"},
@@ -300,7 +306,7 @@ const Row kAfterBase[] = {
 };
 
 void expect_single_mistake(const std::string& toml, const Row& row) {
-  const auto checked = check(toml, "f.toml", {kPolicies, ""});
+  const auto checked = check(toml, "f.toml", {kPolicies, kPoliciesWithOptions, ""});
   ASSERT_FALSE(checked.has_value()) << "accepted";
   const auto& mistakes = checked.error();
   std::string all;

@@ -33,6 +33,8 @@ drain_timeout = 0
 [memory]
 limit = "64MiB"
 policy = "noeviction"
+weigh = "cost_per_byte"
+admission = "frequent"
 max_value = "64kB"
 
 [default]
@@ -118,6 +120,8 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(server.drain_timeout, 0ms);
   EXPECT_EQ(model->memory.limit, std::size_t{64} << 20);
   EXPECT_EQ(model->memory.policy, "noeviction");
+  EXPECT_EQ(model->memory.weigh, Weigh::kCostPerByte);
+  EXPECT_EQ(model->memory.admission, Admission::kFrequent);
   EXPECT_EQ(model->memory.max_value, 64000U);
   EXPECT_EQ(model->defaults.ttl, 1h);
   EXPECT_EQ(model->defaults.jitter, 0.25);
@@ -138,7 +142,7 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(source.breaker_open, 100ms);
   EXPECT_EQ(source.breaker_open_max, 10s);
   EXPECT_EQ(source.max_queue, 7U);
-  EXPECT_EQ(source.at.line, 29U);
+  EXPECT_EQ(source.at.line, 31U);
   EXPECT_EQ(model->sources[1].name, "a");
   EXPECT_EQ(model->sources[1].url, "postgres://user@host/db");
 

@@ -68,4 +68,14 @@ Result<const PolicyRow*> find_policy(std::string_view name) {
                "memory: unknown eviction policy '" + std::string(name) + "'; there are: " + names};
 }
 
+Result<const PolicyRow*> find_policy(std::string_view name, const PolicyOptions& options) {
+  auto row = find_policy(name);
+  if (!row || (*row)->heeds_options) return row;
+  if (options.weigh == Weigh::kNothing && options.admission == Admission::kAll) return row;
+  std::string names;
+  for (const auto each : policy_names_with_options()) names.append(names.empty() ? "" : ", ").append(each);
+  return Error{ErrorCode::kConfig, "memory: the eviction policy '" + std::string(name) +
+                                       "' heeds neither weigh nor admission; those that do are: " + names};
+}
+
 }  // namespace forebay::memory

@@ -36,4 +36,7 @@ std::vector<std::string_view> policy_names_with_options();
 // The row of a name. kConfig with the names that exist if there is none.
 Result<const PolicyRow*> find_policy(std::string_view name);
 
+// The same; kConfig also if the options say something that this policy does not heed.
+Result<const PolicyRow*> find_policy(std::string_view name, const PolicyOptions& options);
+
 }  // namespace forebay::memory

@@ -3,13 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <random>
 
 namespace forebay::memory {
 namespace {
 
 std::uint64_t hash(std::uint64_t key) {
-  return std::mt19937_64(key)();
+  key = (key ^ (key >> 30)) * 0xbf58'476d'1ce4'e5b9 + 0x9e37'79b9'7f4a'7c15;
+  key = (key ^ (key >> 27)) * 0x94d0'49bb'1331'11eb;
+  return key ^ (key >> 31);
 }
 
 TEST(Ghosts, RemembersTheLastOnesAndForgetsOlderOnes) {
