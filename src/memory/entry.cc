@@ -204,6 +204,31 @@ void Entry::put(std::size_t at, const void* from, std::size_t bytes) {
   store_bytes(start() + at, from, bytes);
 }
 
+Entry::Copy::Found Entry::Copy::read(Ref ref, std::string_view key) {
+  // Enough for a short key and, if there is one, the wide part; a shorter block is read past its end.
+  constexpr std::size_t kFirst = 48;
+  if (!Cage::covers(ref, kFirst)) return Found::kNeedsLock;
+  const auto* const from = static_cast<const std::uint64_t*>(Cage::at(ref));
+  const auto& there = *static_cast<const Entry*>(Cage::at(ref));
+  Entry& mine = this->mine();
+  mine.hook_.use_ = load_word(there.hook_.use_);
+  mine.chain_ = load_word(there.chain_);
+  mine.revision_ = load_word(there.revision_);
+  mine.shape_ = load_word(there.shape_);
+  read_words(from, kWheelAt, kFirst);
+  const Layout layout = mine.layout();
+  if (layout.key_bytes != key.size()) return Found::kOther;
+  const auto whole_words = [](std::size_t bytes) { return (bytes + 7) / 8 * 8; };
+  const std::size_t total = layout.total();
+  if (total > sizeof(block_) || !Cage::covers(ref, sizeof(block_))) return Found::kNeedsLock;
+  const std::size_t key_end = std::max(whole_words(layout.key_at + key.size()), kFirst);
+  read_words(from, kFirst, key_end);
+  if (std::memcmp(mine.start() + layout.key_at, key.data(), key.size()) != 0) return Found::kOther;
+  if ((layout.parts & kShared) != 0) return Found::kNeedsLock;
+  read_words(from, key_end, whole_words(total));
+  return Found::kKey;
+}
+
 Instant Entry::far_expires(const TimeBase& base) const {
   return base.at_ns(load<std::int64_t>(part_at(kFar, kFar)));
 }

@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <string_view>
 
 #include "forebay/clock.h"
@@ -75,6 +76,8 @@ struct Payload {
 
 class Entry {
  public:
+  class Copy;
+
   // Null if there is no memory. The hook is in no list and the wheel's hook is not filed.
   static Entry* make(Slabs& slabs, std::string_view key, const Payload& payload, const Stamp& stamp,
                      const TimeBase& base);
@@ -165,6 +168,7 @@ class Entry {
     return base.at_seconds(now_seconds - idle);
   }
   std::uint32_t accessed_seconds() const { return hook_.use_ >> 8; }
+  bool was_accessed(std::uint32_t seconds) const { return accessed_seconds() == (seconds & kSecondsMask); }
   void set_accessed(std::uint32_t seconds) { store_word(hook_.use_, (hook_.use_ & 0xff) | (seconds << 8)); }
 
   // What it counts for: its block, and what it holds elsewhere.
@@ -283,5 +287,33 @@ class Entry {
   std::uint32_t shape_ = 0;  // the shape; above it the block's bytes 22 and 23
 };
 static_assert(sizeof(Entry) == 24);
+
+// A copy of an entry that is read without the lock: garbage until the shard's sequence number says that it
+// was not written meanwhile. Links are not copied.
+class Entry::Copy {
+ public:
+  Copy() { new (block_) Entry; }
+  Copy(const Copy&) = delete;
+  Copy& operator=(const Copy&) = delete;
+
+  enum class Found : std::uint8_t { kKey, kOther, kNeedsLock };
+  // Copies the entry at `ref`, as far as it takes to see whether it is one of this key, and then the rest.
+  // kNeedsLock: it is not to be copied (a payload held by reference, a block of its own), or garbage.
+  Found read(Ref ref, std::string_view key);
+  Ref chain() const { return entry().chain_; }  // of what was read last
+  std::uint8_t policy_bits() const { return static_cast<std::uint8_t>(entry().hook_.use_); }
+  const Entry& entry() const { return *std::launder(reinterpret_cast<const Entry*>(block_)); }
+
+ private:
+  Entry& mine() { return *std::launder(reinterpret_cast<Entry*>(block_)); }
+  // [begin, end) in bytes, whole words.
+  void read_words(const std::uint64_t* from, std::size_t begin, std::size_t end) {
+    for (std::size_t at = begin; at < end; at += sizeof(std::uint64_t)) {
+      const std::uint64_t word = load_word(from[at / sizeof(word)]);
+      std::memcpy(block_ + at, &word, sizeof(word));
+    }
+  }
+  alignas(std::uint64_t) unsigned char block_[Slabs::kLargest];
+};
 
 }  // namespace forebay::memory

@@ -46,6 +46,17 @@ class Shard::Visit {
   Shard& shard_;
 };
 
+class Shard::Writing {
+ public:
+  explicit Writing(Shard& shard) REQUIRES(shard.mutex) : shard_(shard) { shard.begin_writing(); }
+  ~Writing() NO_THREAD_SAFETY_ANALYSIS { shard_.end_writing(); }  // made and destroyed under the lock
+  Writing(const Writing&) = delete;
+  Writing& operator=(const Writing&) = delete;
+
+ private:
+  Shard& shard_;
+};
+
 Shard::Shard(Common& common, const PolicyRow& policy, const PolicyOptions& options, std::size_t departures)
     : common_(common),
       facts_(common),
@@ -81,7 +92,7 @@ Shard::~Shard() {
 }
 
 std::size_t Shard::fixed_bytes() const {
-  return sizeof(Shard) + departures_.bytes() + TimerWheel::bytes();
+  return sizeof(Shard) + departures_.bytes() + TimerWheel::bytes() + hits_.bytes();
 }
 
 std::uint64_t Shard::Facts::hash(const EntryHook& entry) const {
@@ -127,8 +138,59 @@ Entry* Shard::live(std::uint64_t hash, std::string_view key, Instant now, Stamp&
   return nullptr;
 }
 
+Shard::Answer Shard::find_unlocked(std::uint64_t hash, std::string_view key, Instant now,
+                                   FunctionRef<void(const EntryView&)> visit,
+                                   Touch touch) NO_THREAD_SAFETY_ANALYSIS {
+  constexpr int kTries = 3;
+  constexpr int kMostSteps = 64;  // along a chain, which may be garbage
+  const std::uint32_t seconds = common_.base.seconds(now);
+  if (hits_.is_behind(seconds)) return Answer::kNeedsLock;
+  Entry::Copy copy;
+  Ref ref = 0;
+  for (int tries = 0;; ++tries) {
+    if (tries == kTries) return Answer::kNeedsLock;
+    const std::uint64_t before = sequence_.load(std::memory_order_acquire);
+    if ((before & 1) != 0) continue;
+    bool whole = table_.head_unlocked(hash, ref);
+    for (int steps = 0; whole && ref != 0; ref = copy.chain(), ++steps) {
+      const auto found = copy.read(ref, key);
+      if (found == Entry::Copy::Found::kKey) break;
+      whole = found == Entry::Copy::Found::kOther && steps < kMostSteps;
+    }
+    if (sequence_.load(std::memory_order_relaxed) != before) continue;
+    if (!whole) return Answer::kNeedsLock;
+    break;
+  }
+  if (ref == 0) return Answer::kMiss;
+  const Entry& entry = copy.entry();
+  Stamp stamp;
+  if (entry.read_stamp(common_.base, stamp) <= now) return Answer::kNeedsLock;
+  visit(view(entry, stamp, seconds));
+  if (touch == Touch::kNo) return Answer::kHit;
+  const auto settled = policy_row_.load(std::memory_order_relaxed)->hit_is_settled;
+  if (settled != nullptr && settled(copy.policy_bits()) && entry.was_accessed(seconds)) return Answer::kHit;
+  const HitLog::Hit hit{ref, static_cast<std::uint32_t>(hash)};
+  if (hits_.add(hit, seconds)) return Answer::kHit;
+  if (mutex.try_lock()) {
+    take_hits();
+    hits_.add(hit, seconds);
+    mutex.unlock();
+  }
+  return Answer::kHit;
+}
+
+void Shard::take_hits() {
+  hits_.drain([&](HitLog::Hit hit, std::uint32_t seconds) NO_THREAD_SAFETY_ANALYSIS {
+    Entry* const entry = table_.find_at(hit.hash, hit.entry);
+    if (entry == nullptr) return;  // it has left
+    entry->set_accessed(seconds);
+    policy_->on_hit(entry->hook());
+  });
+}
+
 bool Shard::find(std::uint64_t hash, std::string_view key, Instant now,
                  FunctionRef<void(const EntryView&)> visit, Touch touch) {
+  take_hits();
   Stamp stamp;
   Entry* const entry = live(hash, key, now, stamp);
   if (entry == nullptr) return false;
@@ -152,6 +214,7 @@ PutOutcome Shard::update(std::uint64_t hash, std::string_view key, Instant now,
 
 PutOutcome Shard::decide_and_write(std::uint64_t hash, std::string_view key, Instant now,
                                    FunctionRef<Change(const EntryView*)> decide) {
+  take_hits();
   Stamp stamp;
   Entry* entry = live(hash, key, now, stamp);
   const Visit inside(*this);
@@ -245,6 +308,7 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
   fresh->set_revision(next_revision());
   fresh->set_accessed(common_.base.seconds(now));
   link(*fresh);
+  const Writing section(*this);
   if (old == nullptr) {
     table_.insert(*fresh, hash);
     policy_->on_insert(fresh->hook());
@@ -263,6 +327,7 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
 
 void Shard::rewrite(Entry& entry, const Payload& payload, const Stamp& stamp, Instant now) {
   unlink(entry);
+  const Writing section(*this);
   entry.rewrite(payload, stamp, common_.base);
   ++changes_;
   entry.set_revision(next_revision());
@@ -272,6 +337,7 @@ void Shard::rewrite(Entry& entry, const Payload& payload, const Stamp& stamp, In
 }
 
 bool Shard::erase(std::uint64_t hash, std::string_view key, Instant now, Departure why) {
+  take_hits();
   Stamp stamp;
   Entry* const entry = live(hash, key, now, stamp);
   if (entry == nullptr) return false;
@@ -301,6 +367,7 @@ void Shard::unlink(Entry& entry) {
 
 void Shard::leave(Entry& entry, std::uint64_t hash, Departure why) {
   ++changes_;
+  const Writing section(*this);
   table_.erase(entry, hash);
   unlink(entry);
   departures_.record(hash, why);
@@ -341,7 +408,12 @@ void Shard::give_back(std::size_t bytes) {
 
 std::size_t Shard::rehash(std::size_t buckets) {
   if (visits_ > 1) return 0;  // an outer visitor may be walking a chain
-  const std::size_t done = table_.rehash(buckets);
+  if (!table_.wants_rehash()) return 0;
+  std::size_t done;
+  {
+    const Writing section(*this);
+    done = table_.rehash(buckets);
+  }
   const std::size_t bytes = weight(table_.bytes());
   if (bytes == table_bytes_) return done;
   if (bytes > table_bytes_) {
@@ -362,6 +434,7 @@ void Shard::tidy(std::size_t most) {
 
 std::size_t Shard::compact(std::size_t entries) {
   if (visits_ != 0 || !slabs_.sparse()) return 0;
+  const Writing section(*this);
   return slabs_.compact(entries,
                         [&](void* from, void* to, std::size_t bytes)
                             NO_THREAD_SAFETY_ANALYSIS {  // called under the lock that compact() requires
@@ -381,6 +454,7 @@ void Shard::clear() {
   common_.cleared.fetch_add(bytes, std::memory_order_relaxed);
   cleared_bytes_ += bytes;
   Table empty;
+  const Writing section(*this);
   // The last of cleared_ may be half freed: a new one goes before it.
   cleared_.insert(cleared_.begin(), Cleared{std::move(slabs_), std::move(table_),
                                             std::exchange(set_aside_, 0), std::exchange(owners_, 0), bytes});
@@ -389,7 +463,7 @@ void Shard::clear() {
   table_bytes_ = weight(table_.bytes());
   common_.used.fetch_add(table_bytes_, std::memory_order_relaxed);
   add_bytes(table_bytes_);
-  policy_ = policy_row_->make(facts_, policy_options_);
+  policy_ = policy_row_.load(std::memory_order_relaxed)->make(facts_, policy_options_);
   count_policy();
   wheel_.reset();
   departures_.forget_all();
@@ -496,6 +570,7 @@ bool Shard::random(Instant now, std::uint64_t chance, FunctionRef<void(const Ent
 }
 
 std::size_t Shard::upkeep(Instant now, std::size_t budget) {
+  take_hits();
   std::size_t taken = free_cleared(budget);
   if (taken == budget) return taken;
   taken += wheel_.advance(
@@ -526,6 +601,7 @@ std::size_t Shard::give_way() {
     }
     if (bytes() != before) return before - bytes();
   }
+  take_hits();
   EntryHook* const victim = policy_->pop_victim();
   if (victim == nullptr) return 0;
   Entry& entry = Entry::from(*victim);
@@ -536,6 +612,7 @@ std::size_t Shard::give_way() {
 }
 
 void Shard::use_policy(const PolicyRow& row, const PolicyOptions& options) {
+  take_hits();
   auto policy = row.make(facts_, options);
   std::vector<Entry*> entries;
   entries.reserve(table_.size());
@@ -549,12 +626,13 @@ void Shard::use_policy(const PolicyRow& row, const PolicyOptions& options) {
     policy->on_insert(entry->hook());
   }
   policy_ = std::move(policy);
-  policy_row_ = &row;
+  policy_row_.store(&row, std::memory_order_relaxed);
   policy_options_ = options;
   count_policy();
 }
 
 std::string Shard::inconsistency() {
+  take_hits();
   std::size_t entries = 0;
   std::size_t expiring = 0;
   std::size_t owners = 0;
@@ -579,12 +657,12 @@ std::string Shard::inconsistency() {
   if (bytes != this->bytes())
     return "bytes: counted " + std::to_string(this->bytes()) + ", are " + std::to_string(bytes);
   if (expiring != wheel_.size()) return "the wheel holds another number of entries";
-  if (!policy_row_->evicts) return {};
+  if (!policy_row_.load(std::memory_order_relaxed)->evicts) return {};
   std::vector<EntryHook*> victims;
   while (EntryHook* const hook = policy_->pop_victim()) victims.push_back(hook);
   for (EntryHook* const hook : victims) policy_->on_insert(*hook);
   // The volatile policies let only those leave that expire.
-  if (policy_row_->name.starts_with("volatile-")) entries = expiring;
+  if (policy_row_.load(std::memory_order_relaxed)->name.starts_with("volatile-")) entries = expiring;
   return victims.size() == entries ? "" : "the policy tracks another number of entries";
 }
 

@@ -20,6 +20,7 @@
 #include "memory/departure_log.h"
 #include "memory/entry.h"
 #include "memory/eviction/registry.h"
+#include "memory/hit_log.h"
 #include "memory/table.h"
 #include "memory/tier.h"
 #include "memory/timer_wheel.h"
@@ -60,9 +61,16 @@ struct ShardCounters {
   std::vector<std::size_t> entries_by_space;
 };
 
-// Entries seen by a visitor are never freed before the outermost visitor of the shard has returned: nested
-// calls (under Tier::Guard) may erase or replace what an outer visitor looks at, so what they take out is
-// only set aside.
+// Readers of small values take no lock. They read the sequence number, which is odd while the table or an
+// entry in it is being written; copy the entry (words.h says how); and read the number again: if it has
+// moved, the copy is thrown away. They write nothing that others read but their hits, to a log that whoever
+// takes the lock next hands to the policy: before any write, so that a thread alone sees its entries leave in
+// the exact order of their use. Shared values (whose counts are others' memory), entries to be removed and
+// readers that were disturbed too often take the lock.
+//
+// Entries seen by a visitor under the lock are never freed before the outermost visitor of the shard has
+// returned: nested calls (under Tier::Guard) may erase or replace what an outer visitor looks at, so what
+// they take out is only set aside.
 class alignas(64) Shard {
  public:
   Shard(Common& common, const PolicyRow& policy, const PolicyOptions& options, std::size_t departures);
@@ -72,8 +80,22 @@ class alignas(64) Shard {
 
   mutable Mutex mutex;
 
+  enum class Answer : std::uint8_t { kHit, kMiss, kNeedsLock };
+  // Without the lock: as find(), unless that is needed; then nothing was visited.
+  Answer find_unlocked(std::uint64_t hash, std::string_view key, Instant now,
+                       FunctionRef<void(const EntryView&)> visit, Touch touch);
+
   bool find(std::uint64_t hash, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit,
             Touch touch) REQUIRES(mutex);
+  // Between these no reader gets by without the lock. They nest.
+  void begin_writing() REQUIRES(mutex) {
+    if (writers_++ == 0)
+      sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  void end_writing() REQUIRES(mutex) {
+    if (--writers_ == 0)
+      sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
   PutOutcome update(std::uint64_t hash, std::string_view key, Instant now,
                     FunctionRef<Change(const EntryView*)> decide) REQUIRES(mutex);
   bool erase(std::uint64_t hash, std::string_view key, Instant now, Departure why) REQUIRES(mutex);
@@ -117,6 +139,11 @@ class alignas(64) Shard {
  private:
   // While one lives, nothing is freed.
   class Visit;
+  // While one lives, readers without the lock are turned away: around whatever they could see half done.
+  class Writing;
+
+  // Hands the hits that were logged to the policy.
+  void take_hits() REQUIRES(mutex);
 
   // What clear() took out. Entries that own something elsewhere must be looked at one by one; the blocks of
   // the others go span by span.
@@ -182,8 +209,13 @@ class alignas(64) Shard {
   void count_policy() REQUIRES(mutex);
 
   Common& common_;
+  // Odd while what readers without the lock look at is being written. Relaxed and release suffice, as every
+  // word that they look at is written after it with release and read before it with acquire (words.h).
+  std::atomic<std::uint64_t> sequence_{0};
+  unsigned writers_ GUARDED_BY(mutex) = 0;
+  HitLog hits_;
   const Facts facts_;
-  const PolicyRow* policy_row_ GUARDED_BY(mutex);
+  std::atomic<const PolicyRow*> policy_row_;  // written under the lock; relaxed, since rows are constants
   PolicyOptions policy_options_ GUARDED_BY(mutex);
   std::unique_ptr<EvictionPolicy> policy_ GUARDED_BY(mutex);
   Slabs slabs_ GUARDED_BY(mutex);  // where the table's entries lie, and those set aside

@@ -92,6 +92,11 @@ bool Shards::find(std::uint64_t hash, std::string_view key, Instant now,
                   FunctionRef<void(const EntryView&)> visit, Touch touch) {
   const std::size_t index = index_of(hash);
   Shard& shard = *shards_[index];
+  // A thread that holds the shard would only find that it is being written.
+  if (!held_by_this_thread(index)) [[likely]] {
+    const auto answer = shard.find_unlocked(hash, key, now, visit, touch);
+    if (answer != Shard::Answer::kNeedsLock) return answer == Shard::Answer::kHit;
+  }
   const Lock lock(*this, index, shard);
   return shard.find(hash, key, now, visit, touch);
 }
@@ -394,15 +399,22 @@ std::uint64_t Shards::lock(std::span<const std::string_view> keys, bool all) NO_
   std::uint64_t mask = 0;
   if (all) mask = shards_.size() == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << shards_.size()) - 1;
   for (const std::string_view key : keys) mask |= std::uint64_t{1} << index_of(hash_bytes(key));
-  for (std::uint64_t left = mask; left != 0; left &= left - 1) shards_[std::countr_zero(left)]->mutex.lock();
+  for (std::uint64_t left = mask; left != 0; left &= left - 1) {
+    Shard& shard = *shards_[std::countr_zero(left)];
+    shard.mutex.lock();
+    shard.begin_writing();  // what goes on is one step for readers without the lock too
+  }
   held = {this, mask};
   return mask;
 }
 
 void Shards::unlock(std::uint64_t mask) NO_THREAD_SAFETY_ANALYSIS {
   held = {};
-  for (std::uint64_t left = mask; left != 0; left &= left - 1)
-    shards_[std::countr_zero(left)]->mutex.unlock();
+  for (std::uint64_t left = mask; left != 0; left &= left - 1) {
+    Shard& shard = *shards_[std::countr_zero(left)];
+    shard.end_writing();
+    shard.mutex.unlock();
+  }
 }
 
 std::string Shards::inconsistency() const {

@@ -29,15 +29,16 @@ Table::Table() : buckets_(kSmallest) {
 }
 
 Table::Table(Table&& other) noexcept
-    : pieces_(std::exchange(other.pieces_, nullptr)),
-      buckets_(std::exchange(other.buckets_, 0)),
-      size_(std::exchange(other.size_, 0)) {}
+    : pieces_(other.pieces_), buckets_(other.buckets_), size_(std::exchange(other.size_, 0)) {
+  store_word(other.pieces_, nullptr);
+  store_word(other.buckets_, 0);
+}
 
 Table& Table::operator=(Table&& other) noexcept {
-  Table taken(std::move(other));
-  std::swap(pieces_, taken.pieces_);
-  std::swap(buckets_, taken.buckets_);
-  std::swap(size_, taken.size_);
+  const Table gone(std::move(*this));
+  store_word(pieces_, std::exchange(other.pieces_, nullptr));
+  store_word(buckets_, std::exchange(other.buckets_, 0));
+  size_ = std::exchange(other.size_, 0);
   return *this;
 }
 

@@ -12,7 +12,8 @@
 //
 // Chain heads are references of 32 bits in the cage, as is what leads to them, written as words.h says.
 //
-// Not thread-safe: the shard's lock guards it.
+// Not thread-safe: the shard's lock guards it. Only head_unlocked() may be called without, between two looks
+// at the shard's sequence number.
 
 #include <bit>
 #include <cstddef>
@@ -43,6 +44,24 @@ class Table {
     }
     return nullptr;
   }
+  // The entry at `ref` if it is in the bucket of `hash`, of which the lower half will do.
+  Entry* find_at(std::uint64_t hash, Ref ref) const {
+    for (Ref each = head(hash); each != 0; each = Entry::at(each).chain()) {
+      if (each == ref) return &Entry::at(ref);
+    }
+    return nullptr;
+  }
+  // The chain that a key of this hash is in: garbage if the table is being written. False: it is, certainly.
+  bool head_unlocked(std::uint64_t hash, Ref& first) const {
+    const Ref* const pieces = load_word(pieces_);
+    const std::uint64_t buckets = load_word(buckets_);
+    if (pieces == nullptr || buckets == 0) return false;
+    const std::uint64_t index = bucket_of(hash, buckets);
+    const Ref piece = load_word(pieces[index / kBucketsPerPiece]);
+    if (piece == 0 || !Cage::covers(piece, kPiece)) return false;
+    first = load_word(static_cast<const Ref*>(Cage::at(piece))[index % kBucketsPerPiece]);
+    return true;
+  }
   void insert(Entry& entry, std::uint64_t hash);
   void erase(Entry& entry, std::uint64_t hash);                // requires: it is in
   void replace(Entry& old, Entry& fresh, std::uint64_t hash);  // requires: old is in
@@ -54,6 +73,7 @@ class Table {
   std::size_t rehash(std::size_t buckets);
   // Whether rehash() after another insertion would do something.
   bool may_rehash() const { return crowded(size_ + 1) || sparse(size_); }
+  bool wants_rehash() const { return crowded(size_) || sparse(size_); }
   std::size_t bytes() const { return buckets_ * sizeof(Ref); }
   static constexpr std::size_t kBytesPerSplit = sizeof(Ref);
 

@@ -5,7 +5,8 @@
 // It knows keys, values and times; it knows nothing of sources, freshness policy or the wire. Keys are hashed
 // to shards, each with a lock of its own that is held for the time of one table operation and the caller's
 // visitor, never across I/O. Visitors run with the shard locked: they must be brief, must not block, and may
-// call back into the tier only for keys whose shards this thread has locked with lock_shards().
+// call back into the tier only for keys whose shards this thread has locked with lock_shards(). Only find()
+// takes no lock where the value is small (4 KiB) and nothing is being written: its visitor then sees a copy.
 //
 // Every `now` and every time in a Stamp is the clock's that open() got. `expires` is kept in whole
 // milliseconds, rounded down (so is a `fresh_until` that equals it); other instants are kept exactly.

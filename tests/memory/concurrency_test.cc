@@ -141,6 +141,81 @@ TEST(Concurrency, AGuardMakesSeveralKeysOneToEveryoneElse) {
   EXPECT_EQ(wrong, 0);
 }
 
+TEST(Concurrency, WhatAGuardChangesIsOneStepForReadersOfSingleKeys) {
+  test::ManualClock clock;
+  TierOptions options;
+  options.shards = 16;
+  auto opened = Tier::open(options, clock);
+  ASSERT_TRUE(opened.has_value());
+  Tier& tier = **opened;
+  const Instant now = clock.now();
+  const std::array<std::string_view, 2> keys{"first", "second"};
+  const auto read = [&](std::string_view key) {
+    int number = 0;
+    tier.find(key, now, [&](const EntryView& entry) { number = std::stoi(std::string(entry.bytes())); });
+    return number;
+  };
+  std::atomic<bool> done{false};
+  std::atomic<int> wrong{0};
+  on_threads([&](int id) {
+    if (id == 0) {
+      for (int i = 1; i <= kRounds / 4; ++i) {
+        const auto guard = tier.lock_shards(keys);
+        for (const auto key : keys) tier.put(key, std::to_string(i), {}, now);
+      }
+      done = true;
+    }
+    while (!done) {
+      const int first = read(keys[0]);
+      if (read(keys[1]) < first) ++wrong;
+    }
+  });
+  EXPECT_EQ(wrong, 0);
+}
+
+// In place, by another block, by moving what lies apart together, and by memory that is used again for
+// others.
+TEST(Concurrency, AReaderWithoutTheLockNeverSeesAnEntryHalfWritten) {
+  TierOptions options;
+  options.limit = std::size_t{1} << 20;
+  options.shards = 2;
+  Shards shards(options, **find_policy("lru"), kNow);
+  std::atomic<int> wrong{0};
+  on_threads([&](int id) {
+    std::mt19937 random(static_cast<unsigned>(id));
+    for (int i = 0; i < kRounds; ++i) {
+      const std::string key = "key:" + std::to_string(random() % 64 == 0 ? random() % 4000 : random() % 40);
+      if (id % 2 == 0 && random() % 4 != 0) {
+        // The letter says what every other part must be.
+        const int letter = static_cast<int>(random() % 26);
+        Stamp stamp;
+        stamp.version = static_cast<std::uint64_t>(letter) + 1;
+        if (random() % 2 == 0) stamp.expires = kNow + std::chrono::hours(letter + 1);
+        const std::string value(random() % 2 == 0 ? 64 : random() % 3000, static_cast<char>('a' + letter));
+        shards.update(key, kNow, [&](const EntryView*) { return Change::replace(value, stamp); });
+        if (random() % 8 == 0) shards.erase(key, kNow, Departure::kInvalidated);
+        if (random() % 64 == 0) shards.tick(kNow, 100);
+        continue;
+      }
+      shards.find(
+          key, kNow,
+          [&](const EntryView& entry) {
+            const std::uint64_t letter = entry.stamp().version - 1;
+            if (entry.key() != key || letter >= 26) ++wrong;
+            if (entry.stamp().expires != kNever &&
+                entry.stamp().expires != kNow + std::chrono::hours(letter + 1))
+              ++wrong;
+            for (const char each : entry.bytes()) {
+              if (each != static_cast<char>('a' + letter)) ++wrong;
+            }
+          },
+          Touch::kYes);
+    }
+  });
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(shards.inconsistency(), "");
+}
+
 TEST(Concurrency, ASharedPayloadOutlivesItsEntry) {
   test::ManualClock clock;
   TierOptions options;
