@@ -183,7 +183,8 @@ void Shard::take_hits() {
   hits_.drain([&](HitLog::Hit hit, std::uint32_t seconds) NO_THREAD_SAFETY_ANALYSIS {
     Entry* const entry = table_.find_at(hit.hash, hit.entry);
     if (entry == nullptr) return;  // it has left
-    entry->set_accessed(seconds);
+    // Not written again in vain: readers have the line.
+    if (!entry->was_accessed(seconds)) entry->set_accessed(seconds);
     policy_->on_hit(entry->hook());
   });
 }
