@@ -80,13 +80,17 @@ TEST_F(ConnectionTest, ReadsOfOnePipelineShareALoad) {
   start();
   source.shut();
   auto client = connect();
-  std::string pipeline;
-  for (int i = 0; i < 50; ++i) pipeline += TestClient::encode({"GET", "slow:" + std::to_string(i)});
-  client->send(pipeline);
-  source.wait_for_loads(1);
-  source.open();
-  for (int i = 0; i < 50; ++i) ASSERT_EQ(client->reply(), "v" + std::to_string(i));
-  EXPECT_EQ(source.batches(), (std::vector<std::size_t>{50}));
+  for (const int first : {0, 500}) {
+    std::string pipeline;
+    for (int i = first; i < first + 500; ++i) {
+      pipeline += TestClient::encode({"GET", "slow:" + std::to_string(i)});
+    }
+    client->send(pipeline);
+    source.wait_for_loads(1);
+    source.open();
+    for (int i = first; i < first + 500; ++i) ASSERT_EQ(client->reply(), "v" + std::to_string(i));
+  }
+  EXPECT_EQ(source.batches(), (std::vector<std::size_t>{500, 500}));
 }
 
 TEST_F(ConnectionTest, AWriteWaitsForTheReadsBeforeIt) {

@@ -7,12 +7,36 @@
 #include <cstdio>
 #include <memory>
 
+#include "server/resp/reply_queue.h"
 #include "server/server_fixture.h"
 
 namespace forebay::server {
 namespace {
 
-class HostileTest : public ServerTest {};
+class HostileTest : public ServerTest {
+ protected:
+  // A client that asks for `keys` cold keys of 20 kB at once, with an output limit of 1 MiB, and has read
+  // nothing when more than that has been loaded for it.
+  std::unique_ptr<TestClient> greedy_client(std::size_t keys) {
+    options.max_output_buffer = std::size_t{1} << 20;
+    source.least_size = 20'000;
+    start();
+    auto client = connect(4096);
+    const std::string id = client->ask({"CLIENT", "ID"}).substr(1);
+    std::string pipeline;
+    for (std::size_t i = 0; i < keys; ++i) {
+      pipeline += TestClient::encode({"GET", "slow:" + std::to_string(i)});
+    }
+    client->send(pipeline);
+    auto other = connect();
+    EXPECT_TRUE(eventually([&] {
+      const std::string line = other->ask({"CLIENT", "LIST", "ID", id});
+      const std::size_t at = line.find(" omem=");
+      return at != std::string::npos && std::stoul(line.substr(at + 6)) > options.max_output_buffer;
+    }));
+    return client;
+  }
+};
 
 std::size_t resident_bytes() {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "re"),
@@ -120,6 +144,35 @@ TEST_F(HostileTest, ASlowReaderGetsEverythingAndHoldsNobodyUp) {
     ASSERT_EQ(client->reply(), value) << i;
   }
   EXPECT_EQ(server->stats().closed_output, 0u);
+}
+
+TEST_F(HostileTest, ColdReadsOfAGreedyPipelineStayWithinTheOutputLimit) {
+  constexpr std::size_t kKeys = 1500;
+  auto client = greedy_client(kKeys);
+  for (std::size_t i = 0; i < kKeys; ++i) {
+    const std::string value = client->reply();
+    ASSERT_EQ(value.size(), source.least_size) << i;
+    ASSERT_TRUE(value.starts_with("v" + std::to_string(i) + ".")) << i;
+  }
+  EXPECT_EQ(server->stats().closed_output, 0u);
+  // After the first ones, whose size was unknown, no more at once than fit into half of the limit.
+  std::size_t keys = 0;
+  for (const std::size_t batch : source.batches()) {
+    if (keys >= ReplyQueue::kMaxOpen) {
+      EXPECT_LE(batch, options.max_output_buffer / 2 / source.least_size + 1) << "after " << keys << " keys";
+    }
+    keys += batch;
+  }
+  EXPECT_EQ(keys, kKeys);
+}
+
+TEST_F(HostileTest, AGreedyReaderOfColdKeysThatTakesNothingIsClosed) {
+  auto client = greedy_client(1500);
+  EXPECT_TRUE(eventually([this] {
+    clock.advance(options.request_timeout / 10);
+    return server->stats().closed_idle == 1;
+  }));
+  EXPECT_TRUE(others_are_served());
 }
 
 TEST_F(HostileTest, AHalfSentRequestIsClosedAfterTheRequestTimeout) {

@@ -39,6 +39,7 @@ class OffsetClock final : public Clock {
 // for ids that begin with '-'; refused for those that begin with '!'.
 class GatedSource {
  public:
+  std::size_t least_size = 0;  // values are padded to this; set before the first load
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys) {
     std::unique_lock lock(mutex_);
     batches_.push_back(keys.size());
@@ -47,7 +48,9 @@ class GatedSource {
     std::vector<Loaded> rows(keys.size());
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (keys[i][0].starts_with('!')) return Error{ErrorCode::kRefused, "no such thing"};
-      if (!keys[i][0].starts_with('-')) rows[i].value = "v" + keys[i][0];
+      if (keys[i][0].starts_with('-')) continue;
+      rows[i].value = "v" + keys[i][0];
+      if (rows[i].value->size() < least_size) rows[i].value->resize(least_size, '.');
     }
     return rows;
   }

@@ -37,17 +37,15 @@ class Slot final : public ReplySlot {
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
-  void complete(Fill write) override { deliver(std::move(write)); }
+  void complete(Fill write, std::size_t bytes) override { deliver(std::move(write), bytes); }
 
  private:
-  void deliver(Fill fill) {
+  void deliver(Fill fill, std::size_t bytes = 0) {
     // On the loop's own thread there is nobody to hand it to.
     const bool here = Mailbox::of_this_thread() == mailbox_.get();
-    auto task = [connection = std::move(connection_), pending = std::move(pending_),
-                 fill = std::move(fill)]() mutable {
-      if (*connection == nullptr) return;
-      pending->fill = std::move(fill);
-      (*connection)->on_reply();
+    auto task = [connection = std::move(connection_), pending = std::move(pending_), fill = std::move(fill),
+                 bytes]() mutable {
+      if (*connection != nullptr) (*connection)->on_reply(*pending, std::move(fill), bytes);
     };
     if (here) {
       task();
@@ -115,10 +113,10 @@ bool Connection::overdue(Instant now) const {
     return limit.count() > 0 && since != kNever && now - since > limit;
   };
   if (past(request_since_, options.request_timeout)) return true;
-  if (throttled_ || closing_) return past(stalled_since_, options.request_timeout);
+  if (throttled_ || waiting_ || closing_) return past(stalled_since_, options.request_timeout);
   Instant active = session_.last_active();
   if (stalled_since_ != kNever) active = std::max(active, stalled_since_);
-  return replies_.empty() &&
+  return !replies_.loading() &&
          past(active, loop_.server().limits().idle_timeout.load(std::memory_order_relaxed));
 }
 
@@ -182,7 +180,7 @@ void Connection::process() {
   waiting_ = throttled_ = yielded_ = false;
   const std::size_t before = input_.pending().size();
 
-  replies_.settle();
+  settle();
   for (int executed = 0; !closing_ && !closed_; ++executed) {
     if (executed == kTurn) {
       yielded_ = true;
@@ -190,6 +188,7 @@ void Connection::process() {
     }
     if (process_one() == Step::kStop) break;
   }
+  const bool settled = settle();
   processing_ = false;
   gathering_.reset();
   if (closed_) return;
@@ -201,9 +200,10 @@ void Connection::process() {
   } else if (request_since_ == kNever || left < before) {
     request_since_ = context_.now;
   }
-  session_.on_batch(context_.now, left, unsent());
+  session_.on_batch(context_.now, left);
   send();
   if (closed_) return;
+  session_.on_output(output_memory());
   if (ended_ && !stopped()) closing_ = true;
   if (closing_ && replies_.empty() && unsent() == 0) return close();
   if (left > limits.max_query_buffer.load(std::memory_order_relaxed)) {
@@ -213,7 +213,7 @@ void Connection::process() {
     loop_.own_tallies().closed_query.add();
     return close();
   }
-  if (yielded_ || (readable_ && !stopped())) resume();
+  if (yielded_ || (waiting_ && settled) || (readable_ && !stopped())) resume();
 }
 
 Connection::Step Connection::process_one() {
@@ -266,7 +266,7 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
   current_ = found.command != nullptr && (found.command->flags & kConcurrent) != 0
                  ? ReplyQueue::Request::kConcurrent
                  : ReplyQueue::Request::kExclusive;
-  if (!replies_.may_start(current_)) {
+  if (!may_start(current_)) {
     waiting_ = true;
     return Step::kStop;
   }
@@ -289,7 +289,7 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
   if (&target == &replies_.target()) {
     replies_.on_written(target.size() - before);
   } else {
-    replies_.settle();  // deferred, and perhaps complete already
+    settle();  // deferred, and perhaps complete already
     loop_.dispatch_soon();
   }
   return Step::kContinue;
@@ -333,8 +333,27 @@ void Connection::protocol_error() {
   closing_ = true;
 }
 
+// With deferred replies open, further ones only as far as all of them fit into the share that the output may
+// fill.
+bool Connection::may_start(ReplyQueue::Request request) const {
+  return replies_.empty() ||
+         (replies_.may_start(request) && output_memory() + replies_.expected() <= output_limit() / 2);
+}
+
+// Sends complete replies piece by piece, as long as the socket takes them. True: something moved.
+bool Connection::settle() {
+  bool moved = !replies_.empty() && replies_.settle(kSendEarly);
+  while (!closed_ && !writing_ && !replies_.empty() && replies_.ready().size() >= kSendEarly) {
+    send();
+    if (!closed_ && replies_.settle(kSendEarly)) moved = true;
+  }
+  return moved;
+}
+
 // Replies tend to complete in groups; one pass serves them all.
-void Connection::on_reply() {
+void Connection::on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, std::size_t bytes) {
+  replies_.complete(pending, std::move(fill), bytes);
+  session_.on_output(output_memory());
   if (!closed_ && !processing_) resume();
 }
 
@@ -382,6 +401,7 @@ void Connection::on_writable() {
     stalled_since_ = kNever;
   } else {
     if (sent_ > before) stalled_since_ = loop_.now();
+    session_.on_output(output_memory());
     if (!throttled_ || unsent() > output_limit() / 4) return;
   }
   process();

@@ -6,7 +6,8 @@
 //
 // Everything here happens on the loop's thread and nothing blocks, so a slow client costs others nothing. It
 // stops executing (and so reading) while: a request must wait for deferred replies before it; its unsent
-// replies exceed half of the output limit; it has had its turn. It closes: at the output limit; at the
+// replies, and what deferred ones are likely to be, exceed half of the output limit; it has had its turn. It
+// closes: when replies written beyond that reach the output limit; when it takes none of them; at the
 // query-buffer limit; on a protocol error, once that is answered; when silent or half-way through a request
 // for too long.
 //
@@ -46,8 +47,8 @@ class Connection final : public ConnectionControl {
   void on_events(std::uint32_t events);
   // Whether a timeout has passed.
   bool overdue(Instant now) const;
-  // A deferred reply is complete.
-  void on_reply();
+  // A deferred reply is complete: `fill` writes it and keeps `bytes` until then.
+  void on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, std::size_t bytes);
 
   void close_after_replies() override { closing_ = true; }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
@@ -66,13 +67,18 @@ class Connection final : public ConnectionControl {
   enum class Refused : bool { kNo, kYes };
   Refused run(const Registered& found);
   Step check_output();
+  bool may_start(ReplyQueue::Request request) const;
+  bool settle();
   void protocol_error();
   void send();
   void on_writable();
   bool transmit(const std::string& bytes, std::size_t& from);
   void resume();
   std::shared_ptr<ReplySlot> defer();
+  // Bytes of replies written but not taken by the client.
   std::size_t unsent() const { return replies_.ready().size() + replies_.held() + sending_.size() - sent_; }
+  // Those, and what complete replies keep that are still to be written.
+  std::size_t output_memory() const { return unsent() + replies_.complete_bytes(); }
   std::size_t output_limit() const;
 
   friend void intrusive_ptr_add_ref(Connection* connection) { ++connection->references_; }

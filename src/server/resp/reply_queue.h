@@ -5,7 +5,11 @@
 // Replies that nothing precedes go straight to ready(). Once a reply is deferred, what follows is kept behind
 // it until it is complete. While nothing is deferred this costs a comparison. Used on one event loop's
 // thread; no sockets here.
+//
+// How large a deferred reply will be is not known when it is opened, so memory is bounded by what the ones
+// before it turned out to be: expected() is for the connection to stop opening more in time.
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -19,17 +23,19 @@ namespace forebay::server {
 
 class ReplyQueue {
  public:
-  // Deferred replies per connection; further requests wait until some are complete.
-  static constexpr std::size_t kMaxOpen = 4096;
+  // Deferred replies per connection; further requests wait until some are complete. Enough that a full batch
+  // of keys (500 by default) becomes one query; few enough for the first ones, whose size nobody knows yet.
+  static constexpr std::size_t kMaxOpen = 512;
 
   enum class Request : bool { kConcurrent, kExclusive };
 
   // A deferred reply. Shared with whoever completes it; used on the loop's thread only.
   struct Pending {
-    ReplySlot::Fill fill;  // set: complete
-    std::string behind;    // replies to the requests that followed, in order
-    resp::Protocol protocol;
-    bool muted;  // CLIENT REPLY OFF or SKIP when it was asked
+    ReplySlot::Fill fill;   // set: complete
+    std::size_t bytes = 0;  // what `fill` keeps in memory
+    std::string behind;     // replies to the requests that followed, in order
+    resp::Protocol protocol{};
+    bool muted = false;  // CLIENT REPLY OFF or SKIP when it was asked
   };
 
   // Whether a request of this kind may start now: an exclusive one waits for all deferred replies, and all
@@ -38,22 +44,40 @@ class ReplyQueue {
     return pending_.empty() || (request == Request::kConcurrent && !exclusive_ && pending_.size() < kMaxOpen);
   }
   bool empty() const { return pending_.empty(); }
+  // Whether a deferred reply is still to come.
+  bool loading() const { return open_ > 0; }
 
   // Where the next reply is to be written.
   std::string& target() { return pending_.empty() ? ready_ : pending_.back()->behind; }
 
   std::shared_ptr<Pending> defer(Request request, resp::Protocol protocol, bool muted) {
-    pending_.push_back(std::make_shared<Pending>(nullptr, std::string(), protocol, muted));
+    auto pending = std::make_shared<Pending>();
+    pending->protocol = protocol;
+    pending->muted = muted;
+    pending_.push_back(std::move(pending));
+    ++open_;
     exclusive_ = exclusive_ || request == Request::kExclusive;
     return pending_.back();
   }
 
-  // Moves to ready() what complete replies at the front allow. True: something moved.
-  bool settle() {
+  // The reply has come: `fill` writes it and keeps `bytes` in memory until then.
+  void complete(Pending& pending, ReplySlot::Fill fill, std::size_t bytes) {
+    pending.fill = std::move(fill);
+    pending.bytes = bytes;
+    complete_ += bytes;
+    --open_;
+    // At once up, slowly down: of replies of mixed sizes the large ones count.
+    usual_ = std::max(bytes, usual_ - usual_ / 8);
+  }
+
+  // Moves to ready() what complete replies at the front allow, until there are `most` bytes: the rest stays
+  // where it is, so that no second copy of all of it comes to be. True: something moved.
+  bool settle(std::size_t most) {
     bool moved = false;
-    while (!pending_.empty() && pending_.front()->fill) {
+    while (!pending_.empty() && pending_.front()->fill && ready_.size() < most) {
       const std::shared_ptr<Pending> front = std::move(pending_.front());
       pending_.pop_front();
+      complete_ -= front->bytes;
       const std::size_t before = ready_.size();
       resp::Writer writer(ready_, front->protocol);
       front->fill(writer);
@@ -77,7 +101,14 @@ class ReplyQueue {
   const std::string& ready() const { return ready_; }
   // Bytes kept behind deferred replies.
   std::size_t held() const { return held_; }
-  void clear() { pending_.clear(); }
+  // Bytes that complete replies keep which are not in ready() yet.
+  std::size_t complete_bytes() const { return complete_; }
+  // What the replies still to come will take if they are as large as those before them.
+  std::size_t expected() const { return open_ * usual_; }
+  void clear() {
+    pending_.clear();
+    open_ = complete_ = held_ = 0;
+  }
   // How many of the deferred replies were errors, since this was last asked.
   std::size_t take_errors() { return std::exchange(errors_, 0); }
 
@@ -85,6 +116,9 @@ class ReplyQueue {
   std::string ready_;
   std::deque<std::shared_ptr<Pending>> pending_;
   std::size_t held_ = 0;
+  std::size_t complete_ = 0;
+  std::size_t open_ = 0;   // of pending_, those without a fill
+  std::size_t usual_ = 0;  // bytes of one deferred reply
   std::size_t errors_ = 0;
   bool exclusive_ = false;
 };

@@ -53,17 +53,19 @@ std::string Session::describe(Instant now) const {
   if (no_touch()) flags += 'T';
   if (flags.empty()) flags = "N";
   const Command* last = last_command_.load(std::memory_order_relaxed);
+  const std::size_t unparsed = unparsed_.load(std::memory_order_relaxed);
+  const std::size_t output = output_.load(std::memory_order_relaxed);
   const MutexLock lock(texts_);
   return fmt::format(
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 ssub=0 multi=-1 "
       "qbuf={} "
-      "qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem=0 events=r cmd={} "
+      "qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} "
       "user=default "
       "redir=-1 resp={} lib-name={} lib-ver={}",
       origin_.id, origin_.address, origin_.local_address, origin_.descriptor, name_,
-      seconds(origin_.connected_at), seconds(last_active()), flags, unparsed_.load(std::memory_order_relaxed),
-      unsent_.load(std::memory_order_relaxed), last == nullptr ? std::string_view("NULL") : last->name,
-      static_cast<int>(protocol()), library_, library_version_);
+      seconds(origin_.connected_at), seconds(last_active()), flags, unparsed, output, unparsed + output,
+      last == nullptr ? std::string_view("NULL") : last->name, static_cast<int>(protocol()), library_,
+      library_version_);
 }
 
 }  // namespace forebay::server

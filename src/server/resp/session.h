@@ -75,11 +75,12 @@ class Session {
 
   // The connection reports each command and each batch; relaxed stores, read by describe().
   void on_command(const Command& command) { last_command_.store(&command, std::memory_order_relaxed); }
-  void on_batch(Instant now, std::size_t unparsed, std::size_t unsent) {
+  void on_batch(Instant now, std::size_t unparsed) {
     last_active_.store(now, std::memory_order_relaxed);
     unparsed_.store(unparsed, std::memory_order_relaxed);
-    unsent_.store(unsent, std::memory_order_relaxed);
   }
+  // Bytes of replies that the client has not taken, those of deferred ones that are complete included.
+  void on_output(std::size_t bytes) { output_.store(bytes, std::memory_order_relaxed); }
   Instant last_active() const { return last_active_.load(std::memory_order_relaxed); }
 
   // The line that CLIENT LIST and CLIENT INFO show, without a line end. Any thread.
@@ -98,7 +99,7 @@ class Session {
   std::atomic<Instant> last_active_;
   std::atomic<const Command*> last_command_{nullptr};
   std::atomic<std::size_t> unparsed_{0};
-  std::atomic<std::size_t> unsent_{0};
+  std::atomic<std::size_t> output_{0};
 
   mutable Mutex texts_;
   std::string name_ GUARDED_BY(texts_);

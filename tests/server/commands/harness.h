@@ -30,7 +30,7 @@ namespace forebay::server {
 // A deferred reply that the test waits for.
 class WaitedSlot final : public ReplySlot {
  public:
-  void complete(Fill write) override {
+  void complete(Fill write, std::size_t /*bytes*/) override {
     std::lock_guard lock(mutex_);
     write_ = std::move(write);
     // With the lock held: the waiter may drop its reference as soon as it sees the reply.

@@ -45,6 +45,10 @@ std::string upper_case(std::string_view text) {
   return upper;
 }
 
+std::size_t kept_by(const Answer& answer) {
+  return answer.value ? answer.value->view().size() : 0;
+}
+
 // The answers of one command's keys while they come in, from any thread. The last one completes the reply.
 class Gathering {
  public:
@@ -59,7 +63,9 @@ class Gathering {
     }
     // acq_rel: whoever brings it to zero sees what the others stored.
     if (open_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-    slot_->complete([self](resp::Writer& reply) { self->write(reply); });
+    std::size_t bytes = 0;
+    for (const Answer& each : answers_) bytes += kept_by(each);
+    slot_->complete([self](resp::Writer& reply) { self->write(reply); }, bytes);
   }
 
  private:
@@ -162,12 +168,15 @@ void load_value(Context& context, std::string_view key, Render render) {
   context.layer.read(
       key, ReadOptions{},
       [slot = std::move(slot), render = std::move(render)](Result<Answer> answer) mutable {
-        slot->complete([answer = std::move(answer), render = std::move(render)](resp::Writer& reply) mutable {
-          if (!answer) return reply.error(error_text(answer.error()));
-          std::optional<std::string_view> value;
-          if (answer->value) value = answer->value->view();
-          render(reply, value);
-        });
+        const std::size_t bytes = answer ? kept_by(*answer) : 0;
+        slot->complete(
+            [answer = std::move(answer), render = std::move(render)](resp::Writer& reply) mutable {
+              if (!answer) return reply.error(error_text(answer.error()));
+              std::optional<std::string_view> value;
+              if (answer->value) value = answer->value->view();
+              render(reply, value);
+            },
+            bytes);
       });
 }
 

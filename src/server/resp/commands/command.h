@@ -9,6 +9,7 @@
 // either way. Commands flagged kConcurrent (reads) may start while earlier deferred ones of the same
 // connection are still open; all others wait for those.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -25,13 +26,14 @@ class Session;  // what one client has said of itself: session.h
 class Server;   // what all connections share (limits, clients, start time): server.h
 
 // A reply that is still to come. complete() may be called from any thread, once; `write` then runs on the
-// connection's loop thread, unless the client has gone. A slot destroyed without complete() answers with an
-// error.
+// connection's loop thread, unless the client has gone. `bytes`: what `write` keeps in memory until it has
+// run, as values do; it counts as the client's unsent output. A slot destroyed without complete() answers
+// with an error.
 class ReplySlot {
  public:
   using Fill = std::move_only_function<void(resp::Writer&)>;
   virtual ~ReplySlot() = default;
-  virtual void complete(Fill write) = 0;
+  virtual void complete(Fill write, std::size_t bytes = 0) = 0;
 };
 
 struct Context {

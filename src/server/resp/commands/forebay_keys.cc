@@ -90,10 +90,13 @@ void forebay_read(Context& context) {
   const auto options = parse_read_options(context);
   if (!options) return;
   context.layer.read(context.args[2], *options, [slot = context.defer()](Result<Answer> answer) {
-    slot->complete([answer = std::move(answer)](resp::Writer& reply) {
-      if (!answer) return reply.error(error_text(answer.error()));
-      write_answer(reply, *answer);
-    });
+    const std::size_t bytes = answer && answer->value ? answer->value->view().size() : 0;
+    slot->complete(
+        [answer = std::move(answer)](resp::Writer& reply) {
+          if (!answer) return reply.error(error_text(answer.error()));
+          write_answer(reply, *answer);
+        },
+        bytes);
   });
 }
 
