@@ -344,6 +344,12 @@ void NamespaceReader::check_windows() {
 }
 
 void NamespaceReader::check_timeouts() {
+  if (source_ != nullptr && space_.read == ReadStrategy::kThrough && space_.timeout > source_->timeout) {
+    mistake("timeout",
+            fmt::format("timeout (\"{}\") must not be longer than the timeout of [source.{}] (\"{}\"), "
+                        "which ends every load",
+                        format_duration(space_.timeout), space_.source, format_duration(source_->timeout)));
+  }
   if (space_.soft_timeout == 0ms) return;
   const bool own = space_.timeout > 0ms;
   if (!own && source_ == nullptr) return;
