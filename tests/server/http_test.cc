@@ -1,4 +1,6 @@
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "server/server_fixture.h"
 
@@ -93,6 +95,20 @@ TEST_F(HttpTest, AConnectionServesSeveralRequests) {
   const std::string both = client.read_all();
   EXPECT_TRUE(both.starts_with("HTTP/1.1 200"));
   EXPECT_NE(both.find("HTTP/1.1 404"), std::string::npos);
+}
+
+TEST_F(HttpTest, ConnectionsThatNeverAskKeepNobodyOut) {
+  start();
+  std::vector<std::unique_ptr<TestClient>> silent;
+  for (int i = 0; i < 256; ++i) {
+    silent.push_back(std::make_unique<TestClient>(server->http_port()));
+    silent.back()->send("GET /hea");
+  }
+  EXPECT_TRUE(get("/healthz").starts_with("HTTP/1.1 200"));
+  // Who came first has made room; the others may still finish.
+  EXPECT_EQ(silent.front()->read_all(), "");
+  silent.back()->send("lthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(silent.back()->read_all().starts_with("HTTP/1.1 200"));
 }
 
 }  // namespace

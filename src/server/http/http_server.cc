@@ -2,15 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
+#include <list>
 #include <optional>
 #include <thread>
-#include <unordered_set>
 #include <utility>
 
 #include "server/admission.h"
@@ -35,19 +36,23 @@ constexpr std::uint64_t kMaxBody = 64 * 1024;  // read and ignored
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
 class Client;
-using Clients = std::unordered_set<Client*>;
+using Clients = std::list<Client*>;  // those that began to wait for a request longest ago come first
 
 class Client : public std::enable_shared_from_this<Client> {
  public:
   Client(tcp::socket socket, Server& server, Clients& clients)
-      : stream_(std::move(socket)), server_(server), clients_(clients) {
-    clients_.insert(this);
-  }
-  ~Client() { clients_.erase(this); }
+      : stream_(std::move(socket)),
+        server_(server),
+        clients_(clients),
+        place_(clients_.insert(clients_.end(), this)) {}
+  ~Client() { leave(); }
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
   void read() {
+    if (closed_) return;
+    reading_ = true;
+    clients_.splice(clients_.end(), clients_, place_);
     parser_.emplace();
     parser_->header_limit(kMaxHeader);
     parser_->body_limit(kMaxBody);
@@ -56,10 +61,22 @@ class Client : public std::enable_shared_from_this<Client> {
                      [self = shared_from_this()](error_code error, std::size_t) { self->on_read(error); });
   }
 
-  void close() { stream_.close(); }
+  // Whether its request is not complete, or has not begun.
+  bool reading() const { return reading_; }
+
+  // No longer one of the clients; goes once what it waits for has been told.
+  void close() {
+    leave();
+    stream_.close();
+  }
 
  private:
+  void leave() {
+    if (!std::exchange(closed_, true)) clients_.erase(place_);
+  }
+
   void on_read(error_code error) {
+    reading_ = false;
     const bool speaks_http = error.category() == error_code(http::error::bad_method).category();
     if (error == http::error::end_of_stream) return close();
     if (error && !speaks_http) return close();  // timeout, reset: nobody listens
@@ -109,11 +126,14 @@ class Client : public std::enable_shared_from_this<Client> {
   beast::tcp_stream stream_;
   Server& server_;
   Clients& clients_;
+  const Clients::iterator place_;  // until closed_
   beast::flat_buffer buffer_{kMaxHeader + kMaxBody};
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
   std::optional<http::response_serializer<http::string_body>> serializer_;
   bool head_ = false;
+  bool reading_ = false;
+  bool closed_ = false;
 };
 
 }  // namespace
@@ -141,11 +161,18 @@ struct HttpServer::Impl {
         });
         return;
       }
-      // Beyond the limit the connection is simply closed.
-      if (clients.size() < kMaxConnections)
-        std::make_shared<Client>(std::move(socket), server, clients)->read();
+      if (clients.size() >= kMaxConnections) make_room();
+      std::make_shared<Client>(std::move(socket), server, clients)->read();
       accept();
     });
+  }
+
+  // Closes who has let the server wait longest for a request; if nobody does, who takes its answer longest.
+  // So connections that say nothing can't keep a scrape out.
+  void make_room() {
+    const auto reading =
+        std::find_if(clients.begin(), clients.end(), [](const Client* client) { return client->reading(); });
+    (reading != clients.end() ? *reading : clients.front())->close();
   }
 };
 

@@ -17,6 +17,7 @@ struct HostPort;
 //   GET /readyz    200 while it serves; 503 before and after, and while a source has never been reached
 //
 // HEAD works wherever GET does. Requests and idle connections time out after kTimeout; headers are bounded.
+// At kMaxConnections a new one takes the place of the one that has been without a complete request longest.
 class HttpServer {
  public:
   // Binds. Fails with kConfig. `server` outlives it.
