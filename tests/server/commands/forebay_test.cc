@@ -162,6 +162,9 @@ TEST_F(ForebayCommand, WarmLoadsWhatIsNotFresh) {
   EXPECT_FALSE(client_->last_was_deferred());
   EXPECT_EQ(run("FOREBAY", "WARM", "item", "item:a", "other"),
             "-ERR the key 'other' is not of namespace 'item'");
+  EXPECT_EQ(run("FOREBAY", "WARM", "itm", "item:a"),
+            "-ERR there is no namespace 'itm'; did you mean \"item\"?");
+  EXPECT_EQ(run("FOREBAY", "STATS", "bogus"), "-ERR there is no namespace 'bogus'");
 }
 
 TEST_F(ForebayCommand, PurgeDropsCopies) {

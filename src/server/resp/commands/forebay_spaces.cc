@@ -1,8 +1,10 @@
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/glob.h"
+#include "config/suggest.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/forebay.h"
@@ -62,8 +64,15 @@ void write_memory(resp::Writer& reply, const LayerStats& stats) {
   write_rows(reply, rows);
 }
 
-std::string unknown_namespace(std::string_view name) {
-  return "ERR there is no namespace '" + std::string(name.substr(0, 128)) + "'";
+// The error if there is no such namespace.
+std::optional<std::string> unknown_namespace(const LayerStats& stats, std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const NamespaceStats& space : stats.namespaces) {
+    if (space.name == name) return std::nullopt;
+    if (!space.name.empty()) names.push_back(space.name);
+  }
+  const std::string_view shown = name.substr(0, 128);
+  return "ERR there is no namespace '" + std::string(shown) + "'" + config::did_you_mean(shown, names);
 }
 
 }  // namespace
@@ -94,6 +103,9 @@ void forebay_warm(Context& context) {
   for (std::string_view key : context.args.subspan(3)) {
     const NamespaceInfo& space = context.layer.route(key);
     if (space.name != name) {
+      if (const auto unknown = unknown_namespace(context.layer.stats(), name)) {
+        return context.reply.error(*unknown);
+      }
       return context.reply.error("ERR the key '" + std::string(key.substr(0, 128)) +
                                  "' is not of namespace '" + std::string(name.substr(0, 128)) + "'");
     }
@@ -114,7 +126,7 @@ void forebay_stats(Context& context) {
     for (const NamespaceStats& space : stats.namespaces) {
       if (space.name == context.args[2]) return write_namespace(context.reply, space);
     }
-    return context.reply.error(unknown_namespace(context.args[2]));
+    return context.reply.error(*unknown_namespace(stats, context.args[2]));
   }
   context.reply.map(3);
   context.reply.bulk("memory");
