@@ -98,6 +98,11 @@ struct Explanation {
   std::vector<std::pair<std::string, std::string>> facts;
 };
 
+// Shares of the present memory limit for which the hit rate is predicted.
+inline constexpr std::array<double, 4> kPredictedMemory = {0.5, 1, 2, 4};
+// The share of a namespace's reads that memory would answer at each of them, 0 to 1 (docs/what-if.md).
+using PredictedHitRate = std::array<double, kPredictedMemory.size()>;
+
 struct NamespaceStats {
   std::string name;
   std::uint64_t hits = 0, stale = 0, negative = 0, misses = 0, errors = 0;  // requests by result
@@ -106,6 +111,7 @@ struct NamespaceStats {
   std::uint64_t fenced = 0;     // loads whose result an invalidation kept out
   std::uint64_t invalidations = 0;
   std::size_t entries = 0;
+  std::optional<PredictedHitRate> predicted_hit_rate;  // nothing: too little is known, or memory has no limit
 };
 // Upper bounds of SourceStats::load_seconds, in seconds, rising; the last bucket has none.
 inline constexpr std::array<double, 13> kLoadSecondsBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,

@@ -6,15 +6,25 @@
 #include <utility>
 
 #include "base/glob.h"
+#include "base/hash.h"
 #include "layer/memory_options.h"
+#include "layer/noted.h"
 
 namespace forebay::layer {
 namespace {
 
 constexpr Duration kUpkeepEvery = std::chrono::milliseconds(20);
 constexpr Duration kUpkeepAgain = std::chrono::milliseconds(1);  // while more is due
+constexpr Duration kCurvesEvery = std::chrono::minutes(1);
 constexpr std::size_t kScanStep = 256;
 constexpr std::size_t kWarmStep = 500;  // keys under way at once for one warming
+
+// All reads that a namespace has had.
+std::uint64_t reads_of(const Space& space) {
+  std::uint64_t reads = 0;
+  for (const Count result : {kHits, kStale, kNegative, kMisses, kErrors}) reads += space.counters.sum(result);
+  return reads;
+}
 
 }  // namespace
 
@@ -24,12 +34,21 @@ Core::Core(std::unique_ptr<memory::Tier> tier, Parts parts, std::unique_ptr<Thre
       clock_(parts.clock ? *parts.clock : system_clock()),
       random_(parts.random ? *parts.random : system_random()),
       open_port_(std::move(parts.open_port)),
+      predict_(parts.predict),
       tier_(std::move(tier)),
       recent_(clock_.now()),
       flights_(scheduler_),
-      reads_(*tier_, flights_, events_, clock_, random_, scheduler_),
-      invalidator_(router_, *tier_, flights_, events_, clock_),
-      writes_(*tier_, flights_, invalidator_, clock_, random_) {}
+      curves_(parts.curves),
+      reads_(*tier_, flights_, events_, curves_, clock_, random_, scheduler_),
+      invalidator_(router_, *tier_, flights_, events_, curves_, clock_),
+      writes_(*tier_, flights_, invalidator_, curves_, clock_, random_) {
+  follow_memory();
+}
+
+void Core::follow_memory() {
+  const memory::TierOptions options = tier_->options();
+  curves_.set_memory(predict_ && options.count == memory::Count::kBytes ? options.limit : 0);
+}
 
 Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts) {
   memory::TierOptions memory;
@@ -73,8 +92,13 @@ Core::~Core() {
 }
 
 void Core::upkeep() {
-  recent_.store(clock_.now(), std::memory_order_relaxed);
-  const bool more = tier_->tick(recent());
+  const Instant now = clock_.now();
+  recent_.store(now, std::memory_order_relaxed);
+  const bool more = tier_->tick(now);
+  if (now - curves_aged_ >= kCurvesEvery) {
+    curves_aged_ = now;
+    for (const Space* space : router().spaces()) curves_.age(space->info.index, reads_of(*space), now);
+  }
   scheduler_.post_at(clock_.now() + (more ? kUpkeepAgain : kUpkeepEvery), [this] { upkeep(); });
 }
 
@@ -105,7 +129,8 @@ bool Core::peek(std::string_view key, Instant now, FunctionRef<void(const EntryV
 
 PutOutcome Core::update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide) {
   const Space& space = route(key);
-  return tier_->update(key, now, [&](const EntryView* current) {
+  const std::uint64_t hash = hash_bytes(key);
+  const auto decided = [&](const EntryView* current) {
     const bool valid = current && space.owns(current->stamp()) && !current->stamp().negative;
     Change change = decide(valid ? current : nullptr);
     change.stamp.space = space.info.index;
@@ -114,7 +139,31 @@ PutOutcome Core::update(std::string_view key, Instant now, FunctionRef<Change(co
     if (!valid && current && change.kind == Change::Kind::kKeep && !current->stamp().negative)
       return Change::erase();
     return change;
+  };
+  if (!curves_.sampled(hash)) return tier_->update(key, now, decided);
+  auto kind = Change::Kind::kKeep;
+  std::uint64_t bytes = 0;
+  Stamp stamp;
+  const PutOutcome outcome = tier_->update(key, now, [&](const EntryView* current) {
+    Change change = decided(current);
+    kind = change.kind;
+    stamp = change.stamp;
+    if (kind == Change::Kind::kReplace) {
+      bytes = value_bytes(change);
+    } else if (current != nullptr) {
+      bytes = current->shared() ? value_bytes(*current->shared()) : current->bytes().size();
+    }
+    return change;
   });
+  if (kind != Change::Kind::kKeep) note_write(curves_, space, key, hash, bytes, stamp, outcome);
+  return outcome;
+}
+
+bool Core::drop_unbound(std::string_view key, Instant now) {
+  bool valid = false;
+  peek(key, now, [&](const EntryView&) { valid = true; });
+  if (const std::uint64_t hash = hash_bytes(key); curves_.sampled(hash)) curves_.dropped(hash);
+  return tier_->erase(key, now, Departure::kInvalidated) && valid;
 }
 
 Stamp Core::stamp_for(std::string_view key, Instant now) {
@@ -237,7 +286,22 @@ Result<void> Core::set_memory(std::optional<std::size_t> limit, std::optional<st
   memory::TierOptions options = tier_->options();
   if (limit) options.limit = *limit;
   if (policy) options.policy = std::move(*policy);
-  return tier_->reconfigure(options);
+  auto reconfigured = tier_->reconfigure(options);
+  follow_memory();
+  return reconfigured;
+}
+
+std::optional<PredictedHitRate> Core::predicted(const Space& space, std::size_t limit) const {
+  const std::uint64_t reads = reads_of(space);
+  PredictedHitRate rates{};
+  for (std::size_t i = 0; i < rates.size(); ++i) {
+    const auto ratio =
+        curves_.hit_ratio(space.info.index, reads,
+                          static_cast<std::uint64_t>(static_cast<double>(limit) * kPredictedMemory[i]));
+    if (!ratio) return std::nullopt;
+    rates[i] = *ratio;
+  }
+  return rates;
 }
 
 LayerStats Core::stats() const {
@@ -265,6 +329,7 @@ LayerStats Core::stats() const {
     each.invalidations = space->counters.sum(kInvalidations);
     if (space->info.index < tier.entries_by_space.size())
       each.entries = tier.entries_by_space[space->info.index];
+    each.predicted_hit_rate = predicted(*space, stats.limit);
     stats.namespaces.push_back(std::move(each));
   }
   MutexLock lock(config_mutex_);
@@ -277,7 +342,10 @@ LayerStats Core::stats() const {
 }
 
 void Core::reset_stats() {
-  for (Space* space : router().spaces()) space->counters.reset();
+  for (Space* space : router().spaces()) {
+    space->counters.reset();
+    curves_.restart(space->info.index);
+  }
   MutexLock lock(config_mutex_);
   for (const auto& active : sources_) active->gate->reset_stats();
 }

@@ -27,6 +27,7 @@
 #include "layer/write/write_path.h"
 #include "memory/tier.h"
 #include "observe/key_events.h"
+#include "observe/miss_ratio_curve.h"
 
 namespace forebay::layer {
 
@@ -39,6 +40,8 @@ struct Parts {
   Random* random = nullptr;                        // null: the system's
   Scheduler* scheduler = nullptr;                  // null: a thread of its own
   Unreachable unreachable = Unreachable::kRefuse;  // at the start; a reload refuses
+  bool predict = true;  // learn what the hit rate would be with other amounts of memory
+  observe::MissRatioCurves::Options curves;
 };
 
 class Core {
@@ -67,6 +70,9 @@ class Core {
   Explanation explain(std::string_view key);
   LayerStats stats() const;
   void reset_stats();
+
+  // Drops the copy of a key that has no source, so that there are no flights to fence. True: one was there.
+  bool drop_unbound(std::string_view key, Instant now);
 
   memory::Tier& tier() { return *tier_; }
   ReadPath& reads() { return reads_; }
@@ -104,6 +110,8 @@ class Core {
   void take_over(Plan plan) REQUIRES(config_mutex_);
   void start_feeds(std::vector<std::string>& mistakes, Plan& plan);
   void upkeep();
+  std::optional<PredictedHitRate> predicted(const Space& space, std::size_t limit) const;
+  void follow_memory();  // tells the curves how much there is
   void warm_next(std::shared_ptr<struct WarmJob> job);
 
   std::unique_ptr<ThreadScheduler> own_scheduler_;
@@ -111,15 +119,18 @@ class Core {
   Clock& clock_;
   Random& random_;
   OpenPort open_port_;
+  const bool predict_;
   std::unique_ptr<memory::Tier> tier_;
   std::atomic<Instant> recent_;  // relaxed: a number that stands for itself
   FlightTable flights_;
   observe::KeyEvents events_;
+  observe::MissRatioCurves curves_;
   // Stored with release and read with acquire: who sees a router sees the spaces that it points to.
   std::atomic<const Router*> router_{nullptr};
   ReadPath reads_;
   Invalidator invalidator_;
   WritePath writes_;
+  Instant curves_aged_{};  // upkeep()'s own
 
   mutable Mutex
       config_mutex_;  // reload, set_memory and stats; never held while calling a source for a client

@@ -244,6 +244,7 @@ Result<void> Core::reload(const config::Model& model) {
   auto next = plan(model, Unreachable::kRefuse);
   if (!next) return std::move(next).error();
   if (auto reconfigured = tier_->reconfigure(memory); !reconfigured) return std::move(reconfigured).error();
+  follow_memory();
   take_over(std::move(*next));
   return {};
 }

@@ -141,11 +141,7 @@ bool Layer::drop(std::string_view key, Instant now) {
   layer::Space& space = impl_->core->route(key);
   // A key without a source has no flights to fence, and may be dropped inside a transaction that holds its
   // shard.
-  if (!space.info.bound) {
-    bool valid = false;
-    impl_->core->peek(key, now, [&](const EntryView&) { valid = true; });
-    return impl_->core->tier().erase(key, now, Departure::kInvalidated) && valid;
-  }
+  if (!space.info.bound) return impl_->core->drop_unbound(key, now);
   bool valid = impl_->core->peek(key, now, [](const EntryView&) {});
   return impl_->core->invalidator().drop(space, key, observe::Invalidation::kDelete) && valid;
 }

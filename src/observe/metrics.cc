@@ -1,5 +1,6 @@
 #include "observe/metrics.h"
 
+#include <fmt/format.h>
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
@@ -41,6 +42,10 @@ void add_namespaces(const LayerStats& stats, std::vector<Metric>& out) {
       "forebay_fenced_total", "Loads whose result an invalidation kept out.", MetricKind::kCounter, {}};
   Metric invalidations{"forebay_invalidations_total", "Keys invalidated.", MetricKind::kCounter, {}};
   Metric entries{"forebay_entries", "Entries in the memory tier.", MetricKind::kGauge, {}};
+  Metric predicted{"forebay_predicted_hit_ratio",
+                   "Share of reads that memory would answer if it were this many times its limit, estimated.",
+                   MetricKind::kGauge,
+                   {}};
   for (const NamespaceStats& space : stats.namespaces) {
     const auto label = [&space] { return std::pair<std::string, std::string>("namespace", space.name); };
     const std::pair<const char*, std::uint64_t> results[] = {{"hit", space.hits},
@@ -56,9 +61,13 @@ void add_namespaces(const LayerStats& stats, std::vector<Metric>& out) {
     fenced.samples.push_back({{label()}, number(space.fenced)});
     invalidations.samples.push_back({{label()}, number(space.invalidations)});
     entries.samples.push_back({{label()}, number(space.entries)});
+    for (std::size_t i = 0; space.predicted_hit_rate && i < kPredictedMemory.size(); ++i) {
+      predicted.samples.push_back(
+          {{label(), {"memory", fmt::format("{}", kPredictedMemory[i])}}, (*space.predicted_hit_rate)[i]});
+    }
   }
-  for (Metric* metric : {&requests, &coalesced, &refreshes, &fenced, &invalidations, &entries}) {
-    out.push_back(std::move(*metric));
+  for (Metric* metric : {&requests, &coalesced, &refreshes, &fenced, &invalidations, &entries, &predicted}) {
+    if (!metric->samples.empty()) out.push_back(std::move(*metric));
   }
 }
 

@@ -42,6 +42,7 @@ class LayerTest : public ::testing::Test {
     parts.clock = &clock;
     parts.random = &random;
     parts.scheduler = &scheduler;
+    parts.curves = curves;
     parts.open_port = [this](const config::Source&) -> Result<std::shared_ptr<SourcePort>> { return source; };
     auto opened = Core::open(model, std::move(parts));
     ASSERT_TRUE(opened) << opened.error().message;
@@ -107,6 +108,7 @@ class LayerTest : public ::testing::Test {
   config::Source source_config;
   config::Namespace policy;
   config::Model model;
+  observe::MissRatioCurves::Options curves;
   std::unique_ptr<Core> core;
 };
 

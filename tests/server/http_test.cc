@@ -45,6 +45,32 @@ TEST_F(HttpTest, MetricsAreInPrometheusText) {
   }
 }
 
+// Every key is in memory from its second command on: any amount of memory down to half would do.
+TEST_F(HttpTest, MetricsAndStatsPredictTheHitRateOfOtherMemory) {
+  start();
+  auto client = connect();
+  EXPECT_EQ(get("/metrics").find("forebay_predicted_hit_ratio"), std::string::npos);  // too little is known
+  client->ask({"CONFIG", "SET", "maxmemory", "67108864"});
+  for (int i = 0; i < 2'000; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    client->send_command({"SET", key, "v"});
+    client->send_command({"GET", key});
+    for (int reply = 0; reply < 2; ++reply) client->reply();
+  }
+  const std::string answer = get("/metrics");
+  for (const char* memory : {"0.5", "1", "2", "4"}) {
+    EXPECT_NE(answer.find(std::string("\nforebay_predicted_hit_ratio{namespace=\"\",memory=\"") + memory +
+                          "\"} 1\n"),
+              std::string::npos)
+        << answer;
+  }
+  const std::string stats = client->ask({"FOREBAY", "STATS", ""});
+  for (const char* memory : {"0.5", "1", "2", "4"}) {
+    const std::string name = std::string("predicted_hit_rate_") + memory + "x";
+    EXPECT_NE(stats.find(name), std::string::npos) << stats;
+  }
+}
+
 TEST_F(HttpTest, HealthAndReadinessTellApart) {
   start();
   EXPECT_TRUE(get("/healthz").starts_with("HTTP/1.1 200"));

@@ -59,7 +59,10 @@ bool Invalidator::drop(Space& space, std::string_view key, observe::Invalidation
           },
           Touch::kNo);
     }
-    if (!covered) dropped = tier_.erase(key, now, Departure::kInvalidated);
+    if (covered) return;
+    dropped = tier_.erase(key, now, Departure::kInvalidated);
+    // What has been evicted would have been dropped too, had there been more memory.
+    if (curves_.sampled(hash)) curves_.dropped(hash);
   });
   if (dropped || fenced) {
     space.counters.add(kInvalidations);
@@ -84,6 +87,7 @@ void Invalidator::drop_everything() {
     space->counters.add(kInvalidations);
   }
   tier_.clear();
+  curves_.clear();
 }
 
 void Invalidator::drop_by_columns(Space& space,

@@ -11,6 +11,7 @@
 #include "layer/router.h"
 #include "memory/tier.h"
 #include "observe/key_events.h"
+#include "observe/miss_ratio_curve.h"
 
 namespace forebay::layer {
 
@@ -18,8 +19,8 @@ class Invalidator final : public feed::ChangeSink {
  public:
   // `routers` yields the router in force. Everything is borrowed. Thread-safe.
   Invalidator(const std::atomic<const Router*>& router, memory::Tier& tier, FlightTable& flights,
-              observe::KeyEvents& events, const Clock& clock)
-      : router_(router), tier_(tier), flights_(flights), events_(events), clock_(clock) {}
+              observe::KeyEvents& events, observe::MissRatioCurves& curves, const Clock& clock)
+      : router_(router), tier_(tier), flights_(flights), events_(events), curves_(curves), clock_(clock) {}
 
   // Drops one key's copy unless the copy is proved to include the change (`evidence` not 0). True: one was
   // dropped.
@@ -48,6 +49,7 @@ class Invalidator final : public feed::ChangeSink {
   memory::Tier& tier_;
   FlightTable& flights_;
   observe::KeyEvents& events_;
+  observe::MissRatioCurves& curves_;
   const Clock& clock_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "layer/noted.h"
 #include "layer/router.h"
 
 namespace forebay::layer {
@@ -58,9 +59,9 @@ LookUp ReadPath::look_up(Space& space, std::string_view key, Instant now,
   return look_up_inline(space, key, now, visit);
 }
 
-ReadPath::Found ReadPath::find_throttled(Space& space, std::string_view key, Instant now,
+ReadPath::Found ReadPath::find_throttled(Space& space, std::string_view key, std::uint64_t hash, Instant now,
                                          FunctionRef<void(const EntryView&)> visit) {
-  if (!flights_.throttled(key, hash_bytes(key), now)) return Found::kStaleIfError;
+  if (!flights_.throttled(key, hash, now)) return Found::kStaleIfError;
   // The source has just failed for this key: what would be served after asking it again is served without.
   Found found = Found::kStaleIfError;
   tier_.find(key, now, [&](const EntryView& entry) {
@@ -71,9 +72,9 @@ ReadPath::Found ReadPath::find_throttled(Space& space, std::string_view key, Ins
   return found;
 }
 
-void ReadPath::refresh(Space& space, std::string_view key, Instant now) {
+void ReadPath::refresh(Space& space, std::string_view key, std::uint64_t hash, Instant now) {
   const FlightPtr flight =
-      flights_.open_background(key, hash_bytes(key), space, now, [&] { return fields_of(space, key); });
+      flights_.open_background(key, hash, space, now, [&] { return fields_of(space, key); });
   if (!flight) return;
   space.counters.add(kRefreshes);
   if (auto queued = space.gate->enqueue(flight, Urgency::kBackground); !queued)
@@ -98,7 +99,13 @@ void ReadPath::read(Space& space, std::string_view key, Level level, ReadCallbac
   if (level == Level::kAny && space.config.soft_timeout.count() > 0 && fallback(space, key, now)) {
     waiter.soft = saturating_add(now, space.config.soft_timeout);
   }
-  fly(space, key, level == Level::kFresh ? FlightTable::Join::kFresh : FlightTable::Join::kAny,
+  const std::uint64_t hash = hash_bytes(key);
+  if (level != Level::kFresh) {
+    note_read(space, hash, now);
+  } else if (curves_.sampled(hash)) {
+    curves_.read_past_memory(hash, space.info.index);
+  }
+  fly(space, key, hash, level == Level::kFresh ? FlightTable::Join::kFresh : FlightTable::Join::kAny,
       Urgency::kForeground, std::move(waiter));
 }
 
@@ -106,23 +113,24 @@ void ReadPath::warm(Space& space, std::string_view key, ReadCallback done) {
   bool fresh = false;
   bool refresh_is_due = false;
   const Instant now = clock_.now();
-  const Found found = find(space, key, now, refresh_is_due, [](const EntryView&) {});
+  const std::uint64_t hash = hash_bytes(key);
+  const Found found = find(space, key, hash, now, refresh_is_due, [](const EntryView&) {});
   fresh = found == Found::kHit || found == Found::kNegative;
   if (fresh) return done(absent(ReadResult::kHit));
-  fly(space, key, FlightTable::Join::kAny, Urgency::kBackground,
+  fly(space, key, hash, FlightTable::Join::kAny, Urgency::kBackground,
       Waiter{std::move(done), kNever, kNever, false});
 }
 
-void ReadPath::fly(Space& space, std::string_view key, FlightTable::Join kind, Urgency urgency,
-                   Waiter waiter) {
+void ReadPath::fly(Space& space, std::string_view key, std::uint64_t hash, FlightTable::Join kind,
+                   Urgency urgency, Waiter waiter) {
   const Instant now = clock_.now();
   Answer at_hand = absent(ReadResult::kMiss);
   const auto joined = flights_.join(
-      key, hash_bytes(key), space, kind, urgency, [&] { return fields_of(space, key); }, &waiter,
+      key, hash, space, kind, urgency, [&] { return fields_of(space, key); }, &waiter,
       [&] {
         if (kind == FlightTable::Join::kFresh) return false;
         bool refresh_is_due = false;
-        const Found found = find(space, key, now, refresh_is_due, [&](const EntryView& entry) {
+        const Found found = find(space, key, hash, now, refresh_is_due, [&](const EntryView& entry) {
           at_hand = answer_of(entry, now, ReadResult::kHit);
         });
         if (found == Found::kNegative) at_hand.result = ReadResult::kNegative;
@@ -206,6 +214,9 @@ bool ReadPath::store(const Flight& flight, const LoadedValue& value, Instant now
     if (policy.negative_ttl.count() > 0) return Change::replace(std::string_view(), stamp);
     return Change::erase();
   });
+  if (stored)
+    note_write(curves_, space, flight.key, flight.hash, value.value ? value_bytes(*value.value) : 0, stamp,
+               outcome);
   return stored && (outcome == PutOutcome::kStored || !value.value);
 }
 

@@ -13,22 +13,25 @@
 #include <atomic>
 #include <string_view>
 
+#include "base/hash.h"
 #include "base/random.h"
 #include "layer/read/flight.h"
 #include "layer/read/freshness.h"
 #include "layer/read/source_gate.h"
 #include "memory/tier.h"
 #include "observe/key_events.h"
+#include "observe/miss_ratio_curve.h"
 
 namespace forebay::layer {
 
 class ReadPath final : public FlightSink {
  public:
-  ReadPath(memory::Tier& tier, FlightTable& flights, observe::KeyEvents& events, const Clock& clock,
-           Random& random, Scheduler& scheduler)
+  ReadPath(memory::Tier& tier, FlightTable& flights, observe::KeyEvents& events,
+           observe::MissRatioCurves& curves, const Clock& clock, Random& random, Scheduler& scheduler)
       : tier_(tier),
         flights_(flights),
         events_(events),
+        curves_(curves),
         clock_(clock),
         random_(random),
         scheduler_(scheduler) {}
@@ -61,15 +64,22 @@ class ReadPath final : public FlightSink {
   enum class Found : std::uint8_t { kNothing, kHit, kStale, kNegative, kStaleIfError };
 
   template <class Visit>
-  Found find(Space& space, std::string_view key, Instant now, bool& refresh, Visit&& visit);
+  Found find(Space& space, std::string_view key, std::uint64_t hash, Instant now, bool& refresh,
+             Visit&& visit);
   // What look_up() does about an entry that may answer only where the source fails: serves it if the source
   // has just failed for its key.
-  Found find_throttled(Space& space, std::string_view key, Instant now,
+  Found find_throttled(Space& space, std::string_view key, std::uint64_t hash, Instant now,
                        FunctionRef<void(const EntryView&)> visit);
   // The copy that may answer when the source does not; nothing if there is none.
   std::optional<Answer> fallback(Space& space, std::string_view key, Instant now);
-  void refresh(Space& space, std::string_view key, Instant now);
-  void fly(Space& space, std::string_view key, FlightTable::Join kind, Urgency urgency, Waiter waiter);
+  void refresh(Space& space, std::string_view key, std::uint64_t hash, Instant now);
+  void fly(Space& space, std::string_view key, std::uint64_t hash, FlightTable::Join kind, Urgency urgency,
+           Waiter waiter);
+  // To be called once for each read that counts (kHits … kErrors), before what it leads to is stored.
+  void note_read(const Space& space, std::uint64_t hash, Instant now) {
+    if (curves_.sampled(hash)) [[unlikely]]
+      curves_.read(hash, space.info.index, space.epoch.load(std::memory_order_acquire), now);
+  }
   bool store(const Flight& flight, const LoadedValue& value, Instant now, Duration took);
   void watch(const FlightPtr& flight);
   void on_timer(const FlightPtr& flight);
@@ -79,6 +89,7 @@ class ReadPath final : public FlightSink {
   memory::Tier& tier_;
   FlightTable& flights_;
   observe::KeyEvents& events_;
+  observe::MissRatioCurves& curves_;
   const Clock& clock_;
   Random& random_;
   Scheduler& scheduler_;
@@ -89,10 +100,10 @@ class ReadPath final : public FlightSink {
 };
 
 template <class Visit>
-ReadPath::Found ReadPath::find(Space& space, std::string_view key, Instant now, bool& refresh,
-                               Visit&& visit) {
+ReadPath::Found ReadPath::find(Space& space, std::string_view key, std::uint64_t hash, Instant now,
+                               bool& refresh, Visit&& visit) {
   Found found = Found::kNothing;
-  tier_.find(key, now, [&](const EntryView& entry) {
+  tier_.find(hash, key, now, [&](const EntryView& entry) {
     const Stamp& stamp = entry.stamp();
     if (!space.owns(stamp)) return;
     if (stamp.negative) {
@@ -120,9 +131,10 @@ ReadPath::Found ReadPath::find(Space& space, std::string_view key, Instant now, 
 template <class Visit>
 LookUp ReadPath::look_up_inline(Space& space, std::string_view key, Instant now, Visit&& visit) {
   bool refresh_is_due = false;
-  Found found = find(space, key, now, refresh_is_due, visit);
+  const std::uint64_t hash = hash_bytes(key);
+  Found found = find(space, key, hash, now, refresh_is_due, visit);
   if (found == Found::kStaleIfError) [[unlikely]]
-    found = find_throttled(space, key, now, visit);
+    found = find_throttled(space, key, hash, now, visit);
   switch (found) {
     case Found::kHit:
       space.counters.add(kHits);
@@ -132,15 +144,18 @@ LookUp ReadPath::look_up_inline(Space& space, std::string_view key, Instant now,
       break;
     case Found::kNegative:
       space.counters.add(kNegative);
+      note_read(space, hash, now);
       return LookUp::kAbsent;
     case Found::kNothing:
     case Found::kStaleIfError:
-      if (space.info.read_through) return LookUp::kLoad;
+      if (space.info.read_through) return LookUp::kLoad;  // read() notes it
       space.counters.add(kMisses);
+      note_read(space, hash, now);
       return LookUp::kAbsent;
   }
+  note_read(space, hash, now);
   if (refresh_is_due && space.info.read_through) [[unlikely]]
-    refresh(space, key, now);
+    refresh(space, key, hash, now);
   return LookUp::kAnswered;
 }
 

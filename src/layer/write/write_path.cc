@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/row_json.h"
+#include "layer/noted.h"
 #include "layer/read/freshness.h"
 
 namespace forebay::layer {
@@ -57,6 +58,7 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
                       (fence.evidence == 0 || result->after.evidence >= fence.evidence);
     if (!keep) {
       tier_.erase(key, now, Departure::kInvalidated);
+      if (curves_.sampled(hash)) curves_.dropped(hash);
       return;
     }
     Stamp stamp = space.stamp(epoch, now);
@@ -66,6 +68,7 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
     answer.value = Value::bytes(*result->after.value);
     const PutOutcome outcome =
         tier_.update(key, now, [&](const EntryView*) { return Change::replace(*answer.value, stamp); });
+    note_write(curves_, space, key, hash, value_bytes(*answer.value), stamp, outcome);
     // A full or too small memory tier must not leave the old value behind.
     if (outcome != PutOutcome::kStored) tier_.erase(key, now, Departure::kInvalidated);
   });
@@ -91,14 +94,18 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
 
 WritePath::Put WritePath::put(Space& space, std::string_view key, Change change) {
   const Instant now = clock_.now();
-  change.stamp = space.stamp(space.epoch.load(std::memory_order_acquire), now);
-  set_times(space.config, change.stamp, now, random_);
+  Stamp stamp = space.stamp(space.epoch.load(std::memory_order_acquire), now);
+  set_times(space.config, stamp, now, random_);
   Put put;
-  flights_.fence(key, hash_bytes(key), 0, [&] {
+  const std::uint64_t hash = hash_bytes(key);
+  const std::uint64_t bytes = value_bytes(change);
+  change.stamp = stamp;
+  flights_.fence(key, hash, 0, [&] {
     put.outcome = tier_.update(key, now, [&](const EntryView* current) {
       put.existed = current && space.owns(current->stamp()) && !current->stamp().negative;
       return std::move(change);
     });
+    note_write(curves_, space, key, hash, bytes, stamp, put.outcome);
     // What was there is not what it should be any more.
     if (put.outcome == PutOutcome::kFull) tier_.erase(key, now, Departure::kInvalidated);
   });

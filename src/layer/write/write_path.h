@@ -20,16 +20,18 @@
 #include "layer/read/flight.h"
 #include "layer/read/source_gate.h"
 #include "memory/tier.h"
+#include "observe/miss_ratio_curve.h"
 
 namespace forebay::layer {
 
 class WritePath {
  public:
-  WritePath(memory::Tier& tier, FlightTable& flights, Invalidator& invalidator, const Clock& clock,
-            Random& random)
+  WritePath(memory::Tier& tier, FlightTable& flights, Invalidator& invalidator,
+            observe::MissRatioCurves& curves, const Clock& clock, Random& random)
       : tier_(tier),
         flights_(flights),
         invalidator_(invalidator),
+        curves_(curves),
         clock_(clock),
         random_(random),
         boot_(random.next() << 40) {}
@@ -68,6 +70,7 @@ class WritePath {
   memory::Tier& tier_;
   FlightTable& flights_;
   Invalidator& invalidator_;
+  observe::MissRatioCurves& curves_;
   const Clock& clock_;
   Random& random_;
   const std::uint64_t boot_;  // random upper bits that tell this process's tokens from others'

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,8 +32,13 @@ void write_namespace(resp::Writer& reply, const NamespaceStats& space) {
       {"coalesced", space.coalesced}, {"refreshes", space.refreshes},
       {"fenced", space.fenced},       {"invalidations", space.invalidations},
   };
-  reply.map(rows.size());
+  const std::size_t predictions = space.predicted_hit_rate ? kPredictedMemory.size() : 0;
+  reply.map(rows.size() + predictions);
   write_rows(reply, rows);
+  for (std::size_t i = 0; i < predictions; ++i) {
+    reply.bulk(fmt::format("predicted_hit_rate_{}x", kPredictedMemory[i]));
+    reply.bulk(fmt::format("{:.4f}", (*space.predicted_hit_rate)[i]));
+  }
 }
 
 void write_source_stats(resp::Writer& reply, const SourceStats& source) {
