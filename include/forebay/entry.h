@@ -80,7 +80,7 @@ struct Change {
 enum class PutOutcome : std::uint8_t {
   kStored,
   kKept,      // the writer chose kKeep (or erased)
-  kTooLarge,  // larger than max_value: the old entry, if any, is gone, the new one is not stored
+  kTooLarge,  // larger than max_value or max_share: the old entry, if any, is gone, the new one is not stored
   kFull,      // the policy forbids eviction and there is no room: nothing changed
 };
 

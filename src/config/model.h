@@ -52,7 +52,9 @@ struct Memory {
   std::string policy = "lru";                  // a name from memory/eviction/registry
   Weigh weigh = Weigh::kNothing;               // some policies only
   Admission admission = Admission::kAll;       // some policies only
-  std::size_t max_value = 0;                   // values larger than this are served, not kept; 0: limit / 16
+  // Values larger than one of these are served, not kept.
+  std::size_t max_value = 0;  // bytes; 0: not set
+  double max_share = 0;       // of the limit, (0, 1]; 0: not set, and 1/16 if max_value isn't either
 };
 
 // What keys without a namespace get.

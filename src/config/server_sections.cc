@@ -66,6 +66,8 @@ void read_memory(Section& section, Memory& memory, const ReadOptions& options) {
   constexpr std::size_t kMost = std::size_t{1} << 50;
   section.size("limit", memory.limit, 0, kMost);
   section.size("max_value", memory.max_value, 0, kMost);
+  if (section.share("max_share", memory.max_share, 0.0, 1.0) && memory.max_share == 0.0)
+    section.report(section.at("max_share"), "max_share must be above 0: nothing would be kept");
   constexpr std::size_t kLeast = 1024 * kKiB;
   if (memory.limit != 0 && memory.limit < kLeast) {
     section.report(section.at("limit"), fmt::format("limit must be 0 (unbounded) or at least {}, not {}",

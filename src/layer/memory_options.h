@@ -9,6 +9,7 @@ namespace forebay::layer {
 inline void configure_memory(const config::Memory& from, memory::TierOptions& to) {
   to.limit = from.limit;
   to.max_value = from.max_value;
+  to.max_share = from.max_share;
   to.policy = from.policy;
   // Both sides list the same words in the same order.
   to.policy_options.weigh = static_cast<memory::Weigh>(from.weigh);

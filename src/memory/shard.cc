@@ -533,6 +533,15 @@ std::optional<Departure> Shard::departure(std::uint64_t hash, std::string_view k
   return departures_.find(hash);
 }
 
+std::optional<unsigned> Shard::frequency(std::uint64_t hash, std::string_view key) {
+  const auto count = policy_row_.load(std::memory_order_relaxed)->frequency;
+  if (count == nullptr) return std::nullopt;
+  take_hits();
+  Entry* const entry = table_.find(hash, key);
+  if (entry == nullptr) return std::nullopt;
+  return count(entry->hook().bits());
+}
+
 std::uint64_t Shard::scan(std::uint64_t cursor, Instant now, FunctionRef<void(const EntryView&)> visit,
                           std::size_t& visited) {
   const Visit inside(*this);

@@ -101,6 +101,7 @@ class alignas(64) Shard {
   bool erase(std::uint64_t hash, std::string_view key, Instant now, Departure why) REQUIRES(mutex);
   void clear() REQUIRES(mutex);
   std::optional<Departure> departure(std::uint64_t hash, std::string_view key) const REQUIRES(mutex);
+  std::optional<unsigned> frequency(std::uint64_t hash, std::string_view key) REQUIRES(mutex);
 
   // Visits one bucket's live entries; returns Table's next cursor, and how many it visited in `visited`.
   std::uint64_t scan(std::uint64_t cursor, Instant now, FunctionRef<void(const EntryView&)> visit,

@@ -43,6 +43,17 @@ std::size_t departures_per_shard(const TierOptions& options, std::size_t shards)
   return std::clamp<std::size_t>(options.limit / shards / 256, 64, kMost);
 }
 
+// In bytes; 0: unbounded.
+std::size_t largest_value(const TierOptions& options) {
+  constexpr double kDefaultShare = 1.0 / 16;
+  double share = options.max_share;
+  if (share == 0 && options.max_value == 0) share = kDefaultShare;
+  if (share == 0 || options.limit == 0 || options.count != Count::kBytes) return options.max_value;
+  const auto most =
+      std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(options.limit) * share));
+  return options.max_value == 0 ? most : std::min(most, options.max_value);
+}
+
 // The shards this thread holds by Shards::lock().
 struct Held {
   const Shards* owner = nullptr;
@@ -131,6 +142,14 @@ std::optional<Departure> Shards::departure(std::string_view key) const {
   Shard& shard = *shards_[index];
   const Lock lock(*this, index, shard);
   return shard.departure(hash, key);
+}
+
+std::optional<unsigned> Shards::frequency(std::string_view key) const {
+  const std::uint64_t hash = hash_bytes(key);
+  const std::size_t index = index_of(hash);
+  Shard& shard = *shards_[index];
+  const Lock lock(*this, index, shard);
+  return shard.frequency(hash, key);
 }
 
 // A cursor is the bucket's cursor, then the shard's index in the lowest bits: below 2^53 as long as a shard
@@ -326,8 +345,7 @@ double Shards::resident_over_limit(std::size_t limit) const {
 void Shards::set_limit() NO_THREAD_SAFETY_ANALYSIS {  // called with options_mutex_ held
   common_.limit.store(static_cast<std::size_t>(static_cast<double>(options_.limit) * share_),
                       std::memory_order_relaxed);
-  const std::size_t share = options_.count == Count::kBytes ? options_.limit / 16 : 0;
-  common_.max_value.store(options_.max_value != 0 ? options_.max_value : share, std::memory_order_relaxed);
+  common_.max_value.store(largest_value(options_), std::memory_order_relaxed);
 }
 
 Result<void> Shards::reconfigure(const TierOptions& options, const PolicyRow& policy) {

@@ -43,6 +43,7 @@ class Shards final : private Relief {
   bool erase(std::string_view key, Instant now, Departure why);
   void clear();
   std::optional<Departure> departure(std::string_view key) const;
+  std::optional<unsigned> frequency(std::string_view key) const;
   std::uint64_t scan(std::uint64_t cursor, std::size_t count, Instant now,
                      FunctionRef<void(const EntryView&)> visit);
   bool random(Instant now, std::uint64_t chance, FunctionRef<void(const EntryView&)> visit);

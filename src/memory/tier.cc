@@ -53,6 +53,10 @@ std::optional<Departure> Tier::departure(std::string_view key) const {
   return impl_->shards.departure(key);
 }
 
+std::optional<unsigned> Tier::frequency(std::string_view key) const {
+  return impl_->shards.frequency(key);
+}
+
 Tier::Guard::Guard(Tier& tier, std::uint64_t mask) : tier_(&tier), mask_(mask) {}
 Tier::Guard::Guard(Guard&& other) noexcept : tier_(std::exchange(other.tier_, nullptr)), mask_(other.mask_) {}
 Tier::Guard::~Guard() {

@@ -45,9 +45,12 @@ enum class Count : std::uint8_t {
 };
 
 struct TierOptions {
-  std::size_t limit = 0;         // in units of `count`; 0: unbounded
-  Count count = Count::kBytes;   // fixed at open()
-  std::size_t max_value = 0;     // bytes; 0: limit / 16, or unbounded where limit is 0 or counts entries
+  std::size_t limit = 0;        // in units of `count`; 0: unbounded
+  Count count = Count::kBytes;  // fixed at open()
+  // The largest value that is kept: the lesser of these two, where they are set. A share of no limit, or of
+  // one that counts entries, bounds nothing.
+  std::size_t max_value = 0;     // bytes; 0: not set
+  double max_share = 0;          // of the limit, up to 1; 0: not set, and 1/16 if max_value isn't either
   std::string policy = "lru";    // a name of eviction/registry.h
   PolicyOptions policy_options;  // for policies that heed them
   std::size_t shards = 0;  // power of two up to 64, fewer under a small limit; 0: chosen by cores and limit
@@ -97,6 +100,10 @@ class Tier {
   // Whether the key's entry left recently, and why; nothing if it was never here or that is forgotten (a
   // bounded, fixed-size log per shard). A key that is present has no departure.
   std::optional<Departure> departure(std::string_view key) const;
+
+  // How often the key's entry was used lately, as a policy counts that ranks entries by it (`lfu`,
+  // `volatile-lfu`): 1 to 127. Nothing under other policies and where no entry is.
+  std::optional<unsigned> frequency(std::string_view key) const;
 
   // Holds the shards of these keys (all shards if `all`) for this thread until the guard goes; for multi-key
   // atomicity. Calls of the same thread on those keys go through. One guard per thread at a time. Shards are

@@ -36,6 +36,7 @@ policy = "noeviction"
 weigh = "cost_per_byte"
 admission = "frequent"
 max_value = "64kB"
+max_share = 0.5
 
 [default]
 ttl = "1h"
@@ -123,6 +124,7 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(model->memory.weigh, Weigh::kCostPerByte);
   EXPECT_EQ(model->memory.admission, Admission::kFrequent);
   EXPECT_EQ(model->memory.max_value, 64000U);
+  EXPECT_EQ(model->memory.max_share, 0.5);
   EXPECT_EQ(model->defaults.ttl, 1h);
   EXPECT_EQ(model->defaults.jitter, 0.25);
   EXPECT_EQ(model->log.level, "warn");
@@ -142,7 +144,7 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(source.breaker_open, 100ms);
   EXPECT_EQ(source.breaker_open_max, 10s);
   EXPECT_EQ(source.max_queue, 7U);
-  EXPECT_EQ(source.at.line, 31U);
+  EXPECT_EQ(source.at.line, 32U);
   EXPECT_EQ(model->sources[1].name, "a");
   EXPECT_EQ(model->sources[1].url, "postgres://user@host/db");
 

@@ -90,6 +90,31 @@ TEST_F(LimitTest, AValueAboveTheLargestIsNotKeptAndTheOldOneIsGone) {
             PutOutcome::kTooLarge);
 }
 
+TEST_F(LimitTest, TheLargestValueIsTheLesserOfMaxValueAndMaxShare) {
+  struct Case {
+    std::size_t limit;
+    std::size_t max_value;
+    double max_share;
+    std::size_t most;
+  };
+  constexpr std::size_t kLimit = std::size_t{1} << 20;
+  for (const Case& of : {Case{kLimit, 0, 0, kLimit / 16}, Case{kLimit, 0, 0.01, kLimit / 100},
+                         Case{kLimit, 0, 0.25, kLimit / 4}, Case{kLimit, kLimit / 2, 0, kLimit / 2},
+                         Case{kLimit, kLimit / 2, 0.25, kLimit / 4}, Case{kLimit, 1000, 0.25, 1000},
+                         Case{0, 1000, 0.25, 1000}, Case{kLimit, 0, 1e-9, 1}}) {
+    TierOptions options;
+    options.limit = of.limit;
+    options.max_value = of.max_value;
+    options.max_share = of.max_share;
+    options.shards = 1;
+    tier = *Tier::open(options, clock);
+    EXPECT_EQ(put("a", std::string(of.most, 'x')), PutOutcome::kStored)
+        << of.max_value << ' ' << of.max_share;
+    EXPECT_EQ(put("a", std::string(of.most + 1, 'x')), PutOutcome::kTooLarge)
+        << of.max_value << ' ' << of.max_share;
+  }
+}
+
 TEST_F(LimitTest, WhatCouldNeverFitIsTooLargeAndPushesNothingOut) {
   open(std::size_t{1} << 20, "lru", 1, std::size_t{1} << 30);
   put("small", "1");

@@ -380,5 +380,27 @@ TEST_F(TierTest, AScanPassesExpiredEntriesOver) {
   EXPECT_EQ(scan_all(), std::set<std::string>{"a"});
 }
 
+TEST_F(TierTest, FrequencyIsWhatAPolicyCountsThatRanksByIt) {
+  open(0, "lfu");
+  put("a", "1");
+  EXPECT_EQ(tier->frequency("a"), 1u);
+  get("a");
+  get("a");
+  EXPECT_EQ(tier->frequency("a"), 3u) << "hits that were not told to the policy yet count";
+  look("a", Touch::kNo);
+  EXPECT_EQ(tier->frequency("a"), 3u);
+  EXPECT_EQ(tier->frequency("none"), std::nullopt);
+  open(0, "volatile-lfu");
+  put("a", "1");
+  put("b", "1", expiring(now() + 1h));
+  get("a");
+  get("b");
+  EXPECT_EQ(tier->frequency("a"), 2u);
+  EXPECT_EQ(tier->frequency("b"), 2u);
+  open(0, "lru");
+  put("a", "1");
+  EXPECT_EQ(tier->frequency("a"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace forebay::memory

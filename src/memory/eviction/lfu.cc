@@ -1,5 +1,6 @@
 #include "memory/eviction/lfu.h"
 
+#include <algorithm>
 #include <array>
 
 #include "memory/eviction/admission.h"
@@ -67,6 +68,10 @@ class Lfu final : public PeekablePolicy {
 std::unique_ptr<EvictionPolicy> make_lfu(const EntryFacts& facts, const PolicyOptions& options) {
   if (options.weigh == Weigh::kNothing) return with_admission(facts, options, std::make_unique<Lfu>());
   return with_admission(facts, options, greedy_dual(facts, options.weigh, Frequency::kCounted));
+}
+
+unsigned lfu_frequency(std::uint8_t bits) {
+  return std::max(bits, std::uint8_t{1});
 }
 
 }  // namespace forebay::memory

@@ -17,4 +17,7 @@ namespace forebay::memory {
 // Web Proxy Caches" (LFU-DA), ACM SIGMETRICS Performance Evaluation Review 27(4), 2000.
 std::unique_ptr<EvictionPolicy> make_lfu(const EntryFacts& facts, const PolicyOptions& options);
 
+// PolicyRow::frequency. 1 for a newcomer that waits to be admitted, however often it is used meanwhile.
+unsigned lfu_frequency(std::uint8_t bits);
+
 }  // namespace forebay::memory

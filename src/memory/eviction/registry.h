@@ -23,6 +23,8 @@ struct PolicyRow {
   // Whether it heeds PolicyOptions::weigh and admission. A configuration with others must not set them; a
   // policy that heeds them has every hit reported.
   bool heeds_options = false;
+  // How often an entry with these bits was used lately, 1 to 127. Null: it does not count.
+  unsigned (*frequency)(std::uint8_t bits) = nullptr;
 };
 
 std::span<const PolicyRow> policy_rows();

@@ -73,6 +73,10 @@ std::unique_ptr<EvictionPolicy> make_volatile_lfu(const EntryFacts& facts, const
   return std::make_unique<OnlyExpiring>(facts, make_lfu(facts, options), OnlyExpiring::Uses::kCounted);
 }
 
+unsigned volatile_lfu_frequency(std::uint8_t bits) {
+  return lfu_frequency(bits & kUses);
+}
+
 std::unique_ptr<EvictionPolicy> make_volatile_random(const EntryFacts& facts, const PolicyOptions& options) {
   return std::make_unique<OnlyExpiring>(facts, make_random(facts, options));
 }

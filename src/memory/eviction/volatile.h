@@ -14,4 +14,6 @@ std::unique_ptr<EvictionPolicy> make_volatile_lfu(const EntryFacts& facts, const
 std::unique_ptr<EvictionPolicy> make_volatile_random(const EntryFacts& facts, const PolicyOptions& options);
 std::unique_ptr<EvictionPolicy> make_volatile_ttl(const EntryFacts& facts, const PolicyOptions& options);
 
+unsigned volatile_lfu_frequency(std::uint8_t bits);  // PolicyRow::frequency
+
 }  // namespace forebay::memory

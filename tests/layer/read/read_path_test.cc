@@ -428,6 +428,21 @@ TEST_F(ReadPath, ExplainNamesExactlyOneCauseOfAMiss) {
   EXPECT_EQ(fact("user:1", "miss_cause"), "invalidated");
 }
 
+TEST_F(ReadPath, AValueBeyondMaxShareIsServedAndNotKept) {
+  model.memory.limit = std::size_t{4} << 20;
+  model.memory.max_share = 0.01;
+  const std::size_t most = (std::size_t{4} << 20) / 100;
+  source->rows["1"] = std::string(most, 'x');
+  source->rows["2"] = std::string(most + 1, 'x');
+  open();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(get("user:1").size(), most);
+    EXPECT_EQ(get("user:2").size(), most + 1);
+  }
+  EXPECT_EQ(source->calls(), 4u);  // once for the one, each time for the other
+  EXPECT_EQ(fact("user:2", "miss_cause"), "rejected");
+}
+
 TEST_F(ReadPath, ExplainTellsRejectedFromEvicted) {
   model.memory.limit = std::size_t{4} << 20;
   model.memory.max_value = 10'000;
