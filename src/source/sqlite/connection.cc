@@ -17,8 +17,8 @@ using std::chrono::milliseconds;
 constexpr int kProgressSteps = 2000;
 
 std::uint64_t next_id() {
-  static std::atomic<std::uint64_t> last{0};
-  return ++last;
+  static std::atomic<std::uint64_t> ids{0};
+  return ++ids;
 }
 
 // The codes after which the connection's file handles or page cache are not to be trusted.

@@ -18,17 +18,18 @@ std::string_view encoding(const EntryView& entry) {
   return payload(entry).size() <= kLongestEmbedded ? "embstr" : "raw";
 }
 
-// Answers from the key's entry; null if there is none.
+// Answers from the key's entry; null if there is none. An update that keeps the entry, not a peek: hits are
+// reported to a shard some at a time, and an update sees all of them.
 template <class Answer>
 void from_entry(Context& context, Answer answer) {
-  const bool found = context.layer.peek(context.args[2], context.now, [&](const EntryView& entry) {
-    if (entry.stamp().negative) {
+  context.layer.update(context.args[2], context.now, [&](const EntryView* entry) {
+    if (entry == nullptr || entry->stamp().negative) {
       context.reply.null();
     } else {
-      answer(entry);
+      answer(*entry);
     }
+    return Change::keep();
   });
-  if (!found) context.reply.null();
 }
 
 void object_encoding(Context& context) {
