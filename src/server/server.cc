@@ -49,7 +49,8 @@ Result<std::uint16_t> probe(Server& server, const HostPort& address) {
 
 ServerStats add_up(const std::vector<std::unique_ptr<EventLoop>>& loops) {
   ServerStats total;
-  total.calls.resize(all_commands().size());
+  const std::size_t commands = all_commands().size();
+  for (auto* each : {&total.calls, &total.failed_calls, &total.rejected_calls}) each->resize(commands);
   for (const auto& loop : loops) {
     const LoopTallies& tallies = loop->tallies();
     total.errors += tallies.errors.get();
@@ -61,7 +62,11 @@ ServerStats add_up(const std::vector<std::unique_ptr<EventLoop>>& loops) {
     total.closed_output += tallies.closed_output.get();
     total.closed_query += tallies.closed_query.get();
     total.closed_idle += tallies.closed_idle.get();
-    for (std::size_t i = 0; i < total.calls.size(); ++i) total.calls[i] += tallies.calls[i].get();
+    for (std::size_t i = 0; i < commands; ++i) {
+      total.calls[i] += tallies.calls[i].get();
+      total.failed_calls[i] += tallies.failed_calls[i].get();
+      total.rejected_calls[i] += tallies.rejected_calls[i].get();
+    }
   }
   total.commands = total.errors;
   for (const std::uint64_t calls : total.calls) total.commands += calls;
@@ -81,7 +86,11 @@ ServerStats since(ServerStats a, const ServerStats& b) {
   minus(a.closed_output, b.closed_output);
   minus(a.closed_query, b.closed_query);
   minus(a.closed_idle, b.closed_idle);
-  for (std::size_t i = 0; i < b.calls.size(); ++i) minus(a.calls[i], b.calls[i]);
+  for (std::size_t i = 0; i < b.calls.size(); ++i) {
+    minus(a.calls[i], b.calls[i]);
+    minus(a.failed_calls[i], b.failed_calls[i]);
+    minus(a.rejected_calls[i], b.rejected_calls[i]);
+  }
   return a;
 }
 

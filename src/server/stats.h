@@ -29,12 +29,15 @@ struct alignas(64) LoopTallies {
   Tally errors;    // of those, refused by the connection (unknown, arity, not permitted) or protocol errors
   Tally error_replies;  // sent, whoever refused
   Tally bytes_in, bytes_out;
-  Tally connections;                      // accepted and served
-  Tally rejected;                         // accepted and turned away (too many clients, protected mode)
-  Tally closed_output;                    // closed because their replies were not read
-  Tally closed_query;                     // closed because of the query buffer limit
-  Tally closed_idle;                      // closed by a timeout
-  std::array<Tally, kMaxCommands> calls;  // by the command's index in the registry
+  Tally connections;    // accepted and served
+  Tally rejected;       // accepted and turned away (too many clients, protected mode)
+  Tally closed_output;  // closed because their replies were not read
+  Tally closed_query;   // closed because of the query buffer limit
+  Tally closed_idle;    // closed by a timeout
+  // By the command's index in the registry.
+  std::array<Tally, kMaxCommands> calls;           // executed
+  std::array<Tally, kMaxCommands> failed_calls;    // of those, answered with an error
+  std::array<Tally, kMaxCommands> rejected_calls;  // refused before they were executed
 };
 
 // The loops' tallies added up.
@@ -42,9 +45,9 @@ struct ServerStats {
   std::uint64_t commands = 0, errors = 0, error_replies = 0, bytes_in = 0, bytes_out = 0, connections = 0,
                 rejected = 0;
   std::uint64_t closed_output = 0, closed_query = 0, closed_idle = 0;
-  std::vector<std::uint64_t> calls;  // by the command's index in the registry
-  std::size_t clients = 0;           // now
-  double commands_per_second = 0;    // over about the last second and a half
+  std::vector<std::uint64_t> calls, failed_calls, rejected_calls;  // by the command's index in the registry
+  std::size_t clients = 0;                                         // now
+  double commands_per_second = 0;                                  // over about the last second and a half
 };
 
 }  // namespace forebay::server

@@ -56,6 +56,35 @@ TEST_F(ServerCommandsTest, InfoCountsEveryReplyThatIsAnError) {
   EXPECT_EQ(line_of(client->ask({"INFO"}), "total_error_replies"), "0");
 }
 
+TEST_F(ServerCommandsTest, CommandStatsTellFailedFromRejectedCalls) {
+  start();
+  auto client = connect();
+  const auto counts = [&](const std::string& command) {
+    return line_of(client->ask({"INFO", "commandstats"}), "cmdstat_" + command);
+  };
+  client->ask({"STRLEN"});
+  EXPECT_EQ(counts("strlen"), "calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0");
+  client->ask({"SET", "k", "v"});
+  client->ask({"INCR", "k"});
+  EXPECT_EQ(counts("incr"), "calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=1");
+  client->ask({"GET", "slow:!"});  // the source refuses
+  EXPECT_EQ(counts("get"), "calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=1");
+  client->ask({"MULTI"});
+  client->ask({"INCR", "k"});
+  client->ask({"GET", "k"});
+  client->ask({"EXEC"});
+  EXPECT_EQ(counts("incr"), "calls=2,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=2");
+  EXPECT_EQ(counts("get"), "calls=2,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=1");
+  client->ask({"MULTI"});
+  client->ask({"GET", "slow:1"});  // has a source: not in a transaction
+  client->ask({"INCR", "k"});
+  client->ask({"EXEC"});
+  EXPECT_EQ(counts("get"), "calls=2,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=1");
+  EXPECT_EQ(counts("incr"), "calls=2,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=2");
+  client->ask({"CONFIG", "RESETSTAT"});
+  EXPECT_EQ(counts("incr"), "(absent)");
+}
+
 TEST_F(ServerCommandsTest, ConfigGetTakesGlobs) {
   start();
   auto client = connect();

@@ -193,7 +193,7 @@ void Connection::process() {
   gathering_.reset();
   if (closed_) return;
 
-  if (const std::size_t errors = replies_.take_errors()) loop_.own_tallies().error_replies.add(errors);
+  if (replies_.failed()) count_failed();
   const std::size_t left = input_.pending().size();
   if (left == 0 || stopped()) {
     request_since_ = kNever;
@@ -277,11 +277,18 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
   writer_ = resp::Writer(target, session_.protocol());
   context_.args = args;
 
-  if (run(found) == Refused::kYes) {
+  const Ran ran = run(found);
+  if (ran == Ran::kRefused) {
     loop_.own_tallies().errors.add();
     session_.transaction().poison();
   }
-  if (target.size() > before && target[before] == '-') loop_.own_tallies().error_replies.add();
+  if (target.size() > before && target[before] == '-') {
+    LoopTallies& tallies = loop_.own_tallies();
+    tallies.error_replies.add();
+    if (found.command != nullptr) {
+      (ran == Ran::kYes ? tallies.failed_calls : tallies.rejected_calls)[found.index].add();
+    }
+  }
   if (muted_ && session_.reply_mode() != ReplyMode::kOn) target.resize(before);
   if (mode == ReplyMode::kSkipNext && session_.reply_mode() == ReplyMode::kSkipNext) {
     session_.set_reply_mode(ReplyMode::kOn);
@@ -295,31 +302,51 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
   return Step::kContinue;
 }
 
-Connection::Refused Connection::run(const Registered& found) {
+Connection::Ran Connection::run(const Registered& found) {
   const Command* command = found.command;
   if (command == nullptr) {
     writer_.error(unknown_command(context_.args));
-    return Refused::kYes;
+    return Ran::kRefused;
   }
   if (!arity_fits(command->arity, context_.args.size())) {
     reply_wrong_arity(writer_, command->name);
-    return Refused::kYes;
+    return Ran::kRefused;
   }
   if (!session_.authenticated() && (command->flags & kNoAuth) == 0) {
     writer_.error("NOAUTH Authentication required.");
-    return Refused::kYes;
+    return Ran::kRefused;
   }
-  loop_.own_tallies().calls[found.index].add();
   session_.on_command(*command);
-  if (!session_.transaction().open() || !queue_if_open(context_, *command)) command->handler(context_);
-  return Refused::kNo;
+  if (session_.transaction().open() && queue_if_open(context_, *command)) return Ran::kQueued;
+  loop_.own_tallies().calls[found.index].add();
+  command->handler(context_);
+  return Ran::kYes;
+}
+
+void Connection::on_inner(const Command& command, bool failed) {
+  LoopTallies& tallies = loop_.own_tallies();
+  const std::uint32_t index = find_registered(command.name).index;
+  tallies.calls[index].add();
+  if (!failed) return;
+  tallies.failed_calls[index].add();
+  tallies.error_replies.add();
+}
+
+// Of the deferred replies written since the last time.
+void Connection::count_failed() {
+  LoopTallies& tallies = loop_.own_tallies();
+  for (const std::uint32_t index : replies_.take_failed()) {
+    tallies.error_replies.add();
+    tallies.failed_calls[index].add();
+  }
 }
 
 std::shared_ptr<ReplySlot> Connection::defer() {
   // The rest of the batch may miss as well: what misses together is loaded together.
   if (processing_ && !gathering_) gathering_.emplace(loop_.layer());
-  return std::make_shared<Slot>(loop_.mailbox(), link_,
-                                replies_.defer(current_, session_.protocol(), muted_));
+  return std::make_shared<Slot>(
+      loop_.mailbox(), link_,
+      replies_.defer(current_, find_registered(context_.args[0]).index, session_.protocol(), muted_));
 }
 
 void Connection::protocol_error() {

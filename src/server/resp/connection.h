@@ -52,6 +52,7 @@ class Connection final : public ConnectionControl {
 
   void close_after_replies() override { closing_ = true; }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
+  void on_inner(const Command& command, bool failed) override;
 
  private:
   using Self = boost::intrusive_ptr<Connection>;
@@ -64,8 +65,9 @@ class Connection final : public ConnectionControl {
   enum class Step : bool { kContinue, kStop };
   Step process_one();
   Step execute(std::span<const std::string_view> args);
-  enum class Refused : bool { kNo, kYes };
-  Refused run(const Registered& found);
+  enum class Ran : std::uint8_t { kYes, kQueued, kRefused };
+  Ran run(const Registered& found);
+  void count_failed();
   Step check_output();
   bool may_start(ReplyQueue::Request request) const;
   bool settle();

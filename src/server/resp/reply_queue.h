@@ -11,10 +11,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "resp/writer.h"
 #include "server/resp/commands/command.h"
@@ -35,7 +37,8 @@ class ReplyQueue {
     std::size_t bytes = 0;  // what `fill` keeps in memory
     std::string behind;     // replies to the requests that followed, in order
     resp::Protocol protocol{};
-    bool muted = false;  // CLIENT REPLY OFF or SKIP when it was asked
+    std::uint32_t command = 0;  // its index in the registry
+    bool muted = false;         // CLIENT REPLY OFF or SKIP when it was asked
   };
 
   // Whether a request of this kind may start now: an exclusive one waits for all deferred replies, and all
@@ -50,8 +53,10 @@ class ReplyQueue {
   // Where the next reply is to be written.
   std::string& target() { return pending_.empty() ? ready_ : pending_.back()->behind; }
 
-  std::shared_ptr<Pending> defer(Request request, resp::Protocol protocol, bool muted) {
+  std::shared_ptr<Pending> defer(Request request, std::uint32_t command, resp::Protocol protocol,
+                                 bool muted) {
     auto pending = std::make_shared<Pending>();
+    pending->command = command;
     pending->protocol = protocol;
     pending->muted = muted;
     pending_.push_back(std::move(pending));
@@ -81,7 +86,7 @@ class ReplyQueue {
       const std::size_t before = ready_.size();
       resp::Writer writer(ready_, front->protocol);
       front->fill(writer);
-      if (ready_.size() > before && ready_[before] == '-') ++errors_;
+      if (ready_.size() > before && ready_[before] == '-') failed_.push_back(front->command);
       if (front->muted) ready_.resize(before);
       held_ -= front->behind.size();
       ready_.append(front->behind);
@@ -109,8 +114,9 @@ class ReplyQueue {
     pending_.clear();
     open_ = complete_ = held_ = 0;
   }
-  // How many of the deferred replies were errors, since this was last asked.
-  std::size_t take_errors() { return std::exchange(errors_, 0); }
+  // The commands whose deferred replies were errors, since they were last taken.
+  bool failed() const { return !failed_.empty(); }
+  std::vector<std::uint32_t> take_failed() { return std::exchange(failed_, {}); }
 
  private:
   std::string ready_;
@@ -119,7 +125,7 @@ class ReplyQueue {
   std::size_t complete_ = 0;
   std::size_t open_ = 0;   // of pending_, those without a fill
   std::size_t usual_ = 0;  // bytes of one deferred reply
-  std::size_t errors_ = 0;
+  std::vector<std::uint32_t> failed_;
   bool exclusive_ = false;
 };
 

@@ -27,6 +27,8 @@ class ConnectionControl {
   virtual void close_after_replies() = 0;
   // Runs `task` on this loop's thread after `delay`, unless the server stops before.
   virtual void run_after(Duration delay, Task task) = 0;
+  // Counts a command that was executed inside another (EXEC); `failed`: it answered with an error.
+  virtual void on_inner(const Command& command, bool failed) = 0;
 };
 
 enum class ReplyMode : std::uint8_t { kOn, kOff, kSkipNext };  // CLIENT REPLY

@@ -52,6 +52,7 @@ class IdleControl final : public ConnectionControl {
  public:
   void close_after_replies() override {}
   void run_after(Duration, Task) override {}
+  void on_inner(const Command&, bool) override {}
 };
 
 // One client. Replies are the wire's bytes with `|` for each line end but the last, which is left out.

@@ -116,13 +116,14 @@ void cpu_section(const Facts&, Text out) {
                  used.ru_stime.tv_usec, used.ru_utime.tv_sec, used.ru_utime.tv_usec);
 }
 
-// Calls only: the clock is not read for every command.
+// The times are always 0: the clock is not read for every command.
 void commandstats_section(const Facts& facts, Text out) {
   const auto all = all_commands();
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (facts.server.calls[i] == 0) continue;
-    fmt::format_to(out, "cmdstat_{}:calls={},usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=0\r\n",
-                   all[i]->name, facts.server.calls[i]);
+    const ServerStats& counts = facts.server;
+    if (counts.calls[i] + counts.rejected_calls[i] == 0) continue;
+    fmt::format_to(out, "cmdstat_{}:calls={},usec=0,usec_per_call=0.00,rejected_calls={},failed_calls={}\r\n",
+                   all[i]->name, counts.calls[i], counts.rejected_calls[i], counts.failed_calls[i]);
   }
 }
 

@@ -128,7 +128,10 @@ void exec(Context& context) {
     }
     Context inner{
         arguments[index], context.layer, context.server, context.session, context.reply, context.now, {}};
+    const std::string& out = context.reply.buffer();
+    const std::size_t before = out.size();
     command.handler(inner);
+    context.session.control().on_inner(command, out.size() > before && out[before] == '-');
   }
 }
 
