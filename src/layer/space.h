@@ -45,7 +45,8 @@ struct Space {
   // Entries carry the epoch at which their load began; raising it invalidates all of them at once (rule T1).
   // Raised with acquire and release, read with acquire: who reads the new epoch sees what was changed before
   // it was raised.
-  std::atomic<std::uint32_t> epoch{1};
+  // 0 to begin with, so that entries of no namespace carry neither until something is flushed.
+  std::atomic<std::uint32_t> epoch{0};
   StripedCounters<kCounts> counters;
 
   // Fixed before the first request. `sole`: no other space uses the memory tier, so that its entries need not
