@@ -244,6 +244,9 @@ class Layer {
                      FunctionRef<void(const EntryView&)> visit);
   bool random_entry(Instant now, FunctionRef<void(const EntryView&)> visit);
   std::size_t size() const;
+  // How often the entry was used lately, 1 to 127, where the eviction policy ranks by that (`lfu`,
+  // `volatile-lfu`); nothing under other policies and without an entry.
+  std::optional<unsigned> frequency(std::string_view key) const;
 
   // ---- Invalidation and warming.
   void purge_all();                                     // FLUSHALL: everything, O(1)

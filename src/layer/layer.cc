@@ -163,6 +163,10 @@ std::size_t Layer::size() const {
   return impl_->core->tier().size();
 }
 
+std::optional<unsigned> Layer::frequency(std::string_view key) const {
+  return impl_->core->tier().frequency(key);
+}
+
 void Layer::purge_all() {
   impl_->core->invalidator().drop_everything();
 }

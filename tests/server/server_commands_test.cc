@@ -100,6 +100,15 @@ TEST_F(ServerCommandsTest, ConfigSetChangesWhatMayBeChanged) {
   EXPECT_EQ(client->ask({"CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "noeviction"}), "+OK");
   EXPECT_EQ(client->ask({"CONFIG", "GET", "maxmemory"}), "[maxmemory 104857600]");
   EXPECT_EQ(client->ask({"CONFIG", "GET", "maxmemory-policy"}), "[maxmemory-policy noeviction]");
+  EXPECT_EQ(client->ask({"SET", "kept", "1"}), "+OK");
+  for (const char* const policy :
+       {"allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
+        "fifo", "ttl", "sieve", "s3-fifo", "w-tinylfu"}) {
+    EXPECT_EQ(client->ask({"CONFIG", "SET", "maxmemory-policy", policy}), "+OK");
+    EXPECT_EQ(client->ask({"CONFIG", "GET", "maxmemory-policy"}),
+              "[maxmemory-policy " + std::string(policy) + "]");
+    EXPECT_EQ(client->ask({"GET", "kept"}), "1") << policy;
+  }
   EXPECT_EQ(client->ask({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"}), "+OK");
   EXPECT_EQ(client->ask({"CONFIG", "GET", "maxmemory-policy"}), "[maxmemory-policy allkeys-lru]");
   EXPECT_EQ(client->ask({"CONFIG", "SET", "timeout", "30"}), "+OK");

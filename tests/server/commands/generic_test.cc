@@ -144,6 +144,31 @@ TEST_F(Generic, ObjectEncodingLooksAtTheValue) {
   EXPECT_EQ(run("OBJECT", "ENCODING", "int"), "$3|int");
 }
 
+TEST_F(Generic, ObjectFreqCountsUsesUnderLfu) {
+  for (const char* const policy : {"allkeys-lfu", "volatile-lfu"}) {
+    ASSERT_EQ(run("CONFIG", "SET", "maxmemory-policy", policy), "+OK");
+    run("SET", "lasting", "1");
+    run("SET", "expiring", "1", "EX", "100");
+    for (const char* const key : {"lasting", "expiring"}) {
+      EXPECT_EQ(run("OBJECT", "FREQ", key), ":1") << policy << ' ' << key;
+      run("GET", key);
+      run("GET", key);
+      EXPECT_EQ(run("OBJECT", "FREQ", key), ":3") << policy << ' ' << key;
+      EXPECT_EQ(run("OBJECT", "FREQ", key), ":3") << "to ask is no use: " << policy << ' ' << key;
+      for (int i = 0; i < 200; ++i) run("GET", key);
+      EXPECT_EQ(run("OBJECT", "FREQ", key), ":127") << policy << ' ' << key;
+    }
+    EXPECT_EQ(run("OBJECT", "FREQ", "none"), "$-1");
+    run("DEL", "lasting", "expiring");
+  }
+  run("SET", "a", "1");
+  for (const char* const policy : {"allkeys-lru", "volatile-ttl", "auto", "s3-fifo"}) {
+    ASSERT_EQ(run("CONFIG", "SET", "maxmemory-policy", policy), "+OK");
+    EXPECT_TRUE(run("OBJECT", "FREQ", "a").starts_with("-ERR An LFU maxmemory policy is not selected"))
+        << policy;
+  }
+}
+
 TEST_F(Generic, ObjectIdletimeRefcountFreq) {
   run("SET", "a", "1");
   clock_.advance(20s);

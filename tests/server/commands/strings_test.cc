@@ -201,6 +201,43 @@ TEST_F(Strings, AFullTierThatMayNotEvictSaysSo) {
   EXPECT_EQ(run("EXISTS", "key0"), ":0");
 }
 
+TEST_F(Strings, WithNothingThatMayExpireAVolatilePolicyRefusesWritesAndServesReads) {
+  const std::string out_of_memory = "-OOM command not allowed when used memory > 'maxmemory'.";
+  const std::string value(32 << 10, 'x');
+  for (const char* const policy : {"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"}) {
+    config::Model model;
+    model.memory.limit = 256 << 10;
+    model.memory.max_share = 0.25;
+    model.memory.policy = policy;
+    reopen(model);
+    int stored = 0;
+    while (stored < 100 && run("SET", "key" + std::to_string(stored), value) == "+OK") ++stored;
+    ASSERT_LT(stored, 100) << policy;
+    EXPECT_EQ(run("SET", "another", value), out_of_memory) << policy;
+    EXPECT_EQ(run("EXISTS", "another"), ":0") << policy;
+    for (int i = 0; i < stored; ++i) EXPECT_EQ(run("STRLEN", "key" + std::to_string(i)), ":32768") << policy;
+    // As soon as one may leave, a write goes through, and it is that one that leaves.
+    EXPECT_EQ(run("EXPIRE", "key1", "100"), ":1") << policy;
+    EXPECT_EQ(run("SET", "another", value), "+OK") << policy;
+    EXPECT_EQ(run("EXISTS", "another", "key0", "key1", "key2"), ":3") << policy;
+    EXPECT_EQ(run("EXISTS", "key1"), ":0") << policy;
+  }
+}
+
+TEST_F(Strings, AValueBeyondMaxShareOfTheLimitIsRefusedAndTheKeyHasNone) {
+  config::Model model;
+  model.memory.limit = 4 << 20;
+  model.memory.max_share = 0.01;
+  reopen(model);
+  const std::string most((4 << 20) / 100, 'x');
+  EXPECT_EQ(run("SET", "a", most), "+OK");
+  EXPECT_EQ(run("SET", "a", most + "x").substr(0, 5), "-OOM ");
+  EXPECT_EQ(run("EXISTS", "a"), ":0");
+  // The share is of the limit there is now.
+  EXPECT_EQ(run("CONFIG", "SET", "maxmemory", "8mb"), "+OK");
+  EXPECT_EQ(run("SET", "a", most + "x"), "+OK");
+}
+
 TEST_F(Strings, Bits) {
   EXPECT_EQ(run("SETBIT", "a", "1", "1"), ":0");
   EXPECT_EQ(run("GET", "a"), "$1|@");

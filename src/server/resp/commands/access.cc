@@ -147,7 +147,8 @@ bool stored_or_error(Context& context, PutOutcome outcome) {
     case PutOutcome::kKept:
       return true;
     case PutOutcome::kTooLarge:
-      context.reply.error("OOM value is larger than memory.max_value allows; the key now has none");
+      context.reply.error(
+          "OOM value is larger than memory.max_value or memory.max_share allows; the key now has none");
       return false;
     case PutOutcome::kFull:
       context.reply.error(kOutOfMemoryError);

@@ -48,16 +48,21 @@ void object_idletime(Context& context) {
 }
 
 void object_freq(Context& context) {
-  from_entry(context, [&](const EntryView&) {
-    context.reply.error(
-        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
-        "switching between policies at runtime LRU and LFU data will take some time to adjust.");
-  });
+  bool found = false;
+  from_entry(context, [&](const EntryView&) { found = true; });
+  if (!found) return;
+  if (const auto frequency = context.layer.frequency(context.args[2]))
+    return context.reply.integer(static_cast<std::int64_t>(*frequency));
+  context.reply.error(
+      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+      "switching between policies at runtime LRU and LFU data will take some time to adjust.");
 }
 
 constexpr Subcommand kSubcommands[] = {
     {"encoding", 3, "ENCODING <key>: how the value would be held: int, embstr or raw.", object_encoding},
-    {"freq", 3, "FREQ <key>: the access frequency; an error, since no policy here counts it.", object_freq},
+    {"freq", 3,
+     "FREQ <key>: how often it was used lately, up to 127; an error unless the policy counts that.",
+     object_freq},
     {"idletime", 3, "IDLETIME <key>: seconds since the last access, about.", object_idletime},
     {"refcount", 3, "REFCOUNT <key>: 1.", object_refcount},
 };
