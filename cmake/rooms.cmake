@@ -73,7 +73,7 @@ function(forebay_program)
 endfunction()
 
 # The rooms with threads in them: the ones whose tests say something under ThreadSanitizer.
-set(FOREBAY_CONCURRENT_ROOMS base memory source feed observe layer server scenarios)
+set(FOREBAY_CONCURRENT_ROOMS base memory source journal feed observe layer server scenarios)
 
 # tests/<room>/*_test.cc -> <room>_test; *_pgtest.cc, *_redistest.cc, … -> <room>_pgtest, …: the ending says what a test needs.
 function(forebay_tests)

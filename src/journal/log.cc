@@ -1,0 +1,368 @@
+#include "journal/log.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <random>
+#include <utility>
+
+namespace forebay::journal {
+namespace {
+
+constexpr int kApplicationId = 0x46424a31;  // "FBJ1"
+constexpr int kFormat = 1;                  // user_version
+constexpr std::size_t kSizeStep = 256;      // ops
+
+std::string random_id() {
+  std::random_device device;
+  std::string id;
+  for (int i = 0; i < 4; ++i) id += fmt::format("{:08x}", device());
+  return id;
+}
+
+class Statement {
+ public:
+  Statement(sqlite3* database, const char* sql) {
+    code_ = sqlite3_prepare_v2(database, sql, -1, &handle_, nullptr);
+  }
+  ~Statement() { sqlite3_finalize(handle_); }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  bool good() const { return code_ == SQLITE_OK; }
+  void bind(int at, std::uint64_t number) {
+    sqlite3_bind_int64(handle_, at, static_cast<sqlite3_int64>(number));
+  }
+  // Borrowed until the statement is reset.
+  void bind(int at, const std::string& bytes) {
+    sqlite3_bind_blob64(handle_, at, bytes.data(), bytes.size(), SQLITE_STATIC);
+  }
+  int step() { return sqlite3_step(handle_); }
+  void reset() { sqlite3_reset(handle_); }
+  std::uint64_t number(int column) const {
+    return static_cast<std::uint64_t>(sqlite3_column_int64(handle_, column));
+  }
+  std::string bytes(int column) const {
+    const void* data = sqlite3_column_blob(handle_, column);
+    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_, column));
+    return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), size);
+  }
+
+ private:
+  sqlite3_stmt* handle_ = nullptr;
+  int code_ = SQLITE_OK;
+};
+
+std::size_t size_of(const Op& op) {
+  return op.key.size() + op.payload.size();
+}
+
+}  // namespace
+
+void Log::Close::operator()(sqlite3* database) const {
+  sqlite3_close(database);
+}
+
+Error Log::error(const char* doing) const {
+  return {ErrorCode::kInternal,
+          fmt::format("journal {}: {}: {}", options_.path, doing, sqlite3_errmsg(database_.get()))};
+}
+
+Result<void> Log::run(const char* sql) {
+  if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return error(sql);
+  return {};
+}
+
+Result<std::optional<std::string>> Log::meta(const char* name) {
+  Statement select(database_.get(), "SELECT value FROM meta WHERE name = ?1");
+  if (!select.good()) return error("reading meta");
+  const std::string text(name);
+  select.bind(1, text);
+  const int code = select.step();
+  if (code == SQLITE_DONE) return std::optional<std::string>();
+  if (code != SQLITE_ROW) return error("reading meta");
+  return std::optional(select.bytes(0));
+}
+
+Result<void> Log::set_meta(const char* name, const std::string& value) {
+  Statement insert(database_.get(), "INSERT OR REPLACE INTO meta(name, value) VALUES (?1, ?2)");
+  const std::string text(name);
+  insert.bind(1, text);
+  insert.bind(2, value);
+  if (!insert.good() || insert.step() != SQLITE_DONE) return error("writing meta");
+  return {};
+}
+
+Result<void> Log::prepare_file() {
+  // Exclusive before WAL: then no other process gets in, and no shared memory file is needed.
+  for (const char* setting : {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL",
+                              "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"}) {
+    const int code = sqlite3_exec(database_.get(), setting, nullptr, nullptr, nullptr);
+    if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED) {
+      return Error{
+          ErrorCode::kConfig,
+          fmt::format("journal {}: another process holds it; a journal serves one at a time", options_.path)};
+    }
+    if (code != SQLITE_OK) return Error{ErrorCode::kConfig, error(setting).message};
+  }
+  const auto ask = [&](const char* sql) {
+    Statement statement(database_.get(), sql);
+    return statement.good() && statement.step() == SQLITE_ROW ? static_cast<std::int64_t>(statement.number(0))
+                                                              : -1;
+  };
+  const auto tables = ask("SELECT count(*) FROM sqlite_schema");
+  const auto application = ask("PRAGMA application_id");
+  const auto format = ask("PRAGMA user_version");
+  if (tables == 0 && application == 0) {
+    const std::string make = fmt::format(
+        "PRAGMA application_id = {}; PRAGMA user_version = {};"
+        "CREATE TABLE meta(name BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+        "CREATE TABLE applied(source BLOB NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL,"
+        " PRIMARY KEY (source, lane)) WITHOUT ROWID;"
+        "CREATE TABLE ops(seq INTEGER PRIMARY KEY, lane INTEGER NOT NULL, source BLOB NOT NULL,"
+        " namespace BLOB NOT NULL, key BLOB NOT NULL, type INTEGER NOT NULL, payload BLOB NOT NULL,"
+        " crc INTEGER NOT NULL);",
+        kApplicationId, kFormat);
+    if (auto made = run(make.c_str()); !made) return made;
+    if (auto set = set_meta("journal_id", random_id()); !set) return set;
+    if (auto set = set_meta("lanes", std::to_string(kLanes)); !set) return set;
+    if (auto set = set_meta("trimmed_to", "0"); !set) return set;
+  } else if (application != kApplicationId) {
+    return Error{ErrorCode::kConfig,
+                 fmt::format("journal {}: this is another program's database", options_.path)};
+  } else if (format != kFormat) {
+    return Error{ErrorCode::kConfig, fmt::format("journal {}: its format is {}, this version reads {}",
+                                                 options_.path, format, kFormat)};
+  }
+  return run("COMMIT");
+}
+
+Result<void> Log::recover(std::vector<Op>& ops, std::vector<Applied>& applied) {
+  const auto damaged = [&](std::string what) {
+    return Error{ErrorCode::kInternal,
+                 fmt::format("journal {} is damaged: {}; nothing has been changed, the journal is not used",
+                             options_.path, what)};
+  };
+  std::uint64_t trimmed = 0;
+  {
+    auto id = meta("journal_id");
+    if (!id) return id.error();
+    auto lanes = meta("lanes");
+    if (!lanes) return lanes.error();
+    auto to = meta("trimmed_to");
+    if (!to) return to.error();
+    const auto lane_count = integer_of(lanes->value_or(""));
+    const auto trimmed_to = integer_of(to->value_or(""));
+    if (!*id || (*id)->empty() || !lane_count || *lane_count < 1 || *lane_count > 1024 || !trimmed_to ||
+        *trimmed_to < 0) {
+      return damaged("its table meta does not hold journal_id, lanes and trimmed_to");
+    }
+    id_ = **id;
+    lanes_ = static_cast<std::uint32_t>(*lane_count);
+    trimmed = static_cast<std::uint64_t>(*trimmed_to);
+  }
+  {
+    Statement positions(database_.get(), "SELECT source, lane, seq FROM applied");
+    int code = SQLITE_ERROR;
+    while (positions.good() && (code = positions.step()) == SQLITE_ROW) {
+      applied.push_back(
+          {positions.bytes(0), static_cast<std::uint32_t>(positions.number(1)), positions.number(2)});
+    }
+    if (code != SQLITE_DONE) return damaged(error("reading applied").message);
+  }
+  Statement rows(database_.get(),
+                 "SELECT seq, lane, source, namespace, key, type, payload, crc FROM ops ORDER BY seq");
+  std::uint64_t expected = trimmed + 1;
+  std::size_t bytes = 0;
+  int code = SQLITE_ERROR;
+  while (rows.good() && (code = rows.step()) == SQLITE_ROW) {
+    Op op{rows.number(0), static_cast<std::uint32_t>(rows.number(1)), rows.bytes(2), rows.bytes(3),
+          rows.bytes(4),  static_cast<OpType>(rows.number(5)),        rows.bytes(6)};
+    if (op.seq != expected)
+      return damaged(fmt::format("op {} follows where op {} should be", op.seq, expected));
+    if (checksum(op) != rows.number(7))
+      return damaged(fmt::format("the checksum of op {} does not match its content", op.seq));
+    if (op.lane >= lanes_ || rows.number(5) < 1 || rows.number(5) > 3)
+      return damaged(fmt::format("op {} is of a kind that this version does not know", op.seq));
+    bytes += size_of(op);
+    ops.push_back(std::move(op));
+    ++expected;
+  }
+  if (code != SQLITE_DONE) return damaged(error("reading ops").message);
+  MutexLock lock(mutex_);
+  next_ = expected;
+  trimmed_ = trimmed;
+  bytes_ = bytes;
+  if (!ops.empty()) sizes_.emplace_back(ops.back().seq, bytes);
+  return {};
+}
+
+Result<Log::Opened> Log::open(const LogOptions& options) {
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(
+      options.path.c_str(), &handle,
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  std::unique_ptr<Log> log(new Log(options, Database(handle)));
+  if (code != SQLITE_OK) return Error{ErrorCode::kConfig, log->error("opening").message};
+  if (auto prepared = log->prepare_file(); !prepared) return prepared.error();
+  Opened opened;
+  if (auto read = log->recover(opened.ops, opened.applied); !read) return read.error();
+  {
+    MutexLock lock(log->mutex_);
+    opened.last = log->next_ - 1;
+  }
+  log->writer_ = std::thread([me = log.get()] { me->work(); });
+  opened.log = std::move(log);
+  return opened;
+}
+
+Log::~Log() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    wake_.notify_one();
+  }
+  if (writer_.joinable()) writer_.join();
+}
+
+Result<std::uint64_t> Log::append(Op op, Kept kept) {
+  MutexLock lock(mutex_);
+  if (failed_) return Error{ErrorCode::kUnavailable, failed_->message};
+  if (stopping_) return Error{ErrorCode::kCancelled, "shutting down"};
+  const std::size_t records = next_ - 1 - trimmed_;
+  if (records >= options_.max_records || bytes_ + size_of(op) > options_.max_bytes) {
+    return Error{ErrorCode::kOverloaded,
+                 fmt::format("the journal is full: {} writes, {} bytes wait for the database (bounds: {} "
+                             "and {}); this one was not taken",
+                             records, bytes_, options_.max_records, options_.max_bytes)};
+  }
+  op.seq = next_++;
+  const std::uint64_t seq = op.seq;
+  const std::size_t size = size_of(op);
+  bytes_ += size;
+  if (sizes_.empty() || seq / kSizeStep != sizes_.back().first / kSizeStep) sizes_.emplace_back(seq, 0);
+  sizes_.back().first = seq;
+  sizes_.back().second += size;
+  queue_.push_back({std::move(op), std::move(kept)});
+  if (queue_.size() == 1) wake_.notify_one();
+  return seq;
+}
+
+void Log::trim(std::uint64_t seq, std::vector<Applied> applied) {
+  MutexLock lock(mutex_);
+  if (failed_ || seq <= trimmed_) return;
+  trim_ = Trim{seq, std::move(applied)};
+  wake_.notify_one();
+}
+
+void Log::work() {
+  while (true) {
+    std::vector<Queued> group;
+    std::optional<Trim> trim;
+    {
+      MutexLock lock(mutex_);
+      wake_.wait(mutex_,
+                 [this]() NO_THREAD_SAFETY_ANALYSIS { return stopping_ || !queue_.empty() || trim_; });
+      if (queue_.empty() && !trim_) return;
+      std::size_t bytes = 0;
+      while (!queue_.empty() && group.size() < kGroupOps && bytes < kGroupBytes) {
+        bytes += size_of(queue_.front().op);
+        group.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+      }
+      trim = std::exchange(trim_, std::nullopt);
+    }
+    auto committed = commit(group, trim);
+    std::deque<Queued> refused;
+    if (!committed) {
+      MutexLock lock(mutex_);
+      failed_ = Error{ErrorCode::kUnavailable,
+                      fmt::format("{}; the journal takes no writes until the server is started again",
+                                  committed.error().message)};
+      refused = std::exchange(queue_, {});
+      trim_.reset();
+    }
+    for (Queued& queued : group) {
+      if (committed) {
+        queued.kept({});
+      } else {
+        queued.kept(Error{ErrorCode::kUnknownOutcome,
+                          fmt::format("{}; whether this write was kept shows at the next start",
+                                      committed.error().message)});
+      }
+    }
+    for (Queued& queued : refused) {
+      queued.kept(Error{ErrorCode::kUnavailable,
+                        fmt::format("{}; this write was not taken", committed.error().message)});
+    }
+  }
+}
+
+Result<void> Log::commit(const std::vector<Queued>& group, const std::optional<Trim>& trim) {
+  // Trimming alone may be lost: what it removes is passed over by the databases' ledgers.
+  const int wanted = group.empty() ? 1 : 2;
+  if (wanted != synchronous_) {
+    if (auto set = run(wanted == 2 ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"); !set)
+      return set;
+    synchronous_ = wanted;
+  }
+  if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun;
+  auto done = write(group, trim);
+  if (done) done = run("COMMIT");
+  if (!done) {
+    // Ends what is left of it; what the file holds is read at the next start.
+    if (sqlite3_get_autocommit(database_.get()) == 0) {
+      sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+    }
+    return done;
+  }
+  if (trim) {
+    MutexLock lock(mutex_);
+    trimmed_ = trim->seq;
+    while (!sizes_.empty() && sizes_.front().first <= trimmed_) {
+      bytes_ -= sizes_.front().second;
+      sizes_.pop_front();
+    }
+  }
+  return {};
+}
+
+Result<void> Log::write(const std::vector<Queued>& group, const std::optional<Trim>& trim) {
+  if (!group.empty()) {
+    Statement insert(database_.get(),
+                     "INSERT INTO ops(seq, lane, source, namespace, key, type, payload, crc) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+    if (!insert.good()) return error("writing ops");
+    // An empty std::string has an address, so SQLite does not take it for NULL.
+    for (const Queued& queued : group) {
+      const Op& op = queued.op;
+      insert.bind(1, op.seq);
+      insert.bind(2, std::uint64_t{op.lane});
+      insert.bind(3, op.source);
+      insert.bind(4, op.space);
+      insert.bind(5, op.key);
+      insert.bind(6, static_cast<std::uint64_t>(op.type));
+      insert.bind(7, op.payload);
+      insert.bind(8, std::uint64_t{checksum(op)});
+      if (insert.step() != SQLITE_DONE) return error("writing ops");
+      insert.reset();
+    }
+  }
+  if (!trim) return {};
+  Statement remove(database_.get(), "DELETE FROM ops WHERE seq <= ?1");
+  remove.bind(1, trim->seq);
+  if (!remove.good() || remove.step() != SQLITE_DONE) return error("trimming");
+  Statement position(database_.get(),
+                     "INSERT OR REPLACE INTO applied(source, lane, seq) VALUES (?1, ?2, ?3)");
+  if (!position.good()) return error("trimming");
+  for (const Applied& applied : trim->applied) {
+    position.bind(1, applied.source);
+    position.bind(2, std::uint64_t{applied.lane});
+    position.bind(3, applied.seq);
+    if (position.step() != SQLITE_DONE) return error("trimming");
+    position.reset();
+  }
+  return set_meta("trimmed_to", std::to_string(trim->seq));
+}
+
+}  // namespace forebay::journal

@@ -1,0 +1,187 @@
+#include "journal/log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <future>
+#include <string>
+
+#include "support/temp_dir.h"
+
+namespace forebay::journal {
+namespace {
+
+using testing::HasSubstr;
+
+class JournalLog : public testing::Test {
+ protected:
+  LogOptions options() const { return {.path = path()}; }
+  std::string path() const { return (folder_ / "journal").string(); }
+
+  Log::Opened open() {
+    auto opened = Log::open(options());
+    EXPECT_TRUE(opened.has_value()) << (opened ? "" : opened.error().message);
+    return opened ? std::move(*opened) : Log::Opened{};
+  }
+  std::string refusal() {
+    auto opened = Log::open(options());
+    return opened ? "opened" : opened.error().message;
+  }
+  static Op op(std::string key, std::string payload = "1") {
+    return {0, 1, "db", "views", std::move(key), OpType::kAdd, std::move(payload)};
+  }
+  // Appends and waits until it is kept.
+  static Result<void> keep(Log& log, Op op) {
+    std::promise<Result<void>> promise;
+    auto seq = log.append(std::move(op), [&](Result<void> kept) { promise.set_value(std::move(kept)); });
+    if (!seq) return seq.error();
+    return promise.get_future().get();
+  }
+  // Statements run by somebody else while no journal is open.
+  void tamper(const std::string& sql) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(path().c_str(), &database), SQLITE_OK);
+    char* message = nullptr;
+    EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, &message), SQLITE_OK) << message;
+    sqlite3_close(database);
+  }
+
+  test::TempDir folder_;
+};
+
+TEST_F(JournalLog, WhatWasKeptIsThereInOrderAfterReopening) {
+  std::string id;
+  {
+    auto opened = open();
+    id = opened.log->id();
+    EXPECT_EQ(opened.last, 0u);
+    EXPECT_TRUE(keep(*opened.log, op("a", "5")));
+    EXPECT_TRUE(keep(*opened.log, op(std::string("b\0\xff", 3), "")));
+  }
+  auto again = open();
+  EXPECT_EQ(again.log->id(), id);
+  ASSERT_EQ(again.ops.size(), 2u);
+  EXPECT_EQ(again.last, 2u);
+  EXPECT_EQ(again.ops[0].seq, 1u);
+  EXPECT_EQ(again.ops[0].payload, "5");
+  EXPECT_EQ(again.ops[1].key, std::string("b\0\xff", 3));
+  EXPECT_EQ(again.ops[1].lane, 1u);
+  EXPECT_EQ(again.ops[1].source, "db");
+  EXPECT_EQ(again.ops[1].space, "views");
+}
+
+TEST_F(JournalLog, ATrimRemovesTheFrontAndNumbersGoOn) {
+  {
+    auto opened = open();
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(keep(*opened.log, op("a")));
+    opened.log->trim(3, {{"db", 1, 3}});
+    EXPECT_TRUE(keep(*opened.log, op("b")));
+  }
+  {
+    auto again = open();
+    ASSERT_EQ(again.ops.size(), 3u);
+    EXPECT_EQ(again.ops.front().seq, 4u);
+    ASSERT_EQ(again.applied.size(), 1u);
+    EXPECT_EQ(again.applied[0].seq, 3u);
+    again.log->trim(6, {{"db", 1, 6}});
+  }
+  auto empty = open();
+  EXPECT_TRUE(empty.ops.empty());
+  EXPECT_EQ(empty.last, 6u);
+  EXPECT_EQ(*empty.log->append(op("c"), [](Result<void>) {}), 7u);
+}
+
+TEST_F(JournalLog, AKeptOpSurvivesTheProcessBeingKilled) {
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    auto opened = Log::open(options());
+    if (opened && keep(*opened->log, op("a"))) (void)!write(ready[1], "k", 1);
+    pause();
+  }
+  char byte = 0;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  EXPECT_EQ(open().ops.size(), 1u);
+}
+
+TEST_F(JournalLog, ASecondHolderIsRefused) {
+  auto opened = open();
+  EXPECT_THAT(refusal(), HasSubstr("another process holds it"));
+}
+
+TEST_F(JournalLog, AnotherProgramsDatabaseIsRefused) {
+  tamper("CREATE TABLE mine(x)");
+  EXPECT_THAT(refusal(), HasSubstr("another program's database"));
+}
+
+TEST_F(JournalLog, AGapIsReportedWithItsPlaceAndNothingIsUsed) {
+  {
+    auto opened = open();
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(keep(*opened.log, op("a")));
+  }
+  tamper("DELETE FROM ops WHERE seq = 2");
+  EXPECT_THAT(refusal(), HasSubstr("op 3 follows where op 2 should be"));
+}
+
+TEST_F(JournalLog, AChangedByteIsReportedWithItsPlace) {
+  {
+    auto opened = open();
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(keep(*opened.log, op("a")));
+  }
+  tamper("UPDATE ops SET payload = CAST('2' AS blob) WHERE seq = 2");
+  EXPECT_THAT(refusal(), HasSubstr("the checksum of op 2"));
+}
+
+TEST_F(JournalLog, BeyondItsBoundsNothingIsTakenAndTrimmingMakesRoom) {
+  LogOptions small = options();
+  small.max_records = 2;
+  auto opened = Log::open(small);
+  ASSERT_TRUE(opened.has_value());
+  EXPECT_TRUE(keep(*opened->log, op("a")));
+  EXPECT_TRUE(keep(*opened->log, op("a")));
+  const auto refused = keep(*opened->log, op("a"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  opened->log->trim(1, {});
+  // The trim is some time later: a write after it is taken as soon as it is done.
+  Result<void> taken;
+  do {
+    taken = keep(*opened->log, op("a"));
+  } while (!taken && taken.error().code == ErrorCode::kOverloaded);
+  EXPECT_TRUE(taken);
+}
+
+TEST_F(JournalLog, AFailedCommitIsAnUnknownOutcomeAndTheEndOfWriting) {
+  auto opened = open();
+  EXPECT_TRUE(keep(*opened.log, op("a")));
+  // A file that may not grow: the write fails as on a full disk. SIGXFSZ would end the process first.
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit none{4096, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &none);
+  const auto failed = keep(*opened.log, op("b", std::string(100'000, '1')));
+  setrlimit(RLIMIT_FSIZE, &before);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, ErrorCode::kUnknownOutcome);
+  // There is room again, and still nothing is taken: what the file holds must be read first.
+  const auto refused = keep(*opened.log, op("c"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  opened.log.reset();
+  auto again = open();
+  ASSERT_EQ(again.ops.size(), 1u);
+  EXPECT_EQ(again.ops[0].key, "a");
+  EXPECT_TRUE(keep(*again.log, op("d")));
+}
+
+}  // namespace
+}  // namespace forebay::journal
