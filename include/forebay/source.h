@@ -150,6 +150,45 @@ struct RowChange {
   bool whole_table = false;  // which rows changed is unknown (truncated, log overrun): images are empty
 };
 
+// ---- Write-behind: many writes in one transaction, each exactly once.
+//
+// The ledger is a table in the source's own database that says, per journal and lane, up to which number its
+// writes have been applied: `forebay_applied(journal, lane, last_seq)`. Writes that the database refused are
+// put aside in `forebay_dead(journal, lane, seq, namespace, key, operation, error, at)` in the transaction
+// that passes them over.
+
+struct BatchWrite {
+  Dataset* dataset = nullptr;  // opened by this source in table mode and writable
+  KeyFields key;
+  Write write;
+};
+struct DeadWrite {
+  std::uint64_t seq = 0;
+  std::string space;      // the namespace
+  std::string key;        // as the client named it
+  std::string operation;  // in words, with its values
+  std::string error;
+};
+struct WriteBatch {
+  std::string journal;
+  std::uint32_t lane = 0;
+  std::uint64_t after = 0;  // what the ledger says before
+  std::uint64_t upto = 0;   // what it says afterwards; above `after`
+  std::vector<BatchWrite> writes;
+  std::vector<DeadWrite> dead;
+};
+struct BatchOutcome {
+  // Committed: the batch's writes in order. Empty if the ledger said `upto` already: an earlier try, whose
+  // answer was lost, had committed.
+  std::vector<Written> written;
+  // Nothing was changed, as the database refused this one for a reason in the data.
+  struct Refusal {
+    std::size_t write;  // its place in the batch
+    Error error;
+  };
+  std::optional<Refusal> refused;
+};
+
 class Source {
  public:
   virtual ~Source() = default;
@@ -170,6 +209,15 @@ class Source {
   // Starts recording changes of these tables (creates what that needs in the database). Called before
   // poll_changes().
   virtual Result<void> watch_tables(std::span<const std::string> tables);
+
+  // Makes the ledger's tables if they are missing, and returns where each lane from 0 stands. kConfig: they
+  // are missing and may not be made; the message has the SQL for it. kUnsupported: no write-behind here.
+  virtual Result<std::vector<std::uint64_t>> open_ledger(const std::string& journal, std::uint32_t lanes,
+                                                         const CallContext& context);
+  // Applies a batch in one transaction if the ledger says `after`, and writes `upto` into it in the same
+  // transaction. kConflict: the ledger says neither. After any other Error but kUnknownOutcome nothing has
+  // changed; after that one, the same batch may be given again, and is applied once.
+  virtual Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context);
 };
 
 }  // namespace forebay

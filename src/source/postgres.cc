@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "source/postgres/ledger.h"
 #include "source/postgres/pool.h"
 #include "source/postgres/query.h"
 #include "source/postgres/table.h"
@@ -37,6 +38,15 @@ class PostgresSource final : public Source {
         pool_.read(call, [&](postgres::Connection& connection) { return connection.command("", call); });
     if (!answered) return postgres::located(answered.error(), fmt::format("source {}", name_));
     return {};
+  }
+
+  Result<std::vector<std::uint64_t>> open_ledger(const std::string& journal, std::uint32_t lanes,
+                                                 const CallContext& context) override {
+    return postgres::open_ledger(pool_, name_, journal, lanes, Call(context));
+  }
+
+  Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context) override {
+    return postgres::apply(pool_, name_, batch, Call(context));
   }
 
  private:

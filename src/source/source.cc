@@ -14,4 +14,13 @@ Result<void> Source::watch_tables(std::span<const std::string>) {
   return Error{ErrorCode::kUnsupported, "this source keeps no change log"};
 }
 
+Result<std::vector<std::uint64_t>> Source::open_ledger(const std::string&, std::uint32_t,
+                                                       const CallContext&) {
+  return Error{ErrorCode::kUnsupported, "this source has no ledger, which write = \"behind\" needs"};
+}
+
+Result<BatchOutcome> Source::apply(const WriteBatch&, const CallContext&) {
+  return Error{ErrorCode::kUnsupported, "this source has no ledger, which write = \"behind\" needs"};
+}
+
 }  // namespace forebay

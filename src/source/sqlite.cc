@@ -4,6 +4,7 @@
 
 #include "source/sqlite/changes.h"
 #include "source/sqlite/database.h"
+#include "source/sqlite/ledger.h"
 #include "source/sqlite/query_dataset.h"
 #include "source/sqlite/table_dataset.h"
 
@@ -38,6 +39,15 @@ class SqliteSource final : public Source {
   Result<void> watch_tables(std::span<const std::string> tables) override {
     if (!log_changes_) return Source::watch_tables(tables);
     return changes_.watch(tables);
+  }
+
+  Result<std::vector<std::uint64_t>> open_ledger(const std::string& journal, std::uint32_t lanes,
+                                                 const CallContext& context) override {
+    return sqlite::open_ledger(database_, journal, lanes, context);
+  }
+
+  Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context) override {
+    return sqlite::apply(database_, batch, context);
   }
 
  private:

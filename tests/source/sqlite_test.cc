@@ -44,6 +44,7 @@ std::unique_ptr<SourceUnderTest> make_sqlite() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, SourceContract, testing::Values(&make_sqlite));
+INSTANTIATE_TEST_SUITE_P(Sqlite, SourceBatches, testing::Values(&make_sqlite));
 
 // ---- What only SQLite does.
 

@@ -59,7 +59,7 @@ struct Change {
   const Column* added = nullptr;
 };
 
-class TableDataset final : public Dataset {
+class TableDataset final : public BatchedDataset {
  public:
   TableDataset(Pool& pool, std::string where, DatasetSpec spec, Table table, TableShape shape)
       : pool_(pool),
@@ -118,6 +118,20 @@ class TableDataset final : public Dataset {
       return apply(connection, key, *change, call, written);
     });
     if (!done) return failed(done.error());
+    return written;
+  }
+
+  Outcome<Written> write_within(Connection& connection, const KeyFields& key, const Write& write,
+                                const Call& call) const override {
+    const auto located_here = [&](Failure failure) {
+      failure.error = wrong(failure.error);
+      return std::unexpected(std::move(failure));
+    };
+    auto change = plan(key, write);
+    if (!change) return located_here({change.error(), {}, false});
+    Written written;
+    auto done = apply(connection, key, *change, call, written);
+    if (!done) return located_here(std::move(done.error()));
     return written;
   }
 

@@ -10,6 +10,14 @@
 
 namespace forebay::source::postgres {
 
+// A dataset whose writes can share a transaction.
+class BatchedDataset : public Dataset {
+ public:
+  // Applies a write in the transaction that the connection is in.
+  virtual Outcome<Written> write_within(Connection& connection, const KeyFields& key, const Write& write,
+                                        const Call& call) const = 0;
+};
+
 // Checks the spec against the database and prepares its statements. `source` is the source's name, for
 // messages; `pool` is borrowed. kConfig: something is missing in the database (the message names it).
 Result<std::unique_ptr<Dataset>> open_table(Pool& pool, const std::string& source, const DatasetSpec& spec,

@@ -41,7 +41,7 @@ struct Existing {
   OptionalText add_text;
 };
 
-class TableDataset final : public Dataset {
+class TableDataset final : public BatchedDataset {
  public:
   TableDataset(Database& database, DatasetSpec spec, std::vector<Column> columns,
                std::vector<ColumnKind> key_kinds, TableShape shape)
@@ -57,6 +57,8 @@ class TableDataset final : public Dataset {
 
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override;
   Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context) override;
+  Result<Written> write_within(Connection& connection, const KeyFields& key,
+                               const Write& write) const override;
 
  private:
   std::size_t key_count() const { return key_kinds_.size(); }
@@ -406,6 +408,14 @@ Result<Written> TableDataset::write(const KeyFields& key, const Write& write, co
   if (!written) return written;
   if (auto done = transaction->commit(); !done) return at(done.error());
   return written;
+}
+
+Result<Written> TableDataset::write_within(Connection& connection, const KeyFields& key,
+                                           const Write& write) const {
+  if (!spec_.writable)
+    return at({ErrorCode::kUnsupported, fmt::format("source {}: not opened for writing", database_.name)});
+  if (auto right = check_key(key); !right) return right.error();
+  return write_in(connection, key, write);
 }
 
 // ---- Opening

@@ -41,6 +41,7 @@ std::unique_ptr<SourceUnderTest> make_postgres_under_test() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Postgres, SourceContract, testing::Values(&make_postgres_under_test));
+INSTANTIATE_TEST_SUITE_P(Postgres, SourceBatches, testing::Values(&make_postgres_under_test));
 
 }  // namespace
 }  // namespace forebay
