@@ -107,6 +107,34 @@ TEST_P(SourceBatches, ARefusedWriteIsNamedAndNothingHasChanged) {  // J7
   EXPECT_NE(ask("SELECT at FROM forebay_dead"), "");
 }
 
+TEST_P(SourceBatches, ADeferredConstraintIsCheckedAtItsWrite) {  // J7
+  execute("DROP TABLE views");
+  execute("DROP TABLE IF EXISTS pages");
+  execute("CREATE TABLE pages(name text PRIMARY KEY)");
+  execute("INSERT INTO pages VALUES ('a'), ('c')");
+  execute(
+      "CREATE TABLE views(name text PRIMARY KEY REFERENCES pages(name) DEFERRABLE INITIALLY DEFERRED, n "
+      "bigint)");
+  dataset_ = open(views());
+  WriteBatch first = batch(0, 3);
+  add(first, "a", Add{"n", "5"});
+  add(first, "b", Add{"n", "1"});
+  add(first, "c", Add{"n", "2"});
+  auto outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_TRUE(outcome->refused.has_value());
+  EXPECT_EQ(outcome->refused->write, 1u);
+  EXPECT_EQ(outcome->refused->error.code, ErrorCode::kRefused);
+  EXPECT_EQ(rows("views"), "0");
+
+  first.writes.erase(first.writes.begin() + 1);
+  first.dead.push_back({2, "views", "views:b", "add 1 to n", outcome->refused->error.message});
+  outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_FALSE(outcome->refused.has_value());
+  EXPECT_EQ(rows("views"), "2");
+}
+
 TEST_P(SourceBatches, ADeadLettersBytesNeedNotBeText) {
   WriteBatch first = batch(0, 1);
   first.dead.push_back({1, "views", std::string("v:\0\xff", 4), "delete", "why"});

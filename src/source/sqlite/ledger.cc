@@ -1,6 +1,7 @@
 #include "source/sqlite/ledger.h"
 
 #include <fmt/format.h>
+#include <sqlite3.h>
 
 #include <utility>
 
@@ -19,6 +20,15 @@ Result<std::uint64_t> position(Connection& connection, const std::string& journa
   auto row = statement->step();
   if (!row) return row.error();
   return *row ? static_cast<std::uint64_t>(statement->integer(0)) : std::uint64_t{0};
+}
+
+// Whether a COMMIT would now fail for a deferred foreign key, where nobody could say which write it is about.
+bool deferred_key_is_violated(Connection& connection) {
+  int violated = 0;
+  int highest = 0;
+  return sqlite3_db_status(connection.handle(), SQLITE_DBSTATUS_DEFERRED_FKS, &violated, &highest, 0) ==
+             SQLITE_OK &&
+         violated != 0;
 }
 
 Result<void> set_aside(Connection& connection, const WriteBatch& batch) {
@@ -95,6 +105,10 @@ Result<BatchOutcome> apply(Database& database, const WriteBatch& batch, const Ca
     const auto* dataset = dynamic_cast<const BatchedDataset*>(one.dataset);
     if (dataset == nullptr) return Error{ErrorCode::kUnsupported, "only a table takes batches of writes"};
     auto written = dataset->write_within(connection, one.key, one.write);
+    if (written && deferred_key_is_violated(connection)) {
+      written =
+          Error{ErrorCode::kRefused, fmt::format("source {}: FOREIGN KEY constraint failed", database.name)};
+    }
     if (!written && is_permanent(written.error())) {
       outcome.written.clear();
       outcome.refused.emplace(static_cast<std::size_t>(&one - batch.writes.data()),
