@@ -1,10 +1,10 @@
 // What a hit in the memory tier costs: find() of keys drawn at random, per
 // thread, in processor time.
 //
-//   hit_bench [entries = 1000000] [find | put]
+//   hit_bench [entries = 1000000] [find | put] [operations a thread = 4000000]
 //
-// With one key and one thread under callgrind, the instructions of a single find:
-//   valgrind --tool=callgrind --toggle-collect='forebay::memory::Tier::find*' hit_bench 1
+// With one key under callgrind, the instructions of a single find:
+//   valgrind --tool=callgrind --toggle-collect='forebay::memory::Tier::find*' hit_bench 1 find 1000
 
 #include <atomic>
 #include <cstdio>
@@ -86,10 +86,9 @@ int main(int argc, char** argv) {
     keys.emplace_back(key);
     tier.put(key, std::string(64, 'v'), {}, system_clock().now());
   }
-  const std::size_t rounds = entries == 1 ? 1000 : 4'000'000;
+  const std::size_t rounds = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 4'000'000;
   std::printf("%s of %zu keys of 14 bytes, values of 64\n", writes ? "put" : "find", entries);
-  for (const int threads : {1, 2}) {
-    if (entries == 1 && threads == 2) break;
+  for (const int threads : {1, 2, 4}) {
     std::printf("%d thread(s): %7.1f ns of processor time an operation\n", threads,
                 run(tier, keys, threads, writes, rounds));
   }

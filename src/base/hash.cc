@@ -1,9 +1,8 @@
-#define XXH_INLINE_ALL
 #include "base/hash.h"
 
-#include <xxhash.h>
-
 #include <random>
+
+#include "base/hash_inline.h"
 
 namespace forebay {
 namespace {
@@ -13,12 +12,12 @@ std::uint64_t draw_seed() {
   return (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
-const std::uint64_t seed = draw_seed();
-
 }  // namespace
 
+const std::uint64_t detail::hash_seed = draw_seed();
+
 std::uint64_t hash_bytes(std::string_view bytes) {
-  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), detail::hash_seed);
 }
 
 }  // namespace forebay

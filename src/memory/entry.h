@@ -34,6 +34,7 @@
 #include "forebay/entry.h"
 #include "memory/arena/slabs.h"
 #include "memory/eviction/policy.h"
+#include "memory/small_read.h"
 #include "memory/timer_wheel.h"
 
 namespace forebay::memory {
@@ -48,8 +49,9 @@ class TimeBase {
   std::uint64_t ms(Instant at) const {
     return at <= start_ ? 0 : static_cast<std::uint64_t>(ns(at)) / 1'000'000;
   }
-  std::uint32_t seconds(Instant at) const {
-    return at <= start_ ? 0 : static_cast<std::uint32_t>(static_cast<std::uint64_t>(ns(at)) / 1'000'000'000);
+  std::uint32_t seconds(Instant at) const { return seconds_of(ns(at)); }
+  static std::uint32_t seconds_of(std::int64_t ns) {
+    return ns <= 0 ? 0 : static_cast<std::uint32_t>(static_cast<std::uint64_t>(ns) / 1'000'000'000);
   }
   Instant at_ns(std::int64_t ns) const { return start_ + std::chrono::nanoseconds(ns); }
   Instant at_ms(std::uint32_t ms) const { return at_ns(std::int64_t{ms} * 1'000'000); }
@@ -77,6 +79,7 @@ struct Payload {
 class Entry {
  public:
   class Copy;
+  class Glance;
 
   // Null if there is no memory. The hook is in no list and the wheel's hook is not filed.
   static Entry* make(Slabs& slabs, std::string_view key, const Payload& payload, const Stamp& stamp,
@@ -160,12 +163,7 @@ class Entry {
   void set_revision(std::uint32_t revision) { store_word(revision_, revision); }  // not 0
   // `now_seconds` is TimeBase::seconds(now).
   Instant accessed(const TimeBase& base, std::uint32_t now_seconds) const {
-    // Seconds wrap after 194 days: what is kept is read as the latest such second that isn't after now.
-    // Threads read the clock before they take the lock, so it may be a little ahead of this one's now.
-    constexpr std::uint32_t kAhead = 60;
-    std::uint32_t idle = (now_seconds - accessed_seconds()) & kSecondsMask;
-    if (idle > kSecondsMask - kAhead || idle > now_seconds) idle = 0;
-    return base.at_seconds(now_seconds - idle);
+    return base.at_seconds(latest_second(accessed_seconds(), now_seconds));
   }
   std::uint32_t accessed_seconds() const { return hook_.use_ >> 8; }
   bool was_accessed(std::uint32_t seconds) const { return accessed_seconds() == (seconds & kSecondsMask); }
@@ -223,6 +221,15 @@ class Entry {
   Entry() = default;
   ~Entry() = default;
 
+  // Seconds wrap after 194 days: what is kept is read as the latest such second that isn't after now. Threads
+  // read the clock before they take the lock, so it may be a little ahead of this one's now.
+  static std::uint32_t latest_second(std::uint32_t kept, std::uint32_t now) {
+    constexpr std::uint32_t kAhead = 60;
+    if (kept == (now & kSecondsMask)) [[likely]]
+      return now;
+    const std::uint32_t idle = (now - kept) & kSecondsMask;
+    return idle > kSecondsMask - kAhead || idle > now ? now : now - idle;
+  }
   std::uint16_t shape() const { return static_cast<std::uint16_t>(shape_); }
   static std::size_t tail_at(std::uint16_t shape) {
     return (shape & kExpires) != 0 ? kTailWithExpiry : kTail;
@@ -288,6 +295,57 @@ class Entry {
 };
 static_assert(sizeof(Entry) == 24);
 
+// What a reader without the lock sees of an entry without a wide part, word by word as it asks: garbage until
+// the shard's sequence number says that nothing was written meanwhile.
+class Entry::Glance {
+ public:
+  // Requires: the cage covers SmallRead::kReach bytes at `ref`.
+  explicit Glance(Ref ref) : entry_(Entry::at(ref)), shape_(load_word(entry_.shape_)) {}
+
+  // False: none of the following may be called, but chain().
+  bool is_small() const { return (shape_ & kWide) == 0; }
+  [[gnu::always_inline]] bool is_of(std::string_view key) const {
+    if (((shape_ >> kKeyShift) & kShortKey) != key.size()) return false;
+    return has_expiry() ? SmallRead::is_key<kTailWithExpiry>(words(), shape_, key)
+                        : SmallRead::is_key<kTail>(words(), shape_, key);
+  }
+  Ref chain() const { return load_word(entry_.chain_); }
+  // Requires is_of() a key of this size.
+  std::string_view copy_value(std::size_t key_bytes, SmallRead& to) const {
+    const std::size_t at = kTail + (kTailWithExpiry - kTail) * (shape_ & kExpires);
+    return to.copy(words(), at + key_bytes, (shape_ >> kValueShift) & kShortValue);
+  }
+  bool has_expiry() const { return (shape_ & kExpires) != 0; }
+  // Requires has_expiry().
+  std::uint32_t expires_ms() const {
+    return (shape_ >> 16) |
+           static_cast<std::uint32_t>(load_word(words()[kHighAt / sizeof(std::uint64_t)]) << 16);
+  }
+  bool is_fresh_while_alive() const { return (shape_ & kFreshWhileAlive) != 0; }
+  std::uint32_t revision() const { return load_word(entry_.revision_); }
+
+  // The policy's bits, and when it was used last.
+  class Use {
+   public:
+    explicit Use(std::uint32_t word) : word_(word) {}
+    std::uint8_t bits() const { return static_cast<std::uint8_t>(word_); }
+    bool was_at(std::uint32_t seconds) const { return word_ >> 8 == (seconds & kSecondsMask); }
+    Instant at(const TimeBase& base, std::uint32_t now_seconds) const {
+      return base.at_seconds(latest_second(word_ >> 8, now_seconds));
+    }
+
+   private:
+    std::uint32_t word_;
+  };
+  Use use() const { return Use(load_word(entry_.hook_.use_)); }
+
+ private:
+  const std::uint64_t* words() const { return reinterpret_cast<const std::uint64_t*>(&entry_); }
+
+  const Entry& entry_;
+  const std::uint32_t shape_;
+};
+
 // A copy of an entry that is read without the lock: garbage until the shard's sequence number says that it
 // was not written meanwhile. Links are not copied.
 class Entry::Copy {
@@ -301,7 +359,7 @@ class Entry::Copy {
   // kNeedsLock: it is not to be copied (a payload held by reference, a block of its own), or garbage.
   Found read(Ref ref, std::string_view key);
   Ref chain() const { return entry().chain_; }  // of what was read last
-  std::uint8_t policy_bits() const { return static_cast<std::uint8_t>(entry().hook_.use_); }
+  Glance::Use use() const { return Glance::Use(entry().hook_.use_); }
   const Entry& entry() const { return *std::launder(reinterpret_cast<const Entry*>(block_)); }
 
  private:

@@ -30,27 +30,61 @@ class HitLog {
     std::uint32_t hash;  // the lower half
   };
 
+  // Where a thread writes.
+  class alignas(64) Stripe {
+   public:
+    // Whether hits of another second than this wait here: they must be drained before the thread looks at
+    // when an entry was used last, or adds to them.
+    bool is_behind(std::uint32_t seconds) const {
+      return seconds_.load(std::memory_order_relaxed) != seconds && has_hits();
+    }
+    // Whether this hit waits here and is the latest that does.
+    bool ends_with(Hit hit) const {
+      const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+      return slots_[(tail - 1) % kSlots].load(std::memory_order_relaxed) == word_of(hit) &&
+             tail != head_.load(std::memory_order_relaxed);
+    }
+    // False: it is full.
+    bool add(Hit hit, std::uint32_t seconds) {
+      const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+      if (tail - head_.load(std::memory_order_acquire) >= kSlots) return false;
+      slots_[tail % kSlots].store(word_of(hit), std::memory_order_relaxed);
+      seconds_.store(seconds, std::memory_order_relaxed);
+      tail_.store(tail + 1, std::memory_order_release);  // with the slot
+      return true;
+    }
+
+   private:
+    friend class HitLog;
+    static constexpr std::uint32_t kSlots = 32;
+
+    static std::uint64_t word_of(Hit hit) { return (std::uint64_t{hit.hash} << 32) | hit.entry; }
+    static Hit hit_of(std::uint64_t word) {
+      return {static_cast<Ref>(word), static_cast<std::uint32_t>(word >> 32)};
+    }
+    bool has_hits() const {
+      return tail_.load(std::memory_order_relaxed) != head_.load(std::memory_order_relaxed);
+    }
+
+    std::atomic<std::uint32_t> tail_{0};  // hits added
+    std::atomic<std::uint32_t> head_{0};  // of those, drained
+    std::atomic<std::uint32_t> seconds_{0};
+    std::array<std::atomic<std::uint64_t>, kSlots> slots_{};
+  };
+
   HitLog()
       : count_(std::clamp<std::size_t>(std::bit_ceil(2 * std::thread::hardware_concurrency()), 4, 16)),
         stripes_(std::make_unique<Stripe[]>(count_)) {}
 
-  // Whether hits of another second than this wait in the thread's stripe: they must be drained before a
-  // reader looks at when an entry was used last, or adds to them.
-  bool is_behind(std::uint32_t seconds) const {
-    const Stripe& mine = stripe();
-    return mine.seconds.load(std::memory_order_relaxed) != seconds &&
-           mine.tail.load(std::memory_order_relaxed) != mine.head.load(std::memory_order_relaxed);
-  }
+  // The calling thread's.
+  Stripe& stripe() const { return stripes_.get()[thread_number() & (count_ - 1)]; }
 
-  // False: the thread's stripe is full.
-  bool add(Hit hit, std::uint32_t seconds) {
-    Stripe& mine = stripe();
-    const std::uint32_t tail = mine.tail.load(std::memory_order_relaxed);
-    if (tail - mine.head.load(std::memory_order_acquire) >= kSlots) return false;
-    mine.slots[tail % kSlots].store((std::uint64_t{hit.hash} << 32) | hit.entry, std::memory_order_relaxed);
-    mine.seconds.store(seconds, std::memory_order_relaxed);
-    mine.tail.store(tail + 1, std::memory_order_release);  // with the slot
-    return true;
+  // Whether a hit of any thread waits: then it isn't known when entries were used last.
+  bool has_hits() const {
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (stripes_.get()[i].has_hits()) return true;
+    }
+    return false;
   }
 
   // Calls on_hit(hit, seconds) for each that waits, in the order of its stripe. One thread at a time.
@@ -58,30 +92,22 @@ class HitLog {
   void drain(OnHit on_hit) {
     for (std::size_t i = 0; i < count_; ++i) {
       Stripe& each = stripes_[i];
-      const std::uint32_t tail = each.tail.load(std::memory_order_acquire);
-      std::uint32_t head = each.head.load(std::memory_order_relaxed);
+      const std::uint32_t tail = each.tail_.load(std::memory_order_acquire);
+      std::uint32_t head = each.head_.load(std::memory_order_relaxed);
       if (head == tail) continue;
-      const std::uint32_t seconds = each.seconds.load(std::memory_order_relaxed);
+      const std::uint32_t seconds = each.seconds_.load(std::memory_order_relaxed);
       // More than there is room for: two threads shared the stripe, and the slower one set its tail back.
-      for (; head != tail && tail - head <= kSlots; ++head) {
-        const std::uint64_t word = each.slots[head % kSlots].load(std::memory_order_relaxed);
-        on_hit(Hit{static_cast<Ref>(word), static_cast<std::uint32_t>(word >> 32)}, seconds);
+      for (; head != tail && tail - head <= Stripe::kSlots; ++head) {
+        const std::uint64_t word = each.slots_[head % Stripe::kSlots].load(std::memory_order_relaxed);
+        on_hit(Stripe::hit_of(word), seconds);
       }
-      each.head.store(tail, std::memory_order_release);  // its slots may be written again
+      each.head_.store(tail, std::memory_order_release);  // its slots may be written again
     }
   }
 
   std::size_t bytes() const { return count_ * sizeof(Stripe); }
 
  private:
-  static constexpr std::uint32_t kSlots = 32;
-  struct alignas(64) Stripe {
-    std::atomic<std::uint32_t> tail{0};  // hits added
-    std::atomic<std::uint32_t> head{0};  // of those, drained
-    std::atomic<std::uint32_t> seconds{0};
-    std::array<std::atomic<std::uint64_t>, kSlots> slots{};
-  };
-
   static unsigned thread_number() {
     static std::atomic<unsigned> last{0};
     constinit thread_local unsigned number = 0;
@@ -89,7 +115,6 @@ class HitLog {
       number = last.fetch_add(1, std::memory_order_relaxed) + 1;
     return number;
   }
-  Stripe& stripe() const { return stripes_[thread_number() & (count_ - 1)]; }
 
   const std::size_t count_;  // a power of two
   std::unique_ptr<Stripe[]> stripes_;

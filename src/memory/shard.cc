@@ -64,6 +64,7 @@ Shard::Shard(Common& common, const PolicyRow& policy, const PolicyOptions& optio
       policy_options_(options),
       policy_(policy.make(facts_, options)),
       departures_(departures) {
+  follow_policy(policy, options);
   table_bytes_ = weight(table_.bytes());
   policy_bytes_ = weight(policy_->bytes());
   const std::size_t fixed = weight(fixed_bytes()) + table_bytes_ + policy_bytes_;
@@ -144,7 +145,8 @@ Shard::Answer Shard::find_unlocked(std::uint64_t hash, std::string_view key, Ins
   constexpr int kTries = 3;
   constexpr int kMostSteps = 64;  // along a chain, which may be garbage
   const std::uint32_t seconds = common_.base.seconds(now);
-  if (hits_.is_behind(seconds)) return Answer::kNeedsLock;
+  HitLog::Stripe& stripe = hits_.stripe();
+  if (stripe.is_behind(seconds) || (touch == Touch::kNo && hits_.has_hits())) return Answer::kNeedsLock;
   Entry::Copy copy;
   Ref ref = 0;
   for (int tries = 0;; ++tries) {
@@ -166,17 +168,22 @@ Shard::Answer Shard::find_unlocked(std::uint64_t hash, std::string_view key, Ins
   Stamp stamp;
   if (entry.read_stamp(common_.base, stamp) <= now) return Answer::kNeedsLock;
   visit(view(entry, stamp, seconds));
-  if (touch == Touch::kNo) return Answer::kHit;
-  const auto settled = policy_row_.load(std::memory_order_relaxed)->hit_is_settled;
-  if (settled != nullptr && settled(copy.policy_bits()) && entry.was_accessed(seconds)) return Answer::kHit;
-  const HitLog::Hit hit{ref, static_cast<std::uint32_t>(hash)};
-  if (hits_.add(hit, seconds)) return Answer::kHit;
-  if (mutex.try_lock()) {
-    take_hits();
-    hits_.add(hit, seconds);
-    mutex.unlock();
-  }
+  if (touch == Touch::kYes) report(stripe, {ref, static_cast<std::uint32_t>(hash)}, copy.use(), seconds);
   return Answer::kHit;
+}
+
+void Shard::report_full(HitLog::Stripe& stripe, HitLog::Hit hit, std::uint32_t seconds) {
+  if (!mutex.try_lock()) return;
+  take_hits();
+  stripe.add(hit, seconds);
+  mutex.unlock();
+}
+
+void Shard::follow_policy(const PolicyRow& row, const PolicyOptions& options) {
+  policy_row_.store(&row, std::memory_order_relaxed);
+  hit_is_settled_.store(row.hit_is_settled, std::memory_order_relaxed);
+  const bool plain = options.weigh == Weigh::kNothing && options.admission == Admission::kAll;
+  repeats_settle_.store(row.repeats_settle && plain, std::memory_order_relaxed);
 }
 
 void Shard::take_hits() {
@@ -636,7 +643,7 @@ void Shard::use_policy(const PolicyRow& row, const PolicyOptions& options) {
     policy->on_insert(entry->hook());
   }
   policy_ = std::move(policy);
-  policy_row_.store(&row, std::memory_order_relaxed);
+  follow_policy(row, options);
   policy_options_ = options;
   count_policy();
 }

@@ -4,10 +4,12 @@
 // expire, under one lock. What shards have in common (the time base, the budget) is in Common; which shard
 // gives way when memory is short is decided by their Relief, so that a shard knows no other.
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -81,6 +83,11 @@ class alignas(64) Shard {
   mutable Mutex mutex;
 
   enum class Answer : std::uint8_t { kHit, kMiss, kNeedsLock };
+  // Without the lock and for small entries only (small_read.h), but quick: as find(), or kNeedsLock, where
+  // find_unlocked() may do; then nothing was visited.
+  template <class Visitor>
+  [[gnu::always_inline]] Answer find_small(std::uint64_t hash, std::string_view key, Instant now,
+                                           Visitor&& visit, Touch touch);
   // Without the lock: as find(), unless that is needed; then nothing was visited.
   Answer find_unlocked(std::uint64_t hash, std::string_view key, Instant now,
                        FunctionRef<void(const EntryView&)> visit, Touch touch);
@@ -143,8 +150,14 @@ class alignas(64) Shard {
   // While one lives, readers without the lock are turned away: around whatever they could see half done.
   class Writing;
 
+  // Logs a hit, or finds that it need not be. `stripe` is this thread's.
+  [[gnu::always_inline]] void report(HitLog::Stripe& stripe, HitLog::Hit hit, Entry::Glance::Use use,
+                                     std::uint32_t seconds);
+  // The same for one that found its stripe full.
+  void report_full(HitLog::Stripe& stripe, HitLog::Hit hit, std::uint32_t seconds);
   // Hands the hits that were logged to the policy.
   void take_hits() REQUIRES(mutex);
+  void follow_policy(const PolicyRow& row, const PolicyOptions& options);
 
   // What clear() took out. Entries that own something elsewhere must be looked at one by one; the blocks of
   // the others go span by span.
@@ -217,6 +230,10 @@ class alignas(64) Shard {
   HitLog hits_;
   const Facts facts_;
   std::atomic<const PolicyRow*> policy_row_;  // written under the lock; relaxed, since rows are constants
+  // What of it readers without the lock heed: its hit_is_settled, and repeats_settle as far as the options
+  // let it. Relaxed: a hit too many or too few is as good.
+  std::atomic<bool (*)(std::uint8_t)> hit_is_settled_{nullptr};
+  std::atomic<bool> repeats_settle_{false};
   PolicyOptions policy_options_ GUARDED_BY(mutex);
   std::unique_ptr<EvictionPolicy> policy_ GUARDED_BY(mutex);
   Slabs slabs_ GUARDED_BY(mutex);  // where the table's entries lie, and those set aside
@@ -239,5 +256,61 @@ class alignas(64) Shard {
   std::vector<Cleared> cleared_ GUARDED_BY(mutex);
   std::size_t cleared_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is cleared_'s
 };
+
+template <class Visitor>
+inline Shard::Answer Shard::find_small(std::uint64_t hash, std::string_view key, Instant now, Visitor&& visit,
+                                       Touch touch) NO_THREAD_SAFETY_ANALYSIS {
+  constexpr int kMostSteps = 16;  // along a chain, which may be garbage
+  static constexpr Stamp kPlain;
+  const std::int64_t now_ns = common_.base.ns(now);
+  const std::uint32_t seconds = TimeBase::seconds_of(now_ns);
+  HitLog::Stripe& stripe = hits_.stripe();
+  if (stripe.is_behind(seconds) || (touch == Touch::kNo && hits_.has_hits())) [[unlikely]]
+    return Answer::kNeedsLock;
+  const std::uint64_t before = sequence_.load(std::memory_order_acquire);
+  Ref ref;
+  if ((before & 1) != 0 || !table_.head_unlocked(hash, ref)) [[unlikely]]
+    return Answer::kNeedsLock;
+  for (int steps = kMostSteps;;) {
+    if (ref == 0)
+      return sequence_.load(std::memory_order_relaxed) == before ? Answer::kMiss : Answer::kNeedsLock;
+    if (!Cage::covers(ref, SmallRead::kReach) || steps-- == 0) [[unlikely]]
+      return Answer::kNeedsLock;
+    const Entry::Glance entry(ref);
+    if (!entry.is_small()) return Answer::kNeedsLock;
+    if (entry.is_of(key)) break;
+    ref = entry.chain();
+  }
+  const Entry::Glance entry(ref);
+  SmallRead copy;
+  const std::string_view value = entry.copy_value(key.size(), copy);
+  const auto use = entry.use();
+  const std::uint32_t revision = entry.revision();
+  const Stamp* stamp = &kPlain;
+  alignas(Stamp) std::array<std::byte, sizeof(Stamp)> room;
+  if (entry.has_expiry()) {
+    const std::int64_t expires_ns = std::int64_t{entry.expires_ms()} * 1'000'000;
+    if (expires_ns <= now_ns) [[unlikely]]
+      return Answer::kNeedsLock;
+    auto* const expiring = new (room.data()) Stamp;
+    expiring->expires = common_.base.at_ns(expires_ns);
+    if (entry.is_fresh_while_alive()) expiring->fresh_until = expiring->expires;
+    stamp = expiring;
+  }
+  if (sequence_.load(std::memory_order_relaxed) != before) [[unlikely]]
+    return Answer::kNeedsLock;
+  visit(EntryView(key, value, nullptr, *stamp, revision, use.at(common_.base, seconds)));
+  if (touch == Touch::kYes) report(stripe, {ref, static_cast<std::uint32_t>(hash)}, use, seconds);
+  return Answer::kHit;
+}
+
+inline void Shard::report(HitLog::Stripe& stripe, HitLog::Hit hit, Entry::Glance::Use use,
+                          std::uint32_t seconds) {
+  const auto settled = hit_is_settled_.load(std::memory_order_relaxed);
+  if (settled != nullptr && settled(use.bits()) && use.was_at(seconds)) return;
+  if (repeats_settle_.load(std::memory_order_relaxed) && stripe.ends_with(hit)) return;
+  if (!stripe.add(hit, seconds)) [[unlikely]]
+    report_full(stripe, hit, seconds);
+}
 
 }  // namespace forebay::memory

@@ -85,6 +85,7 @@ Shards::Shards(const TierOptions& options, const PolicyRow& policy, Instant star
     : common_(start, options.count), evicts_(policy.evicts), options_(options) {
   const std::size_t count = shard_count(options);
   index_bits_ = static_cast<unsigned>(std::countr_zero(count));
+  index_shift_ = 63 - index_bits_;
   common_.relief = this;
   for (std::size_t i = 0; i < count; ++i) {
     shards_.push_back(std::make_unique<Shard>(common_, policy, options.policy_options,
@@ -99,8 +100,8 @@ bool Shards::held_by_this_thread(std::size_t index) const {
   return held.owner == this && ((held.mask >> index) & 1) != 0;
 }
 
-bool Shards::find(std::uint64_t hash, std::string_view key, Instant now,
-                  FunctionRef<void(const EntryView&)> visit, Touch touch) {
+bool Shards::find_any(std::uint64_t hash, std::string_view key, Instant now,
+                      FunctionRef<void(const EntryView&)> visit, Touch touch) {
   const std::size_t index = index_of(hash);
   Shard& shard = *shards_[index];
   // A thread that holds the shard would only find that it is being written.

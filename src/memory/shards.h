@@ -23,7 +23,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/hash.h"
+#include "base/hash_inline.h"
 #include "base/mutex.h"
 #include "memory/shard.h"
 #include "memory/tier.h"
@@ -35,10 +35,17 @@ class Shards final : private Relief {
   Shards(const TierOptions& options, const PolicyRow& policy, Instant start);
 
   bool find(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit, Touch touch) {
-    return find(hash_bytes(key), key, now, visit, touch);
+    return find(hash_key(key), key, now, visit, touch);
   }
-  bool find(std::uint64_t hash, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit,
-            Touch touch);
+  [[gnu::always_inline]] bool find(std::uint64_t hash, std::string_view key, Instant now,
+                                   FunctionRef<void(const EntryView&)> visit, Touch touch) {
+    const std::size_t index = index_of(hash);
+    Shard& shard = *shards_.data()[index].get();
+    const auto answer = shard.find_small(hash, key, now, visit, touch);
+    if (answer != Shard::Answer::kNeedsLock) [[likely]]
+      return answer == Shard::Answer::kHit;
+    return find_any(hash, key, now, visit, touch);
+  }
   PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
   bool erase(std::string_view key, Instant now, Departure why);
   void clear();
@@ -63,6 +70,9 @@ class Shards final : private Relief {
   std::string inconsistency() const;
 
  private:
+  // find() where Shard::find_small() won't do.
+  bool find_any(std::uint64_t hash, std::string_view key, Instant now,
+                FunctionRef<void(const EntryView&)> visit, Touch touch);
   // Locks a shard for one operation, unless this thread holds it already.
   class Lock;
 
@@ -79,11 +89,12 @@ class Shards final : private Relief {
   void set_limit();
 
   // Two shifts, because shifting by 64 is undefined.
-  std::size_t index_of(std::uint64_t hash) const { return (hash >> 1) >> (63 - index_bits_); }
+  std::size_t index_of(std::uint64_t hash) const { return (hash >> 1) >> index_shift_; }
   bool held_by_this_thread(std::size_t index) const;
 
   mutable Common common_;
   unsigned index_bits_ = 0;
+  unsigned index_shift_ = 63;                   // less index_bits_
   std::vector<std::unique_ptr<Shard>> shards_;  // fixed after construction
   std::atomic<bool> evicts_;  // the policy's; relaxed, a hint that is right again at the next write
   std::atomic<std::size_t> next_shard_{0};  // where the next tick begins; relaxed, any value will do

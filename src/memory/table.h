@@ -120,9 +120,9 @@ class Table {
   // 2^L - 1.
   static std::uint64_t low_mask(std::uint64_t buckets) { return std::bit_floor(buckets) - 1; }
   static std::uint64_t bucket_of(std::uint64_t hash, std::uint64_t buckets) {
-    const std::uint64_t low = low_mask(buckets);
-    const std::uint64_t wide = hash & (2 * low + 1);
-    return wide < buckets ? wide : hash & low;
+    const std::uint64_t mask = ~std::uint64_t{0} >> std::countl_zero(buckets);  // 2 * low_mask() + 1
+    const std::uint64_t wide = hash & mask;
+    return wide < buckets ? wide : hash & (mask >> 1);
   }
   Ref* bucket(std::uint64_t index) const {
     auto* const piece = static_cast<Ref*>(Cage::at(pieces_[index / kBucketsPerPiece]));

@@ -23,7 +23,8 @@ namespace forebay::memory {
 
 using Ref = std::uint32_t;  // a place in the cage; 0: none
 
-class Cage {
+// Hidden, so that where the range begins is read without the detour of exported data.
+class [[gnu::visibility("hidden")]] Cage {
  public:
   static constexpr std::size_t kGrain = 8;
   static constexpr std::size_t kSpan = std::size_t{4} << 10;  // bytes; a span begins at a multiple of it

@@ -24,13 +24,13 @@ bool hits_change_nothing(std::uint8_t) {
 
 constexpr PolicyRow kRows[] = {
     {"auto", make_auto, true, nullptr},
-    {"lru", make_lru, true, nullptr, true},
+    {"lru", make_lru, true, nullptr, true, nullptr, true},
     {"lfu", make_lfu, true, nullptr, true, lfu_frequency},
     {"fifo", make_fifo, true, hits_change_nothing},
     {"random", make_random, true, hits_change_nothing},
     {"ttl", make_ttl, true, hits_change_nothing},
     {"noeviction", make_noeviction, false, hits_change_nothing},
-    {"volatile-lru", make_volatile_lru, true, nullptr, true},
+    {"volatile-lru", make_volatile_lru, true, nullptr, true, nullptr, true},
     {"volatile-lfu", make_volatile_lfu, true, nullptr, true, volatile_lfu_frequency},
     {"volatile-random", make_volatile_random, true, hits_change_nothing},
     {"volatile-ttl", make_volatile_ttl, true, hits_change_nothing},

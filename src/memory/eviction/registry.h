@@ -25,6 +25,8 @@ struct PolicyRow {
   bool heeds_options = false;
   // How often an entry with these bits was used lately, 1 to 127. Null: it does not count.
   unsigned (*frequency)(std::uint8_t bits) = nullptr;
+  // Whether, as long as no option is set, a hit on the entry that was hit last changes nothing.
+  bool repeats_settle = false;
 };
 
 std::span<const PolicyRow> policy_rows();
