@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "memory/eviction/lfu.h"
@@ -155,8 +156,9 @@ class Auto final : public EvictionPolicy {
     since_rank_ = 0;
     std::array<std::size_t, kShadows> by_score;
     std::iota(by_score.begin(), by_score.end(), std::size_t{0});
-    std::ranges::stable_sort(by_score, {}, [&](std::size_t which) {
-      return which == judge_.choice() ? std::numeric_limits<double>::infinity() : judge_.score(which);
+    std::ranges::sort(by_score, {}, [&](std::size_t which) {
+      const bool chosen = which == judge_.choice();
+      return std::pair(chosen ? std::numeric_limits<double>::infinity() : judge_.score(which), which);
     });
     for (unsigned votes = 0; votes <= kAllShadows; ++votes) {
       unsigned who = 0;
