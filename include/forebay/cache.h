@@ -142,7 +142,10 @@ class Held<std::string> {
 
   explicit operator bool() const { return here_; }
   const std::string& operator*() const& { return *get(); }
-  std::string operator*() && { return shared_ ? *shared_ : std::move(own_); }
+  std::string operator*() && {
+    if (shared_) return *shared_;
+    return std::move(own_);
+  }
   const std::string* operator->() const { return get(); }
   const std::string* get() const { return shared_ ? shared_.get() : here_ ? &own_ : nullptr; }
   friend bool operator==(const Held& a, std::nullptr_t) { return !a; }
