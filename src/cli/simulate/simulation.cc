@@ -71,7 +71,9 @@ class Runs {
   bool wait(Duration most) {
     const MutexLock lock(mutex_);
     return ended_.wait_until(mutex_, std::chrono::steady_clock::now() + most,
-                             [this] { return running_ == 0 && (failure_ || next_ == caches_.size()); });
+                             [this]() NO_THREAD_SAFETY_ANALYSIS {
+                               return running_ == 0 && (failure_ || next_ == caches_.size());
+                             });
   }
 
   std::uint64_t consumed() const { return progress_.consumed.load(std::memory_order_relaxed); }
