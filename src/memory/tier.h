@@ -15,7 +15,7 @@
 // shards locked; then by at most one entry for each of them until the next write or tick(). What is counted
 // of an entry is what its memory was rounded up to. tick() also keeps what is resident for the tier near the
 // limit, by counting to less of it for as long as that needs: what fragmentation takes in its own spans and,
-// with jemalloc, of what it has allocated elsewhere (values larger than 4 KiB, objects).
+// with jemalloc, its share of the allocator's (objects).
 //
 // All functions are thread-safe. Costs are O(1) on average unless said otherwise; the table grows and shrinks
 // by a bucket or two with a write, so no operation pays for more than its share.

@@ -36,14 +36,10 @@ class HookList {
 
   bool empty() const { return ends().is_empty_list(); }
   bool is_front(const EntryHook& hook) const { return ends().next() == &hook; }
-  EntryHook* front() const { return at_or_null(ends().next()); }
   EntryHook* back() const { return at_or_null(ends().prev()); }
   // The neighbour towards the front; null for the front itself.
   EntryHook* newer(const EntryHook& hook) const { return at_or_null(hook.prev()); }
-  // The neighbour towards the back; null for the back itself.
-  EntryHook* older(const EntryHook& hook) const { return at_or_null(hook.next()); }
   void push_front(EntryHook& hook) { hook.insert_after(ends()); }
-  void push_back(EntryHook& hook) { hook.insert_after(*ends().prev()); }
   static void remove(EntryHook& hook) { hook.unlink(); }
   // `fresh` takes the place of `old`, which is in no list afterwards. The bits stay each one's own.
   static void replace(EntryHook& old, EntryHook& fresh) { fresh.take_place_of(old); }
