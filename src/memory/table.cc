@@ -50,10 +50,16 @@ Table::~Table() {
 }
 
 void Table::insert(Entry& entry, std::uint64_t hash) {
-  Ref& first = head(hash);
-  entry.set_chain(first);
-  store_word(first, entry.ref());
+  entry.set_chain(0);
+  append(head(hash), entry.ref());
   ++size_;
+}
+
+void Table::append(Ref& first, Ref ref) {
+  if (first == 0) return store_word(first, ref);
+  Entry* last = &Entry::at(first);
+  while (last->chain() != 0) last = &Entry::at(last->chain());
+  last->set_chain(ref);
 }
 
 void Table::redirect(const Entry& entry, std::uint64_t hash, Ref to) {
@@ -98,18 +104,30 @@ bool Table::split() {
   }
   const std::uint64_t bit = std::bit_floor(fresh);
   Ref& stay = *bucket(fresh - bit);
-  Ref staying = 0;
-  Ref going = 0;
+  // Each of the two keeps the order.
+  struct Chain {
+    Ref first = 0;
+    Entry* last = nullptr;
+    void add(Entry& entry) {
+      if (last != nullptr) {
+        last->set_chain(entry.ref());
+      } else {
+        first = entry.ref();
+      }
+      last = &entry;
+    }
+  };
+  Chain staying;
+  Chain going;
   for (Ref ref = stay; ref != 0;) {
     Entry& entry = Entry::at(ref);
-    Ref& list = (hash_bytes(entry.key()) & bit) != 0 ? going : staying;
-    const Ref next = entry.chain();
-    entry.set_chain(list);
-    list = ref;
-    ref = next;
+    ref = entry.chain();
+    ((hash_bytes(entry.key()) & bit) != 0 ? going : staying).add(entry);
   }
-  store_word(stay, staying);
-  store_word(*bucket(fresh), going);
+  if (staying.last != nullptr) staying.last->set_chain(0);
+  if (going.last != nullptr) going.last->set_chain(0);
+  store_word(stay, staying.first);
+  store_word(*bucket(fresh), going.first);
   store_word(buckets_, fresh + 1);
   return true;
 }
@@ -117,12 +135,7 @@ bool Table::split() {
 void Table::merge() {
   const std::uint64_t last = buckets_ - 1;
   Ref& into = *bucket(last - std::bit_floor(last));
-  if (const Ref first = *bucket(last); first != 0) {
-    Entry* end = &Entry::at(first);
-    while (end->chain() != 0) end = &Entry::at(end->chain());
-    end->set_chain(into);
-    store_word(into, first);
-  }
+  if (const Ref first = *bucket(last); first != 0) append(into, first);
   drop_last_bucket();
 }
 

@@ -10,6 +10,9 @@
 // operation moves more than a bucket or two, and nothing is ever copied as a whole. Buckets lie in pieces of
 // 16 KiB, taken and given back as n passes them.
 //
+// A new entry goes to its chain's end: what has been kept for long is asked for more often than what has just
+// come, and so is found without a look at the others of its bucket.
+//
 // Chain heads are references of 32 bits in the cage, as is what leads to them, written as words.h says.
 //
 // Not thread-safe: the shard's lock guards it. Only head_unlocked() may be called without, between two looks
@@ -131,6 +134,8 @@ class Table {
   Ref& head(std::uint64_t hash) { return *bucket(bucket_of(hash, buckets_)); }
   Ref head(std::uint64_t hash) const { return *bucket(bucket_of(hash, buckets_)); }
   static Entry* entry_or_null(Ref ref) { return ref == 0 ? nullptr : &Entry::at(ref); }
+  // Puts a chain behind the one that begins at `first`.
+  static void append(Ref& first, Ref ref);
   // What refers to an entry: its bucket or the entry before it.
   void redirect(const Entry& entry, std::uint64_t hash, Ref to);
 
