@@ -94,6 +94,7 @@ struct Upsert {
   // Where the fields come from a JSON object: for each of them, whether it was a string there. Only a column
   // of a JSON type needs it, as its text alone does not tell "12" from 12. Empty: unknown.
   std::vector<bool> strings = {};
+  bool insert = false;  // the row must not exist yet: kRefused if it does
 };
 // Changes fields of a row that exists; a row that does not is not created unless `create`.
 struct Update {
@@ -155,19 +156,30 @@ struct RowChange {
 // The ledger is a table in the source's own database that says, per journal and lane, up to which number its
 // writes have been applied: `forebay_applied(journal, lane, last_seq)`. Writes that the database refused are
 // put aside in `forebay_dead(journal, lane, seq, namespace, key, operation, error, at)` in the transaction
-// that passes them over.
+// that passes them over: dead letters.
+
+struct DeadId {
+  std::string journal;
+  std::uint32_t lane = 0;
+  std::uint64_t seq = 0;
+  auto operator<=>(const DeadId&) const = default;
+};
+struct DeadLetter {
+  DeadId id;
+  std::string space;      // the namespace
+  std::string key;        // as the client named it
+  std::string operation;  // what was to be written, as the journal has it
+  std::string error;      // the database's message
+  std::string at;         // when it was put aside, by the database's clock; the database gives it
+};
 
 struct BatchWrite {
   Dataset* dataset = nullptr;  // opened by this source in table mode and writable
   KeyFields key;
-  Write write;
-};
-struct DeadWrite {
-  std::uint64_t seq = 0;
-  std::string space;      // the namespace
-  std::string key;        // as the client named it
-  std::string operation;  // in words, with its values
-  std::string error;
+  std::vector<Write> writes;  // of this key, in order: all or none
+  // The dead letter that these take the place of: it goes in the same transaction. Where it is gone already,
+  // they are passed over.
+  std::optional<DeadId> revives = {};
 };
 struct WriteBatch {
   std::string journal;
@@ -175,18 +187,20 @@ struct WriteBatch {
   std::uint64_t after = 0;  // what the ledger says before
   std::uint64_t upto = 0;   // what it says afterwards; above `after`
   std::vector<BatchWrite> writes;
-  std::vector<DeadWrite> dead;
+  std::vector<DeadLetter> dead;  // to put aside; of this journal and lane
 };
 struct BatchOutcome {
-  // Committed: the batch's writes in order. Empty if the ledger said `upto` already: an earlier try, whose
-  // answer was lost, had committed.
-  std::vector<Written> written;
-  // Nothing was changed, as the database refused this one for a reason in the data.
+  // Committed: what the last of each BatchWrite's writes left, in order; nothing for one that was passed
+  // over. Empty if the ledger said `upto` already: an earlier try, whose answer was lost, had committed.
+  std::vector<std::optional<Written>> written;
+  // Not empty: nothing was changed, as the database refused these, each for a reason in its data; all that it
+  // would refuse if the others were applied, as far as can be told.
   struct Refusal {
     std::size_t write;  // its place in the batch
     Error error;
+    bool missing_key = false;  // a foreign key that may be there later (SQLSTATE 23503)
   };
-  std::optional<Refusal> refused;
+  std::vector<Refusal> refused;
 };
 
 class Source {
@@ -215,9 +229,20 @@ class Source {
   virtual Result<std::vector<std::uint64_t>> open_ledger(const std::string& journal, std::uint32_t lanes,
                                                          const CallContext& context);
   // Applies a batch in one transaction if the ledger says `after`, and writes `upto` into it in the same
-  // transaction. kConflict: the ledger says neither. After any other Error but kUnknownOutcome nothing has
-  // changed; after that one, the same batch may be given again, and is applied once.
+  // transaction, which is durable when this returns. kConflict: the ledger says neither. After any other
+  // Error but kUnknownOutcome nothing has changed; after that one, the same batch may be given again, and is
+  // applied once. A missing table, column or right is an Error (a person will mend it), no refusal.
   virtual Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context);
+
+  // Dead letters of all journals, oldest first: at most `limit` of those after `after`. kUnsupported as
+  // above.
+  virtual Result<std::vector<DeadLetter>> dead_letters(const std::optional<DeadId>& after, std::size_t limit,
+                                                       const CallContext& context);
+  virtual Result<std::optional<DeadLetter>> dead_letter(const DeadId& id, const CallContext& context);
+  // Replaces what is to be written; false: there is no such dead letter (any more).
+  virtual Result<bool> edit_dead_letter(const DeadId& id, const std::string& operation,
+                                        const CallContext& context);
+  virtual Result<bool> drop_dead_letter(const DeadId& id, const CallContext& context);
 };
 
 }  // namespace forebay

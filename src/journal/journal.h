@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "forebay/result.h"
 #include "journal/op.h"
 
 namespace forebay::journal {
@@ -17,6 +18,13 @@ struct Applied {
   std::string source;
   std::uint32_t lane = 0;
   std::uint64_t seq = 0;
+};
+
+// What a write's acknowledgement waits for.
+enum class Durability : std::uint8_t {
+  kNone,  // nothing: it is lost where the process dies before the next group is written
+  kOs,    // it has been given to the operating system: survives the process, not the machine
+  kSync,  // it is on the disk
 };
 
 // Called once the op is on the disk, without locks of the journal. Calls come one after another, in the order

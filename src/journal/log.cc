@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <charconv>
 #include <random>
 #include <utility>
 
@@ -12,6 +13,13 @@ namespace {
 constexpr int kApplicationId = 0x46424a31;  // "FBJ1"
 constexpr int kFormat = 1;                  // user_version
 constexpr std::size_t kSizeStep = 256;      // ops
+
+std::optional<std::int64_t> number_of(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (wrong != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
 
 std::string random_id() {
   std::random_device device;
@@ -120,7 +128,7 @@ Result<void> Log::prepare_file() {
         "CREATE TABLE applied(source BLOB NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL,"
         " PRIMARY KEY (source, lane)) WITHOUT ROWID;"
         "CREATE TABLE ops(seq INTEGER PRIMARY KEY, lane INTEGER NOT NULL, source BLOB NOT NULL,"
-        " namespace BLOB NOT NULL, key BLOB NOT NULL, type INTEGER NOT NULL, payload BLOB NOT NULL,"
+        " namespace BLOB NOT NULL, key BLOB NOT NULL, payload BLOB NOT NULL,"
         " crc INTEGER NOT NULL);",
         kApplicationId, kFormat);
     if (auto made = run(make.c_str()); !made) return made;
@@ -151,8 +159,8 @@ Result<void> Log::recover(std::vector<Op>& ops, std::vector<Applied>& applied) {
     if (!lanes) return lanes.error();
     auto to = meta("trimmed_to");
     if (!to) return to.error();
-    const auto lane_count = integer_of(lanes->value_or(""));
-    const auto trimmed_to = integer_of(to->value_or(""));
+    const auto lane_count = number_of(lanes->value_or(""));
+    const auto trimmed_to = number_of(to->value_or(""));
     if (!*id || (*id)->empty() || !lane_count || *lane_count < 1 || *lane_count > 1024 || !trimmed_to ||
         *trimmed_to < 0) {
       return damaged("its table meta does not hold journal_id, lanes and trimmed_to");
@@ -171,19 +179,19 @@ Result<void> Log::recover(std::vector<Op>& ops, std::vector<Applied>& applied) {
     if (code != SQLITE_DONE) return damaged(error("reading applied").message);
   }
   Statement rows(database_.get(),
-                 "SELECT seq, lane, source, namespace, key, type, payload, crc FROM ops ORDER BY seq");
+                 "SELECT seq, lane, source, namespace, key, payload, crc FROM ops ORDER BY seq");
   std::uint64_t expected = trimmed + 1;
   std::size_t bytes = 0;
   int code = SQLITE_ERROR;
   while (rows.good() && (code = rows.step()) == SQLITE_ROW) {
-    Op op{rows.number(0), static_cast<std::uint32_t>(rows.number(1)), rows.bytes(2), rows.bytes(3),
-          rows.bytes(4),  static_cast<OpType>(rows.number(5)),        rows.bytes(6)};
+    Op op{rows.number(0), static_cast<std::uint32_t>(rows.number(1)),
+          rows.bytes(2),  rows.bytes(3),
+          rows.bytes(4),  rows.bytes(5)};
     if (op.seq != expected)
       return damaged(fmt::format("op {} follows where op {} should be", op.seq, expected));
-    if (checksum(op) != rows.number(7))
+    if (checksum(op) != rows.number(6))
       return damaged(fmt::format("the checksum of op {} does not match its content", op.seq));
-    if (op.lane >= lanes_ || rows.number(5) < 1 || rows.number(5) > 3)
-      return damaged(fmt::format("op {} is of a kind that this version does not know", op.seq));
+    if (op.lane >= lanes_) return damaged(fmt::format("op {} is in a lane that is none", op.seq));
     bytes += size_of(op);
     ops.push_back(std::move(op));
     ++expected;
@@ -330,8 +338,8 @@ Result<void> Log::commit(const std::vector<Queued>& group, const std::optional<T
 Result<void> Log::write(const std::vector<Queued>& group, const std::optional<Trim>& trim) {
   if (!group.empty()) {
     Statement insert(database_.get(),
-                     "INSERT INTO ops(seq, lane, source, namespace, key, type, payload, crc) "
-                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+                     "INSERT INTO ops(seq, lane, source, namespace, key, payload, crc) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
     if (!insert.good()) return error("writing ops");
     // An empty std::string has an address, so SQLite does not take it for NULL.
     for (const Queued& queued : group) {
@@ -341,9 +349,8 @@ Result<void> Log::write(const std::vector<Queued>& group, const std::optional<Tr
       insert.bind(3, op.source);
       insert.bind(4, op.space);
       insert.bind(5, op.key);
-      insert.bind(6, static_cast<std::uint64_t>(op.type));
-      insert.bind(7, op.payload);
-      insert.bind(8, std::uint64_t{checksum(op)});
+      insert.bind(6, op.payload);
+      insert.bind(7, std::uint64_t{checksum(op)});
       if (insert.step() != SQLITE_DONE) return error("writing ops");
       insert.reset();
     }

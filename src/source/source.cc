@@ -1,6 +1,13 @@
 #include "forebay/source.h"
 
 namespace forebay {
+namespace {
+
+Error no_ledger() {
+  return {ErrorCode::kUnsupported, "this source has no ledger, which write = \"behind\" needs"};
+}
+
+}  // namespace
 
 Result<Written> Dataset::write(const KeyFields&, const Write&, const CallContext&) {
   return Error{ErrorCode::kUnsupported, "this source does not take writes"};
@@ -16,11 +23,28 @@ Result<void> Source::watch_tables(std::span<const std::string>) {
 
 Result<std::vector<std::uint64_t>> Source::open_ledger(const std::string&, std::uint32_t,
                                                        const CallContext&) {
-  return Error{ErrorCode::kUnsupported, "this source has no ledger, which write = \"behind\" needs"};
+  return no_ledger();
 }
 
 Result<BatchOutcome> Source::apply(const WriteBatch&, const CallContext&) {
-  return Error{ErrorCode::kUnsupported, "this source has no ledger, which write = \"behind\" needs"};
+  return no_ledger();
+}
+
+Result<std::vector<DeadLetter>> Source::dead_letters(const std::optional<DeadId>&, std::size_t,
+                                                     const CallContext&) {
+  return no_ledger();
+}
+
+Result<std::optional<DeadLetter>> Source::dead_letter(const DeadId&, const CallContext&) {
+  return no_ledger();
+}
+
+Result<bool> Source::edit_dead_letter(const DeadId&, const std::string&, const CallContext&) {
+  return no_ledger();
+}
+
+Result<bool> Source::drop_dead_letter(const DeadId&, const CallContext&) {
+  return no_ledger();
 }
 
 }  // namespace forebay

@@ -28,7 +28,7 @@ class SourceBatches : public SourceContract {
     return made;
   }
   void add(WriteBatch& to, std::string key, Write write) const {
-    to.writes.push_back({dataset_.get(), {std::move(key)}, std::move(write)});
+    to.writes.push_back({dataset_.get(), {std::move(key)}, {std::move(write)}});
   }
   Result<BatchOutcome> apply(const WriteBatch& what) { return database_->source().apply(what, patient()); }
   std::string value(const std::string& name) {
@@ -48,7 +48,7 @@ TEST_P(SourceBatches, AreAppliedInOrderAndMoveTheLedger) {
   const auto outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   ASSERT_EQ(outcome->written.size(), 5u);
-  EXPECT_EQ(outcome->written[2].after.value, "6");
+  EXPECT_EQ(outcome->written[2]->after.value, "6");
   EXPECT_EQ(value("a"), "6");
   EXPECT_EQ(value("b"), "3");
   EXPECT_EQ(rows("views"), "2");
@@ -90,17 +90,18 @@ TEST_P(SourceBatches, ARefusedWriteIsNamedAndNothingHasChanged) {  // J7
   add(first, "c", Add{"n", "2"});
   auto outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
-  ASSERT_TRUE(outcome->refused.has_value());
-  EXPECT_EQ(outcome->refused->write, 1u);
-  EXPECT_EQ(outcome->refused->error.code, ErrorCode::kRefused);
+  ASSERT_EQ(outcome->refused.size(), 1u);
+  EXPECT_EQ(outcome->refused.front().write, 1u);
+  EXPECT_EQ(outcome->refused.front().error.code, ErrorCode::kRefused);
   EXPECT_EQ(rows("views"), "0");
   EXPECT_EQ(rows("forebay_dead"), "0");
 
   first.writes.erase(first.writes.begin() + 1);
-  first.dead.push_back({2, "views", "views:b", "add -1 to n", outcome->refused->error.message});
+  first.dead.push_back(
+      {{"j", 1, 2}, "views", "views:b", "add -1 to n", outcome->refused.front().error.message, ""});
   outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
-  EXPECT_FALSE(outcome->refused.has_value());
+  EXPECT_TRUE(outcome->refused.empty());
   EXPECT_EQ(rows("views"), "2");
   EXPECT_EQ(ask("SELECT key FROM forebay_dead WHERE journal = 'j' AND lane = 1 AND seq = 2"), "views:b");
   EXPECT_EQ(ask("SELECT operation FROM forebay_dead"), "add -1 to n");
@@ -122,22 +123,23 @@ TEST_P(SourceBatches, ADeferredConstraintIsCheckedAtItsWrite) {  // J7
   add(first, "c", Add{"n", "2"});
   auto outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
-  ASSERT_TRUE(outcome->refused.has_value());
-  EXPECT_EQ(outcome->refused->write, 1u);
-  EXPECT_EQ(outcome->refused->error.code, ErrorCode::kRefused);
+  ASSERT_EQ(outcome->refused.size(), 1u);
+  EXPECT_EQ(outcome->refused.front().write, 1u);
+  EXPECT_EQ(outcome->refused.front().error.code, ErrorCode::kRefused);
   EXPECT_EQ(rows("views"), "0");
 
   first.writes.erase(first.writes.begin() + 1);
-  first.dead.push_back({2, "views", "views:b", "add 1 to n", outcome->refused->error.message});
+  first.dead.push_back(
+      {{"j", 1, 2}, "views", "views:b", "add 1 to n", outcome->refused.front().error.message, ""});
   outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
-  EXPECT_FALSE(outcome->refused.has_value());
+  EXPECT_TRUE(outcome->refused.empty());
   EXPECT_EQ(rows("views"), "2");
 }
 
 TEST_P(SourceBatches, ADeadLettersBytesNeedNotBeText) {
   WriteBatch first = batch(0, 1);
-  first.dead.push_back({1, "views", std::string("v:\0\xff", 4), "delete", "why"});
+  first.dead.push_back({{"j", 1, 1}, "views", std::string("v:\0\xff", 4), "delete", "why", ""});
   const auto outcome = apply(first);
   EXPECT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_EQ(rows("forebay_dead"), "1");

@@ -33,7 +33,7 @@ class JournalLog : public testing::Test {
     return opened ? "opened" : opened.error().message;
   }
   static Op op(std::string key, std::string payload = "1") {
-    return {0, 1, "db", "views", std::move(key), OpType::kAdd, std::move(payload)};
+    return {0, 1, "db", "views", std::move(key), std::move(payload)};
   }
   // Appends and waits until it is kept.
   static Result<void> keep(Log& log, Op op) {

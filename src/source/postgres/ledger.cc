@@ -54,20 +54,24 @@ class Application {
         return std::unexpected(
             Failure{{ErrorCode::kUnsupported, "only a table takes batches of writes"}, {}, false});
       }
-      auto written = dataset->write_within(connection, one.key, one.write, call_);
-      if (!written) {
-        outcome_.written.clear();
-        if (is_permanent(written.error().error)) {
-          outcome_.refused.emplace(static_cast<std::size_t>(&one - batch_.writes.data()),
-                                   written.error().error);
+      std::optional<Written> last;
+      for (const Write& write : one.writes) {
+        auto written = dataset->write_within(connection, one.key, write, call_);
+        if (!written) {
+          outcome_.written.clear();
+          if (is_permanent(written.error().error)) {
+            outcome_.refused.push_back(
+                {static_cast<std::size_t>(&one - batch_.writes.data()), written.error().error});
+          }
+          return std::unexpected(std::move(written.error()));
         }
-        return std::unexpected(std::move(written.error()));
+        last = std::move(*written);
       }
-      outcome_.written.push_back(std::move(*written));
+      outcome_.written.push_back(std::move(last));
     }
-    for (const DeadWrite& dead : batch_.dead) {
+    for (const DeadLetter& dead : batch_.dead) {
       const std::vector<OptionalText> values = {
-          batch_.journal,    std::to_string(batch_.lane), std::to_string(dead.seq), dead.space,
+          batch_.journal,    std::to_string(batch_.lane), std::to_string(dead.id.seq), dead.space,
           text_of(dead.key), text_of(dead.operation),     text_of(dead.error)};
       auto put = connection.execute(
           "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
@@ -134,7 +138,7 @@ Result<std::vector<std::uint64_t>> open_ledger(Pool& pool, const std::string& so
 Result<BatchOutcome> apply(Pool& pool, const std::string& source, const WriteBatch& batch, const Call& call) {
   Application application(fmt::format("source {}", source), batch, call);
   auto done = pool.write(call, [&](Connection& connection) { return application.run(connection); });
-  if (done || application.outcome().refused) return std::move(application.outcome());
+  if (done || !application.outcome().refused.empty()) return std::move(application.outcome());
   return located(done.error(), fmt::format("source {}", source));
 }
 

@@ -36,10 +36,10 @@ Result<void> set_aside(Connection& connection, const WriteBatch& batch) {
       "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
   if (!statement) return statement.error();
-  for (const DeadWrite& dead : batch.dead) {
+  for (const DeadLetter& dead : batch.dead) {
     statement->bind_text(1, batch.journal);
     statement->bind_integer(2, batch.lane);
-    statement->bind_integer(3, static_cast<std::int64_t>(dead.seq));
+    statement->bind_integer(3, static_cast<std::int64_t>(dead.id.seq));
     statement->bind_text(4, dead.space);
     statement->bind_text(5, dead.key);
     statement->bind_text(6, dead.operation);
@@ -104,19 +104,23 @@ Result<BatchOutcome> apply(Database& database, const WriteBatch& batch, const Ca
   for (const BatchWrite& one : batch.writes) {
     const auto* dataset = dynamic_cast<const BatchedDataset*>(one.dataset);
     if (dataset == nullptr) return Error{ErrorCode::kUnsupported, "only a table takes batches of writes"};
-    auto written = dataset->write_within(connection, one.key, one.write);
-    if (written && deferred_key_is_violated(connection)) {
-      written =
-          Error{ErrorCode::kRefused, fmt::format("source {}: FOREIGN KEY constraint failed", database.name)};
+    std::optional<Written> last;
+    for (const Write& write : one.writes) {
+      auto written = dataset->write_within(connection, one.key, write);
+      if (written && deferred_key_is_violated(connection)) {
+        written = Error{ErrorCode::kRefused,
+                        fmt::format("source {}: FOREIGN KEY constraint failed", database.name)};
+      }
+      if (!written && is_permanent(written.error())) {
+        outcome.written.clear();
+        outcome.refused.push_back(
+            {static_cast<std::size_t>(&one - batch.writes.data()), std::move(written.error())});
+        return outcome;
+      }
+      if (!written) return written.error();
+      last = std::move(*written);
     }
-    if (!written && is_permanent(written.error())) {
-      outcome.written.clear();
-      outcome.refused.emplace(static_cast<std::size_t>(&one - batch.writes.data()),
-                              std::move(written.error()));
-      return outcome;
-    }
-    if (!written) return written.error();
-    outcome.written.push_back(std::move(*written));
+    outcome.written.push_back(std::move(last));
   }
   if (auto done = set_aside(connection, batch); !done) return done.error();
   if (auto done = advance(connection, batch); !done) return done.error();

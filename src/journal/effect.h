@@ -1,0 +1,87 @@
+#pragma once
+
+// What a write does to a row, as the journal keeps it; and what several writes of one key come to
+// (consistency.md J6). Values of every kind are columns here: a text or a counter is a row of which one
+// column counts.
+//
+// As text an effect is a JSON object with these members, all optional, applied in this order:
+//
+//   "insert": true              the row must not exist: an append
+//   "remove": true              the row goes, with all its columns
+//   "row":    {column: value}   columns as a client's JSON object gave them; the row is made if absent
+//   "fields": {column: "text"}  columns as texts, null for NULL; the row is made if absent unless
+//   "update": true              says that only an existing row is changed
+//   "bytes":  {column: "…"}     the same for what is no UTF-8, in base64
+//   "add":    {column: "-3"}    decimal amounts, added in the database; the row is made if absent
+//   "float":  ["column", …]     those of "add" that are not integers
+//   "revives": {"journal": "…", "lane": 0, "seq": 7}   the dead letter that this write takes the place of
+//
+// People read and edit that text (dead letters). Pure functions; thread-safe.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "forebay/source.h"
+
+namespace forebay::journal {
+
+struct Effect {
+  struct Set {
+    std::string column;
+    OptionalText text;
+    // Whether a JSON object gave it, and if so, whether it was a string there (forebay/source.h: Upsert)
+    enum class From : std::uint8_t { kText, kJsonString, kJsonOther } from = From::kText;
+  };
+  struct Sum {
+    std::string column;
+    std::string amount;  // decimal, signed
+    bool floating = false;
+  };
+  bool insert = false;
+  bool remove = false;
+  bool update = false;    // `sets` change an existing row only
+  std::vector<Set> sets;  // a column once
+  std::vector<Sum> sums;  // after the sets; a column twice only where its integers leave 64 bits together
+  std::optional<DeadId> revives;
+};
+
+Effect effect_of(const Write& write);
+// The statements that apply it, in order; none: it changes nothing.
+std::vector<Write> writes_of(const Effect& effect);
+
+std::string encode(const Effect& effect);
+// kInvalidArgument: the text is no effect; says where and why.
+Result<Effect> decode(std::string_view text);
+
+// One step of what a key's writes come to: consecutive writes that became one effect.
+struct Step {
+  Effect effect;
+  std::uint64_t first = 0;  // of the journal's numbers
+  std::uint64_t last = 0;
+  std::uint32_t ops = 0;
+};
+// Takes a write into the steps before it. The last value of a column wins, additions add up exactly (into a
+// value before them where that is a number), a removal swallows what came before. Appends and revived dead
+// letters stay steps of their own.
+void combine(std::vector<Step>& steps, Effect effect, std::uint64_t seq);
+
+// How a namespace's values show a row.
+struct Shape {
+  ValueKind kind = ValueKind::kJson;
+  std::string value_column;  // kText, kCounter
+  Fields key;                // the key columns with this key's values: what a new row begins with
+};
+// Whether the steps alone say what the value is, whatever the row was before.
+bool absolute(const Shape& shape, std::span<const Step> steps);
+// What a value (nothing: no row) becomes. A column's JSON kind stays that of the value before where the text
+// allows it. kInvalidArgument: something is added to what is no number, or an integer leaves 64 bits.
+Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,
+                                         std::span<const Step> steps);
+// The text of a column of a value as merge() returns it; nothing: no row, no such column, or NULL.
+OptionalText column_of(const Shape& shape, const std::optional<std::string>& value, std::string_view column);
+
+}  // namespace forebay::journal

@@ -1,0 +1,115 @@
+#pragma once
+
+// Takes what the queue holds to the databases: exactly once, in each lane's order, for as long as it takes.
+//
+// One lane of one source is at one batch at a time; lanes run side by side. A batch goes when its oldest
+// write has waited for its namespace's `every`, when it is full, or when somebody hurries; and only once the
+// journal has kept all of it (else a crash could leave the ledger ahead of the journal).
+//
+//   transient error   (the database is away, busy, or broke off): the same batch again after 50 ms to 30 s,
+//                     doubling, each time with full jitter, for ever
+//   unknown commit    the same batch again: the ledger tells whether it had been applied
+//   refused writes    (a reason in the data): tried again write by write, as the journal has them, where
+//   several
+//                     had become one; then the batch goes without those that are still refused, and they are
+//                     put aside in the database's table forebay_dead in the same transaction, with the
+//                     reason. A missing foreign key may only be early (another lane brings it): it is retried
+//                     for kEarlyKey first
+//   wrong position    the ledger says neither what it should before the batch nor after it (the database was
+//                     restored, the journal's file copied): the lane stops, says so in health(), and its
+//                     writes stay in the journal
+//
+// After a dead letter later writes of the key go on (`continue`) or follow it into forebay_dead until it is
+// retried or dropped (`hold`).
+//
+// Thread-safe. Work runs on the scheduler's threads and on those that complete Target's calls.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/random.h"
+#include "journal/queue.h"
+
+namespace forebay::journal {
+
+struct Ledger {
+  std::vector<std::uint64_t> positions;                        // a lane each
+  std::vector<DeadId> dead;                                    // of this journal
+  std::vector<std::pair<std::string, std::string>> dead_keys;  // their namespaces and keys
+};
+
+// What the flusher needs of the rest: databases, and who keeps copies of what they hold. The layer implements
+// it. Calls must not block; `done` is called exactly once, on any thread.
+class Target {
+ public:
+  virtual ~Target() = default;
+  using LedgerDone = std::move_only_function<void(Result<Ledger>)>;
+  using ApplyDone = std::move_only_function<void(Result<BatchOutcome>)>;
+
+  virtual void open_ledger(const std::string& source, LedgerDone done) = 0;
+  // The batch is about to be sent, for the first time: from here until settled() a load can't tell whether it
+  // saw its writes. Queue::of() says `applying` for its keys already.
+  virtual void applying(const Batch& batch) = 0;
+  // One item may hold several statements; dead letters are in `dead`. Refusals name the item.
+  struct Dead {
+    std::size_t item;
+    std::uint64_t seq;
+    std::string operation;  // encode()d
+    std::string error;
+  };
+  struct Statement {  // one BatchWrite
+    std::size_t item;
+    const Effect* effect;
+  };
+  virtual void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
+                     ApplyDone done) = 0;
+  // The transaction is through. For each item, under the key's lock: Queue::settle(), and then what the
+  // copies should be: `written` (nothing: unknown, or put aside, and the copy must go) merged with what is
+  // still pending.
+  virtual void settled(const Batch& batch, std::vector<std::optional<Written>> written) = 0;
+  virtual bool holds(const std::string& space) const = 0;  // after_dead_letter = "hold"
+};
+
+struct FlushStats {  // of one source
+  std::string source;
+  std::uint64_t batches = 0, applied_ops = 0, retries = 0, dead = 0;  // since the start
+  std::size_t dead_letters = 0;                                       // now
+  double flush_seconds = 0;                                           // sum over batches
+  std::uint64_t largest_batch = 0;                                    // ops
+};
+
+class Flusher {
+ public:
+  // Everything is borrowed. Nothing is sent before start().
+  Flusher(Queue& queue, Journal& journal, Target& target, const Clock& clock, Scheduler& scheduler,
+          Random& random);
+  // Sends nothing more; waits for calls that it is in.
+  ~Flusher();
+
+  static constexpr Duration kRetryFirst = std::chrono::milliseconds(50);
+  static constexpr Duration kRetryMost = std::chrono::seconds(30);
+  static constexpr Duration kEarlyKey = std::chrono::seconds(10);
+
+  // Begins with these sources' lanes. Asks each for its ledger, again and again while it is away; until then
+  // what an earlier process had appended counts as applying.
+  void start(std::vector<std::string> sources);
+  // Sends what is pending (of one namespace; empty: of all) without waiting for more, until it is empty or
+  // stop() is called. `done`: true once all that was pending is through.
+  void drain(std::string_view space, std::move_only_function<void(bool)> done);
+  // The dead letters of a source were changed from outside (retried, dropped): which keys are held is read
+  // again.
+  void dead_changed(const std::string& source);
+
+  std::vector<FlushStats> stats() const;
+  // What a person must see to, one sentence each; empty: nothing.
+  std::vector<std::string> health() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;  // also held by calls in progress
+};
+
+}  // namespace forebay::journal

@@ -1,0 +1,119 @@
+#pragma once
+
+// The writes that the databases don't have yet: by key, coalesced, in memory, each also in the journal. Reads
+// are merged with what is here, so that every read sees every acknowledged write whatever the cache forgot.
+//
+// A lane is a stream of writes of one source, in the journal's order; a key is always in the same one. A
+// lane's writes gather in generations: one that is closed goes to the database as a whole, in one
+// transaction, and then the lane's position in the ledger is the generation's last number. A generation
+// closes when it holds `batch` keys of some namespace, or when the flusher takes it.
+//
+// Thread-safe, with one rule: append(), of() and settle() of one key are called under the caller's lock of
+// that key, which is what makes a value that was merged and then stored a true one. Locks of the queue are
+// taken inside that one, the journal's inside the queue's.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mutex.h"
+#include "forebay/clock.h"
+#include "journal/effect.h"
+#include "journal/journal.h"
+
+namespace forebay::journal {
+
+// One key's part of a generation.
+struct Item {
+  std::string space;  // the namespace
+  std::string key;
+  std::vector<Step> steps;
+  Instant since{};  // when the first of them was appended
+};
+
+// What goes to the database in one transaction: a whole generation.
+struct Batch {
+  std::string source;
+  std::uint32_t lane = 0;
+  std::uint64_t after = 0;  // the lane's position before it
+  std::uint64_t upto = 0;   // and after it
+  std::vector<Item> items;  // in order of their first write
+  std::uint64_t ops = 0;
+  std::size_t bytes = 0;
+};
+
+// How a namespace's writes gather.
+struct FlushRule {
+  std::chrono::milliseconds every{1000};  // a write waits no longer for others
+  std::size_t batch = 500;                // keys of a generation, at least 1
+};
+
+// What is pending for one key.
+struct PendingKey {
+  std::vector<Step> steps;  // all generations', in order, coalesced
+  // A transaction with some of them has been sent: whether a load sees it can't be known before settle().
+  bool applying = false;
+  std::uint64_t ops = 0;
+  Instant since{};
+  std::uint64_t last = 0;  // the newest's number
+};
+
+struct PendingStats {  // of one namespace
+  std::string space;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  std::optional<Instant> oldest;
+};
+
+class Queue {
+ public:
+  // Both are borrowed.
+  Queue(Journal& journal, const Clock& clock);
+  ~Queue();
+
+  // Takes back what a journal held when it was opened. `applied`: at least how far each lane has been
+  // applied; ops up to there are skipped. kInternal: an op's text can't be read.
+  Result<void> restore(std::vector<Op> ops, std::vector<Applied> applied);
+
+  // Appends a write to the journal and makes it pending. Errors are Journal::append()'s; `kept` as there.
+  struct Wanted {
+    std::string_view source, space, key;
+    FlushRule rule;
+    Durability durability = Durability::kSync;
+  };
+  Result<std::uint64_t> append(const Wanted& wanted, Effect effect, Kept kept);
+
+  // Nothing: the database has all of the key's writes. Costs one relaxed load while nothing at all is
+  // pending.
+  std::optional<PendingKey> of(std::string_view key) const;
+  bool empty() const { return records_.load(std::memory_order_acquire) == 0; }
+
+  // Calls `done` once the database has (or has put aside) what is pending for the key now; at once if that is
+  // nothing. Hurries the key's lane. The answer false: the queue ended first. The id is 0 when done was
+  // called.
+  using Flushed = std::move_only_function<void(bool)>;
+  std::uint64_t when_flushed(std::string_view key, Flushed done);
+  void forget(std::uint64_t id);  // does not call it any more, unless it is being called
+
+  std::vector<PendingStats> stats() const;
+  // Which of a source's namespaces have something pending; all sources' for an empty name.
+  std::vector<std::string> spaces(std::string_view source) const;
+
+  // What follows is the flusher's and Target's.
+
+  // The key's steps of the generation that is being applied are in the database or put aside. Under the key's
+  // lock.
+  void settle(std::string_view key);
+
+ private:
+  friend class Flusher;
+  struct State;
+  std::unique_ptr<State> state_;
+  std::atomic<std::uint64_t> records_{0};
+};
+
+}  // namespace forebay::journal
