@@ -10,17 +10,19 @@
 //                     doubling, each time with full jitter, for ever
 //   unknown commit    the same batch again: the ledger tells whether it had been applied
 //   refused writes    (a reason in the data): tried again write by write, as the journal has them, where
-//   several
-//                     had become one; then the batch goes without those that are still refused, and they are
-//                     put aside in the database's table forebay_dead in the same transaction, with the
-//                     reason. A missing foreign key may only be early (another lane brings it): it is retried
-//                     for kEarlyKey first
+//                     several had become one; then the batch goes without those that are still refused, and
+//                     they are put aside in the database's table forebay_dead in the same transaction, with
+//                     the reason. A missing foreign key may only be early: it is retried for kEarlyKey first,
+//                     as long as another lane of the source has an earlier write that may bring it (that lane
+//                     is hurried)
 //   wrong position    the ledger says neither what it should before the batch nor after it (the database was
 //                     restored, the journal's file copied): the lane stops, says so in health(), and its
-//                     writes stay in the journal
+//                     writes stay in the journal. Where a transaction of the process before may have
+//                     committed late, the batch goes on from there
+//   the journal fails what it had not kept is never sent: whether it was written shows at the next start
 //
 // After a dead letter later writes of the key go on (`continue`) or follow it into forebay_dead until it is
-// retried or dropped (`hold`).
+// retried or dropped (`hold`). A retry that is refused again is passed over: its dead letter stays as it was.
 //
 // Thread-safe. Work runs on the scheduler's threads and on those that complete Target's calls.
 
@@ -71,14 +73,17 @@ class Target {
   // still pending.
   virtual void settled(const Batch& batch, std::vector<std::optional<Written>> written) = 0;
   virtual bool holds(const std::string& space) const = 0;  // after_dead_letter = "hold"
+  // Runs a task that blocks (it reads the journal), on a thread where that is allowed, now or later.
+  virtual void run_blocking(Task task) = 0;
 };
 
 struct FlushStats {  // of one source
   std::string source;
-  std::uint64_t batches = 0, applied_ops = 0, retries = 0, dead = 0;  // since the start
-  std::size_t dead_letters = 0;                                       // now
-  double flush_seconds = 0;                                           // sum over batches
-  std::uint64_t largest_batch = 0;                                    // ops
+  // Since the start. `dead`: ops that were put aside; `passed_over`: retries of dead letters refused again
+  std::uint64_t batches = 0, applied_ops = 0, retries = 0, dead = 0, passed_over = 0;
+  std::size_t dead_letters = 0;     // now, of this journal
+  double flush_seconds = 0;         // sum over batches, from the first try to the end
+  std::uint64_t largest_batch = 0;  // ops
 };
 
 class Flusher {
@@ -93,11 +98,12 @@ class Flusher {
   static constexpr Duration kRetryMost = std::chrono::seconds(30);
   static constexpr Duration kEarlyKey = std::chrono::seconds(10);
 
-  // Begins with these sources' lanes. Asks each for its ledger, again and again while it is away; until then
-  // what an earlier process had appended counts as applying.
+  // Begins with these sources' lanes; those begun before are left alone. Asks each for its ledger, again and
+  // again while it is away; until then what an earlier process had appended counts as applying.
   void start(std::vector<std::string> sources);
-  // Sends what is pending (of one namespace; empty: of all) without waiting for more, until it is empty or
-  // stop() is called. `done`: true once all that was pending is through.
+  // Sends what is pending now (of one namespace; empty: of all) without waiting for more; a lane that waits
+  // before it tries again tries at once. `done`: true once all of it is through; false: a lane that holds
+  // some has stopped or was never started, or the flusher ended first.
   void drain(std::string_view space, std::move_only_function<void(bool)> done);
   // The dead letters of a source were changed from outside (retried, dropped): which keys are held is read
   // again.

@@ -69,17 +69,22 @@ struct PendingStats {  // of one namespace
   std::optional<Instant> oldest;
 };
 
+// The lane of a key: for ever the same for the same number of lanes.
+std::uint32_t lane_of(std::string_view key, std::uint32_t lanes);
+
 class Queue {
  public:
   // Both are borrowed.
   Queue(Journal& journal, const Clock& clock);
   ~Queue();
 
-  // Takes back what a journal held when it was opened. `applied`: at least how far each lane has been
-  // applied; ops up to there are skipped. kInternal: an op's text can't be read.
+  // Takes back what a journal held when it was opened, before the first append(). `applied`: at least how far
+  // each lane has been applied; ops up to there are skipped. kInternal: an op's text can't be read, or it is
+  // in another lane than lane_of() says.
   Result<void> restore(std::vector<Op> ops, std::vector<Applied> applied);
 
-  // Appends a write to the journal and makes it pending. Errors are Journal::append()'s; `kept` as there.
+  // Appends a write to the journal and makes it pending. Errors are Journal::append()'s; `kept` as there (for
+  // kNone it is called before this returns).
   struct Wanted {
     std::string_view source, space, key;
     FlushRule rule;
