@@ -27,8 +27,9 @@ enum class Durability : std::uint8_t {
   kSync,  // it is on the disk
 };
 
-// Called once the op is on the disk, without locks of the journal. Calls come one after another, in the order
-// of append(). An error: nobody knows whether the op will be there after a restart (kUnknownOutcome).
+// The journal's answer, given without its locks. Answers come one after another on the journal's thread, in
+// the order of the calls, except that append() itself answers for kNone. The error kUnknownOutcome: whether
+// the op is there after a restart shows only then.
 using Kept = std::move_only_function<void(Result<void>)>;
 
 // Thread-safe.
@@ -41,9 +42,18 @@ class Journal {
   // Lanes that ops are spread over; fixed when the journal was made.
   virtual std::uint32_t lanes() const = 0;
 
-  // Queues an op; its seq is the next one. An Error means that it was not taken: kOverloaded at a bound,
-  // kUnavailable after the journal has failed. `kept` then is not called.
-  virtual Result<std::uint64_t> append(Op op, Kept kept) = 0;
+  // Queues an op; its seq is the next one. `kept` is called once the op is as durable as asked: for kNone
+  // before this returns. An Error means that it was not taken: kOverloaded at a bound, kUnavailable after the
+  // journal has failed. `kept` then is not called. It may be empty.
+  virtual Result<std::uint64_t> append(Op op, Durability durability, Kept kept) = 0;
+  // Calls back once the ops up to `seq` are on the disk, whatever each of them asked for. Only then may they
+  // go to a database: else a crash could leave the ledger there ahead of the journal. An error: the journal
+  // failed before that.
+  virtual void when_kept(std::uint64_t seq, Kept kept) = 0;
+  // The ops of one key with numbers from `first` to `last`, those that are trimmed excepted. Blocks until
+  // what was appended before is written; not to be called from a Kept. Linear in last - first.
+  virtual Result<std::vector<Op>> read(std::uint32_t lane, const std::string& key, std::uint64_t first,
+                                       std::uint64_t last) = 0;
   // Forgets the ops up to `seq`, some time later, and remembers the positions with that.
   virtual void trim(std::uint64_t seq, std::vector<Applied> applied) = 0;
 };

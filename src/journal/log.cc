@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <future>
 #include <random>
 #include <utility>
 
@@ -12,7 +15,11 @@ namespace {
 
 constexpr int kApplicationId = 0x46424a31;  // "FBJ1"
 constexpr int kFormat = 1;                  // user_version
-constexpr std::size_t kSizeStep = 256;      // ops
+// A step of what is pending ends at so many ops or bytes, or at a share of the age bound.
+constexpr std::uint64_t kStepOps = 256;
+constexpr std::size_t kStepBytes = std::size_t{1} << 20;
+constexpr int kStepsOfAge = 64;
+constexpr int kCheckpointPages = 1000;
 
 std::optional<std::int64_t> number_of(std::string_view text) {
   std::int64_t value = 0;
@@ -201,16 +208,17 @@ Result<void> Log::recover(std::vector<Op>& ops, std::vector<Applied>& applied) {
   next_ = expected;
   trimmed_ = trimmed;
   bytes_ = bytes;
-  if (!ops.empty()) sizes_.emplace_back(ops.back().seq, bytes);
+  synced_ = trimmed;  // a process that was killed may have left the rest to the operating system
+  if (!ops.empty()) steps_.push_back({ops.back().seq, bytes, clock_.now()});
   return {};
 }
 
-Result<Log::Opened> Log::open(const LogOptions& options) {
+Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(
       options.path.c_str(), &handle,
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
-  std::unique_ptr<Log> log(new Log(options, Database(handle)));
+  std::unique_ptr<Log> log(new Log(options, clock, Database(handle)));
   if (code != SQLITE_OK) return Error{ErrorCode::kConfig, log->error("opening").message};
   if (auto prepared = log->prepare_file(); !prepared) return prepared.error();
   Opened opened;
@@ -219,6 +227,14 @@ Result<Log::Opened> Log::open(const LogOptions& options) {
     MutexLock lock(log->mutex_);
     opened.last = log->next_ - 1;
   }
+  // Checkpoints are made here, not by SQLite, which would pass over their errors and try again.
+  sqlite3_wal_hook(
+      handle,
+      [](void* pages, sqlite3*, const char*, int count) {
+        *static_cast<int*>(pages) = count;
+        return SQLITE_OK;
+      },
+      &log->log_pages_);
   log->writer_ = std::thread([me = log.get()] { me->work(); });
   opened.log = std::move(log);
   return opened;
@@ -233,8 +249,7 @@ Log::~Log() {
   if (writer_.joinable()) writer_.join();
 }
 
-Result<std::uint64_t> Log::append(Op op, Kept kept) {
-  MutexLock lock(mutex_);
+std::optional<Error> Log::refusal(const Op& op) const {
   if (failed_) return Error{ErrorCode::kUnavailable, failed_->message};
   if (stopping_) return Error{ErrorCode::kCancelled, "shutting down"};
   const std::size_t records = next_ - 1 - trimmed_;
@@ -244,16 +259,68 @@ Result<std::uint64_t> Log::append(Op op, Kept kept) {
                              "and {}); this one was not taken",
                              records, bytes_, options_.max_records, options_.max_bytes)};
   }
-  op.seq = next_++;
-  const std::uint64_t seq = op.seq;
-  const std::size_t size = size_of(op);
-  bytes_ += size;
-  if (sizes_.empty() || seq / kSizeStep != sizes_.back().first / kSizeStep) sizes_.emplace_back(seq, 0);
-  sizes_.back().first = seq;
-  sizes_.back().second += size;
-  queue_.push_back({std::move(op), std::move(kept)});
-  if (queue_.size() == 1) wake_.notify_one();
+  if (options_.max_age > Duration::zero() && !steps_.empty()) {
+    const Duration age = clock_.now() - steps_.front().since;
+    if (age > options_.max_age) {
+      return Error{ErrorCode::kOverloaded,
+                   fmt::format("the journal is full: its oldest write has waited for the database for {} s "
+                               "(bound: {} s); this one was not taken",
+                               std::chrono::duration_cast<std::chrono::seconds>(age).count(),
+                               std::chrono::duration<double>(options_.max_age).count())};
+    }
+  }
+  return std::nullopt;
+}
+
+Result<std::uint64_t> Log::append(Op op, Durability durability, Kept kept) {
+  std::uint64_t seq = 0;
+  {
+    MutexLock lock(mutex_);
+    if (auto refused = refusal(op)) return std::move(*refused);
+    op.seq = seq = next_++;
+    const std::size_t size = size_of(op);
+    bytes_ += size;
+    const Instant now = options_.max_age > Duration::zero() ? clock_.now() : Instant{};
+    if (steps_.empty() || seq % kStepOps == 0 || steps_.back().bytes >= kStepBytes ||
+        now - steps_.back().since > options_.max_age / kStepsOfAge) {
+      steps_.push_back({seq, 0, now});
+    }
+    steps_.back().last = seq;
+    steps_.back().bytes += size;
+    queue_.push_back({std::move(op), durability, durability == Durability::kNone ? Kept() : std::move(kept)});
+    if (queue_.size() == 1) wake_.notify_one();
+  }
+  if (durability == Durability::kNone && kept) kept({});
   return seq;
+}
+
+void Log::when_kept(std::uint64_t seq, Kept kept) {
+  MutexLock lock(mutex_);
+  waiting_.push_back({std::min(seq, next_ - 1), std::move(kept)});
+  wake_.notify_one();
+}
+
+struct Log::Read {
+  std::uint64_t upto;  // what must be written before
+  std::uint32_t lane;
+  const std::string& key;
+  std::uint64_t first;
+  std::uint64_t last;
+  std::promise<Result<std::vector<Op>>> answer = {};
+};
+
+Result<std::vector<Op>> Log::read(std::uint32_t lane, const std::string& key, std::uint64_t first,
+                                  std::uint64_t last) {
+  Read read{0, lane, key, first, last};
+  auto answer = read.answer.get_future();
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) return Error{ErrorCode::kCancelled, "shutting down"};
+    read.upto = next_ - 1;
+    reads_.push_back(&read);
+    wake_.notify_one();
+  }
+  return answer.get();
 }
 
 void Log::trim(std::uint64_t seq, std::vector<Applied> applied) {
@@ -263,34 +330,57 @@ void Log::trim(std::uint64_t seq, std::vector<Applied> applied) {
   wake_.notify_one();
 }
 
+bool Log::next(Work& work) {
+  MutexLock lock(mutex_);
+  wake_.wait(mutex_, [this]() NO_THREAD_SAFETY_ANALYSIS {
+    return stopping_ || !queue_.empty() || trim_ || !waiting_.empty() || !reads_.empty();
+  });
+  if (queue_.empty() && !trim_ && waiting_.empty() && reads_.empty()) return false;
+  std::size_t bytes = 0;
+  while (!queue_.empty() && work.group.size() < kGroupOps && bytes < kGroupBytes) {
+    bytes += size_of(queue_.front().op);
+    work.group.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  work.last = queue_.empty() ? next_ - 1 : queue_.front().op.seq - 1;
+  while (!waiting_.empty() && waiting_.front().upto <= work.last) {
+    work.waiting.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  while (!reads_.empty() && reads_.front()->upto <= work.last) {
+    work.reads.push_back(reads_.front());
+    reads_.pop_front();
+  }
+  work.trim = std::exchange(trim_, std::nullopt);
+  return true;
+}
+
 void Log::work() {
   while (true) {
-    std::vector<Queued> group;
-    std::optional<Trim> trim;
-    {
-      MutexLock lock(mutex_);
-      wake_.wait(mutex_,
-                 [this]() NO_THREAD_SAFETY_ANALYSIS { return stopping_ || !queue_.empty() || trim_; });
-      if (queue_.empty() && !trim_) return;
-      std::size_t bytes = 0;
-      while (!queue_.empty() && group.size() < kGroupOps && bytes < kGroupBytes) {
-        bytes += size_of(queue_.front().op);
-        group.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-      }
-      trim = std::exchange(trim_, std::nullopt);
+    Work work;
+    if (!next(work)) return;
+    Sync sync = Sync::kNo;
+    for (const Queued& queued : work.group) {
+      if (queued.durability == Durability::kSync) sync = Sync::kYes;
     }
-    auto committed = commit(group, trim);
+    for (const Waiting& waiting : work.waiting) {
+      if (waiting.upto > synced_) sync = Sync::kYes;
+    }
+
+    Result<void> committed;
     std::deque<Queued> refused;
-    if (!committed) {
-      MutexLock lock(mutex_);
-      failed_ = Error{ErrorCode::kUnavailable,
-                      fmt::format("{}; the journal takes no writes until the server is started again",
-                                  committed.error().message)};
-      refused = std::exchange(queue_, {});
-      trim_.reset();
+    if (!work.group.empty() || work.trim || sync == Sync::kYes) {
+      // After a failure callers are refused at once, so what is left to do is only what waits.
+      std::optional<Error> before;
+      {
+        MutexLock lock(mutex_);
+        before = failed_;
+      }
+      committed = before ? Result<void>(*before) : commit(work, sync);
+      if (!committed && !before) committed = fail(committed.error(), refused);
     }
-    for (Queued& queued : group) {
+    for (Queued& queued : work.group) {
+      if (!queued.kept) continue;
       if (committed) {
         queued.kept({});
       } else {
@@ -299,23 +389,84 @@ void Log::work() {
                                       committed.error().message)});
       }
     }
+    for (Waiting& waiting : work.waiting) {
+      waiting.kept(committed || waiting.upto <= synced_ ? Result<void>() : committed);
+    }
+    for (Read* read : work.reads) read->answer.set_value(select(*read));
     for (Queued& queued : refused) {
+      if (!queued.kept) continue;
       queued.kept(Error{ErrorCode::kUnavailable,
                         fmt::format("{}; this write was not taken", committed.error().message)});
+    }
+    if (committed && log_pages_ >= kCheckpointPages) {
+      // What is committed is safe whatever becomes of it; those that are queued since then are not.
+      if (auto done = checkpoint(); !done) {
+        const Error error = fail(done.error(), refused);
+        for (Queued& queued : refused) {
+          if (queued.kept) {
+            queued.kept(
+                Error{ErrorCode::kUnavailable, fmt::format("{}; this write was not taken", error.message)});
+          }
+        }
+      }
     }
   }
 }
 
-Result<void> Log::commit(const std::vector<Queued>& group, const std::optional<Trim>& trim) {
+Error Log::fail(const Error& error, std::deque<Queued>& refused) {
+  // Closing would checkpoint, and so sync again.
+  sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  log_pages_ = 0;
+  MutexLock lock(mutex_);
+  failed_ =
+      Error{ErrorCode::kUnavailable,
+            fmt::format("{}; the journal takes no writes until the server is started again", error.message)};
+  refused = std::exchange(queue_, {});
+  trim_.reset();
+  return *failed_;
+}
+
+Result<void> Log::checkpoint() {
+  log_pages_ = 0;
+  const int code =
+      sqlite3_wal_checkpoint_v2(database_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  return code == SQLITE_OK ? Result<void>() : error("checkpoint");
+}
+
+Result<std::vector<Op>> Log::select(const Read& read) {
+  Statement rows(database_.get(),
+                 "SELECT seq, source, namespace, payload, crc FROM ops "
+                 "WHERE seq BETWEEN ?1 AND ?2 AND lane = ?3 AND key = ?4 ORDER BY seq");
+  if (!rows.good()) return error("reading ops");
+  rows.bind(1, read.first);
+  rows.bind(2, read.last);
+  rows.bind(3, std::uint64_t{read.lane});
+  rows.bind(4, read.key);
+  std::vector<Op> ops;
+  int code = SQLITE_ERROR;
+  while ((code = rows.step()) == SQLITE_ROW) {
+    Op op{rows.number(0), read.lane, rows.bytes(1), rows.bytes(2), read.key, rows.bytes(3)};
+    if (checksum(op) != rows.number(4)) {
+      return Error{
+          ErrorCode::kInternal,
+          fmt::format("journal {}: the checksum of op {} does not match its content", options_.path, op.seq)};
+    }
+    ops.push_back(std::move(op));
+  }
+  if (code != SQLITE_DONE) return error("reading ops");
+  return ops;
+}
+
+Result<void> Log::commit(const Work& work, Sync sync) {
   // Trimming alone may be lost: what it removes is passed over by the databases' ledgers.
-  const int wanted = group.empty() ? 1 : 2;
-  if (wanted != synchronous_) {
-    if (auto set = run(wanted == 2 ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"); !set)
+  if (sync != synchronous_) {
+    if (auto set = run(sync == Sync::kYes ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+        !set)
       return set;
-    synchronous_ = wanted;
+    synchronous_ = sync;
   }
   if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun;
-  auto done = write(group, trim);
+  auto done = write(work);
   if (done) done = run("COMMIT");
   if (!done) {
     // Ends what is left of it; what the file holds is read at the next start.
@@ -324,25 +475,30 @@ Result<void> Log::commit(const std::vector<Queued>& group, const std::optional<T
     }
     return done;
   }
-  if (trim) {
+  if (sync == Sync::kYes) synced_ = work.last;
+  if (work.trim) {
     MutexLock lock(mutex_);
-    trimmed_ = trim->seq;
-    while (!sizes_.empty() && sizes_.front().first <= trimmed_) {
-      bytes_ -= sizes_.front().second;
-      sizes_.pop_front();
+    trimmed_ = work.trim->seq;
+    while (!steps_.empty() && steps_.front().last <= trimmed_) {
+      bytes_ -= steps_.front().bytes;
+      steps_.pop_front();
     }
   }
   return {};
 }
 
-Result<void> Log::write(const std::vector<Queued>& group, const std::optional<Trim>& trim) {
-  if (!group.empty()) {
+Result<void> Log::write(const Work& work) {
+  if (work.group.empty() && !work.trim) {
+    // A transaction that changes something is synced, and so all before it.
+    return set_meta("synced_to", std::to_string(work.last));
+  }
+  if (!work.group.empty()) {
     Statement insert(database_.get(),
                      "INSERT INTO ops(seq, lane, source, namespace, key, payload, crc) "
                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
     if (!insert.good()) return error("writing ops");
     // An empty std::string has an address, so SQLite does not take it for NULL.
-    for (const Queued& queued : group) {
+    for (const Queued& queued : work.group) {
       const Op& op = queued.op;
       insert.bind(1, op.seq);
       insert.bind(2, std::uint64_t{op.lane});
@@ -355,21 +511,22 @@ Result<void> Log::write(const std::vector<Queued>& group, const std::optional<Tr
       insert.reset();
     }
   }
-  if (!trim) return {};
+  if (!work.trim) return {};
+  const Trim& trim = *work.trim;
   Statement remove(database_.get(), "DELETE FROM ops WHERE seq <= ?1");
-  remove.bind(1, trim->seq);
+  remove.bind(1, trim.seq);
   if (!remove.good() || remove.step() != SQLITE_DONE) return error("trimming");
   Statement position(database_.get(),
                      "INSERT OR REPLACE INTO applied(source, lane, seq) VALUES (?1, ?2, ?3)");
   if (!position.good()) return error("trimming");
-  for (const Applied& applied : trim->applied) {
+  for (const Applied& applied : trim.applied) {
     position.bind(1, applied.source);
     position.bind(2, std::uint64_t{applied.lane});
     position.bind(3, applied.seq);
     if (position.step() != SQLITE_DONE) return error("trimming");
     position.reset();
   }
-  return set_meta("trimmed_to", std::to_string(trim->seq));
+  return set_meta("trimmed_to", std::to_string(trim.seq));
 }
 
 }  // namespace forebay::journal

@@ -3,12 +3,14 @@
 // The journal as a file: an SQLite database in WAL mode, held by one process (consistency.md §9, J1 to J3).
 //
 // One thread commits what all callers have queued since its last commit, so that they share an fsync: a group
-// is closed at kGroupOps ops or kGroupBytes bytes, or when the disk is idle.
+// is closed at kGroupOps ops or kGroupBytes bytes, or when the disk is idle. A group is synced
+// (synchronous=FULL) where one of its ops asks for that, or somebody waits for when_kept(); else its commit
+// ends with write(2) (NORMAL), and the next one that is synced, or a checkpoint, takes it along.
 //
-// Failure: any error of a commit, a full disk included, gives the group kUnknownOutcome and ends the journal
-// for writes: everything queued and to come is refused until the process starts again and reads what the file
-// really holds. An fsync that failed is never tried again: the kernel may have dropped the pages and would
-// report success. What was kept before goes on to the database.
+// Failure: any error of a commit or a checkpoint, a full disk included, gives the group kUnknownOutcome and
+// ends the journal for writes: everything queued and to come is refused until the process starts again and
+// reads what the file really holds. An fsync that failed is never tried again, not on closing either: the
+// kernel may have dropped the pages and would report success. What was kept before goes on to the database.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +22,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "forebay/clock.h"
 #include "journal/journal.h"
 
 struct sqlite3;
@@ -30,6 +33,9 @@ struct LogOptions {
   std::string path;                              // the database file; made if absent, its folder is not
   std::size_t max_bytes = std::size_t{1} << 30;  // of ops that are not trimmed, keys and payloads; at least 1
   std::size_t max_records = 10'000'000;          // of ops that are not trimmed; at least 1
+  // Age of the oldest op that is not trimmed, up to 2 % less; ops that were there when the journal was opened
+  // are as old as that. 0: no bound
+  Duration max_age{0};
 };
 
 class Log final : public Journal {
@@ -41,59 +47,97 @@ class Log final : public Journal {
   struct Opened;
   // Reads and checks what is there. kConfig: the path can't be used, another process holds it, or it is no
   // journal. kInternal: it is damaged; the message says where, and nothing has been changed.
-  static Result<Opened> open(const LogOptions& options);
+  static Result<Opened> open(const LogOptions& options, const Clock& clock = system_clock());
   // Commits what is queued, then closes.
   ~Log() override;
 
   const std::string& id() const override { return id_; }
   std::uint32_t lanes() const override { return lanes_; }
-  Result<std::uint64_t> append(Op op, Kept kept) override EXCLUDES(mutex_);
+  Result<std::uint64_t> append(Op op, Durability durability, Kept kept) override EXCLUDES(mutex_);
+  void when_kept(std::uint64_t seq, Kept kept) override EXCLUDES(mutex_);
+  Result<std::vector<Op>> read(std::uint32_t lane, const std::string& key, std::uint64_t first,
+                               std::uint64_t last) override EXCLUDES(mutex_);
   void trim(std::uint64_t seq, std::vector<Applied> applied) override EXCLUDES(mutex_);
 
  private:
   struct Queued {
     Op op;
-    Kept kept;
+    Durability durability;
+    Kept kept;  // empty: answered, or nobody asks
   };
   struct Trim {
     std::uint64_t seq;
     std::vector<Applied> applied;
   };
+  struct Waiting {  // when_kept()
+    std::uint64_t upto;
+    Kept kept;
+  };
+  struct Read;
+  struct Step;
+  // What the writer thread does between two looks at what callers want.
+  struct Work {
+    std::vector<Queued> group;
+    std::optional<Trim> trim;
+    std::vector<Waiting> waiting;  // for what is committed with `group` at the latest
+    std::uint64_t last = 0;        // the last op that is then committed
+    std::vector<Read*> reads;
+  };
+  enum class Sync : bool { kNo, kYes };
   struct Close {
     void operator()(sqlite3* database) const;
   };
   using Database = std::unique_ptr<sqlite3, Close>;
 
-  Log(LogOptions options, Database database) : options_(std::move(options)), database_(std::move(database)) {}
+  Log(LogOptions options, const Clock& clock, Database database)
+      : options_(std::move(options)), clock_(clock), database_(std::move(database)) {}
   Result<void> prepare_file();
   Result<void> recover(std::vector<Op>& ops, std::vector<Applied>& applied);
   Result<void> run(const char* sql);
   Result<std::optional<std::string>> meta(const char* name);
   Result<void> set_meta(const char* name, const std::string& value);
   Error error(const char* doing) const;
+  std::optional<Error> refusal(const Op& op) const REQUIRES(mutex_);
 
   void work();
-  Result<void> commit(const std::vector<Queued>& group, const std::optional<Trim>& trim);
-  Result<void> write(const std::vector<Queued>& group, const std::optional<Trim>& trim);
+  bool next(Work& work) EXCLUDES(mutex_);  // false: the end
+  Result<void> commit(const Work& work, Sync sync);
+  Result<void> write(const Work& work);
+  Result<void> checkpoint();
+  Error fail(const Error& error, std::deque<Queued>& refused) EXCLUDES(mutex_);
+  Result<std::vector<Op>> select(const Read& read);
 
   const LogOptions options_;
+  const Clock& clock_;
   const Database database_;  // the writer thread's, once it runs
   std::string id_;
   std::uint32_t lanes_ = kLanes;
-  int synchronous_ = 2;  // of the connection: 1 NORMAL, 2 FULL; the writer thread's
+  // The writer thread's: PRAGMA synchronous of the connection, the last op on the disk for sure, pages in the
+  // write-ahead log.
+  Sync synchronous_ = Sync::kYes;
+  std::uint64_t synced_ = 0;
+  int log_pages_ = 0;
 
   Mutex mutex_;
   Condition wake_;
   std::deque<Queued> queue_ GUARDED_BY(mutex_);
   std::optional<Trim> trim_ GUARDED_BY(mutex_);
+  std::deque<Waiting> waiting_ GUARDED_BY(mutex_);
+  std::deque<Read*> reads_ GUARDED_BY(mutex_);
   std::optional<Error> failed_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::uint64_t next_ GUARDED_BY(mutex_) = 1;
   std::uint64_t trimmed_ GUARDED_BY(mutex_) = 0;
-  std::size_t bytes_ GUARDED_BY(mutex_) = 0;  // of ops after trimmed_
-  // How many bytes ops hold, in steps of some ops: {last seq, bytes}, oldest first.
-  std::deque<std::pair<std::uint64_t, std::size_t>> sizes_ GUARDED_BY(mutex_);
+  std::size_t bytes_ GUARDED_BY(mutex_) = 0;   // of ops after trimmed_, and those of their first step
+  std::deque<Step> steps_ GUARDED_BY(mutex_);  // oldest first
   std::thread writer_;
+};
+
+// Some consecutive ops: what is kept of them to know how much is pending, and since when.
+struct Log::Step {
+  std::uint64_t last;
+  std::size_t bytes;
+  Instant since;
 };
 
 struct Log::Opened {

@@ -10,7 +10,9 @@
 #include <csignal>
 #include <future>
 #include <string>
+#include <vector>
 
+#include "support/manual_time.h"
 #include "support/temp_dir.h"
 
 namespace forebay::journal {
@@ -38,7 +40,8 @@ class JournalLog : public testing::Test {
   // Appends and waits until it is kept.
   static Result<void> keep(Log& log, Op op) {
     std::promise<Result<void>> promise;
-    auto seq = log.append(std::move(op), [&](Result<void> kept) { promise.set_value(std::move(kept)); });
+    auto seq = log.append(std::move(op), Durability::kSync,
+                          [&](Result<void> kept) { promise.set_value(std::move(kept)); });
     if (!seq) return seq.error();
     return promise.get_future().get();
   }
@@ -93,7 +96,7 @@ TEST_F(JournalLog, ATrimRemovesTheFrontAndNumbersGoOn) {
   auto empty = open();
   EXPECT_TRUE(empty.ops.empty());
   EXPECT_EQ(empty.last, 6u);
-  EXPECT_EQ(*empty.log->append(op("c"), [](Result<void>) {}), 7u);
+  EXPECT_EQ(*empty.log->append(op("c"), Durability::kSync, [](Result<void>) {}), 7u);
 }
 
 TEST_F(JournalLog, AKeptOpSurvivesTheProcessBeingKilled) {
@@ -110,6 +113,89 @@ TEST_F(JournalLog, AKeptOpSurvivesTheProcessBeingKilled) {
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   EXPECT_EQ(open().ops.size(), 1u);
+}
+
+TEST_F(JournalLog, AnswersComeInTheOrderOfTheCallsAndThoseOfNoDurabilityAtOnce) {
+  auto opened = open();
+  std::vector<int> answers;
+  std::promise<void> last;
+  const auto note = [&](int which) {
+    return [&, which](Result<void> kept) {
+      EXPECT_TRUE(kept);
+      answers.push_back(which);
+      if (which == 4) last.set_value();
+    };
+  };
+  bool at_once = false;
+  EXPECT_EQ(
+      *opened.log->append(op("a"), Durability::kNone, [&](Result<void> kept) { at_once = kept.has_value(); }),
+      1u);
+  EXPECT_TRUE(at_once);
+  EXPECT_EQ(*opened.log->append(op("a"), Durability::kSync, note(1)), 2u);
+  EXPECT_EQ(*opened.log->append(op("a"), Durability::kOs, note(2)), 3u);
+  EXPECT_EQ(*opened.log->append(op("a"), Durability::kOs, {}), 4u);
+  EXPECT_EQ(*opened.log->append(op("a"), Durability::kSync, note(3)), 5u);
+  EXPECT_EQ(*opened.log->append(op("a"), Durability::kOs, note(4)), 6u);
+  last.get_future().wait();
+  EXPECT_THAT(answers, testing::ElementsAre(1, 2, 3, 4));
+  opened.log.reset();
+  EXPECT_EQ(open().ops.size(), 6u);
+}
+
+TEST_F(JournalLog, WhenKeptAnswersForEveryOpUpToItsNumber) {
+  auto opened = open();
+  (void)opened.log->append(op("a"), Durability::kNone, {});
+  (void)opened.log->append(op("a"), Durability::kOs, {});
+  for (const std::uint64_t seq : {2U, 1U, 2U, 100U}) {
+    std::promise<Result<void>> promise;
+    opened.log->when_kept(seq, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
+    EXPECT_TRUE(promise.get_future().get());
+  }
+}
+
+TEST_F(JournalLog, ReadGivesOneKeysOpsOfALaneBetweenTwoNumbers) {
+  auto opened = open();
+  for (int i = 1; i <= 6; ++i) {
+    Op next = op(i == 3 ? "b" : "a", std::to_string(i));
+    if (i == 5) next.lane = 2;
+    (void)opened.log->append(std::move(next), Durability::kNone, {});  // written before it is read
+  }
+  auto ops = opened.log->read(1, "a", 2, 6);
+  ASSERT_TRUE(ops) << ops.error().message;
+  ASSERT_EQ(ops->size(), 3u);
+  EXPECT_EQ((*ops)[0].seq, 2u);
+  EXPECT_EQ((*ops)[0].payload, "2");
+  EXPECT_EQ((*ops)[0].source, "db");
+  EXPECT_EQ((*ops)[0].space, "views");
+  EXPECT_EQ((*ops)[1].payload, "4");
+  EXPECT_EQ((*ops)[2].payload, "6");
+  opened.log->trim(2, {});
+  ops = opened.log->read(1, "a", 1, 4);
+  ASSERT_TRUE(ops);
+  ASSERT_EQ(ops->size(), 1u);
+  EXPECT_EQ(ops->front().seq, 4u);
+}
+
+TEST_F(JournalLog, NothingIsTakenWhileTheOldestWriteIsTooOld) {
+  test::ManualClock clock;
+  LogOptions aged = options();
+  aged.max_age = std::chrono::seconds(60);
+  auto opened = Log::open(aged, clock);
+  ASSERT_TRUE(opened);
+  EXPECT_TRUE(keep(*opened->log, op("a")));
+  clock.advance(std::chrono::seconds(60));
+  EXPECT_TRUE(keep(*opened->log, op("a")));
+  clock.advance(std::chrono::seconds(1));
+  const auto refused = keep(*opened->log, op("a"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  EXPECT_THAT(refused.error().message, HasSubstr("waited for the database for 61 s (bound: 60 s)"));
+  opened->log->trim(1, {});
+  Result<void> taken;
+  do {
+    taken = keep(*opened->log, op("a"));
+  } while (!taken && taken.error().code == ErrorCode::kOverloaded);
+  EXPECT_TRUE(taken);
 }
 
 TEST_F(JournalLog, ASecondHolderIsRefused) {
