@@ -50,9 +50,10 @@ class Journal {
   // go to a database: else a crash could leave the ledger there ahead of the journal. An error: the journal
   // failed before that.
   virtual void when_kept(std::uint64_t seq, Kept kept) = 0;
-  // The ops of one key with numbers from `first` to `last`, those that are trimmed excepted. Blocks until
-  // what was appended before is written; not to be called from a Kept. Linear in last - first.
-  virtual Result<std::vector<Op>> read(std::uint32_t lane, const std::string& key, std::uint64_t first,
+  // The ops of a lane with numbers from `first` to `last`, those that are trimmed excepted: one key's, or
+  // all for null. Blocks until what was appended before is written; not to be called from a Kept. Linear in
+  // last - first.
+  virtual Result<std::vector<Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                        std::uint64_t last) = 0;
   // Forgets the ops up to `seq`, some time later, and remembers the positions with that.
   virtual void trim(std::uint64_t seq, std::vector<Applied> applied) = 0;

@@ -303,13 +303,13 @@ void Log::when_kept(std::uint64_t seq, Kept kept) {
 struct Log::Read {
   std::uint64_t upto;  // what must be written before
   std::uint32_t lane;
-  const std::string& key;
+  const std::string* key;  // null: every key's
   std::uint64_t first;
   std::uint64_t last;
   std::promise<Result<std::vector<Op>>> answer = {};
 };
 
-Result<std::vector<Op>> Log::read(std::uint32_t lane, const std::string& key, std::uint64_t first,
+Result<std::vector<Op>> Log::read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                   std::uint64_t last) {
   Read read{0, lane, key, first, last};
   auto answer = read.answer.get_future();
@@ -435,18 +435,18 @@ Result<void> Log::checkpoint() {
 
 Result<std::vector<Op>> Log::select(const Read& read) {
   Statement rows(database_.get(),
-                 "SELECT seq, source, namespace, payload, crc FROM ops "
-                 "WHERE seq BETWEEN ?1 AND ?2 AND lane = ?3 AND key = ?4 ORDER BY seq");
+                 "SELECT seq, source, namespace, key, payload, crc FROM ops "
+                 "WHERE seq BETWEEN ?1 AND ?2 AND lane = ?3 AND (?4 IS NULL OR key = ?4) ORDER BY seq");
   if (!rows.good()) return error("reading ops");
   rows.bind(1, read.first);
   rows.bind(2, read.last);
   rows.bind(3, std::uint64_t{read.lane});
-  rows.bind(4, read.key);
+  if (read.key != nullptr) rows.bind(4, *read.key);
   std::vector<Op> ops;
   int code = SQLITE_ERROR;
   while ((code = rows.step()) == SQLITE_ROW) {
-    Op op{rows.number(0), read.lane, rows.bytes(1), rows.bytes(2), read.key, rows.bytes(3)};
-    if (checksum(op) != rows.number(4)) {
+    Op op{rows.number(0), read.lane, rows.bytes(1), rows.bytes(2), rows.bytes(3), rows.bytes(4)};
+    if (checksum(op) != rows.number(5)) {
       return Error{
           ErrorCode::kInternal,
           fmt::format("journal {}: the checksum of op {} does not match its content", options_.path, op.seq)};

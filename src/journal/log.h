@@ -55,7 +55,7 @@ class Log final : public Journal {
   std::uint32_t lanes() const override { return lanes_; }
   Result<std::uint64_t> append(Op op, Durability durability, Kept kept) override EXCLUDES(mutex_);
   void when_kept(std::uint64_t seq, Kept kept) override EXCLUDES(mutex_);
-  Result<std::vector<Op>> read(std::uint32_t lane, const std::string& key, std::uint64_t first,
+  Result<std::vector<Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                std::uint64_t last) override EXCLUDES(mutex_);
   void trim(std::uint64_t seq, std::vector<Applied> applied) override EXCLUDES(mutex_);
 

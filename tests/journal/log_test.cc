@@ -160,7 +160,8 @@ TEST_F(JournalLog, ReadGivesOneKeysOpsOfALaneBetweenTwoNumbers) {
     if (i == 5) next.lane = 2;
     (void)opened.log->append(std::move(next), Durability::kNone, {});  // written before it is read
   }
-  auto ops = opened.log->read(1, "a", 2, 6);
+  const std::string key = "a";
+  auto ops = opened.log->read(1, &key, 2, 6);
   ASSERT_TRUE(ops) << ops.error().message;
   ASSERT_EQ(ops->size(), 3u);
   EXPECT_EQ((*ops)[0].seq, 2u);
@@ -169,8 +170,12 @@ TEST_F(JournalLog, ReadGivesOneKeysOpsOfALaneBetweenTwoNumbers) {
   EXPECT_EQ((*ops)[0].space, "views");
   EXPECT_EQ((*ops)[1].payload, "4");
   EXPECT_EQ((*ops)[2].payload, "6");
+  ops = opened.log->read(1, nullptr, 2, 6);
+  ASSERT_TRUE(ops);
+  ASSERT_EQ(ops->size(), 4u);
+  EXPECT_EQ((*ops)[1].key, "b");
   opened.log->trim(2, {});
-  ops = opened.log->read(1, "a", 1, 4);
+  ops = opened.log->read(1, &key, 1, 4);
   ASSERT_TRUE(ops);
   ASSERT_EQ(ops->size(), 1u);
   EXPECT_EQ(ops->front().seq, 4u);
