@@ -89,7 +89,11 @@ struct NamespaceInfo {
   bool row = false;            // values are rows as JSON: hash commands apply
   ValueKind kind = ValueKind::kJson;
   std::string value_column;
+  bool zset = false;  // an entry is one member's score: its key is zset_entry()
 };
+
+// The key of the entry that holds a member's score, in a namespace of type "zset".
+std::string zset_entry(std::string_view key, std::string_view member);
 
 // What Forebay knows about one key (FOREBAY EXPLAIN), as name and value in words, in a stable order. Names:
 // key, namespace, tier, state, age_ms, fresh_for_ms, expires_in_ms, version, evidence, load_cost_us, size,

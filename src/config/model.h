@@ -107,13 +107,17 @@ struct Pattern {
   bool operator==(const Pattern&) const = default;
 };
 
+// Between the key of a sorted set and one of its members, in the key of the member's entry.
+inline constexpr char kMemberSeparator = '\0';
+
 struct Namespace {
   std::string name;
-  Pattern key;
+  Pattern key;         // of an entry; with `zset` its last field, after kMemberSeparator, is the member
   std::string source;  // empty: none (a plain cache with a policy of its own)
   std::string table;
   std::string query;
   ValueKind kind = ValueKind::kJson;  // `type`
+  bool zset = false;                  // type = "zset": `kind` is kText then, of a member's score
   std::string value_column;           // `value`
   std::string version_column;         // `version`
   std::vector<Dependency> depends_on;

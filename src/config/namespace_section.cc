@@ -96,13 +96,19 @@ class NamespaceReader {
   }
 
   void read_type() {
-    static constexpr std::string_view kTypes[] = {"json", "text", "counter"};
-    static constexpr ValueKind kKinds[] = {ValueKind::kJson, ValueKind::kText, ValueKind::kCounter};
-    static constexpr std::string_view kLater[] = {"hash", "zset"};
-    if (const auto type = section_.choice("type", kTypes, kLater)) space_.kind = kKinds[*type];
+    static constexpr std::string_view kTypes[] = {"json", "text", "counter", "zset"};
+    static constexpr ValueKind kKinds[] = {ValueKind::kJson, ValueKind::kText, ValueKind::kCounter,
+                                           ValueKind::kText};
+    static constexpr std::string_view kLater[] = {"hash"};
+    if (const auto type = section_.choice("type", kTypes, kLater)) {
+      space_.kind = kKinds[*type];
+      space_.zset = kTypes[*type] == "zset";
+    }
+    read_member();
     type_good_ = !section_.has("type") || space_.kind != ValueKind::kJson;
   }
 
+  void read_member();
   void read_dependencies();
   void read_dependency(const Node& node);
 
@@ -148,6 +154,33 @@ class NamespaceReader {
   bool ttl_good_ = false;
   bool type_good_ = false;
 };
+
+// The members of a sorted set are entries of their own: the pattern of the set's key goes on with the member.
+void NamespaceReader::read_member() {
+  std::string member;
+  const bool given = section_.text("member", member);
+  if (!space_.zset) {
+    if (section_.has("member"))
+      section_.report(section_.key_at("member"),
+                      "member is for type = \"zset\": the column that names a member");
+    return;
+  }
+  if (!section_.has("member")) {
+    section_.report_missing(section_.at("type"),
+                            "type = \"zset\" needs member = \"…\": the column that names a member");
+    return;
+  }
+  if (!given) return;
+  if (member.empty()) {
+    mistake("member", "member must name a column");
+  } else if (has_field(space_.key, member)) {
+    mistake("member", fmt::format("member = \"{}\" is a field of the key already", member));
+  } else if (key_good_) {
+    space_.key.literals.back() += kMemberSeparator;
+    space_.key.literals.emplace_back();
+    space_.key.fields.push_back(member);
+  }
+}
 
 // `table` or `table(column -> field, …)`.
 void NamespaceReader::read_dependency(const Node& node) {
@@ -206,11 +239,13 @@ void NamespaceReader::check_table() {
     section_.report_missing(
         section_.at("type"),
         fmt::format("type = \"{}\" of a table needs value = \"…\": the column that holds the value",
-                    space_.kind == ValueKind::kText ? "text" : "counter"));
+                    space_.zset                       ? "zset"
+                    : space_.kind == ValueKind::kText ? "text"
+                                                      : "counter"));
   }
   if (!needs_value && type_good_ && section_.has("value")) {
     section_.report(section_.key_at("value"),
-                    "value is for type = \"text\" or \"counter\"; a json value is the whole row");
+                    "value is for type = \"text\", \"counter\" or \"zset\"; a json value is the whole row");
   }
   for (const auto& [key, column] :
        {std::pair{"value", &space_.value_column}, std::pair{"version", &space_.version_column}}) {
@@ -258,6 +293,7 @@ void NamespaceReader::check_parameters() {
 void NamespaceReader::check_query() {
   // What is quoted differs between databases, so an unknown source leaves the text alone.
   if (source_ != nullptr && !source_->kind.empty()) check_parameters();
+  if (space_.zset) mistake("type", "type = \"zset\" needs a table with a row for each member");
   if (space_.kind == ValueKind::kCounter)
     mistake("type", "type = \"counter\" needs a table: a query's result can't be added to");
   for (const std::string_view key : {"value", "version"}) {

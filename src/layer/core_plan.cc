@@ -124,6 +124,7 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
   space->info.row = space->info.bound && wanted.kind == ValueKind::kJson && !wanted.table.empty();
   space->info.kind = wanted.kind;
   space->info.value_column = wanted.value_column;
+  space->info.zset = wanted.zset;
   if (space->info.bound) {
     DatasetSpec spec;
     spec.name = wanted.name;

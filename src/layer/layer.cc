@@ -6,6 +6,13 @@
 
 namespace forebay {
 
+std::string zset_entry(std::string_view key, std::string_view member) {
+  std::string entry(key);
+  entry += config::kMemberSeparator;
+  entry += member;
+  return entry;
+}
+
 struct Layer::Guard::Held {
   memory::Tier::Guard guard;
 };

@@ -207,6 +207,17 @@ const Row kAfterBase[] = {
      18, 11, "both the value and the version"},
     {"TypeHash", "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"hash\"\n", 16, 8,
      "type = \"hash\" is not available in this version"},
+    {"ZsetWithoutMember",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"zset\"\nvalue = \"v\"\n", 16,
+     8, "type = \"zset\" needs member"},
+    {"ZsetMemberIsAField",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"zset\"\nvalue = \"v\"\n"
+     "member = \"x\"\n",
+     18, 10, "member = \"x\" is a field of the key already"},
+    {"MemberOfText",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"text\"\nvalue = \"v\"\n"
+     "member = \"m\"\n",
+     18, 1, "member is for type = \"zset\""},
     {"TypeUnknown", "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"jsn\"\n", 16, 8,
      "did you mean \"json\"?"},
     // The query.

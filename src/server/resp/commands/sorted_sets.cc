@@ -1,0 +1,188 @@
+// Sorted sets: the scores of a table with a row for each member (type = "zset"). Each member is an entry of
+// its own, at zset_entry(key, member).
+
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/resp/commands/access.h"
+#include "server/resp/commands/arguments.h"
+#include "server/resp/commands/registry.h"
+#include "server/resp/commands/subcommand.h"
+
+namespace forebay::server {
+namespace {
+
+constexpr std::uint32_t kRead = kReadonly | kConcurrent;
+
+// The namespace of args[1]'s members; nothing: an error has been answered.
+const NamespaceInfo* sorted_set(Context& context) {
+  const std::string_view key = context.args[1];
+  if (key.find('\0') != std::string_view::npos) {
+    context.reply.error("ERR the key of a sorted set must not contain a zero byte");
+    return nullptr;
+  }
+  const NamespaceInfo& space = context.layer.route(zset_entry(key, "m"));
+  if (space.zset) return &space;
+  if (is_bound(context, key)) {
+    context.reply.error("WRONGTYPE Operation against a key holding the wrong kind of value");
+  } else {
+    context.reply.error(
+        "ERR sorted sets as a data type are not available yet; their commands work on namespaces of "
+        "type = \"zset\"");
+  }
+  return nullptr;
+}
+
+// As a column takes it. Nothing: an error has been answered.
+std::optional<std::string> score_of(Context& context, std::string_view text) {
+  const auto score = parse_float(text);
+  if (!score) {
+    context.reply.error(kNotAFloat);
+    return std::nullopt;
+  }
+  if (std::isinf(*score)) {
+    context.reply.error("ERR a score that a table keeps must be finite");
+    return std::nullopt;
+  }
+  return format_float(*score);
+}
+
+void write_score(resp::Writer& reply, std::optional<std::string_view> text) {
+  if (!text) return reply.null();
+  const auto score = parse_float(*text);
+  if (!score) return reply.error("ERR the member's score is not a valid float");
+  reply.real(static_cast<double>(*score));
+}
+
+// The writes of one command's members. The last one to end answers: with the first error, or with how many
+// rows `counts` says there are in each answer.
+class Writes {
+ public:
+  Writes(std::shared_ptr<ReplySlot> slot, std::size_t count, bool count_existing)
+      : slot_(std::move(slot)),
+        count_existing_(count_existing),
+        errors_(count),
+        counted_(count),
+        open_(count) {}
+
+  void ended(std::size_t index, Result<WriteAnswer> answer, const std::shared_ptr<Writes>& self) {
+    if (answer) {
+      counted_[index] = answer->existed == count_existing_ ? 1 : 0;
+    } else {
+      errors_[index] = std::move(answer.error());
+    }
+    // Released and acquired: whoever brings it to zero sees what the others stored.
+    if (open_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    slot_->complete([self](resp::Writer& reply) { self->write(reply); });
+  }
+
+ private:
+  void write(resp::Writer& reply) const {
+    for (const auto& error : errors_) {
+      if (error) return reply.error(error_text(*error));
+    }
+    std::int64_t sum = 0;
+    for (const char one : counted_) sum += one;
+    reply.integer(sum);
+  }
+
+  std::shared_ptr<ReplySlot> slot_;
+  const bool count_existing_;
+  std::vector<std::optional<Error>> errors_;
+  std::vector<char> counted_;
+  std::atomic<std::size_t> open_;  // lowered with acquire and release: see ended()
+};
+
+void zadd(Context& context) {
+  const NamespaceInfo* space = sorted_set(context);
+  if (space == nullptr) return;
+  for (const std::string_view option : {"nx", "xx", "gt", "lt", "ch", "incr"}) {
+    if (equals_ignoring_case(context.args[2], option)) {
+      return context.reply.error("ERR ZADD's options are not available on keys of namespace '" + space->name +
+                                 "', which have a source");
+    }
+  }
+  if (context.args.size() % 2 != 0) return context.reply.error(kSyntaxError);
+  std::vector<std::pair<std::string, Update>> members;
+  for (std::size_t at = 2; at < context.args.size(); at += 2) {
+    auto score = score_of(context, context.args[at]);
+    if (!score) return;
+    members.emplace_back(zset_entry(context.args[1], context.args[at + 1]),
+                         Update{{{space->value_column, std::move(*score)}}, true});
+  }
+  auto writes = std::make_shared<Writes>(context.defer(), members.size(), false);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    context.layer.write(
+        members[i].first, std::move(members[i].second),
+        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); });
+  }
+}
+
+void zrem(Context& context) {
+  if (sorted_set(context) == nullptr) return;
+  const auto members = keys_from(context, 2);
+  auto writes = std::make_shared<Writes>(context.defer(), members.size(), true);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    context.layer.write(
+        zset_entry(context.args[1], members[i]), Remove{},
+        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); });
+  }
+}
+
+void zincrby(Context& context) {
+  const NamespaceInfo* space = sorted_set(context);
+  if (space == nullptr) return;
+  auto amount = score_of(context, context.args[2]);
+  if (!amount) return;
+  Add add{space->value_column, std::move(*amount), true};
+  write_source(context, zset_entry(context.args[1], context.args[3]), std::move(add),
+               [](resp::Writer& reply, const WriteAnswer& answer) {
+                 write_score(reply,
+                             answer.added ? std::optional<std::string_view>(*answer.added) : std::nullopt);
+               });
+}
+
+void zscore(Context& context) {
+  if (sorted_set(context) == nullptr) return;
+  with_value(context, zset_entry(context.args[1], context.args[2]), write_score);
+}
+
+void zmscore(Context& context) {
+  if (sorted_set(context) == nullptr) return;
+  std::vector<std::string> entries;
+  for (const std::string_view member : context.args.subspan(2)) {
+    entries.push_back(zset_entry(context.args[1], member));
+  }
+  const std::vector<std::string_view> keys(entries.begin(), entries.end());
+  load_values(context, keys, [](resp::Writer& reply, const std::vector<Answer>& answers) {
+    reply.array(answers.size());
+    for (const Answer& answer : answers) {
+      write_score(reply, answer.value ? std::optional(answer.value->view()) : std::nullopt);
+    }
+  });
+}
+
+constexpr Command kCommands[] = {
+    {"zadd", -4, kWrite | kDenyOom | kFast | kDenyMulti, 1, 1, 1, zadd,
+     "Adds one or more members to a sorted set, or updates their scores.", "1.2.0", "sorted-set"},
+    {"zincrby", 4, kWrite | kDenyOom | kFast | kDenyMulti, 1, 1, 1, zincrby,
+     "Increments the score of a member in a sorted set.", "1.2.0", "sorted-set"},
+    {"zrem", -3, kWrite | kFast | kDenyMulti, 1, 1, 1, zrem, "Removes one or more members from a sorted set.",
+     "1.2.0", "sorted-set"},
+    {"zscore", 3, kRead | kFast | kDenyMulti, 1, 1, 1, zscore,
+     "Returns the score of a member in a sorted set.", "1.2.0", "sorted-set"},
+    {"zmscore", -3, kRead | kFast | kDenyMulti, 1, 1, 1, zmscore,
+     "Returns the score of one or more members in a sorted set.", "6.2.0", "sorted-set"},
+};
+
+}  // namespace
+
+Family sorted_set_commands() {
+  return kCommands;
+}
+
+}  // namespace forebay::server
