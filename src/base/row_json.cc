@@ -69,9 +69,9 @@ bool is_json_number(std::string_view text) {
   return i == text.size();
 }
 
-json::parse_options parse_options() {
+json::parse_options parse_options(std::size_t depth = kJsonDepthMax) {
   json::parse_options options;
-  options.max_depth = kJsonDepthMax;
+  options.max_depth = depth;
   return options;
 }
 
@@ -441,8 +441,8 @@ std::string RowJson::take() {
   return std::exchange(out_, {});
 }
 
-Result<Fields> fields_of_row(std::string_view json, std::vector<bool>* strings) {
-  json::basic_parser<RowHandler> parser(parse_options(), std::nullopt);
+Result<Fields> fields_of_row(std::string_view json, std::vector<bool>* strings, std::size_t depth) {
+  json::basic_parser<RowHandler> parser(parse_options(depth), std::nullopt);
   if (!parse_all(parser, json)) return not_a_row();
   Fields& fields = parser.handler().fields;
   std::unordered_set<std::string_view> names;

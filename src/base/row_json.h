@@ -66,8 +66,10 @@ void append_json_number(std::string& out, std::string_view digits);
 void append_json_value(std::string& out, std::string_view value);  // spliced in if it is JSON, else a string
 
 // The columns of a row given as a JSON object, in its order. kInvalidArgument: not JSON, not an object, or a
-// name twice. `strings`: gets one element for each column, true where the value was a JSON string.
-Result<Fields> fields_of_row(std::string_view json, std::vector<bool>* strings = nullptr);
+// name twice. `strings`: gets one element for each column, true where the value was a JSON string. `depth`:
+// of nesting that is accepted.
+Result<Fields> fields_of_row(std::string_view json, std::vector<bool>* strings = nullptr,
+                             std::size_t depth = kJsonDepthMax);
 
 // One column of such a row, stopping where it is found (what follows is not checked). Nothing: no such
 // column; the inner optional is empty for null. kInvalidArgument: what was read is no JSON object.

@@ -6,13 +6,15 @@
 //
 // As text an effect is a JSON object with these members, all optional, applied in this order:
 //
-//   "insert": true              the row must not exist: an append
+//   "insert": true              the row must not exist: an append; not with "remove" or "update"
 //   "remove": true              the row goes, with all its columns
 //   "row":    {column: value}   columns as a client's JSON object gave them; the row is made if absent
 //   "fields": {column: "text"}  columns as texts, null for NULL; the row is made if absent unless
-//   "update": true              says that only an existing row is changed
+//   "update": true              says that only an existing row is changed (then there is no "row")
 //   "bytes":  {column: "…"}     the same for what is no UTF-8, in base64
-//   "add":    {column: "-3"}    decimal amounts, added in the database; the row is made if absent
+//   "add":    {column: "-3"}    decimal amounts, added in the database, where NULL counts as 0; the row is
+//   made
+//                               if absent
 //   "float":  ["column", …]     those of "add" that are not integers
 //   "revives": {"journal": "…", "lane": 0, "seq": 7}   the dead letter that this write takes the place of
 //
@@ -35,18 +37,22 @@ struct Effect {
     OptionalText text;
     // Whether a JSON object gave it, and if so, whether it was a string there (forebay/source.h: Upsert)
     enum class From : std::uint8_t { kText, kJsonString, kJsonOther } from = From::kText;
+    bool operator==(const Set&) const = default;
   };
   struct Sum {
     std::string column;
     std::string amount;  // decimal, signed
     bool floating = false;
+    bool operator==(const Sum&) const = default;
   };
   bool insert = false;
   bool remove = false;
+  bool make = false;      // the row is made if absent, even where nothing is set
   bool update = false;    // `sets` change an existing row only
   std::vector<Set> sets;  // a column once
-  std::vector<Sum> sums;  // after the sets; a column twice only where its integers leave 64 bits together
+  std::vector<Sum> sums;  // after the sets; a column once
   std::optional<DeadId> revives;
+  bool operator==(const Effect&) const = default;
 };
 
 Effect effect_of(const Write& write);
@@ -65,8 +71,9 @@ struct Step {
   std::uint32_t ops = 0;
 };
 // Takes a write into the steps before it. The last value of a column wins, additions add up exactly (into a
-// value before them where that is a number), a removal swallows what came before. Appends and revived dead
-// letters stay steps of their own.
+// value before them where that is a number), a removal swallows what came before. What would come to
+// something else in the database (a change of an existing row only, then one that makes it; integers that
+// leave 64 bits together) begins a new step. Appends and revived dead letters stay steps of their own.
 void combine(std::vector<Step>& steps, Effect effect, std::uint64_t seq);
 
 // How a namespace's values show a row.
@@ -78,7 +85,9 @@ struct Shape {
 // Whether the steps alone say what the value is, whatever the row was before.
 bool absolute(const Shape& shape, std::span<const Step> steps);
 // What a value (nothing: no row) becomes. A column's JSON kind stays that of the value before where the text
-// allows it. kInvalidArgument: something is added to what is no number, or an integer leaves 64 bits.
+// allows it. An append to a row that is there changes nothing. Columns of a new row that nobody named are
+// missing: the database gives them their defaults. kInvalidArgument: something is added to what is no number,
+// or an integer leaves 64 bits, or the value is no JSON object.
 Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,
                                          std::span<const Step> steps);
 // The text of a column of a value as merge() returns it; nothing: no row, no such column, or NULL.
