@@ -137,6 +137,11 @@ class Dataset {
   // kUnknownOutcome nothing has changed.
   virtual Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context);
 
+  // What write() would say against a write before it asked the database: a column that there isn't, a value
+  // that its type can't hold. Good means nothing more than that. Does not block. For writes that are
+  // acknowledged before they are written (write-behind).
+  virtual Result<void> validate(const KeyFields& key, const Write& write) const;
+
   // Whether load() with many keys costs about as much as with one. False: it is called with one key at a
   // time.
   virtual bool batches() const { return true; }
@@ -174,9 +179,9 @@ struct DeadLetter {
 };
 
 struct BatchWrite {
-  Dataset* dataset = nullptr;  // opened by this source in table mode and writable
+  Dataset* dataset = nullptr;  // opened by this source in table mode and writable; null without writes
   KeyFields key;
-  std::vector<Write> writes;  // of this key, in order: all or none
+  std::vector<Write> writes;  // of this key, in order: all or none; none: `revives` goes, and that is all
   // The dead letter that these take the place of: it goes in the same transaction. Where it is gone already,
   // they are passed over.
   std::optional<DeadId> revives = {};
@@ -231,11 +236,13 @@ class Source {
   // Applies a batch in one transaction if the ledger says `after`, and writes `upto` into it in the same
   // transaction, which is durable when this returns. kConflict: the ledger says neither. After any other
   // Error but kUnknownOutcome nothing has changed; after that one, the same batch may be given again, and is
-  // applied once. A missing table, column or right is an Error (a person will mend it), no refusal.
+  // applied once. A table, column or right that the database has lost since its dataset was opened is no
+  // refusal but kConfig: a person will mend it, and the batch can be given again. Never kRefused.
   virtual Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context);
 
-  // Dead letters of all journals, oldest first: at most `limit` of those after `after`. kUnsupported as
-  // above.
+  // Dead letters of all journals, one journal after the other, in each the oldest write first: at most
+  // `limit` of those after `after`, which need not be there any more. None where the ledger has not been
+  // made. kUnsupported as above.
   virtual Result<std::vector<DeadLetter>> dead_letters(const std::optional<DeadId>& after, std::size_t limit,
                                                        const CallContext& context);
   virtual Result<std::optional<DeadLetter>> dead_letter(const DeadId& id, const CallContext& context);

@@ -32,9 +32,24 @@ Error wrong_position(std::string_view where, const WriteBatch& batch, std::uint6
                   where, found, batch.lane, batch.journal, batch.after, batch.upto)};
 }
 
-bool is_permanent(const Error& error) {
-  return error.code == ErrorCode::kRefused || error.code == ErrorCode::kInvalidArgument ||
-         error.code == ErrorCode::kUnsupported;
+Cause cause_of(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kRefused:
+    case ErrorCode::kInvalidArgument:
+      return Cause::kData;
+    case ErrorCode::kConfig:
+    case ErrorCode::kUnsupported:
+      return Cause::kSchema;
+    default:
+      return Cause::kPassing;
+  }
+}
+
+Error unapplied(Error error, Cause cause) {
+  if (error.code == ErrorCode::kRefused) {
+    error.code = cause == Cause::kSchema ? ErrorCode::kConfig : ErrorCode::kUnavailable;
+  }
+  return error;
 }
 
 }  // namespace forebay::source

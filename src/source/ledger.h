@@ -8,6 +8,7 @@
 
 #include "config/query.h"
 #include "forebay/source.h"
+#include "source/cause.h"
 
 namespace forebay::source {
 
@@ -20,7 +21,11 @@ Error no_ledger(const Error& refused, config::Dialect dialect);
 // kConflict: the ledger says neither what it should before a batch nor after it.
 Error wrong_position(std::string_view where, const WriteBatch& batch, std::uint64_t found);
 
-// Whether trying a write again can't help: the error is about the write.
-bool is_permanent(const Error& error);
+// Of an error that the database had no part in: its own words say what it is about.
+Cause cause_of(const Error& error);
+
+// The error of a batch that failed, but for no reason in the data of one of its writes: never kRefused.
+// kConfig: something is missing.
+Error unapplied(Error error, Cause cause);
 
 }  // namespace forebay::source

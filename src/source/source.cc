@@ -13,6 +13,10 @@ Result<Written> Dataset::write(const KeyFields&, const Write&, const CallContext
   return Error{ErrorCode::kUnsupported, "this source does not take writes"};
 }
 
+Result<void> Dataset::validate(const KeyFields&, const Write&) const {
+  return {};
+}
+
 Result<std::vector<RowChange>> Source::poll_changes(const CallContext&) {
   return std::vector<RowChange>();
 }

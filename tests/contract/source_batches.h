@@ -27,8 +27,48 @@ class SourceBatches : public SourceContract {
     made.upto = upto;
     return made;
   }
-  void add(WriteBatch& to, std::string key, Write write) const {
-    to.writes.push_back({dataset_.get(), {std::move(key)}, {std::move(write)}});
+  void add(WriteBatch& to, std::string key, std::vector<Write> writes,
+           std::optional<DeadId> revives = std::nullopt) const {
+    to.writes.push_back({dataset_.get(), {std::move(key)}, std::move(writes), std::move(revives)});
+  }
+  static std::vector<std::size_t> refused(const BatchOutcome& outcome) {
+    std::vector<std::size_t> places;
+    for (const auto& refusal : outcome.refused) places.push_back(refusal.write);
+    return places;
+  }
+  // Takes what was refused out of the batch and puts it aside: write i has the number i + 1.
+  static void set_aside_refused(WriteBatch& from, const BatchOutcome& outcome) {
+    for (auto refusal = outcome.refused.rbegin(); refusal != outcome.refused.rend(); ++refusal) {
+      const auto at = from.writes.begin() + static_cast<std::ptrdiff_t>(refusal->write);
+      from.dead.push_back(letter(from.after + refusal->write + 1, at->key.front(), refusal->error.message));
+      from.writes.erase(at);
+    }
+  }
+  static DeadLetter letter(std::uint64_t seq, const std::string& key, std::string error = "why") {
+    return {{"j", 1, seq}, "views", "views:" + key, "operation " + std::to_string(seq), std::move(error), ""};
+  }
+  // The ledger comes to the last of these numbers, and each of them is a dead letter.
+  void put_aside(const std::vector<std::uint64_t>& seqs) {
+    WriteBatch first = batch(0, seqs.back());
+    for (const std::uint64_t seq : seqs) first.dead.push_back(letter(seq, std::to_string(seq)));
+    const auto outcome = apply(first);
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  }
+  std::uint64_t position() {
+    auto positions = database_->source().open_ledger("j", 2, patient());
+    EXPECT_TRUE(positions.has_value());
+    return positions ? positions->back() : 0;
+  }
+  // `views` takes no negative numbers.
+  void checked_views() {
+    execute("DROP TABLE views");
+    execute("CREATE TABLE views(name text PRIMARY KEY, n bigint CHECK (n >= 0), label text)");
+    dataset_ = open(views());
+  }
+  static DatasetSpec rows_spec() {
+    DatasetSpec spec = items();
+    spec.table = "views";
+    return spec;
   }
   Result<BatchOutcome> apply(const WriteBatch& what) { return database_->source().apply(what, patient()); }
   std::string value(const std::string& name) {
@@ -40,11 +80,11 @@ class SourceBatches : public SourceContract {
 
 TEST_P(SourceBatches, AreAppliedInOrderAndMoveTheLedger) {
   WriteBatch first = batch(0, 7);
-  add(first, "a", Add{"n", "5"});
-  add(first, "b", Upsert{{{"n", "3"}}});
-  add(first, "a", Add{"n", "1"});
-  add(first, "c", Upsert{{{"n", "9"}}});
-  add(first, "c", Remove{});
+  add(first, "a", {Add{"n", "5"}});
+  add(first, "b", {Upsert{{{"n", "3"}}}});
+  add(first, "a", {Add{"n", "1"}});
+  add(first, "c", {Upsert{{{"n", "9"}}}});
+  add(first, "c", {Remove{}});
   const auto outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   ASSERT_EQ(outcome->written.size(), 5u);
@@ -63,7 +103,7 @@ TEST_P(SourceBatches, AreAppliedInOrderAndMoveTheLedger) {
 
 TEST_P(SourceBatches, TheSameBatchAgainIsNotAppliedAgain) {  // J4, J5
   WriteBatch first = batch(0, 3);
-  add(first, "a", Add{"n", "5"});
+  add(first, "a", {Add{"n", "5"}});
   ASSERT_TRUE(apply(first).has_value());
   const auto again = apply(first);
   ASSERT_TRUE(again.has_value());
@@ -73,68 +113,189 @@ TEST_P(SourceBatches, TheSameBatchAgainIsNotAppliedAgain) {  // J4, J5
 
 TEST_P(SourceBatches, ABatchThatDoesNotFollowTheLedgerIsAConflict) {  // J10
   WriteBatch later = batch(3, 5);
-  add(later, "a", Add{"n", "5"});
+  add(later, "a", {Add{"n", "5"}});
   const auto outcome = apply(later);
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().code, ErrorCode::kConflict);
   EXPECT_EQ(rows("views"), "0");
 }
 
-TEST_P(SourceBatches, ARefusedWriteIsNamedAndNothingHasChanged) {  // J7
-  execute("DROP TABLE views");
-  execute("CREATE TABLE views(name text PRIMARY KEY, n bigint CHECK (n >= 0), label text)");
-  dataset_ = open(views());
-  WriteBatch first = batch(0, 3);
-  add(first, "a", Add{"n", "5"});
-  add(first, "b", Add{"n", "-1"});
-  add(first, "c", Add{"n", "2"});
-  auto outcome = apply(first);
+TEST_P(SourceBatches, SeveralWritesOfAKeyAreAppliedInTheirOrder) {
+  auto rows_of_views = open(rows_spec());
+  ASSERT_NE(rows_of_views, nullptr);
+  execute("INSERT INTO views VALUES ('a', 1, 'old')");
+  WriteBatch first = batch(0, 9);
+  add(first, "a", {Upsert{{{"n", "3"}}}, Add{"n", "4"}, Add{"n", "-9"}});
+  first.writes.push_back({rows_of_views.get(), {"b"}, {Remove{}, Upsert{{{"label", "x"}}}, Add{"n", "2"}}});
+  first.writes.push_back({rows_of_views.get(), {"a"}, {Remove{}, Upsert{{{"n", "8"}}}}});
+  const auto outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
-  ASSERT_EQ(outcome->refused.size(), 1u);
-  EXPECT_EQ(outcome->refused.front().write, 1u);
-  EXPECT_EQ(outcome->refused.front().error.code, ErrorCode::kRefused);
-  EXPECT_EQ(rows("views"), "0");
-  EXPECT_EQ(rows("forebay_dead"), "0");
-
-  first.writes.erase(first.writes.begin() + 1);
-  first.dead.push_back(
-      {{"j", 1, 2}, "views", "views:b", "add -1 to n", outcome->refused.front().error.message, ""});
-  outcome = apply(first);
-  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
-  EXPECT_TRUE(outcome->refused.empty());
-  EXPECT_EQ(rows("views"), "2");
-  EXPECT_EQ(ask("SELECT key FROM forebay_dead WHERE journal = 'j' AND lane = 1 AND seq = 2"), "views:b");
-  EXPECT_EQ(ask("SELECT operation FROM forebay_dead"), "add -1 to n");
-  EXPECT_NE(ask("SELECT at FROM forebay_dead"), "");
+  ASSERT_EQ(outcome->written.size(), 3u);
+  EXPECT_EQ(outcome->written[0]->after.value, "-2");
+  EXPECT_EQ(outcome->written[1]->after.value, R"({"name":"b","n":2,"label":"x"})");
+  EXPECT_EQ(outcome->written[2]->after.value, R"({"name":"a","n":8,"label":null})");
+  EXPECT_EQ(value("a"), "8");
+  EXPECT_EQ(ask("SELECT label FROM views WHERE name = 'a'"), "");
 }
 
-TEST_P(SourceBatches, ADeferredConstraintIsCheckedAtItsWrite) {  // J7
-  execute("DROP TABLE views");
-  execute("DROP TABLE IF EXISTS pages");
-  execute("CREATE TABLE pages(name text PRIMARY KEY)");
-  execute("INSERT INTO pages VALUES ('a'), ('c')");
-  execute(
-      "CREATE TABLE views(name text PRIMARY KEY REFERENCES pages(name) DEFERRABLE INITIALLY DEFERRED, n "
-      "bigint)");
-  dataset_ = open(views());
-  WriteBatch first = batch(0, 3);
-  add(first, "a", Add{"n", "5"});
-  add(first, "b", Add{"n", "1"});
-  add(first, "c", Add{"n", "2"});
+TEST_P(SourceBatches, EveryRefusedWriteIsNamedAndNothingHasChanged) {  // J7
+  checked_views();
+  WriteBatch first = batch(0, 9);
+  add(first, "a", {Add{"n", "5"}});
+  add(first, "b", {Add{"n", "-1"}});
+  add(first, "c", {Add{"n", "2"}});
+  add(first, "d", {Add{"n", "7"}, Add{"n", "-8"}});  // all or none
+  add(first, "b", {Add{"n", "1"}, Add{"n", "-1"}});  // without the second write it can be done
   auto outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
-  ASSERT_EQ(outcome->refused.size(), 1u);
-  EXPECT_EQ(outcome->refused.front().write, 1u);
-  EXPECT_EQ(outcome->refused.front().error.code, ErrorCode::kRefused);
+  EXPECT_EQ(refused(*outcome), (std::vector<std::size_t>{1, 3}));
+  for (const auto& refusal : outcome->refused) {
+    EXPECT_EQ(refusal.error.code, ErrorCode::kRefused);
+    EXPECT_NE(refusal.error.message.find("views"), std::string::npos) << refusal.error.message;
+    EXPECT_FALSE(refusal.missing_key);
+  }
+  EXPECT_TRUE(outcome->written.empty());
   EXPECT_EQ(rows("views"), "0");
+  EXPECT_EQ(rows("forebay_dead"), "0");
+  EXPECT_EQ(position(), 0u);
 
-  first.writes.erase(first.writes.begin() + 1);
-  first.dead.push_back(
-      {{"j", 1, 2}, "views", "views:b", "add 1 to n", outcome->refused.front().error.message, ""});
+  set_aside_refused(first, *outcome);
   outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_TRUE(outcome->refused.empty());
-  EXPECT_EQ(rows("views"), "2");
+  EXPECT_EQ(outcome->written.size(), 3u);
+  EXPECT_EQ(rows("views"), "3");
+  EXPECT_EQ(position(), 9u);
+  EXPECT_EQ(rows("forebay_dead"), "2");
+  EXPECT_EQ(ask("SELECT key FROM forebay_dead WHERE journal = 'j' AND lane = 1 AND seq = 2"), "views:b");
+  EXPECT_EQ(ask("SELECT operation FROM forebay_dead WHERE seq = 4"), "operation 4");
+  EXPECT_NE(ask("SELECT error FROM forebay_dead WHERE seq = 4"), "");
+  EXPECT_NE(ask("SELECT at FROM forebay_dead WHERE seq = 4"), "");
+}
+
+TEST_P(SourceBatches, WhatCannotBeARowIsRefusedToo) {
+  WriteBatch first = batch(0, 9);
+  add(first, "a", {Upsert{{{"colour", "red"}}}});
+  add(first, "b", {Upsert{{{"n", "many"}}}});
+  add(first, "c", {Add{"n", "1"}});
+  add(first, "d", {Add{"n", "one"}});
+  add(first, "e", {Upsert{{{"n", "9223372036854775807"}}}, Add{"n", "1"}});
+  const auto outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_EQ(refused(*outcome), (std::vector<std::size_t>{0, 1, 3, 4}));
+  EXPECT_EQ(rows("views"), "0");
+}
+
+TEST_P(SourceBatches, AnInsertIsRefusedWhereTheRowExists) {
+  execute("INSERT INTO views VALUES ('a', 1, 'old')");
+  WriteBatch first = batch(0, 2);
+  add(first, "a", {Upsert{.fields = {{"n", "2"}}, .insert = true}});
+  add(first, "b", {Upsert{.fields = {{"n", "2"}}, .insert = true}});
+  add(first, "b", {Upsert{.fields = {{"n", "3"}}, .insert = true}});
+  auto outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_EQ(refused(*outcome), (std::vector<std::size_t>{0, 2}));
+  EXPECT_EQ(outcome->refused.front().error.code, ErrorCode::kRefused);
+  set_aside_refused(first, *outcome);
+  outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_EQ(value("a"), "1");
+  EXPECT_EQ(value("b"), "2");
+  // In a transaction of its own as well.
+  const Upsert once{.fields = {{"n", "5"}}, .insert = true};
+  EXPECT_EQ(write_error(*dataset_, {"a"}, once).code, ErrorCode::kRefused);
+  EXPECT_EQ(write(*dataset_, {"c"}, once).after.value, "5");
+}
+
+TEST_P(SourceBatches, ARevivedDeadLetterGoesWithItsWriteAndCountsOnce) {
+  checked_views();
+  put_aside({1, 2, 3});
+  WriteBatch retried = batch(3, 6);
+  add(retried, "a", {Add{"n", "5"}}, DeadId{"j", 1, 1});
+  add(retried, "b", {Add{"n", "-1"}}, DeadId{"j", 1, 2});
+  add(retried, "c", {}, DeadId{"j", 1, 3});
+  auto outcome = apply(retried);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_EQ(refused(*outcome), (std::vector<std::size_t>{1}));
+  EXPECT_EQ(rows("forebay_dead"), "3");
+
+  retried.writes.erase(retried.writes.begin() + 1);
+  outcome = apply(retried);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_EQ(outcome->written.size(), 2u);
+  EXPECT_EQ(outcome->written[0]->after.value, "5");
+  EXPECT_FALSE(outcome->written[1].has_value()) << "nothing was to be written";
+  EXPECT_EQ(ask("SELECT min(seq) || '-' || max(seq) FROM forebay_dead"), "2-2");
+
+  WriteBatch again = batch(6, 9);
+  add(again, "a", {Add{"n", "5"}}, DeadId{"j", 1, 1});
+  add(again, "b", {Add{"n", "1"}}, DeadId{"k", 1, 2});
+  add(again, "b", {Add{"n", "2"}}, DeadId{"j", 0, 2});
+  add(again, "d", {Add{"n", "3"}});
+  outcome = apply(again);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_EQ(outcome->written.size(), 4u);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_FALSE(outcome->written[i].has_value()) << i;
+  EXPECT_EQ(outcome->written[3]->after.value, "3");
+  EXPECT_EQ(value("a"), "5");
+  EXPECT_EQ(value("b"), "");
+  EXPECT_EQ(rows("forebay_dead"), "1");
+}
+
+TEST_P(SourceBatches, AMissingForeignKeyIsToldFromOtherRefusals) {  // J6, J7
+  for (const std::string deferral : {"", " DEFERRABLE INITIALLY DEFERRED"}) {
+    execute("DROP TABLE views");
+    execute("DROP TABLE IF EXISTS pages");
+    execute("CREATE TABLE pages(name text PRIMARY KEY)");
+    execute("INSERT INTO pages VALUES ('a'), ('c'), ('d')");
+    execute("CREATE TABLE views(name text PRIMARY KEY REFERENCES pages(name)" + deferral +
+            ", n bigint CHECK (n >= 0))");
+    dataset_ = open(views());
+    WriteBatch first = batch(position(), position() + 4);
+    add(first, "a", {Add{"n", "5"}});
+    add(first, "b", {Add{"n", "1"}});
+    add(first, "c", {Add{"n", "2"}});
+    add(first, "d", {Add{"n", "-2"}});
+    auto outcome = apply(first);
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+    ASSERT_EQ(refused(*outcome), (std::vector<std::size_t>{1, 3})) << deferral;
+    EXPECT_TRUE(outcome->refused[0].missing_key) << deferral;
+    EXPECT_FALSE(outcome->refused[1].missing_key) << deferral;
+    EXPECT_EQ(outcome->refused[0].error.code, ErrorCode::kRefused);
+    EXPECT_EQ(rows("views"), "0");
+
+    set_aside_refused(first, *outcome);
+    outcome = apply(first);
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+    EXPECT_TRUE(outcome->refused.empty());
+    EXPECT_EQ(rows("views"), "2");
+  }
+  execute("DROP TABLE views");
+  execute("DROP TABLE pages");
+}
+
+TEST_P(SourceBatches, WhatIsMissingInTheDatabaseIsAnErrorUntilItIsThere) {
+  WriteBatch first = batch(0, 3);
+  add(first, "a", {Add{"n", "5"}});
+  const auto must_be_a_persons = [&](std::string_view missing) {
+    const auto outcome = apply(first);
+    ASSERT_FALSE(outcome.has_value()) << missing;
+    EXPECT_EQ(outcome.error().code, ErrorCode::kConfig) << outcome.error().message;
+    EXPECT_NE(outcome.error().message.find(missing), std::string::npos) << outcome.error().message;
+  };
+  execute("ALTER TABLE views RENAME TO elsewhere");
+  must_be_a_persons("views");
+  execute("ALTER TABLE elsewhere RENAME TO views");
+  execute("ALTER TABLE views RENAME COLUMN n TO m");
+  must_be_a_persons("column");
+  execute("ALTER TABLE views RENAME COLUMN m TO n");
+  execute("ALTER TABLE forebay_applied RENAME TO elsewhere");
+  must_be_a_persons("forebay_applied");
+  execute("ALTER TABLE elsewhere RENAME TO forebay_applied");
+  EXPECT_EQ(position(), 0u);
+  const auto outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_EQ(value("a"), "5");
 }
 
 TEST_P(SourceBatches, ADeadLettersBytesNeedNotBeText) {

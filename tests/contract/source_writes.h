@@ -157,6 +157,21 @@ TEST_P(SourceContract, AFieldThatIsNoColumnOrContradictsTheKeyIsTheCallersMistak
   EXPECT_EQ(write_error(*dataset, {"eu", "1"}, Add{"total", "one"}).code, ErrorCode::kInvalidArgument);
   EXPECT_TRUE(write(*dataset, {"eu", "1"}, Upsert{{{"id", "1"}, {"total", "9"}}}).existed);
   EXPECT_EQ(ask("SELECT total FROM orders"), "9");
+  // Known without the database.
+  execute("DROP TABLE orders");
+  const std::pair<KeyFields, Write> mistakes[] = {
+      {{"eu", "1"}, Upsert{{{"colour", "red"}}}},
+      {{"eu", "1"}, Update{{{"id", "2"}}}},
+      {{"eu", "1"}, Upsert{{{"total", "9"}, {"total", "8"}}}},
+      {{"eu", "1"}, Add{"id", "1"}},
+      {{"eu", "1"}, Add{"total", "1.5"}},
+      {{"eu"}, Remove{}},
+  };
+  for (const auto& [key, mistake] : mistakes) EXPECT_FALSE(dataset->validate(key, mistake).has_value());
+  EXPECT_EQ(dataset->validate({"eu", "1"}, Add{"id", "1"}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(dataset->validate({"eu", "1"}, Update{{{"total", "-9"}}}).has_value());
+  EXPECT_TRUE(dataset->validate({"eu", "1"}, Add{"total", "1"}).has_value());
+  EXPECT_TRUE(dataset->validate({"eu", "1"}, Remove{}).has_value());
 }
 
 }  // namespace forebay

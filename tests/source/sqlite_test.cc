@@ -9,6 +9,7 @@
 
 #include "contract/source_contract.h"
 #include "source/registry.h"
+#include "source/sqlite/connection.h"
 #include "source/sqlite_fixture.h"
 
 namespace forebay {
@@ -264,6 +265,136 @@ TEST_F(Sqlite, GeneratedColumnsAreReadAndNotWritten) {
   auto written = dataset->write({"a"}, Upsert{{{"n", "4"}, {"twice", "0"}}}, patient());
   ASSERT_TRUE(written.has_value()) << written.error().message;
   EXPECT_EQ(written->after.value, R"({"name":"a","n":4,"twice":8})");
+}
+
+// ---- Batches of writes.
+
+TEST(SqliteCause, TheCodeSaysWhetherAWriteIsRefusedOrTheBatchIsTriedAgain) {
+  using source::Cause;
+  const struct {
+    int code;
+    bool compiles;
+    Cause cause;
+  } rows[] = {
+      {SQLITE_CONSTRAINT_CHECK, true, Cause::kData},
+      {SQLITE_CONSTRAINT_FOREIGNKEY, true, Cause::kData},
+      {SQLITE_CONSTRAINT_NOTNULL, true, Cause::kData},
+      {SQLITE_CONSTRAINT_TRIGGER, true, Cause::kData},
+      {SQLITE_CONSTRAINT_UNIQUE, true, Cause::kData},
+      {SQLITE_CONSTRAINT_DATATYPE, true, Cause::kData},
+      {SQLITE_MISMATCH, true, Cause::kData},
+      {SQLITE_TOOBIG, true, Cause::kData},
+      {SQLITE_ERROR, true, Cause::kData},
+      {SQLITE_ERROR, false, Cause::kSchema},
+      {SQLITE_READONLY, true, Cause::kSchema},
+      {SQLITE_READONLY_DBMOVED, true, Cause::kSchema},
+      {SQLITE_PERM, true, Cause::kSchema},
+      {SQLITE_AUTH, false, Cause::kSchema},
+      {SQLITE_SCHEMA, true, Cause::kSchema},
+      {SQLITE_BUSY, true, Cause::kPassing},
+      {SQLITE_BUSY_SNAPSHOT, true, Cause::kPassing},
+      {SQLITE_LOCKED, true, Cause::kPassing},
+      {SQLITE_INTERRUPT, true, Cause::kPassing},
+      {SQLITE_FULL, true, Cause::kPassing},
+      {SQLITE_IOERR_WRITE, true, Cause::kPassing},
+      {SQLITE_IOERR_FSYNC, true, Cause::kPassing},
+      {SQLITE_NOMEM, true, Cause::kPassing},
+      {SQLITE_CANTOPEN, true, Cause::kPassing},
+      {SQLITE_CORRUPT, true, Cause::kPassing},
+      {SQLITE_PROTOCOL, true, Cause::kPassing},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(source::sqlite::cause_of({row.code, row.compiles}), row.cause) << row.code;
+  }
+}
+
+class SqliteBatch : public Sqlite {
+ protected:
+  void make(const std::string& items_table) {
+    other_.execute(items_table);
+    dataset_ = open(items());
+    ASSERT_NE(dataset_, nullptr);
+    ASSERT_TRUE(source_->open_ledger("j", 1, patient()).has_value());
+  }
+  Result<BatchOutcome> apply(const std::vector<std::pair<std::string, std::string>>& bodies,
+                             std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
+    WriteBatch batch{.journal = "j", .lane = 0, .after = 0, .upto = 1, .writes = {}, .dead = {}};
+    for (const auto& [key, body] : bodies)
+      batch.writes.push_back({dataset_.get(), {key}, {Upsert{{{"body", body}}}}});
+    return source_->apply(batch, within(timeout));
+  }
+  // What is refused, and that nothing has changed.
+  std::vector<std::size_t> refused(const std::vector<std::pair<std::string, std::string>>& bodies) {
+    const auto outcome = apply(bodies);
+    EXPECT_TRUE(outcome.has_value()) << outcome.error().message;
+    EXPECT_EQ(other_.ask("SELECT count(*) FROM items"), "0");
+    std::vector<std::size_t> places;
+    if (!outcome) return places;
+    for (const auto& refusal : outcome->refused) places.push_back(refusal.write);
+    return places;
+  }
+
+  std::unique_ptr<Dataset> dataset_;
+};
+
+TEST_F(SqliteBatch, ATriggerRefusesInAnyOfItsWays) {
+  make("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT)");
+  for (const std::string how : {"ABORT", "FAIL"}) {
+    other_.execute(
+        "DROP TRIGGER IF EXISTS refuse; CREATE TRIGGER refuse BEFORE INSERT ON items WHEN NEW.body = "
+        "'bad' BEGIN SELECT RAISE(" +
+        how + ", 'no'); END");
+    EXPECT_EQ(refused({{"a", "good"}, {"b", "bad"}, {"c", "good"}, {"d", "bad"}}),
+              (std::vector<std::size_t>{1, 3}))
+        << how;
+  }
+  // This one ends the transaction: the others can't be tried.
+  other_.execute(
+      "DROP TRIGGER refuse; CREATE TRIGGER refuse BEFORE INSERT ON items WHEN NEW.body = 'bad' BEGIN SELECT "
+      "RAISE(ROLLBACK, 'no'); END");
+  EXPECT_EQ(refused({{"a", "good"}, {"b", "bad"}, {"c", "good"}, {"d", "bad"}}),
+            (std::vector<std::size_t>{1}));
+}
+
+TEST_F(SqliteBatch, WhatFailsWhileItRunsIsRefusedAndWhatDoesNotCompileIsAPersons) {
+  make("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT, part TEXT AS (body ->> '$.a') STORED)");
+  EXPECT_EQ(refused({{"a", "{}"}, {"b", "{malformed"}, {"c", "{}"}}), (std::vector<std::size_t>{1}));
+  other_.execute("CREATE TRIGGER audit AFTER INSERT ON items BEGIN INSERT INTO log VALUES (NEW.name); END");
+  auto outcome = apply({{"a", "{}"}});
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().code, ErrorCode::kConfig) << outcome.error().message;
+  EXPECT_NE(outcome.error().message.find("log"), std::string::npos) << outcome.error().message;
+  other_.execute("CREATE TABLE log(name TEXT)");
+  outcome = apply({{"a", "{}"}});
+  EXPECT_TRUE(outcome.has_value()) << outcome.error().message;
+}
+
+TEST_F(SqliteBatch, ALockThatOthersHoldIsWaitedForAndTriedAgain) {
+  make("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT)");
+  other_.execute("BEGIN IMMEDIATE");
+  auto outcome = apply({{"a", "x"}}, std::chrono::milliseconds(40));
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().code, ErrorCode::kTimeout) << outcome.error().message;
+  other_.execute("COMMIT");
+  outcome = apply({{"a", "x"}});
+  EXPECT_TRUE(outcome.has_value()) << outcome.error().message;
+}
+
+TEST_F(SqliteBatch, ABatchThatIsTooSlowKeepsTheRefusalsThatItHasFound) {
+  make("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT CHECK (body <> 'bad'))");
+  other_.execute(
+      "CREATE TRIGGER slow AFTER INSERT ON items WHEN NEW.body = 'slow' BEGIN DELETE FROM items WHERE name = "
+      "(WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000000) SELECT "
+      "max(i) "
+      "FROM n); END");
+  auto outcome = apply({{"a", "x"}, {"b", "bad"}, {"c", "slow"}}, std::chrono::milliseconds(100));
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_EQ(outcome->refused.size(), 1u);
+  EXPECT_EQ(outcome->refused.front().write, 1u);
+  outcome = apply({{"a", "x"}, {"c", "slow"}}, std::chrono::milliseconds(100));
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().code, ErrorCode::kTimeout) << outcome.error().message;
+  EXPECT_EQ(other_.ask("SELECT count(*) FROM items"), "0");
 }
 
 }  // namespace

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
+
+#include "source/ledger.h"
 
 namespace forebay::source::postgres {
 namespace {
@@ -24,6 +28,40 @@ ErrorCode code_of(std::string_view sqlstate, bool cancelled) {
     if (kind == passing) return ErrorCode::kUnavailable;
   }
   return ErrorCode::kRefused;
+}
+
+Cause cause_of(std::string_view sqlstate) {
+  // The first that fits decides.
+  constexpr std::array<std::pair<std::string_view, Cause>, 20> kCauses = {{
+      {"428C9", Cause::kData},  // a value for a generated column
+      {"08", Cause::kPassing},  // connection
+      {"0A", Cause::kSchema},   // feature not supported: a plan that a changed table has made stale
+      {"25", Cause::kPassing},  // transaction state: a server that is a standby for now is read-only
+      {"26", Cause::kPassing},  // prepared statement gone
+      {"28", Cause::kPassing},  // authorization, while a role or its password is being changed
+      {"2D", Cause::kPassing},  // transaction termination
+      {"3B", Cause::kPassing},  // savepoint
+      {"3D", Cause::kSchema},   // no such database
+      {"3F", Cause::kSchema},   // no such schema
+      {"40", Cause::kPassing},  // serialization, deadlock
+      {"42", Cause::kSchema},   // no such table, column, function or right
+      {"53", Cause::kPassing},  // resources
+      {"55", Cause::kPassing},  // object in use, lock not available
+      {"57", Cause::kPassing},  // operator intervention, statement timeout
+      {"58", Cause::kPassing},  // system
+      {"72", Cause::kPassing},  // snapshot too old
+      {"F0", Cause::kPassing},  // configuration file
+      {"HV", Cause::kPassing},  // foreign data wrapper
+      {"XX", Cause::kPassing},  // internal
+  }};
+  for (const auto& [prefix, cause] : kCauses) {
+    if (sqlstate.starts_with(prefix)) return cause;
+  }
+  return Cause::kData;
+}
+
+Cause cause_of(const Failure& failure) {
+  return failure.sqlstate.empty() ? source::cause_of(failure.error) : cause_of(failure.sqlstate);
 }
 
 Failure failure_of(const PGresult* result, bool cancelled) {

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "forebay/result.h"
+#include "source/cause.h"
 #include "source/postgres/result.h"
 
 namespace forebay::source::postgres {
@@ -33,6 +34,12 @@ Failure failure_of(const PGresult* result, bool cancelled);
 
 // The same for a bare SQLSTATE of five characters.
 ErrorCode code_of(std::string_view sqlstate, bool cancelled);
+
+// Who can help, for a SQLSTATE. What isn't known to speak of something else speaks of the data: triggers
+// raise codes of their own.
+Cause cause_of(std::string_view sqlstate);
+// The same for a failure that may be ours.
+Cause cause_of(const Failure& failure);
 
 // libpq's text of what last went wrong with a connection, on one line and without a full stop.
 std::string connection_message(const PGconn* connection);

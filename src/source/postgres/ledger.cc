@@ -29,65 +29,125 @@ OptionalText text_of(std::string_view bytes) {
   return hex;
 }
 
+constexpr const char* kRolledBack = "a write was refused, and then was not: it may be tried again";
+
+// The transaction of one batch.
 class Application {
  public:
   Application(std::string where, const WriteBatch& batch, const Call& call)
       : where_(std::move(where)), batch_(batch), call_(call) {}
 
+  // Writes everything. On a failure for which refused() is not empty, that write is the reason.
   Outcome<ResultPtr> run(Connection& connection) {
     outcome_ = BatchOutcome();
-    const std::vector<OptionalText> lane = {batch_.journal, std::to_string(batch_.lane)};
-    auto row = connection.execute(
-        "SELECT last_seq FROM forebay_applied WHERE journal = $1 AND lane = $2 FOR UPDATE", lane, call_);
-    if (!row) return row;
-    const std::uint64_t at = row_count(*row) == 0 ? 0 : number_in(*row, 0, 0);
-    if (row_count(*row) > 0 && at == batch_.upto) return row;
-    if (row_count(*row) == 0 || at != batch_.after)
-      return std::unexpected(Failure{wrong_position(where_, batch_, at), {}, false});
-    // A deferred constraint would fail the COMMIT, where nobody could say which write it is about. A write in
-    // a transaction of its own would be checked at its end as well.
-    auto checked = connection.command("SET CONSTRAINTS ALL IMMEDIATE", call_);
-    if (!checked) return checked;
-    for (const BatchWrite& one : batch_.writes) {
-      const auto* dataset = dynamic_cast<const BatchedDataset*>(one.dataset);
-      if (dataset == nullptr) {
-        return std::unexpected(
-            Failure{{ErrorCode::kUnsupported, "only a table takes batches of writes"}, {}, false});
+    auto due = begin(connection);
+    if (!due) return std::unexpected(due.error());
+    if (!*due) return ResultPtr();
+    for (std::size_t i = 0; i < batch_.writes.size(); ++i) {
+      auto written = apply_one(connection, batch_.writes[i]);
+      if (!written) {
+        outcome_.written.clear();
+        if (cause_of(written.error()) == Cause::kData) refuse(i, written.error());
+        return std::unexpected(std::move(written.error()));
       }
-      std::optional<Written> last;
-      for (const Write& write : one.writes) {
-        auto written = dataset->write_within(connection, one.key, write, call_);
-        if (!written) {
-          outcome_.written.clear();
-          if (is_permanent(written.error().error)) {
-            outcome_.refused.push_back(
-                {static_cast<std::size_t>(&one - batch_.writes.data()), written.error().error});
-          }
-          return std::unexpected(std::move(written.error()));
-        }
-        last = std::move(*written);
-      }
-      outcome_.written.push_back(std::move(last));
+      outcome_.written.push_back(std::move(*written));
     }
-    for (const DeadLetter& dead : batch_.dead) {
-      const std::vector<OptionalText> values = {
-          batch_.journal,    std::to_string(batch_.lane), std::to_string(dead.id.seq), dead.space,
-          text_of(dead.key), text_of(dead.operation),     text_of(dead.error)};
-      auto put = connection.execute(
-          "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
-          "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-          values, call_);
-      if (!put) return put;
-    }
+    if (auto put = set_aside(connection); !put) return put;
     const std::vector<OptionalText> position = {batch_.journal, std::to_string(batch_.lane),
                                                 std::to_string(batch_.upto)};
     return connection.execute("UPDATE forebay_applied SET last_seq = $3 WHERE journal = $1 AND lane = $2",
                               position, call_);
   }
 
+  // Tries each write under a savepoint, to find all that are refused. Always fails, so that nothing is
+  // committed: with kRolledBack if it came to the end.
+  Outcome<ResultPtr> try_each(Connection& connection) {
+    outcome_ = BatchOutcome();
+    auto due = begin(connection);
+    if (!due) return std::unexpected(due.error());
+    if (!*due) return std::unexpected(Failure{{ErrorCode::kUnavailable, "the ledger has moved"}, {}, false});
+    auto saved = connection.command("SAVEPOINT forebay_write", call_);
+    if (!saved) return saved;
+    for (std::size_t i = 0; i < batch_.writes.size(); ++i) {
+      auto written = apply_one(connection, batch_.writes[i]);
+      if (!written && cause_of(written.error()) != Cause::kData)
+        return std::unexpected(std::move(written.error()));
+      if (!written) refuse(i, written.error());
+      auto next = connection.command(
+          written ? "RELEASE forebay_write; SAVEPOINT forebay_write" : "ROLLBACK TO forebay_write", call_);
+      if (!next) return next;
+    }
+    return std::unexpected(Failure{{ErrorCode::kUnavailable, kRolledBack}, {}, false});
+  }
+
   BatchOutcome& outcome() { return outcome_; }
 
  private:
+  // Takes the lane's row of the ledger. False: the batch has been applied.
+  Outcome<bool> begin(Connection& connection) {
+    // A commit that a crash of the server could take back must not be confirmed, whatever the database's
+    // setting says.
+    const std::vector<OptionalText> lane = {batch_.journal, std::to_string(batch_.lane)};
+    auto row = connection.execute(
+        "SELECT last_seq, CASE pg_catalog.current_setting('synchronous_commit') "
+        "WHEN 'off' THEN pg_catalog.set_config('synchronous_commit', 'on', true) END "
+        "FROM forebay_applied WHERE journal = $1 AND lane = $2 FOR UPDATE",
+        lane, call_);
+    if (!row) return std::unexpected(row.error());
+    const std::uint64_t at = row_count(*row) == 0 ? 0 : number_in(*row, 0, 0);
+    if (row_count(*row) > 0 && at == batch_.upto) return false;
+    if (row_count(*row) == 0 || at != batch_.after)
+      return std::unexpected(Failure{wrong_position(where_, batch_, at), {}, false});
+    // A deferred constraint would fail the COMMIT, where nobody could say which write it is about. A write in
+    // a transaction of its own would be checked at its end as well.
+    auto checked = connection.command("SET CONSTRAINTS ALL IMMEDIATE", call_);
+    if (!checked) return std::unexpected(checked.error());
+    return true;
+  }
+
+  // Nothing: passed over.
+  Outcome<std::optional<Written>> apply_one(Connection& connection, const BatchWrite& one) {
+    std::optional<Written> last;
+    if (one.revives) {
+      const std::vector<OptionalText> id = {one.revives->journal, std::to_string(one.revives->lane),
+                                            std::to_string(one.revives->seq)};
+      auto gone = connection.execute(
+          "DELETE FROM forebay_dead WHERE journal = $1 AND lane = $2 AND seq = $3 RETURNING 1", id, call_);
+      if (!gone) return std::unexpected(gone.error());
+      if (row_count(*gone) == 0) return last;
+    }
+    for (const Write& write : one.writes) {
+      const auto* dataset = dynamic_cast<const BatchedDataset*>(one.dataset);
+      if (dataset == nullptr) {
+        return std::unexpected(
+            Failure{{ErrorCode::kUnsupported, "only a table takes batches of writes"}, {}, false});
+      }
+      auto written = dataset->write_within(connection, one.key, write, call_);
+      if (!written) return std::unexpected(std::move(written.error()));
+      last = std::move(*written);
+    }
+    return last;
+  }
+
+  void refuse(std::size_t write, const Failure& failure) {
+    outcome_.refused.push_back({write, failure.error, failure.sqlstate == "23503"});
+  }
+
+  Outcome<ResultPtr> set_aside(Connection& connection) {
+    Outcome<ResultPtr> put = ResultPtr();
+    for (const DeadLetter& dead : batch_.dead) {
+      const std::vector<OptionalText> values = {
+          batch_.journal,    std::to_string(batch_.lane), std::to_string(dead.id.seq), dead.space,
+          text_of(dead.key), text_of(dead.operation),     text_of(dead.error)};
+      put = connection.execute(
+          "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
+          "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+          values, call_);
+      if (!put) break;
+    }
+    return put;
+  }
+
   const std::string where_;
   const WriteBatch& batch_;
   const Call& call_;
@@ -136,10 +196,20 @@ Result<std::vector<std::uint64_t>> open_ledger(Pool& pool, const std::string& so
 }
 
 Result<BatchOutcome> apply(Pool& pool, const std::string& source, const WriteBatch& batch, const Call& call) {
-  Application application(fmt::format("source {}", source), batch, call);
+  const std::string where = fmt::format("source {}", source);
+  Application application(where, batch, call);
   auto done = pool.write(call, [&](Connection& connection) { return application.run(connection); });
-  if (done || !application.outcome().refused.empty()) return std::move(application.outcome());
-  return located(done.error(), fmt::format("source {}", source));
+  if (done) return std::move(application.outcome());
+  if (application.outcome().refused.empty())
+    return unapplied(located(done.error(), where), cause_of(done.error()));
+  // The first to be refused has ended the transaction: which others would be takes another one.
+  BatchOutcome first = std::move(application.outcome());
+  auto tried = pool.write(call, [&](Connection& connection) { return application.try_each(connection); });
+  // Refusals found before it broke off would be found again. A batch that is always too slow for this must
+  // get on as well: it has one at least.
+  if (!application.outcome().refused.empty()) return std::move(application.outcome());
+  if (tried.error().error.code == ErrorCode::kTimeout) return first;
+  return unapplied(located(tried.error(), where), cause_of(tried.error()));
 }
 
 }  // namespace forebay::source::postgres

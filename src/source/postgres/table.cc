@@ -56,6 +56,7 @@ struct Change {
   std::string statement;                 // for a row that exists
   bool create = false;
   bool remove = false;
+  bool insert = false;  // the row must not exist
   const Column* added = nullptr;
 };
 
@@ -119,6 +120,12 @@ class TableDataset final : public BatchedDataset {
     });
     if (!done) return failed(done.error());
     return written;
+  }
+
+  Result<void> validate(const KeyFields& key, const Write& write) const override {
+    auto change = plan(key, write);
+    if (!change) return wrong(change.error());
+    return {};
   }
 
   Outcome<Written> write_within(Connection& connection, const KeyFields& key, const Write& write,
@@ -210,6 +217,7 @@ class TableDataset final : public BatchedDataset {
     }
     if (const auto* upsert = std::get_if<Upsert>(&write)) {
       change.create = true;
+      change.insert = upsert->insert;
       if (auto set = set_fields(change, key, upsert->fields, upsert->strings); !set) return set.error();
     } else if (const auto* update = std::get_if<Update>(&write)) {
       change.create = update->create;
@@ -286,6 +294,10 @@ class TableDataset final : public BatchedDataset {
       return Error{ErrorCode::kInvalidArgument,
                    add.floating ? "the amount is not a decimal number" : "the amount is not an integer"};
     }
+    const Type& type = (*column)->type;
+    if (type.array || (type.shape != Shape::kInteger && type.shape != Shape::kNumber)) {
+      return Error{ErrorCode::kRefused, fmt::format("the column {} holds no numbers", add.field)};
+    }
     change.added = *column;
     change.columns.push_back(add.field);
     change.parameters.emplace_back(add.amount);
@@ -310,7 +322,7 @@ class TableDataset final : public BatchedDataset {
         if (!may_exist && !change.create) return before;
       }
       Outcome<ResultPtr> row = ResultPtr();
-      if (may_exist) {
+      if (may_exist && !change.insert) {
         row = connection.execute(change.statement, all, call);
         if (!row) return row;
         written.existed = row_count(*row) > 0;
@@ -319,6 +331,9 @@ class TableDataset final : public BatchedDataset {
       if (!written.existed) {
         row = connection.execute(sql_.insert_if_absent(change.columns), all, call);
         if (!row) return row;
+        if (row_count(*row) == 0 && change.insert) {
+          return std::unexpected(Failure{{ErrorCode::kRefused, "the row exists already"}, {}, false});
+        }
         if (row_count(*row) == 0) continue;  // another writer has created it meanwhile
       }
       return finish(connection, key, change, std::move(*row), call, written);

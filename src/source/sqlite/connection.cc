@@ -61,6 +61,26 @@ ErrorCode meaning(int code) {
 
 }  // namespace
 
+// Constraints include what triggers RAISE(). SQLITE_ERROR is both what doesn't compile ("no such table",
+// "foreign key mismatch") and what fails while it runs ("malformed JSON", "integer overflow").
+Cause cause_of(const Failure& failure) {
+  switch (failure.code & 0xff) {
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+      return Cause::kData;
+    case SQLITE_ERROR:
+      return failure.compiles ? Cause::kData : Cause::kSchema;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_SCHEMA:
+      return Cause::kSchema;
+    default:
+      return Cause::kPassing;
+  }
+}
+
 // ---- Statement
 
 Statement::Statement(Statement&& other) noexcept
@@ -101,8 +121,9 @@ Result<bool> Statement::step() {
   const int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
-  connection_->note(code);
-  return connection_->error(sqlite3_extended_errcode(connection_->handle_), {});
+  const Error error = connection_->error(sqlite3_extended_errcode(connection_->handle_), {});
+  connection_->note({code, code != SQLITE_ERROR || connection_->compiles(sqlite3_sql(handle_))});
+  return error;
 }
 
 int Statement::columns() const {
@@ -167,6 +188,12 @@ Result<void> Connection::set_up(Access access) {
   if (auto version = ask("PRAGMA schema_version"); !version) return version.error();
   if (access == Access::kRead) return run("PRAGMA query_only = ON");
   if (auto keys = run("PRAGMA foreign_keys = ON"); !keys) return keys;
+  constexpr std::int64_t kFull = 2;
+  auto synchronous = ask("PRAGMA synchronous");
+  if (!synchronous) return synchronous.error();
+  if (*synchronous < kFull) {
+    if (auto full = run("PRAGMA synchronous = FULL"); !full) return full;
+  }
   // While somebody reads in the old mode it can't be changed; then it stays as it is, which is slower and as
   // correct.
   auto mode = ask("PRAGMA journal_mode = WAL");
@@ -213,7 +240,7 @@ Result<Statement> Connection::prepare(const std::string& sql) {
   const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
   if (code != SQLITE_OK) {
-    note(code);
+    note({code, false});
     return error(code, {});
   }
   if (handle == nullptr)
@@ -235,7 +262,7 @@ Result<void> Connection::run(const std::string& sql) {
 Result<void> Connection::run_once(const std::string& sql) {
   const int code = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
   if (code == SQLITE_OK) return {};
-  note(code);
+  note({code, false});
   return error(code, {});
 }
 
@@ -259,8 +286,20 @@ void Connection::roll_back() {
   deadline_ = deadline;
 }
 
-void Connection::note(int code) {
-  if (is_damage(code)) usable_ = false;
+void Connection::note(const Failure& failure) {
+  if (is_damage(failure.code)) usable_ = false;
+  if (!failure_) failure_ = failure;
+}
+
+bool Connection::compiles(const char* sql) const {
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v2(handle_, sql, -1, &statement, nullptr);
+  sqlite3_finalize(statement);
+  return code == SQLITE_OK;
+}
+
+std::int64_t Connection::changes() const {
+  return sqlite3_changes64(handle_);
 }
 
 Error Connection::error(int code, std::string_view doing) const {

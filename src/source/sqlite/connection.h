@@ -12,11 +12,13 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
 #include "forebay/source.h"
+#include "source/cause.h"
 
 namespace forebay::source::sqlite {
 
@@ -80,11 +82,19 @@ class Statement {
 
 enum class Access : std::uint8_t { kRead, kWrite };
 
+// What SQLite said when it failed.
+struct Failure {
+  int code = SQLITE_OK;   // extended
+  bool compiles = false;  // whether the statement could be prepared (again): then its names are all there
+};
+Cause cause_of(const Failure& failure);
+
 class Connection {
  public:
   // Opens an existing file. `source` names the source in messages. A connection for reading refuses to write;
-  // one for writing checks foreign keys and turns the file's journal to WAL if nobody is in the way, so that
-  // readers and the writer do not wait for each other.
+  // one for writing checks foreign keys, makes each commit durable before it returns (synchronous = FULL at
+  // least) and turns the file's journal to WAL if nobody is in the way, so that readers and the writer do not
+  // wait for each other.
   static Result<std::unique_ptr<Connection>> open(const std::string& source, const std::string& path,
                                                   Access access, const Deadline& deadline);
   ~Connection();
@@ -103,6 +113,12 @@ class Connection {
   Result<void> run_once(const std::string& sql);
   // The first column of a statement's only row; 0 where there is no row or it is NULL.
   Result<std::int64_t> ask(const std::string& sql);
+
+  // The first thing that SQLite itself refused or couldn't do since forget_failure().
+  const std::optional<Failure>& failure() const { return failure_; }
+  void forget_failure() { failure_.reset(); }
+  // Rows that the last statement which wrote has changed.
+  std::int64_t changes() const;
 
   bool in_transaction() const;
   // Rolls back if a transaction is open, whatever the deadline says.
@@ -129,13 +145,15 @@ class Connection {
   static int on_progress(void* connection);
   static int on_busy(void* connection, int times);
   Result<void> set_up(Access access);
-  void note(int code);
+  void note(const Failure& failure);
+  bool compiles(const char* sql) const;
 
   const std::string source_;
   sqlite3* const handle_;
   const std::uint64_t id_;
   const Deadline* deadline_ = nullptr;  // of the call in progress
   mutable bool usable_ = true;
+  std::optional<Failure> failure_;
   std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
   std::size_t borrowed_ = 0;  // Statements alive; the cache is emptied only without any
 };

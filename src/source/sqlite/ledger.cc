@@ -31,6 +31,19 @@ bool deferred_key_is_violated(Connection& connection) {
          violated != 0;
 }
 
+// Deletes a dead letter; false: there is none.
+Result<bool> drop(Connection& connection, const DeadId& id) {
+  auto statement =
+      connection.prepare("DELETE FROM forebay_dead WHERE journal = ?1 AND lane = ?2 AND seq = ?3");
+  if (!statement) return statement.error();
+  statement->bind_text(1, id.journal);
+  statement->bind_integer(2, id.lane);
+  statement->bind_integer(3, static_cast<std::int64_t>(id.seq));
+  auto done = statement->step();
+  if (!done) return done.error();
+  return connection.changes() > 0;
+}
+
 Result<void> set_aside(Connection& connection, const WriteBatch& batch) {
   auto statement = connection.prepare(
       "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
@@ -64,6 +77,92 @@ Result<void> advance(Connection& connection, const WriteBatch& batch) {
   return {};
 }
 
+// The transaction of one batch.
+class Application {
+ public:
+  Application(const Database& database, Connection& connection, const WriteBatch& batch)
+      : database_(database), connection_(connection), batch_(batch) {}
+
+  Result<BatchOutcome> run() {
+    connection_.forget_failure();
+    auto transaction = Transaction::begin(connection_, Transaction::Kind::kWrite);
+    if (!transaction) return failed(transaction.error());
+    auto at = position(connection_, batch_.journal, batch_.lane);
+    if (!at) return failed(at.error());
+    BatchOutcome outcome;
+    if (*at == batch_.upto) return outcome;
+    if (*at != batch_.after) return wrong_position(fmt::format("source {}", database_.name), batch_, *at);
+    // Each under a savepoint, so that the others can be tried where one is refused. That costs some
+    // microseconds a write, and saves doing them all again.
+    for (std::size_t i = 0; i < batch_.writes.size(); ++i) {
+      connection_.forget_failure();
+      if (auto begun = connection_.run("SAVEPOINT forebay_write"); !begun) return failed(begun.error());
+      auto written = apply_one(batch_.writes[i]);
+      if (!written) {
+        if (cause(written.error()) != Cause::kData) {
+          // Out of time, say. The refusals that were found would be found again.
+          if (outcome.refused.empty()) return failed(written.error());
+          break;
+        }
+        outcome.refused.push_back({i, std::move(written.error()), key_is_missing_});
+        // A trigger may have rolled everything back; then the rest can't be tried.
+        if (!connection_.in_transaction()) break;
+        if (auto back = connection_.run("ROLLBACK TO forebay_write"); !back) break;
+      } else {
+        outcome.written.push_back(std::move(*written));
+      }
+      if (auto done = connection_.run("RELEASE forebay_write"); !done) return failed(done.error());
+    }
+    if (!outcome.refused.empty()) {
+      outcome.written.clear();
+      return outcome;
+    }
+    connection_.forget_failure();
+    if (auto done = set_aside(connection_, batch_); !done) return failed(done.error());
+    if (auto done = advance(connection_, batch_); !done) return failed(done.error());
+    if (auto done = transaction->commit(); !done) return failed(done.error());
+    return outcome;
+  }
+
+ private:
+  Cause cause(const Error& error) const {
+    return connection_.failure() ? sqlite::cause_of(*connection_.failure()) : source::cause_of(error);
+  }
+  Error failed(const Error& error) const { return unapplied(error, cause(error)); }
+
+  Result<std::optional<Written>> apply_one(const BatchWrite& one) {
+    key_is_missing_ = false;
+    std::optional<Written> last;
+    if (one.revives) {
+      auto was_there = drop(connection_, *one.revives);
+      if (!was_there) return was_there.error();
+      if (!*was_there) return last;
+    }
+    for (const Write& write : one.writes) {
+      const auto* dataset = dynamic_cast<const BatchedDataset*>(one.dataset);
+      if (dataset == nullptr) return Error{ErrorCode::kUnsupported, "only a table takes batches of writes"};
+      auto written = dataset->write_within(connection_, one.key, write);
+      if (!written) {
+        key_is_missing_ =
+            connection_.failure() && connection_.failure()->code == SQLITE_CONSTRAINT_FOREIGNKEY;
+        return written.error();
+      }
+      if (deferred_key_is_violated(connection_)) {
+        key_is_missing_ = true;
+        return Error{ErrorCode::kRefused,
+                     fmt::format("source {}: FOREIGN KEY constraint failed", database_.name)};
+      }
+      last = std::move(*written);
+    }
+    return last;
+  }
+
+  const Database& database_;
+  Connection& connection_;
+  const WriteBatch& batch_;
+  bool key_is_missing_ = false;  // of the write that was refused last
+};
+
 }  // namespace
 
 Result<std::vector<std::uint64_t>> open_ledger(Database& database, const std::string& journal,
@@ -92,40 +191,8 @@ Result<std::vector<std::uint64_t>> open_ledger(Database& database, const std::st
 Result<BatchOutcome> apply(Database& database, const WriteBatch& batch, const CallContext& context) {
   const Deadline deadline(context);
   auto lease = database.writer.acquire(deadline);
-  if (!lease) return lease.error();
-  Connection& connection = **lease;
-  auto transaction = Transaction::begin(connection, Transaction::Kind::kWrite);
-  if (!transaction) return transaction.error();
-  auto at = position(connection, batch.journal, batch.lane);
-  if (!at) return at.error();
-  BatchOutcome outcome;
-  if (*at == batch.upto) return outcome;
-  if (*at != batch.after) return wrong_position(fmt::format("source {}", database.name), batch, *at);
-  for (const BatchWrite& one : batch.writes) {
-    const auto* dataset = dynamic_cast<const BatchedDataset*>(one.dataset);
-    if (dataset == nullptr) return Error{ErrorCode::kUnsupported, "only a table takes batches of writes"};
-    std::optional<Written> last;
-    for (const Write& write : one.writes) {
-      auto written = dataset->write_within(connection, one.key, write);
-      if (written && deferred_key_is_violated(connection)) {
-        written = Error{ErrorCode::kRefused,
-                        fmt::format("source {}: FOREIGN KEY constraint failed", database.name)};
-      }
-      if (!written && is_permanent(written.error())) {
-        outcome.written.clear();
-        outcome.refused.push_back(
-            {static_cast<std::size_t>(&one - batch.writes.data()), std::move(written.error())});
-        return outcome;
-      }
-      if (!written) return written.error();
-      last = std::move(*written);
-    }
-    outcome.written.push_back(std::move(last));
-  }
-  if (auto done = set_aside(connection, batch); !done) return done.error();
-  if (auto done = advance(connection, batch); !done) return done.error();
-  if (auto done = transaction->commit(); !done) return done.error();
-  return outcome;
+  if (!lease) return unapplied(lease.error(), Cause::kPassing);
+  return Application(database, **lease, batch).run();
 }
 
 }  // namespace forebay::source::sqlite

@@ -31,6 +31,12 @@ struct Assignment {
   const OptionalText* value;
 };
 
+// A write, checked.
+struct Plan {
+  std::vector<Assignment> fields;
+  const Column* add_to = nullptr;
+};
+
 // What became of the row in the database, before it is committed.
 struct Existing {
   bool exists = false;
@@ -57,6 +63,7 @@ class TableDataset final : public BatchedDataset {
 
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override;
   Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context) override;
+  Result<void> validate(const KeyFields& key, const Write& write) const override;
   Result<Written> write_within(Connection& connection, const KeyFields& key,
                                const Write& write) const override;
 
@@ -104,7 +111,7 @@ class TableDataset final : public BatchedDataset {
   Result<void> add(Connection& connection, const KeyFields& key, const Add& add, const Column& column,
                    const Existing& before) const;
   Result<void> remove(Connection& connection, const KeyFields& key) const;
-  Result<Written> write_in(Connection& connection, const KeyFields& key, const Write& write) const;
+  Result<Plan> plan(const KeyFields& key, const Write& write) const;
 
   Database& database_;
   const DatasetSpec spec_;
@@ -348,25 +355,46 @@ Result<void> TableDataset::remove(Connection& connection, const KeyFields& key) 
   return {};
 }
 
-// The write itself, in a transaction that the caller commits or rolls back.
-Result<Written> TableDataset::write_in(Connection& connection, const KeyFields& key,
-                                       const Write& write) const {
-  const Column* add_to = nullptr;
-  std::vector<Assignment> fields;
-  const auto* upsert = std::get_if<Upsert>(&write);
-  const auto* update = std::get_if<Update>(&write);
+Result<Plan> TableDataset::plan(const KeyFields& key, const Write& write) const {
+  if (!spec_.writable)
+    return at({ErrorCode::kUnsupported, fmt::format("source {}: not opened for writing", database_.name)});
+  if (auto right = check_key(key); !right) return right.error();
+  Plan plan;
   if (const auto* adding = std::get_if<Add>(&write)) {
     auto column = add_column(*adding);
     if (!column) return column.error();
-    add_to = *column;
-  } else if (upsert != nullptr || update != nullptr) {
-    auto checked = assignments(key, upsert != nullptr ? upsert->fields : update->fields);
-    if (!checked) return checked.error();
-    fields = std::move(*checked);
+    plan.add_to = *column;
+    return plan;
   }
+  const auto* upsert = std::get_if<Upsert>(&write);
+  const auto* update = std::get_if<Update>(&write);
+  if (upsert == nullptr && update == nullptr) return plan;
+  auto checked = assignments(key, upsert != nullptr ? upsert->fields : update->fields);
+  if (!checked) return checked.error();
+  plan.fields = std::move(*checked);
+  return plan;
+}
+
+Result<void> TableDataset::validate(const KeyFields& key, const Write& write) const {
+  auto planned = plan(key, write);
+  if (!planned) return planned.error();
+  return {};
+}
+
+// The write itself, in a transaction that the caller commits or rolls back.
+Result<Written> TableDataset::write_within(Connection& connection, const KeyFields& key,
+                                           const Write& write) const {
+  auto planned = plan(key, write);
+  if (!planned) return planned.error();
+  const Column* add_to = planned->add_to;
+  const auto* upsert = std::get_if<Upsert>(&write);
+  const auto* update = std::get_if<Update>(&write);
 
   auto before = read_existing(connection, key, add_to);
   if (!before) return before.error();
+  if (upsert != nullptr && upsert->insert && before->exists) {
+    return at({ErrorCode::kRefused, fmt::format("source {}: the row exists already", database_.name)});
+  }
   Written written;
   written.existed = before->exists;
   written.images.before = before->watched;
@@ -374,7 +402,7 @@ Result<Written> TableDataset::write_in(Connection& connection, const KeyFields& 
   if (add_to != nullptr) {
     done = add(connection, key, std::get<Add>(write), *add_to, *before);
   } else if (upsert != nullptr || (update != nullptr && (before->exists || update->create))) {
-    done = assign(connection, key, fields, before->exists);
+    done = assign(connection, key, planned->fields, before->exists);
   } else if (std::holds_alternative<Remove>(write) && before->exists) {
     done = remove(connection, key);
   }
@@ -396,26 +424,16 @@ Result<Written> TableDataset::write_in(Connection& connection, const KeyFields& 
 }
 
 Result<Written> TableDataset::write(const KeyFields& key, const Write& write, const CallContext& context) {
-  if (!spec_.writable)
-    return at({ErrorCode::kUnsupported, fmt::format("source {}: not opened for writing", database_.name)});
-  if (auto right = check_key(key); !right) return right.error();
+  if (auto right = validate(key, write); !right) return right.error();
   const Deadline deadline(context);
   auto lease = database_.writer.acquire(deadline);
   if (!lease) return at(lease.error());
   auto transaction = Transaction::begin(**lease, Transaction::Kind::kWrite);
   if (!transaction) return at(transaction.error());
-  auto written = write_in(**lease, key, write);
+  auto written = write_within(**lease, key, write);
   if (!written) return written;
   if (auto done = transaction->commit(); !done) return at(done.error());
   return written;
-}
-
-Result<Written> TableDataset::write_within(Connection& connection, const KeyFields& key,
-                                           const Write& write) const {
-  if (!spec_.writable)
-    return at({ErrorCode::kUnsupported, fmt::format("source {}: not opened for writing", database_.name)});
-  if (auto right = check_key(key); !right) return right.error();
-  return write_in(connection, key, write);
 }
 
 // ---- Opening

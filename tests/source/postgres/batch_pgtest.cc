@@ -1,0 +1,153 @@
+// Batches of writes where only PostgreSQL can fail.
+
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "source/postgres/fixture.h"
+
+namespace forebay {
+namespace {
+
+class PostgresBatch : public PostgresTest {
+ protected:
+  void SetUp() override {
+    sql("DROP TABLE IF EXISTS things CASCADE; DROP TABLE IF EXISTS forebay_applied, forebay_dead;"
+        "CREATE TABLE things(id integer PRIMARY KEY, n integer, state text)");
+    source_ = source();
+    things_ = open(*source_, table("things"));
+    ASSERT_NE(things_, nullptr);
+    ASSERT_TRUE(source_->open_ledger("j", 1, within()).has_value());
+  }
+
+  WriteBatch batch(std::uint64_t after, const std::vector<std::pair<std::string, Write>>& writes) const {
+    WriteBatch made{.journal = "j", .lane = 0, .after = after, .upto = after + 1, .writes = {}, .dead = {}};
+    for (const auto& [key, write] : writes) made.writes.push_back({things_.get(), {key}, {write}});
+    return made;
+  }
+  static Upsert state(const std::string& state) { return {{{"state", state}}}; }
+
+  std::shared_ptr<Source> source_;
+  std::unique_ptr<Dataset> things_;
+};
+
+TEST_F(PostgresBatch, TheSqlstateSaysWhetherAWriteIsRefusedOrTheBatchIsTriedAgain) {
+  sql("CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+      "RAISE EXCEPTION 'as asked' USING ERRCODE = NEW.state; END$$;"
+      "CREATE TRIGGER fails BEFORE INSERT ON things FOR EACH ROW WHEN (NEW.state <> 'good') "
+      "EXECUTE FUNCTION fail()");
+  // A failure that ends the session would too, but the trigger raises only its code.
+  const std::string refused[] = {"22001", "22003", "22P02", "23502", "23503", "23505", "23514", "23P01",
+                                 "21000", "44000", "54000", "P0001", "428C9", "38001", "ABCDE"};
+  for (const std::string& code : refused) {
+    const auto outcome =
+        source_->apply(batch(0, {{"1", state("good")}, {"2", state(code)}, {"3", state(code)}}), within());
+    ASSERT_TRUE(outcome.has_value()) << code << ": " << outcome.error().message;
+    ASSERT_EQ(outcome->refused.size(), 2u) << code;
+    EXPECT_EQ(outcome->refused[0].write, 1u) << code;
+    EXPECT_EQ(outcome->refused[0].missing_key, code == "23503");
+    EXPECT_NE(outcome->refused[0].error.message.find("as asked"), std::string::npos);
+  }
+  const std::pair<std::string, ErrorCode> errors[] = {
+      {"08006", ErrorCode::kUnavailable}, {"25006", ErrorCode::kUnavailable},
+      {"28000", ErrorCode::kUnavailable}, {"40001", ErrorCode::kUnavailable},
+      {"40P01", ErrorCode::kUnavailable}, {"53100", ErrorCode::kUnavailable},
+      {"53200", ErrorCode::kUnavailable}, {"55P03", ErrorCode::kUnavailable},
+      {"55006", ErrorCode::kUnavailable}, {"57014", ErrorCode::kTimeout},
+      {"57P01", ErrorCode::kUnavailable}, {"57P03", ErrorCode::kUnavailable},
+      {"58030", ErrorCode::kUnavailable}, {"HV00N", ErrorCode::kUnavailable},
+      {"XX000", ErrorCode::kUnavailable}, {"42P01", ErrorCode::kConfig},
+      {"42703", ErrorCode::kConfig},      {"42501", ErrorCode::kConfig},
+      {"42883", ErrorCode::kConfig},      {"3F000", ErrorCode::kConfig},
+      {"0A000", ErrorCode::kConfig},
+  };
+  for (const auto& [code, meaning] : errors) {
+    const auto outcome = source_->apply(batch(0, {{"1", state("good")}, {"2", state(code)}}), within());
+    ASSERT_FALSE(outcome.has_value()) << code;
+    EXPECT_EQ(outcome.error().code, meaning) << code << ": " << outcome.error().message;
+    EXPECT_NE(outcome.error().message.find("shop"), std::string::npos);
+  }
+  EXPECT_EQ(sql("SELECT count(*) FROM things"), "0");
+  EXPECT_EQ(sql("SELECT last_seq FROM forebay_applied"), "0");
+}
+
+TEST_F(PostgresBatch, ARightThatIsTakenAwayIsAnErrorUntilItIsGivenBack) {
+  sql("DO $$BEGIN CREATE ROLE clerk LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END$$;"
+      "GRANT SELECT, INSERT, UPDATE, DELETE ON things, forebay_applied, forebay_dead TO clerk");
+  source_ = source(2, "clerk");
+  things_ = open(*source_, table("things"));
+  ASSERT_NE(things_, nullptr);
+  const WriteBatch one = batch(0, {{"1", state("good")}});
+  for (const std::string right : {"INSERT ON things", "UPDATE ON forebay_applied"}) {
+    sql("REVOKE " + right + " FROM clerk");
+    const auto outcome = source_->apply(one, within());
+    ASSERT_FALSE(outcome.has_value()) << right;
+    EXPECT_EQ(outcome.error().code, ErrorCode::kConfig) << outcome.error().message;
+    EXPECT_NE(outcome.error().message.find("permission denied"), std::string::npos)
+        << outcome.error().message;
+    sql("GRANT " + right + " TO clerk");
+  }
+  const auto outcome = source_->apply(one, within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_EQ(sql("SELECT count(*) FROM things"), "1");
+}
+
+TEST_F(PostgresBatch, ABatchThatTimesOutIsTriedAgain) {
+  Session other(server_);
+  other.run("BEGIN; INSERT INTO things VALUES (1, 1, 'theirs')");
+  const WriteBatch one = batch(0, {{"1", state("mine")}, {"2", state("mine")}});
+  auto outcome = source_->apply(one, within(std::chrono::milliseconds(50)));
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().code, ErrorCode::kTimeout) << outcome.error().message;
+  other.run("COMMIT");
+  outcome = source_->apply(one, within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_EQ(sql("SELECT string_agg(state, ',') FROM things"), "mine,mine");
+}
+
+// The server has committed, and waits for a standby that doesn't exist while its session is ended.
+TEST_F(PostgresBatch, ACommitThatIsCutOffHasAnUnknownOutcomeAndCountsOnce) {
+  const auto standby = [&](const std::string& name) {
+    sql("ALTER SYSTEM SET synchronous_standby_names = '" + name + "'");
+    sql("SELECT pg_reload_conf()");
+    ASSERT_TRUE(test::eventually([&] { return sql("SHOW synchronous_standby_names") == name; }));
+  };
+  ASSERT_NO_FATAL_FAILURE(standby("nobody"));
+  const WriteBatch one = batch(0, {{"1", Add{"n", "5"}}});
+  auto applying = std::async(std::launch::async, [&] { return source_->apply(one, within()); });
+  wait_for_statement("COMMIT");
+  sql("SET synchronous_commit = local; SELECT pg_terminate_backend(" + backend_running("COMMIT") + ")");
+  auto outcome = applying.get();
+  standby("");
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().code, ErrorCode::kUnknownOutcome) << outcome.error().message;
+  outcome = source_->apply(one, within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_TRUE(outcome->written.empty()) << "it had been committed";
+  EXPECT_EQ(sql("SELECT n FROM things"), "5");
+}
+
+TEST_F(PostgresBatch, ACommitIsDurableWhateverTheDatabasesSettingIs) {
+  sql("CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+      "NEW.state = current_setting('synchronous_commit'); RETURN NEW; END$$;"
+      "CREATE TRIGGER notes BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION note()");
+  std::uint64_t after = 0;
+  for (const std::string setting : {"off", "on", "local"}) {
+    sql("ALTER DATABASE postgres SET synchronous_commit = " + setting);
+    source_ = source(1);
+    things_ = open(*source_, table("things"));
+    ASSERT_NE(things_, nullptr);
+    const std::string key = std::to_string(after + 1);
+    const auto outcome = source_->apply(batch(after++, {{key, Add{"n", "5"}}}), within());
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+    EXPECT_EQ(sql("SELECT state FROM things WHERE id = " + key), setting == "off" ? "on" : setting);
+    // The session is as it was.
+    auto shown = open(*source_, query("SELECT current_setting('synchronous_commit') AS s, {id}::int AS id"));
+    ASSERT_NE(shown, nullptr);
+    EXPECT_EQ(load_one(*shown, "1"), R"({"s":")" + setting + R"(","id":1})");
+  }
+  sql("ALTER DATABASE postgres RESET synchronous_commit");
+}
+
+}  // namespace
+}  // namespace forebay
