@@ -1,0 +1,89 @@
+#pragma once
+
+// How a batch is brought into the database, as far as that can be decided without asking anybody: which
+// writes are sent, and which are put aside.
+//
+// A batch's writes go as units, in order: at first the steps that its keys' writes came to; one that is
+// refused and stands for several ops is taken apart into them, one that is refused alone is put aside. What
+// is held follows it, decided anew for each try: a retried dead letter that goes through may end the hold.
+//
+// Not thread-safe: one try at a time has it.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "journal/flusher.h"
+
+namespace forebay::journal {
+
+class Attempt {
+ public:
+  explicit Attempt(std::shared_ptr<const Batch> batch) { restart(std::move(batch)); }
+
+  const Batch& batch() const { return *batch_; }
+  // Begins anew with what is left of the batch.
+  void restart(std::shared_ptr<const Batch> batch);
+
+  // The next try. `letters`: an item's dead letters before the batch; `holds`: its namespace's rule.
+  struct Try {
+    std::vector<Target::Statement> statements;
+    std::vector<Target::Dead> dead;
+  };
+  using Letters = std::function<std::set<DeadId>(const Item&)>;
+  using Holds = std::function<bool(const std::string& space)>;
+  Try next(const std::string& journal, const Letters& letters, const Holds& holds);
+
+  // What is to be done about the refusals of the last try. `early`: whether what misses a key, and ends with
+  // that number, is to wait for another lane.
+  struct Verdict {
+    bool again = false;  // something was put aside or passed over
+    bool wait = false;   // something may be early
+    std::vector<std::size_t> take_apart;
+  };
+  using Early = std::function<bool(std::uint64_t last)>;
+  Verdict refuse(const std::vector<BatchOutcome::Refusal>& refusals, const Early& early);
+
+  // Which ops a unit is, to be read from the journal, and then to be given to take_apart().
+  struct Range {
+    const std::string* key;
+    std::uint64_t first, last;
+  };
+  Range range(std::size_t unit) const;
+  // For all units of a verdict at once. kInternal: the ops are not those that the units were made of.
+  Result<void> take_apart(const std::vector<std::size_t>& units, std::vector<std::vector<Op>> ops);
+
+  // What the last try did, once it is through.
+  struct Done {
+    std::vector<std::optional<Written>> written;  // for each item, as Target::settled() has it
+    std::uint64_t applied_ops = 0, dead_ops = 0, passed_over = 0;
+    struct Letter {
+      std::size_t item;
+      DeadId id;
+    };
+    std::vector<Letter> put_aside;
+    std::vector<Letter> revived;
+  };
+  Done through(const std::string& journal, std::vector<std::optional<Written>> written) const;
+
+ private:
+  struct Unit {
+    std::size_t item;
+    const Effect* effect;         // the step's, or `own`
+    std::shared_ptr<Effect> own;  // one op's
+    std::uint64_t first, last;
+    std::uint64_t ops;
+    enum class Fate : std::uint8_t { kSend, kPutAside, kPassOver } fate = Fate::kSend;
+    std::string error;
+  };
+
+  std::shared_ptr<const Batch> batch_;
+  std::vector<Unit> units_;            // in the batch's order of items, and in order within them
+  std::vector<std::size_t> sent_;      // units of the last try, a statement each
+  std::vector<std::size_t> put_away_;  // units that the last try puts aside
+};
+
+}  // namespace forebay::journal

@@ -1,0 +1,554 @@
+#include "journal/queue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash_inline.h"
+#include "journal/queue_state.h"
+
+namespace forebay::journal {
+namespace {
+
+std::size_t size_of(const Op& op) {
+  return op.key.size() + op.payload.size();
+}
+
+}  // namespace
+
+// Not base/hash.h's, whose seed is the process's: the lane is in the journal.
+std::uint32_t lane_of(std::string_view key, std::uint32_t lanes) {
+  return static_cast<std::uint32_t>(XXH3_64bits(key.data(), key.size()) % lanes);
+}
+
+// ---- Queue
+
+Queue::Queue(Journal& journal, const Clock& clock) : state_(std::make_unique<State>(*this, journal, clock)) {}
+
+Queue::~Queue() {
+  for (State::Slot& slot : state_->slots) {
+    std::vector<Flushed> done;
+    {
+      MutexLock lock(slot.mutex);
+      for (auto& [id, waiter] : slot.waiters) done.push_back(std::move(waiter->done));
+      slot.waiters.clear();
+    }
+    for (Flushed& flushed : done) flushed(false);
+  }
+}
+
+Result<void> Queue::restore(std::vector<Op> ops, std::vector<Applied> applied) {
+  const auto lanes = static_cast<std::uint32_t>(state_->slots.size());
+  for (const Applied& at : applied) {
+    if (at.lane >= lanes) continue;  // an older journal's, with more lanes
+    State::Slot& slot = state_->slots[at.lane];
+    MutexLock lock(slot.mutex);
+    State::stream_of(slot, at.lane, at.source).position = at.seq;
+  }
+  for (Op& op : ops) {
+    if (op.lane != lane_of(op.key, lanes)) {
+      return Error{ErrorCode::kInternal,
+                   fmt::format("the journal's op {} is in lane {}, its key belongs in lane {}", op.seq,
+                               op.lane, lane_of(op.key, lanes))};
+    }
+    State::Slot& slot = state_->slots[op.lane];
+    MutexLock lock(slot.mutex);
+    State::Stream& stream = State::stream_of(slot, op.lane, op.source);
+    slot.last = std::max(slot.last, op.seq);
+    stream.restored = op.seq;
+    if (op.seq <= stream.position) continue;
+    auto effect = decode(op.payload);
+    if (!effect) {
+      return Error{ErrorCode::kInternal,
+                   fmt::format("the journal's op {} can't be read: {}", op.seq, effect.error().message)};
+    }
+    const Wanted wanted{op.source, op.space, op.key, {.every = {}}};
+    state_->add(slot, stream, wanted, std::move(*effect), op.seq, size_of(op), true);
+  }
+  for (State::Slot& slot : state_->slots) {
+    MutexLock lock(slot.mutex);
+    for (auto& [source, stream] : slot.streams) {
+      if (!stream->generations.empty()) stream->generations.back()->closed = true;
+    }
+  }
+  return {};
+}
+
+Result<std::uint64_t> Queue::append(const Wanted& wanted, Effect effect, Kept kept) {
+  State& state = *state_;
+  const std::uint32_t lane = lane_of(wanted.key, static_cast<std::uint32_t>(state.slots.size()));
+  Op op{0,
+        lane,
+        std::string(wanted.source),
+        std::string(wanted.space),
+        std::string(wanted.key),
+        encode(effect)};
+  const std::size_t bytes = size_of(op);
+  const bool at_once = wanted.durability == Durability::kNone;
+  State::Slot& slot = state.slots[lane];
+  std::uint64_t seq = 0;
+  {
+    // The journal numbers a lane's ops in the order in which they become pending.
+    MutexLock lock(slot.mutex);
+    auto appended =
+        state.journal.append(std::move(op), wanted.durability, at_once ? Kept() : std::move(kept));
+    if (!appended) return appended;
+    seq = *appended;
+    slot.last = seq;
+    state.add(slot, State::stream_of(slot, lane, wanted.source), wanted, std::move(effect), seq, bytes,
+              false);
+  }
+  if (at_once && kept) kept({});
+  return seq;
+}
+
+std::optional<PendingKey> Queue::of(std::string_view key) const {
+  // Relaxed: who must see a write has had the key's lock after its append().
+  if (records_.load(std::memory_order_relaxed) == 0) return std::nullopt;
+  State::Slot& slot = state_->slot_of(key);
+  PendingKey pending;
+  MutexLock lock(slot.mutex);
+  const auto found = slot.keys.find(key);
+  if (found == slot.keys.end()) return std::nullopt;
+  pending.since = kNever;
+  for (const State::Part& part : found->second) {
+    const Item& item = part.generation->batch->items[part.item];
+    if (item.steps.empty()) continue;
+    pending.applying |= part.generation->sent || (part.generation->restored && !part.stream->known);
+    pending.since = std::min(pending.since, item.since);
+    const bool first = pending.steps.empty();
+    if (first) pending.steps = item.steps;
+    for (const Step& step : item.steps) {
+      pending.ops += step.ops;
+      pending.last = std::max(pending.last, step.last);
+      if (first) continue;
+      const std::size_t before = pending.steps.size();
+      combine(pending.steps, step.effect, step.last);
+      if (pending.steps.size() > before) {
+        pending.steps.back().first = step.first;
+        pending.steps.back().ops = step.ops;
+      } else {
+        pending.steps.back().ops += step.ops - 1;
+      }
+    }
+  }
+  if (pending.steps.empty()) return std::nullopt;
+  return pending;
+}
+
+std::uint64_t Queue::when_flushed(std::string_view key, Flushed done) {
+  State::Slot& slot = state_->slot_of(key);
+  {
+    MutexLock lock(slot.mutex);
+    std::vector<std::pair<State::Stream*, std::uint64_t>> wanted;
+    if (const auto found = slot.keys.find(key); found != slot.keys.end()) {
+      for (const State::Part& part : found->second) {
+        const Item& item = part.generation->batch->items[part.item];
+        if (item.steps.empty()) continue;
+        const std::uint64_t last = item.steps.back().last;
+        if (!wanted.empty() && wanted.back().first == part.stream) {
+          wanted.back().second = last;
+        } else {
+          wanted.emplace_back(part.stream, last);
+        }
+      }
+    }
+    if (!wanted.empty()) {
+      for (const auto& [stream, last] : wanted) {
+        stream->hurry = std::max(stream->hurry, last);
+        state_->arm(slot, *stream);
+      }
+      return state_->wait_locked(slot, std::move(wanted), std::move(done));
+    }
+  }
+  done(true);
+  return 0;
+}
+
+void Queue::forget(std::uint64_t id) {
+  state_->forget(id);
+}
+
+std::vector<PendingStats> Queue::stats() const {
+  std::map<std::string, PendingStats, std::less<>> by_space;
+  for (State::Slot& slot : state_->slots) {
+    MutexLock lock(slot.mutex);
+    for (const auto& [source, stream] : slot.streams) {
+      for (const auto& generation : stream->generations) {
+        for (const State::Share& share : generation->shares) {
+          PendingStats& stats = by_space[share.space];
+          stats.records += share.ops;
+          stats.bytes += share.bytes;
+          stats.oldest = std::min(stats.oldest.value_or(kNever), share.oldest);
+        }
+      }
+    }
+  }
+  std::vector<PendingStats> all;
+  for (auto& [space, stats] : by_space) {
+    stats.space = space;
+    all.push_back(std::move(stats));
+  }
+  return all;
+}
+
+std::vector<std::string> Queue::spaces(std::string_view source) const {
+  std::vector<std::string> all;
+  for (State::Slot& slot : state_->slots) {
+    MutexLock lock(slot.mutex);
+    for (const auto& [name, stream] : slot.streams) {
+      if (!source.empty() && name != source) continue;
+      for (const auto& generation : stream->generations) {
+        for (const State::Share& share : generation->shares) all.push_back(share.space);
+      }
+    }
+  }
+  std::ranges::sort(all);
+  const auto twice = std::ranges::unique(all);
+  all.erase(twice.begin(), twice.end());
+  return all;
+}
+
+void Queue::settle(std::string_view key) {
+  State::Slot& slot = state_->slot_of(key);
+  MutexLock lock(slot.mutex);
+  const auto found = slot.keys.find(key);
+  if (found == slot.keys.end()) return;
+  auto& parts = found->second;
+  const auto sent = std::ranges::find_if(parts, [](const auto& part) { return part.generation->sent; });
+  if (sent == parts.end()) return;
+  --sent->generation->unsettled;
+  parts.erase(sent);
+  if (parts.empty()) slot.keys.erase(found);
+}
+
+// ---- Queue::State
+
+Queue::State::Stream& Queue::State::stream_of(Slot& slot, std::uint32_t lane, std::string_view source) {
+  const auto found = slot.streams.find(source);
+  if (found != slot.streams.end()) return *found->second;
+  auto stream = std::make_unique<Stream>();
+  stream->source = source;
+  stream->lane = lane;
+  return *slot.streams.emplace(std::string(source), std::move(stream)).first->second;
+}
+
+void Queue::State::add(Slot& slot, Stream& stream, const Wanted& wanted, Effect effect, std::uint64_t seq,
+                       std::size_t bytes, bool restored) {
+  if (stream.generations.empty() || stream.generations.back()->closed) {
+    auto made = std::make_unique<Generation>();
+    made->batch->source = stream.source;
+    made->batch->lane = stream.lane;
+    made->batch->after =
+        stream.generations.empty() ? stream.position : stream.generations.back()->batch->upto;
+    made->first = seq;
+    made->restored = restored;
+    stream.generations.push_back(std::move(made));
+  }
+  Generation& generation = *stream.generations.back();
+  Batch& batch = *generation.batch;
+
+  auto found = slot.keys.find(wanted.key);
+  if (found == slot.keys.end()) found = slot.keys.try_emplace(std::string(wanted.key)).first;
+  auto& parts = found->second;
+  bool changed = false;  // when the generation goes
+  if (parts.empty() || parts.back().generation != &generation) {
+    auto share = std::ranges::find(generation.shares, wanted.space, &Share::space);
+    if (share == generation.shares.end()) {
+      generation.shares.push_back({.space = std::string(wanted.space)});
+      share = std::prev(generation.shares.end());
+    }
+    const Instant now = clock.now();
+    share->oldest = std::min(share->oldest, now);
+    parts.push_back({&stream, &generation, static_cast<std::uint32_t>(batch.items.size()),
+                     static_cast<std::uint32_t>(share - generation.shares.begin())});
+    batch.items.push_back({std::string(wanted.space), std::string(wanted.key), {}, now});
+    ++generation.unsettled;
+    const Instant due = saturating_add(now, wanted.rule.every);
+    changed = due < generation.due;
+    generation.due = std::min(generation.due, due);
+    if (++share->keys >= std::max<std::size_t>(wanted.rule.batch, 1)) generation.closed = changed = true;
+  }
+  const Part& part = parts.back();
+  combine(batch.items[part.item].steps, std::move(effect), seq);
+  Share& share = generation.shares[part.share];
+  ++share.ops;
+  share.bytes += bytes;
+  ++batch.ops;
+  batch.bytes += bytes;
+  batch.upto = seq;
+  // Relaxed, as in of().
+  queue.records_.fetch_add(1, std::memory_order_relaxed);
+  if (changed && &generation == stream.generations.front().get()) arm(slot, stream);
+}
+
+bool Queue::State::ready(const Stream& stream, Instant now) {
+  const Generation& front = *stream.generations.front();
+  return front.closed || front.due <= now || front.first <= stream.hurry;
+}
+
+void Queue::State::arm(Slot& slot, Stream& stream) {
+  if (!slot.wake || stream.busy || stream.stopped || !stream.known || stream.generations.empty()) return;
+  const Instant now = clock.now();
+  const Instant at = ready(stream, now) ? Instant::min() : stream.generations.front()->due;
+  if (stream.armed <= at) return;
+  stream.armed = at;
+  slot.wake(stream, at);
+}
+
+std::vector<Queue::State::Stream*> Queue::State::streams(std::string_view source) {
+  std::vector<Stream*> all;
+  for (Slot& slot : slots) {
+    MutexLock lock(slot.mutex);
+    for (const auto& [name, stream] : slot.streams) {
+      if (source.empty() || name == source) all.push_back(stream.get());
+    }
+  }
+  return all;
+}
+
+Queue::State::Stream& Queue::State::stream(std::string_view source, std::uint32_t lane) {
+  Slot& slot = slots[lane];
+  MutexLock lock(slot.mutex);
+  return stream_of(slot, lane, source);
+}
+
+Queue::State::Opening Queue::State::open(Stream& stream, std::uint64_t position) {
+  Slot& slot = slots[stream.lane];
+  Opening opening;
+  MutexLock lock(slot.mutex);
+  const std::uint64_t most = std::max(stream.position, stream.restored);
+  if (position < stream.position || position > most) {
+    opening.wrong =
+        fmt::format("its ledger stands at {}, the journal knows that it has been at {} and ends at {}: {}",
+                    position, stream.position, most,
+                    position < stream.position ? "the database seems to have been restored from a backup"
+                                               : "the journal's file seems to be an older copy");
+    stream.known = stream.stopped = true;
+    return opening;
+  }
+  while (!stream.generations.empty() && stream.generations.front()->batch->upto <= position) {
+    drop(slot, *stream.generations.front());
+    stream.generations.pop_front();
+  }
+  stream.position = position;
+  opening.done = passed(slot, stream);
+  if (!stream.generations.empty()) {
+    Generation& front = *stream.generations.front();
+    if (front.first <= position) {
+      opening.cut = front.batch->upto;
+    } else {
+      front.batch->after = position;
+    }
+  }
+  stream.known = opening.cut == 0;
+  return opening;
+}
+
+Result<std::shared_ptr<const Batch>> Queue::State::cut(Stream& stream, std::uint64_t position,
+                                                       std::vector<Op> ops) {
+  Slot& slot = slots[stream.lane];
+  MutexLock lock(slot.mutex);
+  Generation& front = *stream.generations.front();
+  auto left = std::make_shared<Batch>();
+  left->source = stream.source;
+  left->lane = stream.lane;
+  left->after = position;
+  left->upto = front.batch->upto;
+  std::map<std::string, std::size_t, std::less<>> places;
+  std::vector<Share> shares = front.shares;
+  for (Share& share : shares) share.ops = share.bytes = 0;
+  for (const Item& item : front.batch->items) {
+    places.emplace(item.key, left->items.size());
+    left->items.push_back({item.space, item.key, {}, item.since});
+  }
+  for (const Op& op : ops) {
+    if (op.source != stream.source || op.seq <= position || op.seq > left->upto) continue;
+    const auto place = places.find(op.key);
+    auto effect = decode(op.payload);
+    if (place == places.end() || !effect) {
+      return Error{ErrorCode::kInternal,
+                   fmt::format("the journal's op {} is not what it was when it was read first", op.seq)};
+    }
+    combine(left->items[place->second].steps, std::move(*effect), op.seq);
+    Share& share = *std::ranges::find(shares, left->items[place->second].space, &Share::space);
+    ++share.ops;
+    share.bytes += size_of(op);
+    ++left->ops;
+    left->bytes += size_of(op);
+  }
+  queue.records_.fetch_sub(front.batch->ops - left->ops, std::memory_order_relaxed);
+  front.batch = left;
+  front.shares = std::move(shares);
+  front.first = position + 1;
+  stream.position = position;
+  stream.known = true;
+  return std::shared_ptr<const Batch>(std::move(left));
+}
+
+std::shared_ptr<const Batch> Queue::State::take(Stream& stream, Instant now) {
+  Slot& slot = slots[stream.lane];
+  MutexLock lock(slot.mutex);
+  if (stream.busy || stream.stopped || !stream.known) return nullptr;
+  stream.armed = kNever;
+  if (stream.generations.empty()) return nullptr;
+  if (!ready(stream, now)) {
+    arm(slot, stream);
+    return nullptr;
+  }
+  stream.generations.front()->closed = true;
+  stream.busy = true;
+  return stream.generations.front()->batch;
+}
+
+void Queue::State::set_sent(Stream& stream) {
+  MutexLock lock(slots[stream.lane].mutex);
+  stream.generations.front()->sent = true;
+}
+
+// Takes the keys' parts in the generation, and its numbers, out of what is pending.
+void Queue::State::drop(Slot& slot, Generation& generation) {
+  for (const Item& item : generation.batch->items) {
+    if (generation.unsettled == 0) break;
+    const auto found = slot.keys.find(item.key);
+    if (found == slot.keys.end()) continue;
+    const auto part = std::ranges::find(found->second, &generation, &Part::generation);
+    if (part == found->second.end()) continue;
+    found->second.erase(part);
+    if (found->second.empty()) slot.keys.erase(found);
+    --generation.unsettled;
+  }
+  queue.records_.fetch_sub(generation.batch->ops, std::memory_order_relaxed);
+}
+
+std::vector<Queue::Flushed> Queue::State::passed(Slot& slot, Stream& stream) {
+  std::vector<Flushed> done;
+  while (!stream.waiters.empty() && stream.waiters.begin()->first <= stream.position) {
+    const std::shared_ptr<Waiter> waiter = std::move(stream.waiters.begin()->second);
+    stream.waiters.erase(stream.waiters.begin());
+    std::erase_if(waiter->wanted, [&](const auto& wanted) { return wanted.first == &stream; });
+    if (!waiter->wanted.empty()) continue;
+    done.push_back(std::move(waiter->done));
+    slot.waiters.erase(waiter->id);
+  }
+  return done;
+}
+
+std::vector<Queue::Flushed> Queue::State::finish(Stream& stream) {
+  Slot& slot = slots[stream.lane];
+  MutexLock lock(slot.mutex);
+  Generation& front = *stream.generations.front();
+  stream.position = front.batch->upto;
+  drop(slot, front);
+  stream.generations.pop_front();
+  stream.busy = false;
+  return passed(slot, stream);
+}
+
+void Queue::State::stop(Stream& stream) {
+  MutexLock lock(slots[stream.lane].mutex);
+  stream.stopped = true;
+  stream.busy = false;
+  if (!stream.generations.empty()) stream.generations.front()->sent = false;
+}
+
+void Queue::State::hurry(Stream& stream, std::uint64_t upto) {
+  Slot& slot = slots[stream.lane];
+  MutexLock lock(slot.mutex);
+  stream.hurry = std::max(stream.hurry, upto);
+  arm(slot, stream);
+}
+
+bool Queue::State::hurry_before(const Stream& stream, std::uint64_t seq) {
+  bool any = false;
+  for (Slot& slot : slots) {
+    MutexLock lock(slot.mutex);
+    const auto found = slot.streams.find(stream.source);
+    if (found == slot.streams.end()) continue;
+    Stream& other = *found->second;
+    if (&other == &stream || other.stopped || other.generations.empty()) continue;
+    if (other.generations.front()->first >= seq) continue;
+    any = true;
+    other.hurry = std::max(other.hurry, seq);
+    arm(slot, other);
+  }
+  return any;
+}
+
+std::uint64_t Queue::State::wait_locked(Slot& slot, std::vector<std::pair<Stream*, std::uint64_t>> wanted,
+                                        Flushed done) {
+  auto waiter = std::make_shared<Waiter>();
+  const auto lane = static_cast<std::uint64_t>(&slot - slots.data());
+  waiter->id = slot.next_waiter++ * slots.size() + lane;
+  waiter->done = std::move(done);
+  waiter->wanted = std::move(wanted);
+  for (const auto& [stream, seq] : waiter->wanted) stream->waiters.emplace(seq, waiter);
+  slot.waiters.emplace(waiter->id, waiter);
+  return waiter->id;
+}
+
+std::uint64_t Queue::State::wait(Stream& stream, std::uint64_t seq, Flushed done) {
+  Slot& slot = slots[stream.lane];
+  {
+    MutexLock lock(slot.mutex);
+    if (seq > stream.position) return wait_locked(slot, {{&stream, seq}}, std::move(done));
+  }
+  done(true);
+  return 0;
+}
+
+std::uint64_t Queue::State::last_of(Stream& stream, std::string_view space) {
+  MutexLock lock(slots[stream.lane].mutex);
+  for (auto i = stream.generations.rbegin(); i != stream.generations.rend(); ++i) {
+    const Generation& generation = **i;
+    if (space.empty() ||
+        std::ranges::find(generation.shares, space, &Share::space) != generation.shares.end())
+      return generation.batch->upto;
+  }
+  return 0;
+}
+
+void Queue::State::forget(std::uint64_t id) {
+  Flushed dropped;  // destroyed without the lock
+  Slot& slot = slots[id % slots.size()];
+  MutexLock lock(slot.mutex);
+  const auto found = slot.waiters.find(id);
+  if (found == slot.waiters.end()) return;
+  const std::shared_ptr<Waiter> waiter = found->second;
+  for (const auto& [stream, seq] : waiter->wanted) {
+    auto [begin, end] = stream->waiters.equal_range(seq);
+    for (; begin != end; ++begin) {
+      if (begin->second != waiter) continue;
+      stream->waiters.erase(begin);
+      break;
+    }
+  }
+  dropped = std::move(waiter->done);
+  slot.waiters.erase(found);
+}
+
+// Every op up to the first pass's number either is pending when the second pass comes to its lane, or was
+// applied: it was numbered under the lock that both passes take, by a thread that did not let go before it
+// was pending.
+void Queue::State::trim() {
+  MutexLock lock(trim_mutex);
+  std::uint64_t upto = 0;
+  for (Slot& slot : slots) {
+    MutexLock in(slot.mutex);
+    upto = std::max(upto, slot.last);
+  }
+  std::vector<Applied> applied;
+  for (Slot& slot : slots) {
+    MutexLock in(slot.mutex);
+    for (const auto& [source, stream] : slot.streams) {
+      if (!stream->generations.empty()) upto = std::min(upto, stream->generations.front()->first - 1);
+      if (stream->position != 0) applied.push_back({source, stream->lane, stream->position});
+    }
+  }
+  if (upto <= trimmed) return;
+  trimmed = upto;
+  journal.trim(upto, std::move(applied));
+}
+
+}  // namespace forebay::journal

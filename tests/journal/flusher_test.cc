@@ -1,0 +1,762 @@
+#include "journal/flusher.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+
+#include "base/thread_scheduler.h"
+#include "journal/fakes.h"
+#include "support/eventually.h"
+
+namespace forebay::journal {
+namespace {
+
+using forebay::test::FixedRandom;
+using forebay::test::ManualClock;
+using forebay::test::ManualScheduler;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using test::add;
+using test::FakeDatabase;
+using test::FakeJournal;
+using test::FakeTarget;
+using test::set;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr std::uint64_t kHalf = ~std::uint64_t{0} / 2;
+
+// One lane unless a test asks for more. Chance gives the middle of every range.
+class JournalFlusher : public testing::Test {
+ protected:
+  JournalFlusher() { open(1); }
+  void open(std::uint32_t lanes) {
+    end();
+    journal_ = std::make_unique<FakeJournal>(lanes);
+    make();
+  }
+  void restart() {
+    end();
+    journal_ = std::make_unique<FakeJournal>(*journal_, nullptr);
+    make();
+    EXPECT_TRUE(queue_->restore(journal_->ops(), journal_->applied()));
+  }
+  void end() {
+    flusher_.reset();
+    queue_.reset();
+  }
+  void make() {
+    queue_ = std::make_unique<Queue>(*journal_, clock_);
+    target_ = std::make_unique<FakeTarget>(database_, *queue_, journal_->lanes());
+    flusher_ = std::make_unique<Flusher>(*queue_, *journal_, *target_, clock_, scheduler_, random_);
+  }
+  void start() {
+    flusher_->start({"db"});
+    scheduler_.run_due();
+  }
+
+  std::uint64_t put(const std::string& key, Effect effect, const std::string& space = "s") {
+    auto seq = queue_->append({"db", space, key, rule_}, std::move(effect), {});
+    EXPECT_TRUE(seq);
+    return seq ? *seq : 0;
+  }
+  static Effect revive(Effect effect, std::uint64_t seq) {
+    effect.revives = DeadId{"journal-1", 0, seq};
+    return effect;
+  }
+  // The time of a flush comes.
+  void flush() { scheduler_.advance(milliseconds(1000)); }
+  std::vector<std::string> seen() { return std::exchange(target_->seen, {}); }
+  FlushStats stats() { return flusher_->stats().front(); }
+  // Rows may not say v=bad, and nothing may be above 100.
+  void refuse_bad() {
+    database_.check = [](const FakeDatabase&, const Item&,
+                         const test::FakeRow& row) -> std::optional<FakeDatabase::No> {
+      if (row.contains("v") && row.at("v") == "bad") return FakeDatabase::No{"v is bad"};
+      if (row.contains("n") && std::stoi(row.at("n")) > 100) return FakeDatabase::No{"n is too large"};
+      return std::nullopt;
+    };
+  }
+  // Rows of `child` need a row `mother`.
+  void require_parent() {
+    database_.check = [](const FakeDatabase& database, const Item& item,
+                         const test::FakeRow&) -> std::optional<FakeDatabase::No> {
+      if (item.key != "child" || database.rows.contains("mother")) return std::nullopt;
+      return FakeDatabase::No{"no parent", true};
+    };
+  }
+
+  ManualClock clock_;
+  ManualScheduler scheduler_{clock_};
+  FixedRandom random_{{kHalf}};
+  FakeDatabase database_;
+  FlushRule rule_{.every = milliseconds(1000), .batch = 500};
+  std::unique_ptr<FakeJournal> journal_;
+  std::unique_ptr<Queue> queue_;
+  std::unique_ptr<FakeTarget> target_;
+  std::unique_ptr<Flusher> flusher_;
+};
+
+TEST_F(JournalFlusher, ABatchGoesWhenItsOldestWriteHasWaitedLongEnough) {
+  start();
+  put("a", add("n", 1));
+  scheduler_.advance(milliseconds(600));
+  put("b", set("v", "x"));
+  put("a", add("n", 2));
+  scheduler_.advance(milliseconds(399));
+  EXPECT_THAT(seen(), IsEmpty());
+  scheduler_.advance(milliseconds(1));
+  EXPECT_THAT(seen(), ElementsAre("applying 0-3", "apply 0-3 a b", "settled 0-3"));
+  EXPECT_EQ(database_.rows["a"]["n"], "3");
+  ASSERT_EQ(target_->written.size(), 1u);
+  EXPECT_EQ(target_->written[0][0]->after.value, "n=3 ");
+  EXPECT_EQ(target_->written[0][1]->after.value, "v=x ");
+  EXPECT_EQ(stats().batches, 1u);
+  EXPECT_EQ(stats().applied_ops, 3u);
+  EXPECT_EQ(stats().largest_batch, 3u);
+  EXPECT_EQ(journal_->trimmed(), 3u);
+  EXPECT_THAT(flusher_->health(), IsEmpty());
+}
+
+TEST_F(JournalFlusher, NothingIsSentBeforeStart) {
+  put("a", add("n", 1));
+  flush();
+  EXPECT_EQ(target_->applies + target_->ledger_calls, 0u);
+  start();
+  EXPECT_EQ(target_->applies, 1u);
+  start();  // once only
+  EXPECT_EQ(target_->ledger_calls, 1u);
+}
+
+TEST_F(JournalFlusher, ALaneHasOneBatchAtATimeAndOneAnIntervalUnlessFull) {
+  target_->automatic = false;
+  start();
+  for (int i = 0; i < 25; ++i) {
+    put("a", add("n", 1));
+    scheduler_.advance(milliseconds(100));
+  }
+  EXPECT_EQ(target_->applies, 1u);  // not answered yet
+  target_->automatic = true;
+  target_->answer();
+  for (int i = 0; i < 50; ++i) {
+    put("a", add("n", 1));
+    scheduler_.advance(milliseconds(100));
+  }
+  flush();
+  EXPECT_EQ(target_->most_at_once, 1u);
+  EXPECT_EQ(database_.rows["a"]["n"], "75");
+  EXPECT_LE(target_->applies, 8u);
+}
+
+TEST_F(JournalFlusher, FullGenerationsGoOneAfterTheOtherWithoutWaiting) {
+  rule_.batch = 2;
+  start();
+  for (int i = 0; i < 10; ++i) put(std::to_string(i), add("n", 1));
+  scheduler_.run_due();
+  EXPECT_EQ(target_->applies, 5u);
+  EXPECT_TRUE(queue_->empty());
+}
+
+TEST_F(JournalFlusher, LanesRunSideBySide) {
+  open(4);
+  target_->automatic = false;
+  start();
+  for (int i = 0; i < 20; ++i) put(std::to_string(i), add("n", 1));
+  flush();
+  EXPECT_EQ(target_->most_at_once, 4u);
+  while (!target_->pending.empty()) target_->answer();
+  EXPECT_EQ(database_.rows.size(), 20u);
+  EXPECT_EQ(journal_->trimmed(), 20u);
+}
+
+TEST_F(JournalFlusher, WhatTheJournalHasNotKeptIsNotSent) {
+  journal_->at_once = false;
+  start();
+  put("a", add("n", 1));
+  put("a", add("n", 1));
+  flush();
+  journal_->sync(1);
+  scheduler_.run_due();
+  EXPECT_THAT(seen(), IsEmpty());
+  EXPECT_FALSE(queue_->of("a")->applying);
+  journal_->sync();
+  scheduler_.run_due();
+  EXPECT_EQ(target_->applies, 1u);
+}
+
+TEST_F(JournalFlusher, AfterTheJournalFailedWhatItHadNotKeptIsNeverSent) {
+  start();
+  journal_->fail = Error{ErrorCode::kUnknownOutcome, "disk on fire"};
+  put("a", add("n", 1));
+  flush();
+  bool through = true;
+  flusher_->drain("", [&](bool good) { through = good; });
+  EXPECT_FALSE(through);
+  scheduler_.advance(seconds(100));
+  EXPECT_EQ(target_->applies, 0u);
+  EXPECT_THAT(flusher_->health(), ElementsAre(HasSubstr("disk on fire; writes that it may not have kept")));
+  EXPECT_EQ(queue_->of("a")->ops, 1u);
+}
+
+TEST_F(JournalFlusher, ItSaysApplyingFromTheFirstTryToTheEnd) {
+  target_->automatic = false;
+  start();
+  put("a", add("n", 1));
+  target_->on_applying = [this] { EXPECT_TRUE(queue_->of("a")->applying); };
+  EXPECT_FALSE(queue_->of("a")->applying);
+  flush();
+  target_->fail({ErrorCode::kUnavailable, "away"});
+  EXPECT_TRUE(queue_->of("a")->applying);
+  scheduler_.advance(milliseconds(25));
+  target_->answer();
+  EXPECT_THAT(seen(), ElementsAre("applying 0-1", "apply 0-1 a", "apply 0-1 a", "settled 0-1"));
+  EXPECT_FALSE(queue_->of("a"));
+}
+
+TEST_F(JournalFlusher, TransientErrorsAreRetriedForEverWithADoublingBoundAndFullJitter) {
+  target_->apply_error = Error{ErrorCode::kUnavailable, "away"};
+  start();
+  put("a", add("n", 1));
+  flush();
+  std::vector<std::int64_t> waits;
+  Instant last = clock_.now();
+  while (waits.size() < 13) {
+    const std::size_t before = target_->applies;
+    while (target_->applies == before) scheduler_.advance(milliseconds(1));
+    waits.push_back(std::chrono::duration_cast<milliseconds>(clock_.now() - last).count());
+    last = clock_.now();
+  }
+  // Half of 50 ms, 100 ms, … 30 s.
+  EXPECT_THAT(waits, ElementsAre(25, 50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 15000, 15000));
+  EXPECT_EQ(stats().retries, 14u);
+  EXPECT_THAT(flusher_->health(),
+              ElementsAre("source db: lane 0 of write-behind is held up, and tries again: away"));
+  target_->apply_error.reset();
+  scheduler_.advance(seconds(15));
+  EXPECT_EQ(database_.rows["a"]["n"], "1");
+  EXPECT_THAT(flusher_->health(), IsEmpty());
+}
+
+TEST_F(JournalFlusher, JitterIsDrawnAnewForEachTry) {
+  random_ = FixedRandom({kHalf / 2, ~std::uint64_t{0}});
+  target_->apply_error = Error{ErrorCode::kTimeout, "slow"};
+  start();
+  put("a", add("n", 1));
+  flush();
+  scheduler_.advance(Duration(milliseconds(13)));  // a quarter of 50 ms
+  EXPECT_EQ(target_->applies, 2u);
+  scheduler_.advance(milliseconds(99));
+  EXPECT_EQ(target_->applies, 2u);
+  scheduler_.advance(milliseconds(1));
+  EXPECT_EQ(target_->applies, 3u);
+}
+
+TEST_F(JournalFlusher, AnErrorThatAPersonMustMendIsSaidAtOnceAndRetried) {
+  target_->apply_error = Error{ErrorCode::kRefused, "no such table: t"};
+  start();
+  put("a", add("n", 1));
+  flush();
+  EXPECT_THAT(flusher_->health(), ElementsAre(HasSubstr("no such table: t")));
+  target_->apply_error.reset();
+  scheduler_.advance(seconds(1));
+  EXPECT_EQ(database_.rows["a"]["n"], "1");
+  EXPECT_THAT(flusher_->health(), IsEmpty());
+}
+
+TEST_F(JournalFlusher, AnUnknownCommitIsAskedAboutWithTheSameBatch) {
+  target_->automatic = false;
+  start();
+  put("a", add("n", 1));
+  put("b", add("n", 2));
+  flush();
+  target_->fail({ErrorCode::kUnknownOutcome, "broke off"}, true);
+  put("a", add("n", 10));  // not of that batch
+  scheduler_.advance(milliseconds(25));
+  target_->answer();
+  EXPECT_THAT(seen(), ElementsAre("applying 0-2", "apply 0-2 a b", "apply 0-2 a b", "settled 0-2"));
+  EXPECT_EQ(target_->written[0][0], std::nullopt);
+  EXPECT_EQ(database_.rows["a"]["n"], "1");
+  flush();
+  target_->fail({ErrorCode::kUnknownOutcome, "broke off"}, false);
+  scheduler_.advance(milliseconds(25));
+  target_->answer();
+  EXPECT_EQ(database_.rows["a"]["n"], "11");
+}
+
+TEST_F(JournalFlusher, ARefusedWriteIsPutAsideWithItsReasonAndTheOthersArrive) {
+  refuse_bad();
+  start();
+  put("a", add("n", 1));
+  put("b", set("v", "bad"));
+  put("c", add("n", 3));
+  flush();
+  EXPECT_THAT(seen(), ElementsAre("applying 0-3", "apply 0-3 a b c", "apply 0-3 a c dead 2", "settled 0-3"));
+  EXPECT_EQ(database_.rows.size(), 2u);
+  const auto& letter = database_.dead.at({"journal-1", 0, 2});
+  EXPECT_EQ(letter.error, "v is bad");
+  EXPECT_EQ(letter.operation, encode(set("v", "bad")));
+  EXPECT_TRUE(target_->written[0][0].has_value());
+  EXPECT_FALSE(target_->written[0][1].has_value());
+  EXPECT_EQ(stats().dead, 1u);
+  EXPECT_EQ(stats().dead_letters, 1u);
+  EXPECT_EQ(stats().applied_ops, 2u);
+  EXPECT_EQ(journal_->reads, 0u);
+}
+
+TEST_F(JournalFlusher, ARefusedStepIsTriedAgainWriteByWrite) {
+  refuse_bad();
+  start();
+  put("a", add("n", 60));  // 1
+  put("b", add("n", 1));
+  put("a", add("n", 60));  // 3: too much
+  put("a", add("n", 30));  // 4
+  flush();
+  EXPECT_THAT(seen(), ElementsAre("applying 0-4", "apply 0-4 a b", "apply 0-4 a a a b",
+                                  "apply 0-4 a a b dead 3", "settled 0-4"));
+  EXPECT_EQ(database_.rows["a"]["n"], "90");
+  EXPECT_EQ(database_.dead.at({"journal-1", 0, 3}).operation, encode(add("n", 60)));
+  EXPECT_EQ(target_->written[0][0]->after.value, "n=90 ");
+  EXPECT_EQ(stats().applied_ops, 3u);
+  EXPECT_EQ(stats().dead, 1u);
+}
+
+TEST_F(JournalFlusher, AJournalThatCantBeReadIsAskedAgain) {
+  refuse_bad();
+  journal_->fail_read = Error{ErrorCode::kUnavailable, "busy"};
+  start();
+  put("a", add("n", 60));
+  put("a", add("n", 60));
+  flush();
+  EXPECT_EQ(database_.positions[0], 0u);
+  journal_->fail_read.reset();
+  scheduler_.advance(milliseconds(25));
+  EXPECT_EQ(database_.rows["a"]["n"], "60");
+  EXPECT_EQ(stats().dead, 1u);
+}
+
+TEST_F(JournalFlusher, AMissingForeignKeyIsRetriedWhileAnotherLaneMayBringIt) {
+  open(4);
+  ASSERT_NE(lane_of("child", 4), lane_of("mother", 4));
+  require_parent();
+  target_->automatic = false;
+  start();
+  put("mother", set("v", "x"));
+  rule_.every = milliseconds(10);
+  put("child", set("v", "y"));
+  scheduler_.advance(milliseconds(10));
+  target_->answer();  // refused: the parent's lane is hurried
+  scheduler_.run_due();
+  ASSERT_EQ(target_->pending.size(), 1u);
+  EXPECT_EQ(target_->pending[0].call.batch.items[0].key, "mother");
+  target_->answer();
+  scheduler_.advance(milliseconds(25));
+  target_->answer();
+  EXPECT_EQ(database_.rows["child"]["v"], "y");
+  EXPECT_TRUE(database_.dead.empty());
+}
+
+TEST_F(JournalFlusher, AMissingForeignKeyThatNobodyBringsIsPutAside) {
+  open(4);
+  require_parent();
+  start();
+  put("child", set("v", "y"));
+  flush();
+  EXPECT_EQ(stats().dead, 1u);  // no other lane has anything: nobody will
+  // One that might, but does not come, is waited for so long.
+  put("a", add("n", 1));
+  target_->automatic = false;
+  rule_.every = milliseconds(10);
+  put("child", set("v", "z"));
+  int tries = 0;
+  const Instant begin = clock_.now();
+  while (database_.dead.size() < 2 && clock_.now() - begin < seconds(20)) {
+    scheduler_.advance(milliseconds(10));
+    for (auto call = target_->pending.begin(); call != target_->pending.end(); ++call) {
+      if (call->call.batch.items[0].key != "child") continue;
+      std::iter_swap(target_->pending.begin(), call);
+      ++tries;
+      target_->answer();
+      break;
+    }
+  }
+  EXPECT_EQ(database_.dead.size(), 2u);
+  EXPECT_GE(clock_.now() - begin, Flusher::kEarlyKey);
+  EXPECT_LE(clock_.now() - begin, Flusher::kEarlyKey + seconds(1));
+  EXPECT_GE(tries, 5);
+  EXPECT_LE(tries, 20);
+}
+
+TEST_F(JournalFlusher, AfterADeadLetterLaterWritesGoOn) {
+  refuse_bad();
+  start();
+  put("a", set("v", "bad"));
+  flush();
+  put("a", set("v", "good"));
+  flush();
+  EXPECT_EQ(database_.rows["a"]["v"], "good");
+  EXPECT_EQ(database_.dead.size(), 1u);
+}
+
+TEST_F(JournalFlusher, OrTheyFollowItInOrderUntilItIsRetried) {
+  refuse_bad();
+  target_->holding = {"s"};
+  start();
+  put("a", set("v", "bad"));  // 1
+  flush();
+  put("a", add("n", 1));  // 2, 3: as one
+  put("a", add("n", 1));
+  put("b", add("n", 5));
+  put("a", add("n", 7), "other");  // another namespace's rule
+  flush();
+  EXPECT_EQ(database_.rows["b"]["n"], "5");
+  EXPECT_FALSE(database_.rows["a"].contains("v"));
+  ASSERT_EQ(database_.dead.size(), 2u);
+  const auto& held = database_.dead.at({"journal-1", 0, 5});
+  EXPECT_THAT(held.error, HasSubstr("held: an earlier write of its key is a dead letter"));
+  EXPECT_EQ(stats().dead, 4u);
+}
+
+TEST_F(JournalFlusher, WithinABatchTooWhatFollowsAHeldWriteIsHeld) {
+  refuse_bad();
+  target_->holding = {"s"};
+  start();
+  put("a", add("n", 60));  // 1
+  put("a", add("n", 60));  // 2: too much
+  put("a", add("n", 30));  // 3: would fit
+  flush();
+  EXPECT_EQ(database_.rows["a"]["n"], "60");
+  EXPECT_EQ(database_.dead.size(), 2u);
+  EXPECT_THAT(seen().back(), "settled 0-3");
+}
+
+TEST_F(JournalFlusher, ARetriedDeadLetterEndsTheHoldOnceNoOtherIsLeft) {
+  refuse_bad();
+  target_->holding = {"s"};
+  start();
+  put("a", set("v", "bad"));  // 1
+  flush();
+  put("a", add("n", 1));  // 2: held
+  flush();
+  put("a", revive(set("v", "good"), 1));  // 3
+  put("a", add("n", 10));                 // 4: still behind 2
+  flush();
+  EXPECT_EQ(database_.rows["a"]["v"], "good");
+  EXPECT_FALSE(database_.rows["a"].contains("n"));
+  EXPECT_EQ(stats().dead_letters, 2u);
+  put("a", revive(add("n", 1), 2));
+  put("a", revive(add("n", 10), 4));
+  put("a", add("n", 40));
+  flush();
+  EXPECT_EQ(database_.rows["a"]["n"], "51");
+  EXPECT_TRUE(database_.dead.empty());
+  EXPECT_EQ(stats().dead_letters, 0u);
+}
+
+TEST_F(JournalFlusher, ARetryThatIsRefusedAgainLeavesItsDeadLetterAsItWas) {
+  refuse_bad();
+  target_->holding = {"s"};
+  start();
+  put("a", set("v", "bad"));
+  flush();
+  put("a", revive(set("v", "bad"), 1));
+  put("a", add("n", 1));
+  flush();
+  EXPECT_EQ(database_.dead.size(), 2u);  // and what followed
+  EXPECT_TRUE(database_.dead.contains({"journal-1", 0, 1}));
+  EXPECT_TRUE(database_.dead.contains({"journal-1", 0, 3}));
+  EXPECT_EQ(stats().passed_over, 1u);
+  EXPECT_EQ(stats().dead, 2u);
+  EXPECT_TRUE(database_.rows.empty());
+}
+
+TEST_F(JournalFlusher, ADeadLetterThatIsRetriedTwiceCountsOnce) {
+  refuse_bad();
+  start();
+  put("a", set("v", "bad"));
+  flush();
+  put("a", revive(add("n", 5), 1));
+  put("a", revive(add("n", 5), 1));
+  flush();
+  EXPECT_EQ(database_.rows["a"]["n"], "5");
+  EXPECT_EQ(target_->written.back()[0]->after.value, "n=5 ");
+}
+
+TEST_F(JournalFlusher, HoldsOutliveTheProcessAndEndWhenTheLetterIsDropped) {
+  refuse_bad();
+  target_->holding = {"s"};
+  start();
+  put("a", set("v", "bad"));
+  flush();
+  restart();
+  target_->holding = {"s"};
+  start();
+  EXPECT_EQ(stats().dead_letters, 1u);
+  put("a", add("n", 1));
+  flush();
+  EXPECT_EQ(database_.dead.size(), 2u);
+  database_.dead.clear();
+  database_.dead_keys.clear();
+  flusher_->dead_changed("db");
+  flusher_->dead_changed("unheard of");
+  scheduler_.run_due();
+  EXPECT_EQ(stats().dead_letters, 0u);
+  put("a", add("n", 1));
+  flush();
+  EXPECT_EQ(database_.rows["a"]["n"], "1");
+}
+
+TEST_F(JournalFlusher, DeadLettersThatABatchMakesWhileTheyAreReadAreNotForgotten) {
+  refuse_bad();
+  target_->holding = {"s"};
+  start();
+  target_->late_ledger = true;
+  flusher_->dead_changed("db");
+  const Ledger before = database_.ledger(1);
+  put("a", set("v", "bad"));
+  flush();
+  target_->ledgers.front()(before);
+  put("a", add("n", 1));
+  flush();
+  EXPECT_EQ(database_.dead.size(), 2u);
+}
+
+TEST_F(JournalFlusher, LedgersAreAskedForUntilTheyAreTold) {
+  target_->ledger_error = Error{ErrorCode::kConfig, "CREATE TABLE forebay_applied"};
+  start();
+  put("a", add("n", 1));
+  flush();
+  EXPECT_EQ(target_->applies, 0u);
+  EXPECT_GE(target_->ledger_calls, 3u);
+  EXPECT_THAT(flusher_->health(),
+              ElementsAre("source db: write-behind can't begin: CREATE TABLE forebay_applied"));
+  target_->ledger_error.reset();
+  scheduler_.advance(seconds(15));
+  EXPECT_EQ(database_.rows["a"]["n"], "1");
+  EXPECT_THAT(flusher_->health(), IsEmpty());
+}
+
+TEST_F(JournalFlusher, ADatabaseThatIsBehindWhatTheJournalRemembersStopsTheLane) {
+  start();
+  put("a", add("n", 1));
+  flush();
+  put("a", add("n", 2));
+  journal_->sync();
+  restart();
+  database_.positions[0] = 0;  // from a backup
+  start();
+  flush();
+  EXPECT_EQ(target_->applies, 0u);
+  EXPECT_THAT(flusher_->health(), ElementsAre(HasSubstr("source db: write-behind has stopped in lane 0: its "
+                                                        "ledger stands at 0")));
+  EXPECT_EQ(queue_->of("a")->ops, 1u);
+  EXPECT_FALSE(queue_->of("a")->applying);
+  bool through = true;
+  flusher_->drain("", [&](bool good) { through = good; });
+  EXPECT_FALSE(through);
+}
+
+TEST_F(JournalFlusher, ADatabaseThatIsAheadOfTheJournalStopsTheLane) {
+  put("a", add("n", 1));
+  journal_->sync();
+  restart();
+  database_.positions[0] = 2;
+  start();
+  EXPECT_EQ(target_->applies, 0u);
+  EXPECT_THAT(flusher_->health(), ElementsAre(HasSubstr("an older copy")));
+}
+
+TEST_F(JournalFlusher, AWrongPositionOnTheWayStopsTheLane) {
+  target_->automatic = false;
+  start();
+  put("a", add("n", 1));
+  flush();
+  bool through = true;
+  flusher_->drain("", [&](bool good) { through = good; });
+  database_.positions[0] = 77;
+  target_->answer();
+  EXPECT_FALSE(through);
+  scheduler_.advance(seconds(100));
+  EXPECT_EQ(target_->applies, 1u);
+  EXPECT_THAT(flusher_->health(), ElementsAre(HasSubstr("its ledger stands at 77, the journal expects 0")));
+  EXPECT_FALSE(queue_->of("a")->applying);
+  EXPECT_EQ(journal_->trimmed(), 0u);
+}
+
+TEST_F(JournalFlusher, ATransactionOfTheProcessBeforeThatCommitsLateIsGoneOnFrom) {
+  put("a", add("n", 1));
+  put("a", add("n", 2));
+  put("b", add("n", 3));
+  journal_->sync();
+  restart();
+  target_->automatic = false;
+  start();
+  ASSERT_EQ(target_->pending.size(), 1u);
+  database_.rows["a"]["n"] = "1";  // the late one had the first op only
+  database_.positions[0] = 1;
+  target_->answer();
+  scheduler_.run_due();
+  ASSERT_EQ(target_->pending.size(), 1u);
+  EXPECT_EQ(target_->pending[0].call.batch.after, 1u);
+  target_->answer();
+  EXPECT_EQ(database_.rows["a"]["n"], "3");
+  EXPECT_EQ(database_.rows["b"]["n"], "3");
+  EXPECT_TRUE(queue_->empty());
+}
+
+TEST_F(JournalFlusher, DrainSendsWithoutWaitingAndAnswersWhenAllIsThrough) {
+  open(4);
+  target_->automatic = false;
+  start();
+  for (int i = 0; i < 8; ++i) put(std::to_string(i), add("n", 1));
+  int through = 0;
+  flusher_->drain("", [&](bool good) { through += good ? 1 : 100; });
+  scheduler_.run_due();
+  while (!target_->pending.empty()) {
+    EXPECT_EQ(through, 0);
+    target_->answer();
+  }
+  EXPECT_EQ(through, 1);
+  EXPECT_TRUE(queue_->empty());
+  flusher_->drain("", [&](bool good) { through += good ? 1 : 100; });
+  EXPECT_EQ(through, 2);
+}
+
+TEST_F(JournalFlusher, DrainOfANamespaceLeavesOtherLanesAlone) {
+  open(4);
+  start();
+  ASSERT_NE(lane_of("child", 4), lane_of("mother", 4));
+  put("child", add("n", 1), "one");
+  put("mother", add("n", 1), "two");
+  bool through = false;
+  flusher_->drain("one", [&](bool good) { through = good; });
+  scheduler_.run_due();
+  EXPECT_TRUE(through);
+  EXPECT_THAT(queue_->spaces("db"), ElementsAre("two"));
+}
+
+TEST_F(JournalFlusher, DrainTriesAtOnceWhatWaitsToBeTriedAgain) {
+  target_->apply_error = Error{ErrorCode::kUnavailable, "away"};
+  start();
+  put("a", add("n", 1));
+  flush();
+  scheduler_.advance(seconds(60));
+  target_->apply_error.reset();
+  bool through = false;
+  flusher_->drain("", [&](bool good) { through = good; });
+  scheduler_.run_due();
+  EXPECT_TRUE(through);
+}
+
+TEST_F(JournalFlusher, ItsEndAnswersWhoDrainsAndCallsThatComeBackLateAreIgnored) {
+  target_->automatic = false;
+  start();
+  put("a", add("n", 1));
+  flush();
+  bool through = true;
+  flusher_->drain("", [&](bool good) { through = good; });
+  flusher_.reset();
+  EXPECT_FALSE(through);
+  target_->answer();
+  scheduler_.advance(seconds(100));
+  EXPECT_THAT(seen(), ElementsAre("applying 0-1", "apply 0-1 a"));
+  put("a", add("n", 1));
+  scheduler_.advance(seconds(100));
+  EXPECT_EQ(target_->applies, 1u);
+  // The next process finds out.
+  restart();
+  start();
+  flush();
+  EXPECT_EQ(database_.rows["a"]["n"], "1");
+}
+
+// Appending threads, the scheduler's, and the database's at the same time: what ThreadSanitizer looks at.
+TEST(JournalFlusherThreads, ManyThreadsAppendWhileLanesAreFlushed) {
+  constexpr int kThreads = 3, kWrites = 2000, kKeys = 40;
+  FakeJournal journal;
+  ThreadScheduler scheduler;
+  FakeDatabase database;
+
+  // As FakeTarget, with a lock and with the keys' locks that the layer has.
+  struct LockedTarget final : Target {
+    LockedTarget(FakeDatabase& database_in, Queue& queue_in) : database(database_in), queue(queue_in) {}
+    FakeDatabase& database;
+    Queue& queue;
+    Mutex mutex;
+    Mutex key_locks[kKeys];
+    int errors = 0;
+    void open_ledger(const std::string&, LedgerDone done) override {
+      Ledger ledger;
+      {
+        MutexLock lock(mutex);
+        ledger = database.ledger(4);
+      }
+      done(std::move(ledger));
+    }
+    void applying(const Batch&) override {}
+    void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
+               ApplyDone done) override {
+      FakeDatabase::Call call{batch, {}, std::move(dead)};
+      for (const Statement& statement : statements)
+        call.statements.push_back({statement.item, *statement.effect});
+      Result<BatchOutcome> outcome;
+      {
+        MutexLock lock(mutex);
+        outcome = database.apply("journal-1", call);
+        if (++errors % 4 == 0) outcome = Error{ErrorCode::kUnknownOutcome, "lost"};
+      }
+      done(std::move(outcome));
+    }
+    void settled(const Batch& batch, std::vector<std::optional<Written>>) override {
+      for (const Item& item : batch.items) {
+        MutexLock lock(key_locks[std::stoul(item.key)]);
+        queue.settle(item.key);
+      }
+    }
+    bool holds(const std::string&) const override { return false; }
+    void run_blocking(Task task) override { task(); }
+  };
+
+  std::atomic<int> flushed{0};
+  {
+    Queue queue(journal, system_clock());
+    LockedTarget target(database, queue);
+    FixedRandom random({kHalf >> 6});
+    Flusher flusher(queue, journal, target, system_clock(), scheduler, random);
+    flusher.start({"db"});
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        const FlushRule rule{.every = milliseconds(1), .batch = 5};
+        for (int i = 0; i < kWrites; ++i) {
+          const std::string key = std::to_string((i * 7 + thread) % kKeys);
+          MutexLock lock(target.key_locks[std::stoul(key)]);
+          EXPECT_TRUE(queue.append({"db", "s", key, rule}, add("n", 1), {}));
+          EXPECT_TRUE(queue.of(key));
+          if (i % 100 == 0) {
+            const auto id = queue.when_flushed(key, [&](bool good) { flushed += good ? 1 : 1000; });
+            if (i % 300 == 0) queue.forget(id);
+            (void)queue.stats();
+            (void)flusher.stats();
+            (void)flusher.health();
+          }
+        }
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    std::atomic<int> drained{0};
+    flusher.drain("", [&](bool good) { drained = good ? 1 : 2; });
+    EXPECT_TRUE(forebay::test::eventually([&] { return drained != 0; }));
+    EXPECT_EQ(drained, 1);
+    EXPECT_TRUE(queue.empty());
+  }
+  long sum = 0;
+  for (auto& [key, row] : database.rows) sum += std::stol(row["n"]);
+  EXPECT_EQ(sum, kThreads * kWrites);
+  EXPECT_LT(flushed, 1000);
+}
+
+}  // namespace
+}  // namespace forebay::journal
