@@ -64,7 +64,29 @@ struct Default {
 };
 
 enum class ReadStrategy : std::uint8_t { kAside, kThrough };
-enum class WriteStrategy : std::uint8_t { kAside, kThrough, kAround };
+enum class WriteStrategy : std::uint8_t { kAside, kThrough, kAround, kBehind };
+
+// What the reply to a write waits for with WriteStrategy::kBehind.
+enum class Durability : std::uint8_t {
+  kNone,   // nothing: a crash loses the last of them
+  kOs,     // the journal has given it to the operating system: survives the process, not the machine
+  kFsync,  // the journal has it on its disk
+};
+// What becomes of a key's later writes once the database refused one.
+enum class AfterDeadLetter : std::uint8_t { kContinue, kHold };
+// What becomes of a write that the journal has no room for.
+enum class WhenFull : std::uint8_t { kRefuse, kThrough };
+
+// Where acknowledged writes wait until the databases have them.
+struct Journal {
+  // The data directory, relative to the configuration file; made if absent, by who opens it. Empty: there is
+  // no [journal]
+  std::string path;
+  std::size_t max_bytes = std::size_t{1} << 30;  // of keys and writes that wait; at least 1 MiB
+  std::size_t max_records = 1'000'000;           // writes that wait
+  milliseconds max_age{0};                       // of the oldest write that waits; 0: no bound
+  bool operator==(const Journal&) const = default;
+};
 
 struct Source {
   std::string name;
@@ -135,6 +157,14 @@ struct Namespace {
   milliseconds soft_timeout{0};  // after this a caller gets the stale copy if there is one; 0: off
   milliseconds timeout{0};  // hard: after this a caller gets an error (or stale_if_error); 0: the source's
   std::size_t max_batch = 500;  // most keys of one query, 1 to 10,000
+  // The rest is for WriteStrategy::kBehind: a write goes to the database once it has waited for flush_every,
+  // or flush_batch keys wait (1 to 10,000).
+  milliseconds flush_every{1s};
+  std::size_t flush_batch = 500;
+  Durability durability = Durability::kFsync;
+  AfterDeadLetter after_dead_letter = AfterDeadLetter::kContinue;
+  WhenFull when_full = WhenFull::kRefuse;
+  bool append = false;  // a SET inserts a row that must not exist; it is not cached before it is read
   Position at;
   bool operator==(const Namespace&) const = default;
 };
@@ -149,6 +179,7 @@ struct Model {
   Memory memory;
   Default defaults;
   Log log;
+  Journal journal;
   std::vector<Source> sources;
   std::vector<Namespace> namespaces;
 };

@@ -40,8 +40,8 @@ bool has_field(const Pattern& key, std::string_view name) {
 // Reads one [namespace.X]: first every key by itself, then what they mean together.
 class NamespaceReader {
  public:
-  NamespaceReader(Section& section, Namespace& space, std::span<const Source> sources)
-      : section_(section), space_(space), sources_(sources) {}
+  NamespaceReader(Section& section, Namespace& space, std::span<const Source> sources, bool journal)
+      : section_(section), space_(space), sources_(sources), journal_(journal) {}
 
   void read() {
     read_key();
@@ -54,10 +54,11 @@ class NamespaceReader {
     read_dependencies();
     read_strategies();
     read_times();
-    section_.later({"flush", "durability"}, "write-behind");
+    read_behind();
     section_.later({"tags"}, "invalidation by tag");
     check_dataset();
     check_strategies();
+    check_behind();
     check_windows();
     check_timeouts();
   }
@@ -114,12 +115,30 @@ class NamespaceReader {
 
   void read_strategies() {
     static constexpr std::string_view kReads[] = {"aside", "through"};
-    static constexpr std::string_view kWrites[] = {"aside", "through", "around"};
-    static constexpr std::string_view kLaterWrites[] = {"behind"};
+    static constexpr std::string_view kWrites[] = {"aside", "through", "around", "behind"};
     if (!section_.has("source")) space_.read = ReadStrategy::kAside;
     if (const auto read = section_.choice("read", kReads)) space_.read = static_cast<ReadStrategy>(*read);
-    if (const auto write = section_.choice("write", kWrites, kLaterWrites))
-      space_.write = static_cast<WriteStrategy>(*write);
+    const auto write = section_.choice("write", kWrites);
+    if (write) space_.write = static_cast<WriteStrategy>(*write);
+    write_good_ = write || !section_.has("write");
+  }
+
+  void read_behind() {
+    if (auto flush = section_.table("flush")) {
+      flush->duration("every", space_.flush_every, 0ms, 1h);
+      flush->count("batch", space_.flush_batch, std::size_t{1}, std::size_t{10'000});
+      flush->finish();
+    }
+    static constexpr std::string_view kDurabilities[] = {"none", "os", "fsync"};
+    static constexpr std::string_view kAfter[] = {"continue", "hold"};
+    static constexpr std::string_view kWhenFull[] = {"refuse", "through"};
+    if (const auto durability = section_.choice("durability", kDurabilities))
+      space_.durability = static_cast<Durability>(*durability);
+    if (const auto after = section_.choice("after_dead_letter", kAfter))
+      space_.after_dead_letter = static_cast<AfterDeadLetter>(*after);
+    if (const auto when = section_.choice("when_full", kWhenFull))
+      space_.when_full = static_cast<WhenFull>(*when);
+    section_.flag("append", space_.append);
   }
 
   void read_times() {
@@ -143,16 +162,19 @@ class NamespaceReader {
   void check_query();
   void check_parameters();
   void check_strategies();
+  void check_behind();
   void check_windows();
   void check_timeouts();
 
   Section& section_;
   Namespace& space_;
   std::span<const Source> sources_;
+  const bool journal_;
   const Source* source_ = nullptr;  // null: none named, or not known
   bool key_good_ = false;           // else nothing is said that a repaired pattern may make wrong
   bool ttl_good_ = false;
   bool type_good_ = false;
+  bool write_good_ = false;
 };
 
 // The members of a sorted set are entries of their own: the pattern of the set's key goes on with the member.
@@ -338,7 +360,9 @@ void NamespaceReader::check_dataset() {
 
 void NamespaceReader::check_strategies() {
   const bool writes = space_.write != WriteStrategy::kAside;
-  const std::string_view write = space_.write == WriteStrategy::kThrough ? "through" : "around";
+  const std::string_view write = space_.write == WriteStrategy::kThrough  ? "through"
+                                 : space_.write == WriteStrategy::kAround ? "around"
+                                                                          : "behind";
   if (!section_.has("source")) {
     if (section_.has("read") && space_.read == ReadStrategy::kThrough) {
       mistake("read",
@@ -349,6 +373,33 @@ void NamespaceReader::check_strategies() {
   } else if (writes && section_.has("query") && !section_.has("table")) {
     mistake("write",
             fmt::format("write = \"{}\" needs a table: the result of a query can't be written", write));
+  }
+}
+
+void NamespaceReader::check_behind() {
+  if (space_.write != WriteStrategy::kBehind) {
+    // What write should be is not known while its value is wrong.
+    if (!write_good_) return;
+    for (const std::string_view key : {"flush", "durability", "after_dead_letter", "when_full", "append"}) {
+      if (section_.has(key))
+        section_.report(section_.key_at(key), fmt::format("{} is for write = \"behind\"", key));
+    }
+    return;
+  }
+  if (source_ != nullptr && source_->kind == "function") {
+    mistake("write",
+            fmt::format("write = \"behind\" needs a source of kind \"sqlite\" or \"postgres\", which "
+                        "records what has been applied; \"{}\" is a function",
+                        space_.source));
+  }
+  if (!journal_) {
+    section_.report_missing(section_.at("write"),
+                            "write = \"behind\" needs a [journal] with the path of a directory, where writes "
+                            "wait until the database has them");
+  }
+  if (space_.append && (space_.zset || space_.kind == ValueKind::kCounter)) {
+    mistake("append", fmt::format("append = true is for rows that are written once: not for type = \"{}\"",
+                                  space_.zset ? "zset" : "counter"));
   }
 }
 
@@ -400,8 +451,8 @@ void NamespaceReader::check_timeouts() {
 
 }  // namespace
 
-void read_namespace(Section& section, Namespace& space, std::span<const Source> sources) {
-  NamespaceReader(section, space, sources).read();
+void read_namespace(Section& section, Namespace& space, std::span<const Source> sources, bool journal) {
+  NamespaceReader(section, space, sources, journal).read();
 }
 
 }  // namespace forebay::config

@@ -38,7 +38,8 @@ class Reader {
   std::expected<Model, std::vector<Mistake>> read();
 
  private:
-  static constexpr std::string_view kTables[] = {"server", "memory", "default", "log", "source", "namespace"};
+  static constexpr std::string_view kTables[] = {"server",  "memory", "default",  "log",
+                                                 "journal", "source", "namespace"};
 
   const NodeEntry* find(std::string_view key) const;
   template <class Read>
@@ -156,10 +157,11 @@ std::expected<Model, std::vector<Mistake>> Reader::read() {
   read_table("memory", [&](Section& section) { read_memory(section, model_.memory, options_); });
   read_table("default", [&](Section& section) { read_defaults(section, model_.defaults); });
   read_table("log", [&](Section& section) { read_log(section, model_.log); });
+  read_table("journal", [&](Section& section) { read_journal(section, model_.journal, options_.folder); });
   read_named("source", model_.sources,
              [&](Section& section, Source& source) { read_source(section, source, options_.folder); });
   read_named("namespace", model_.namespaces, [&](Section& section, Namespace& space) {
-    read_namespace(section, space, model_.sources);
+    read_namespace(section, space, model_.sources, find("journal") != nullptr);
     key_positions_.push_back(section.at("key"));
   });
   check_collisions();

@@ -186,6 +186,17 @@ std::optional<std::size_t> Section::choice(std::string_view key, std::span<const
   return std::nullopt;
 }
 
+std::optional<Section> Section::table(std::string_view key) {
+  const NodeEntry* entry = take(key);
+  if (entry == nullptr) return std::nullopt;
+  const Node& node = entry->value.front();
+  if (node.table() == nullptr) {
+    report_type(*entry, "a table in braces");
+    return std::nullopt;
+  }
+  return Section(document_, std::string(key), *node.table(), node.at, mistakes_);
+}
+
 std::vector<const Node*> Section::texts(std::string_view key) {
   const NodeEntry* entry = take(key);
   if (entry == nullptr) return {};

@@ -48,6 +48,9 @@ class Section {
   // says so.
   std::optional<std::size_t> choice(std::string_view key, std::span<const std::string_view> words,
                                     std::span<const std::string_view> later = {});
+  // A table within this one, such as flush = { every = "1s" }; nothing: absent, or no table (reported). To be
+  // finished like any other.
+  std::optional<Section> table(std::string_view key);
   // A list of texts; gives their nodes.
   std::vector<const Node*> texts(std::string_view key);
 

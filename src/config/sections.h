@@ -17,8 +17,9 @@ void read_memory(Section& section, Memory& memory, const ReadOptions& options);
 void read_defaults(Section& section, Default& defaults);
 void read_log(Section& section, Log& log);
 // `folder`: where a relative path starts.
+void read_journal(Section& section, Journal& journal, std::string_view folder);
 void read_source(Section& section, Source& source, std::string_view folder);
-// `sources`: all of them, for the one that this namespace names.
-void read_namespace(Section& section, Namespace& space, std::span<const Source> sources);
+// `sources`: all of them, for the one that this namespace names. `journal`: whether there is a [journal].
+void read_namespace(Section& section, Namespace& space, std::span<const Source> sources, bool journal);
 
 }  // namespace forebay::config

@@ -1,8 +1,9 @@
-// [server], [memory], [default] and [log].
+// [server], [memory], [default], [log] and [journal].
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "config/address.h"
 #include "config/sections.h"
@@ -111,6 +112,24 @@ void read_defaults(Section& section, Default& defaults) {
 void read_log(Section& section, Log& log) {
   static constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
   if (const auto level = section.choice("level", kLevels)) log.level = kLevels[*level];
+}
+
+void read_journal(Section& section, Journal& journal, std::string_view folder) {
+  const bool there = section.header() != Position{};
+  if (section.text("path", journal.path)) {
+    if (journal.path.empty()) {
+      section.report(section.at("path"), "path must name a directory");
+    } else if (!folder.empty()) {
+      journal.path = (std::filesystem::path(folder) / journal.path).lexically_normal().string();
+    }
+  } else if (there && !section.has("path")) {
+    section.report_missing(section.header(),
+                           "[journal] needs a path: the directory that writes are kept in until the database "
+                           "has them");
+  }
+  section.size("max_bytes", journal.max_bytes, 1024 * kKiB, std::size_t{1} << 50);
+  section.count("max_records", journal.max_records, std::size_t{1}, std::size_t{1'000'000'000});
+  section.duration("max_age", journal.max_age, 0ms, 365 * 24h);
 }
 
 }  // namespace forebay::config

@@ -113,6 +113,11 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
       return;
     }
   }
+  if (wanted.write == config::WriteStrategy::kBehind) {
+    mistakes.push_back(fmt::format("{}: namespace '{}': write = \"behind\" is not available in this version",
+                                   at(model, wanted.at), wanted.name));
+    return;
+  }
   auto space = std::make_unique<Space>();
   space->config = wanted;
   space->watch_columns = watch;

@@ -100,6 +100,23 @@ write = "around"
 [namespace.session]
 key = "session:{id}"
 ttl = "10m"
+
+[journal]
+path = "queue"
+max_bytes = "2MiB"
+max_records = 10
+max_age = "1h"
+
+[namespace.order]
+key = "order:{id}"
+source = "a"
+table = "orders"
+write = "behind"
+flush = { every = "200ms", batch = 50 }
+durability = "os"
+after_dead_letter = "hold"
+when_full = "through"
+append = true
 )toml";
 
 TEST(Reader, EveryKeyReachesTheModel) {
@@ -148,7 +165,12 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(model->sources[1].name, "a");
   EXPECT_EQ(model->sources[1].url, "postgres://user@host/db");
 
-  ASSERT_EQ(model->namespaces.size(), 4U);
+  EXPECT_EQ(model->journal.path, "queue");
+  EXPECT_EQ(model->journal.max_bytes, 2097152U);
+  EXPECT_EQ(model->journal.max_records, 10U);
+  EXPECT_EQ(model->journal.max_age, 1h);
+
+  ASSERT_EQ(model->namespaces.size(), 5U);
   const Namespace& package = model->namespaces[0];
   EXPECT_EQ(package.name, "package");
   EXPECT_EQ(package.key.text, "package:{name}:v{version}");
@@ -190,6 +212,15 @@ TEST(Reader, EveryKeyReachesTheModel) {
   const Namespace& session = model->namespaces[3];
   EXPECT_EQ(session.read, ReadStrategy::kAside) << "nothing can be loaded without a source";
   EXPECT_EQ(session.ttl, 10min);
+
+  const Namespace& order = model->namespaces[4];
+  EXPECT_EQ(order.write, WriteStrategy::kBehind);
+  EXPECT_EQ(order.flush_every, 200ms);
+  EXPECT_EQ(order.flush_batch, 50U);
+  EXPECT_EQ(order.durability, Durability::kOs);
+  EXPECT_EQ(order.after_dead_letter, AfterDeadLetter::kHold);
+  EXPECT_EQ(order.when_full, WhenFull::kThrough);
+  EXPECT_TRUE(order.append);
 }
 
 TEST(Reader, AnEmptyTextIsTheDefaults) {
@@ -227,6 +258,25 @@ TEST(Reader, AnyPolicyPassesWhereTheCallerNamesNone) {
   const auto model = read("[memory]\npolicy = \"clock\"\n", "f");
   ASSERT_TRUE(model.has_value());
   EXPECT_EQ(model->memory.policy, "clock");
+}
+
+TEST(Reader, WritesWaitForTheDiskAndAreNotHeldUpWhereNothingElseIsSaid) {
+  const auto model = read(
+      "[journal]\npath = \"j\"\n[source.s]\nkind = \"sqlite\"\npath = \"a\"\n"
+      "[namespace.n]\nkey = \"n:{x}\"\nsource = \"s\"\ntable = \"t\"\nwrite = \"behind\"\nflush = {}\n",
+      "f.toml", {.policies = {}, .policies_with_options = {}, .folder = "/data"});
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  EXPECT_EQ(model->journal.path, "/data/j");
+  EXPECT_EQ(model->journal.max_bytes, std::size_t{1} << 30);
+  EXPECT_EQ(model->journal.max_records, 1'000'000U);
+  EXPECT_EQ(model->journal.max_age, 0ms);
+  const Namespace& space = model->namespaces[0];
+  EXPECT_EQ(space.flush_every, 1s);
+  EXPECT_EQ(space.flush_batch, 500U);
+  EXPECT_EQ(space.durability, Durability::kFsync);
+  EXPECT_EQ(space.after_dead_letter, AfterDeadLetter::kContinue);
+  EXPECT_EQ(space.when_full, WhenFull::kRefuse);
+  EXPECT_FALSE(space.append);
 }
 
 TEST(Reader, ARelativeSqlitePathStartsAtTheFilesOwnFolder) {
