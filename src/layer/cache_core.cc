@@ -10,6 +10,7 @@
 
 #include "forebay/cache.h"
 #include "layer/core.h"
+#include "layer/read/look_up.h"
 #include "memory/eviction/registry.h"
 
 namespace forebay::detail {
@@ -229,10 +230,12 @@ void CacheCore::release() {
 
 CacheCore::Found CacheCore::find(std::string_view key,
                                  FunctionRef<void(std::string_view bytes, const Value* shared)> visit) {
-  const LookUp found = impl_->core->reads().look_up_inline(
-      *impl_->space, key, impl_->now(),
-      [&](const EntryView& entry) { visit(entry.bytes(), entry.shared()); });
-  switch (found) {
+  // Numbers are keys so often that they have code of their own.
+  constexpr std::size_t kNumber = sizeof(std::uint64_t);
+  layer::ReadPath& reads = impl_->core->reads();
+  const Instant now = impl_->now();
+  switch (key.size() == kNumber ? reads.look_up_bytes(*impl_->space, {key.data(), kNumber}, now, visit)
+                                : reads.look_up_bytes(*impl_->space, key, now, visit)) {
     case LookUp::kAnswered:
       return Found::kHere;
     case LookUp::kAbsent:

@@ -104,6 +104,11 @@ class Entry {
   void set_chain(Ref next) { store_word(chain_, next); }
 
   EntryHook& hook() { return hook_; }
+  // Fetches what moving the entry in its policy's list touches; there may be no entry.
+  static void prefetch(Ref ref) { __builtin_prefetch(Cage::at(ref), 1); }
+  static void prefetch_neighbours(Ref ref) {
+    if (Cage::covers(ref, sizeof(Entry))) at(ref).hook_.prefetch_neighbours();
+  }
   // As new to a policy.
   void forget_policy() {
     hook_.forget_list();
@@ -311,7 +316,7 @@ class Entry::Glance {
   }
   Ref chain() const { return load_word(entry_.chain_); }
   // Requires is_of() a key of this size.
-  std::string_view copy_value(std::size_t key_bytes, SmallRead& to) const {
+  [[gnu::always_inline]] std::string_view copy_value(std::size_t key_bytes, SmallRead& to) const {
     const std::size_t at = kTail + (kTailWithExpiry - kTail) * (shape_ & kExpires);
     return to.copy(words(), at + key_bytes, (shape_ >> kValueShift) & kShortValue);
   }

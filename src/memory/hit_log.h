@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <thread>
 
 #include "memory/arena/cage.h"
@@ -87,9 +88,10 @@ class HitLog {
     return false;
   }
 
-  // Calls on_hit(hit, seconds) for each that waits, in the order of its stripe. One thread at a time.
-  template <class OnHit>
-  void drain(OnHit on_hit) {
+  // Calls on_hit(hit, seconds) for each that waits, in the order of its stripe, when `prepare` has seen all
+  // of that stripe. One thread at a time.
+  template <class Prepare, class OnHit>
+  void drain(Prepare prepare, OnHit on_hit) {
     for (std::size_t i = 0; i < count_; ++i) {
       Stripe& each = stripes_[i];
       const std::uint32_t tail = each.tail_.load(std::memory_order_acquire);
@@ -97,10 +99,14 @@ class HitLog {
       if (head == tail) continue;
       const std::uint32_t seconds = each.seconds_.load(std::memory_order_relaxed);
       // More than there is room for: two threads shared the stripe, and the slower one set its tail back.
-      for (; head != tail && tail - head <= Stripe::kSlots; ++head) {
-        const std::uint64_t word = each.slots_[head % Stripe::kSlots].load(std::memory_order_relaxed);
-        on_hit(Stripe::hit_of(word), seconds);
+      const std::uint32_t count = tail - head <= Stripe::kSlots ? tail - head : 0;
+      std::array<Hit, Stripe::kSlots> hits;
+      for (std::uint32_t at = 0; at < count; ++at) {
+        const auto& slot = each.slots_[(head + at) % Stripe::kSlots];
+        hits[at] = Stripe::hit_of(slot.load(std::memory_order_relaxed));
       }
+      prepare(std::span<const Hit>(hits.data(), count));
+      for (std::uint32_t at = 0; at < count; ++at) on_hit(hits[at], seconds);
       each.head_.store(tail, std::memory_order_release);  // its slots may be written again
     }
   }

@@ -21,16 +21,22 @@ Pool& pool() {
 
 }  // namespace
 
+// At least a cache line, so that lists of different owners, on different processors, share none.
+std::size_t ListEnds::room() const {
+  constexpr std::size_t kCacheLine = 64;
+  return (count_ * sizeof(PackedLinks) + kCacheLine - 1) / kCacheLine * kCacheLine;
+}
+
 ListEnds::ListEnds(std::size_t count) : count_(count) {
   const MutexLock lock(pool().mutex);
-  ends_ = static_cast<PackedLinks*>(pool().slabs.allocate(count * sizeof(PackedLinks)));
+  ends_ = static_cast<PackedLinks*>(pool().slabs.allocate(room()));
   if (ends_ == nullptr) throw std::bad_alloc();
   make_empty();
 }
 
 ListEnds::~ListEnds() {
   const MutexLock lock(pool().mutex);
-  pool().slabs.free(ends_, count_ * sizeof(PackedLinks));
+  pool().slabs.free(ends_, room());
 }
 
 void ListEnds::make_empty() {

@@ -56,6 +56,12 @@ class PackedLinks {
     store_word(next_, 0);
   }
 
+  // Has the nodes before and after fetched into the cache; this may be garbage.
+  void prefetch_neighbours() const {
+    __builtin_prefetch(at(load_word(prev_)), 1);
+    __builtin_prefetch(at(load_word(next_)), 1);
+  }
+
   // A number in the links' room, while the node is in no list.
   std::uint32_t index_of_links() const { return next_; }
   void set_index_in_links(std::uint32_t index) { store_word(next_, index); }
@@ -83,6 +89,8 @@ class ListEnds {
   void make_empty();
 
  private:
+  std::size_t room() const;
+
   const std::size_t count_;
   PackedLinks* ends_;
 };

@@ -84,10 +84,17 @@ class alignas(64) Shard {
 
   enum class Answer : std::uint8_t { kHit, kMiss, kNeedsLock };
   // Without the lock and for small entries only (small_read.h), but quick: as find(), or kNeedsLock, where
-  // find_unlocked() may do; then nothing was visited.
+  // find_unlocked() may do; then nothing was visited. `now_ns` is TimeBase::ns(now).
+  struct SmallHit {
+    std::string_view value;
+    Instant expires = kNever;
+    bool is_fresh_while_alive = false;
+    std::uint32_t revision = 0;
+    Instant accessed;
+  };
   template <class Visitor>
-  [[gnu::always_inline]] Answer find_small(std::uint64_t hash, std::string_view key, Instant now,
-                                           Visitor&& visit, Touch touch);
+  [[gnu::always_inline]] Answer find_small(std::uint64_t hash, std::string_view key, std::int64_t now_ns,
+                                           Visitor visit, Touch touch);
   // Without the lock: as find(), unless that is needed; then nothing was visited.
   Answer find_unlocked(std::uint64_t hash, std::string_view key, Instant now,
                        FunctionRef<void(const EntryView&)> visit, Touch touch);
@@ -258,11 +265,9 @@ class alignas(64) Shard {
 };
 
 template <class Visitor>
-inline Shard::Answer Shard::find_small(std::uint64_t hash, std::string_view key, Instant now, Visitor&& visit,
-                                       Touch touch) NO_THREAD_SAFETY_ANALYSIS {
+inline Shard::Answer Shard::find_small(std::uint64_t hash, std::string_view key, std::int64_t now_ns,
+                                       Visitor visit, Touch touch) NO_THREAD_SAFETY_ANALYSIS {
   constexpr int kMostSteps = 16;  // along a chain, which may be garbage
-  static constexpr Stamp kPlain;
-  const std::int64_t now_ns = common_.base.ns(now);
   const std::uint32_t seconds = TimeBase::seconds_of(now_ns);
   HitLog::Stripe& stripe = hits_.stripe();
   if (stripe.is_behind(seconds) || (touch == Touch::kNo && hits_.has_hits())) [[unlikely]]
@@ -271,35 +276,35 @@ inline Shard::Answer Shard::find_small(std::uint64_t hash, std::string_view key,
   Ref ref;
   if ((before & 1) != 0 || !table_.head_unlocked(hash, ref)) [[unlikely]]
     return Answer::kNeedsLock;
-  for (int steps = kMostSteps;;) {
+  for (int steps = kMostSteps;; --steps) {
     if (ref == 0)
       return sequence_.load(std::memory_order_relaxed) == before ? Answer::kMiss : Answer::kNeedsLock;
-    if (!Cage::covers(ref, SmallRead::kReach) || steps-- == 0) [[unlikely]]
+    if (!Cage::covers(ref, SmallRead::kReach) || steps == 0) [[unlikely]]
       return Answer::kNeedsLock;
     const Entry::Glance entry(ref);
-    if (!entry.is_small()) return Answer::kNeedsLock;
-    if (entry.is_of(key)) break;
+    if (!entry.is_small()) [[unlikely]]
+      return Answer::kNeedsLock;
+    if (entry.is_of(key)) [[likely]]
+      break;
     ref = entry.chain();
   }
   const Entry::Glance entry(ref);
   SmallRead copy;
-  const std::string_view value = entry.copy_value(key.size(), copy);
+  SmallHit hit;
+  hit.value = entry.copy_value(key.size(), copy);
+  hit.revision = entry.revision();
   const auto use = entry.use();
-  const std::uint32_t revision = entry.revision();
-  const Stamp* stamp = &kPlain;
-  alignas(Stamp) std::array<std::byte, sizeof(Stamp)> room;
   if (entry.has_expiry()) {
     const std::int64_t expires_ns = std::int64_t{entry.expires_ms()} * 1'000'000;
     if (expires_ns <= now_ns) [[unlikely]]
       return Answer::kNeedsLock;
-    auto* const expiring = new (room.data()) Stamp;
-    expiring->expires = common_.base.at_ns(expires_ns);
-    if (entry.is_fresh_while_alive()) expiring->fresh_until = expiring->expires;
-    stamp = expiring;
+    hit.expires = common_.base.at_ns(expires_ns);
+    hit.is_fresh_while_alive = entry.is_fresh_while_alive();
   }
   if (sequence_.load(std::memory_order_relaxed) != before) [[unlikely]]
     return Answer::kNeedsLock;
-  visit(EntryView(key, value, nullptr, *stamp, revision, use.at(common_.base, seconds)));
+  hit.accessed = use.at(common_.base, seconds);
+  visit(hit);
   if (touch == Touch::kYes) report(stripe, {ref, static_cast<std::uint32_t>(hash)}, use, seconds);
   return Answer::kHit;
 }

@@ -39,12 +39,23 @@ class Shards final : private Relief {
   }
   [[gnu::always_inline]] bool find(std::uint64_t hash, std::string_view key, Instant now,
                                    FunctionRef<void(const EntryView&)> visit, Touch touch) {
-    const std::size_t index = index_of(hash);
-    Shard& shard = *shards_.data()[index].get();
-    const auto answer = shard.find_small(hash, key, now, visit, touch);
+    const auto show = [&](const Shard::SmallHit& hit) __attribute__((always_inline)) {
+      Stamp stamp;
+      stamp.expires = hit.expires;
+      if (hit.is_fresh_while_alive) stamp.fresh_until = hit.expires;
+      visit(EntryView(key, hit.value, nullptr, stamp, hit.revision, hit.accessed));
+    };
+    const auto answer = find_small(hash, key, now, show, touch);
     if (answer != Shard::Answer::kNeedsLock) [[likely]]
       return answer == Shard::Answer::kHit;
     return find_any(hash, key, now, visit, touch);
+  }
+  // As Shard's.
+  template <class Visit>
+  [[gnu::always_inline]] Shard::Answer find_small(std::uint64_t hash, std::string_view key, Instant now,
+                                                  Visit visit, Touch touch) {
+    Shard& shard = *shards_.data()[index_of(hash)].get();
+    return shard.find_small(hash, key, common_.base.ns(now), visit, touch);
   }
   PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
   bool erase(std::string_view key, Instant now, Departure why);

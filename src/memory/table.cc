@@ -17,7 +17,7 @@ std::uint64_t reverse_bits(std::uint64_t word) {
 
 }  // namespace
 
-Table::Table() : buckets_(kSmallest) {
+Table::Table() : buckets_(kSmallest), mask_(mask_of(kSmallest)) {
   pieces_ = static_cast<Ref*>(Cage::take(kDirectory));
   void* const piece = Cage::take(kPiece);
   if (pieces_ == nullptr || piece == nullptr) {
@@ -29,15 +29,18 @@ Table::Table() : buckets_(kSmallest) {
 }
 
 Table::Table(Table&& other) noexcept
-    : pieces_(other.pieces_), buckets_(other.buckets_), size_(std::exchange(other.size_, 0)) {
+    : pieces_(other.pieces_),
+      buckets_(other.buckets_),
+      mask_(other.mask_),
+      size_(std::exchange(other.size_, 0)) {
   store_word(other.pieces_, nullptr);
-  store_word(other.buckets_, 0);
+  other.set_buckets(0);
 }
 
 Table& Table::operator=(Table&& other) noexcept {
   const Table gone(std::move(*this));
   store_word(pieces_, std::exchange(other.pieces_, nullptr));
-  store_word(buckets_, std::exchange(other.buckets_, 0));
+  set_buckets(std::exchange(other.buckets_, 0));
   size_ = std::exchange(other.size_, 0);
   return *this;
 }
@@ -128,7 +131,7 @@ bool Table::split() {
   if (going.last != nullptr) going.last->set_chain(0);
   store_word(stay, staying.first);
   store_word(*bucket(fresh), going.first);
-  store_word(buckets_, fresh + 1);
+  set_buckets(fresh + 1);
   return true;
 }
 
@@ -142,7 +145,7 @@ void Table::merge() {
 void Table::drop_last_bucket() {
   const std::uint64_t last = buckets_ - 1;
   store_word(*bucket(last), 0);
-  store_word(buckets_, last);
+  set_buckets(last);
   // The first piece stays as long as the table does.
   if (last % kBucketsPerPiece != 0 || last == 0) return;
   Ref& piece = pieces_[last / kBucketsPerPiece];
@@ -164,7 +167,7 @@ Entry* Table::take_apart() {
 
 void Table::discard_piece() {
   const std::uint64_t piece = (buckets_ - 1) / kBucketsPerPiece;
-  store_word(buckets_, piece * kBucketsPerPiece);
+  set_buckets(piece * kBucketsPerPiece);
   if (piece == 0) return;  // stays as long as the table does
   Cage::give(Cage::at(pieces_[piece]), kPiece);
   store_word(pieces_[piece], 0);

@@ -57,9 +57,8 @@ class Table {
   // The chain that a key of this hash is in: garbage if the table is being written. False: it is, certainly.
   bool head_unlocked(std::uint64_t hash, Ref& first) const {
     const Ref* const pieces = load_word(pieces_);
-    const std::uint64_t buckets = load_word(buckets_);
-    if (pieces == nullptr || buckets == 0) return false;
-    const std::uint64_t index = bucket_of(hash, buckets);
+    if (pieces == nullptr) return false;
+    const std::uint64_t index = bucket_of(hash, load_word(buckets_), load_word(mask_));
     const Ref piece = load_word(pieces[index / kBucketsPerPiece]);
     if (piece == 0 || !Cage::covers(piece, kPiece)) return false;
     first = load_word(static_cast<const Ref*>(Cage::at(piece))[index % kBucketsPerPiece]);
@@ -120,10 +119,14 @@ class Table {
   bool crowded(std::size_t size) const { return size > buckets_ + buckets_ / 4 && buckets_ < kMostBuckets; }
   bool sparse(std::size_t size) const { return size < buckets_ / 2 && buckets_ > kSmallest; }
 
+  // 2^(L + 1) - 1.
+  static std::uint64_t mask_of(std::uint64_t buckets) {
+    return buckets == 0 ? 0 : ~std::uint64_t{0} >> std::countl_zero(buckets);
+  }
   // 2^L - 1.
   static std::uint64_t low_mask(std::uint64_t buckets) { return std::bit_floor(buckets) - 1; }
-  static std::uint64_t bucket_of(std::uint64_t hash, std::uint64_t buckets) {
-    const std::uint64_t mask = ~std::uint64_t{0} >> std::countl_zero(buckets);  // 2 * low_mask() + 1
+  // Below kMostBuckets whatever the two are, as long as each is one that a table has had.
+  static std::uint64_t bucket_of(std::uint64_t hash, std::uint64_t buckets, std::uint64_t mask) {
     const std::uint64_t wide = hash & mask;
     return wide < buckets ? wide : hash & (mask >> 1);
   }
@@ -131,8 +134,8 @@ class Table {
     auto* const piece = static_cast<Ref*>(Cage::at(pieces_[index / kBucketsPerPiece]));
     return piece + index % kBucketsPerPiece;
   }
-  Ref& head(std::uint64_t hash) { return *bucket(bucket_of(hash, buckets_)); }
-  Ref head(std::uint64_t hash) const { return *bucket(bucket_of(hash, buckets_)); }
+  Ref& head(std::uint64_t hash) { return *bucket(bucket_of(hash, buckets_, mask_)); }
+  Ref head(std::uint64_t hash) const { return *bucket(bucket_of(hash, buckets_, mask_)); }
   static Entry* entry_or_null(Ref ref) { return ref == 0 ? nullptr : &Entry::at(ref); }
   // Puts a chain behind the one that begins at `first`.
   static void append(Ref& first, Ref ref);
@@ -142,10 +145,15 @@ class Table {
   bool split();  // false: no memory
   void merge();
   void drop_last_bucket();
+  void set_buckets(std::uint64_t buckets) {
+    store_word(buckets_, buckets);
+    store_word(mask_, mask_of(buckets));
+  }
   static std::uint64_t next_cursor(std::uint64_t cursor, std::uint64_t mask);
 
   Ref* pieces_ = nullptr;
   std::uint64_t buckets_ = 0;
+  std::uint64_t mask_ = 0;  // mask_of(buckets_)
   std::size_t size_ = 0;
 };
 

@@ -2,14 +2,9 @@
 
 #include <utility>
 
-#include "memory/shards.h"
+#include "memory/tier_inline.h"
 
 namespace forebay::memory {
-
-struct Tier::Impl {
-  Impl(const TierOptions& options, const PolicyRow& policy, Instant start) : shards(options, policy, start) {}
-  Shards shards;
-};
 
 Tier::Tier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tier::~Tier() = default;

@@ -83,6 +83,14 @@ class Tier {
   // The same for who has the key's hash_bytes() (base/hash.h) already.
   bool find(std::uint64_t hash, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit,
             Touch touch = Touch::kYes);
+  // A part of find() that takes no lock: visits the bytes of an entry that has nothing but a key up to 31
+  // bytes, a value up to 255 and perhaps `expires` (then `fresh_until` is the same or kNever). kMiss: there
+  // certainly is no entry of that key. kUndecided: nothing was visited, find() knows. Defined in
+  // memory/tier_inline.h.
+  enum class SmallAnswer : std::uint8_t { kHit, kMiss, kUndecided };
+  template <class Visit>
+  [[gnu::always_inline]] SmallAnswer find_small(std::uint64_t hash, std::string_view key, Instant now,
+                                                Visit visit);
 
   // Decides and writes in one step: `decide` gets the live entry or null and returns the Change. Evicts as
   // needed.

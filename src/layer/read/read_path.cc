@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/hash.h"
 #include "layer/noted.h"
 #include "layer/router.h"
 
@@ -54,9 +55,71 @@ std::optional<Answer> ReadPath::fallback(Space& space, std::string_view key, Ins
   return answer;
 }
 
+template <class Visit>
+ReadPath::Found ReadPath::find(Space& space, std::string_view key, std::uint64_t hash, Instant now,
+                               bool& refresh, Visit&& visit) {
+  Found found = Found::kNothing;
+  tier_.find(hash, key, now, [&](const EntryView& entry) {
+    const Stamp& stamp = entry.stamp();
+    if (!space.owns(stamp)) return;
+    if (stamp.negative) {
+      found = Found::kNegative;
+      return;
+    }
+    switch (classify(space.config, stamp, now)) {
+      case Freshness::kFresh:
+        found = Found::kHit;
+        refresh = stamp.fresh_until != kNever && refresh_due(space.config, stamp, now, random_);
+        break;
+      case Freshness::kStaleServe:
+        found = Found::kStale;
+        refresh = true;
+        break;
+      case Freshness::kStaleIfError:
+        found = Found::kStaleIfError;
+        return;
+    }
+    visit(entry);
+  });
+  return found;
+}
+
 LookUp ReadPath::look_up(Space& space, std::string_view key, Instant now,
                          FunctionRef<void(const EntryView&)> visit) {
-  return look_up_inline(space, key, now, visit);
+  return look_up(space, key, hash_bytes(key), now, visit);
+}
+
+LookUp ReadPath::look_up(Space& space, std::string_view key, std::uint64_t hash, Instant now,
+                         FunctionRef<void(const EntryView&)> visit) {
+  bool refresh_is_due = false;
+  Found found = find(space, key, hash, now, refresh_is_due, visit);
+  if (found == Found::kStaleIfError) [[unlikely]]
+    found = find_throttled(space, key, hash, now, visit);
+  switch (found) {
+    case Found::kHit:
+      space.counters.add(kHits);
+      break;
+    case Found::kStale:
+      space.counters.add(kStale);
+      break;
+    case Found::kNegative:
+      space.counters.add(kNegative);
+      note_read(space, hash, now);
+      return LookUp::kAbsent;
+    case Found::kNothing:
+    case Found::kStaleIfError:
+      return missed(space, hash, now);
+  }
+  note_read(space, hash, now);
+  if (refresh_is_due && space.info.read_through) [[unlikely]]
+    refresh(space, key, hash, now);
+  return LookUp::kAnswered;
+}
+
+LookUp ReadPath::look_up_any_bytes(Space& space, std::string_view key, std::uint64_t hash, Instant now,
+                                   VisitBytes visit) {
+  return look_up(space, key, hash, now,
+                 [&](const EntryView& entry) { visit(entry.bytes(), entry.shared()); });
 }
 
 ReadPath::Found ReadPath::find_throttled(Space& space, std::string_view key, std::uint64_t hash, Instant now,

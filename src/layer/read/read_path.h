@@ -13,7 +13,6 @@
 #include <atomic>
 #include <string_view>
 
-#include "base/hash.h"
 #include "base/random.h"
 #include "layer/read/flight.h"
 #include "layer/read/freshness.h"
@@ -37,9 +36,11 @@ class ReadPath final : public FlightSink {
         scheduler_(scheduler) {}
 
   LookUp look_up(Space& space, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit);
-  // The same with the visitor compiled in: what Cache<Key, Value> reads by.
-  template <class Visit>
-  LookUp look_up_inline(Space& space, std::string_view key, Instant now, Visit&& visit);
+  // The same for who wants the value only: as bytes or as a (non-null) Value. Defined in
+  // layer/read/look_up.h.
+  using VisitBytes = FunctionRef<void(std::string_view bytes, const Value* shared)>;
+  [[gnu::always_inline]] LookUp look_up_bytes(Space& space, std::string_view key, Instant now,
+                                              VisitBytes visit);
   // `level`: kAny or kFresh (read-your-writes has been decided by the caller).
   void read(Space& space, std::string_view key, Level level, ReadCallback done);
   // Loads a key that is not fresh, behind foreground loads. Neither a request nor bound by the reader's
@@ -63,9 +64,20 @@ class ReadPath final : public FlightSink {
  private:
   enum class Found : std::uint8_t { kNothing, kHit, kStale, kNegative, kStaleIfError };
 
+  LookUp look_up(Space& space, std::string_view key, std::uint64_t hash, Instant now,
+                 FunctionRef<void(const EntryView&)> visit);
+  LookUp look_up_any_bytes(Space& space, std::string_view key, std::uint64_t hash, Instant now,
+                           VisitBytes visit);
   template <class Visit>
   Found find(Space& space, std::string_view key, std::uint64_t hash, Instant now, bool& refresh,
              Visit&& visit);
+  // What a look-up says of a key that isn't there.
+  LookUp missed(Space& space, std::uint64_t hash, Instant now) {
+    if (space.info.read_through) return LookUp::kLoad;  // read() notes it
+    space.counters.add(kMisses);
+    note_read(space, hash, now);
+    return LookUp::kAbsent;
+  }
   // What look_up() does about an entry that may answer only where the source fails: serves it if the source
   // has just failed for its key.
   Found find_throttled(Space& space, std::string_view key, std::uint64_t hash, Instant now,
@@ -98,66 +110,6 @@ class ReadPath final : public FlightSink {
   Mutex gates_mutex_;
   std::vector<std::shared_ptr<SourceGate>> gates_ GUARDED_BY(gates_mutex_);
 };
-
-template <class Visit>
-ReadPath::Found ReadPath::find(Space& space, std::string_view key, std::uint64_t hash, Instant now,
-                               bool& refresh, Visit&& visit) {
-  Found found = Found::kNothing;
-  tier_.find(hash, key, now, [&](const EntryView& entry) {
-    const Stamp& stamp = entry.stamp();
-    if (!space.owns(stamp)) return;
-    if (stamp.negative) {
-      found = Found::kNegative;
-      return;
-    }
-    switch (classify(space.config, stamp, now)) {
-      case Freshness::kFresh:
-        found = Found::kHit;
-        refresh = stamp.fresh_until != kNever && refresh_due(space.config, stamp, now, random_);
-        break;
-      case Freshness::kStaleServe:
-        found = Found::kStale;
-        refresh = true;
-        break;
-      case Freshness::kStaleIfError:
-        found = Found::kStaleIfError;
-        return;
-    }
-    visit(entry);
-  });
-  return found;
-}
-
-template <class Visit>
-LookUp ReadPath::look_up_inline(Space& space, std::string_view key, Instant now, Visit&& visit) {
-  bool refresh_is_due = false;
-  const std::uint64_t hash = hash_bytes(key);
-  Found found = find(space, key, hash, now, refresh_is_due, visit);
-  if (found == Found::kStaleIfError) [[unlikely]]
-    found = find_throttled(space, key, hash, now, visit);
-  switch (found) {
-    case Found::kHit:
-      space.counters.add(kHits);
-      break;
-    case Found::kStale:
-      space.counters.add(kStale);
-      break;
-    case Found::kNegative:
-      space.counters.add(kNegative);
-      note_read(space, hash, now);
-      return LookUp::kAbsent;
-    case Found::kNothing:
-    case Found::kStaleIfError:
-      if (space.info.read_through) return LookUp::kLoad;  // read() notes it
-      space.counters.add(kMisses);
-      note_read(space, hash, now);
-      return LookUp::kAbsent;
-  }
-  note_read(space, hash, now);
-  if (refresh_is_due && space.info.read_through) [[unlikely]]
-    refresh(space, key, hash, now);
-  return LookUp::kAnswered;
-}
 
 // An entry as the answer that a reader gets.
 Answer answer_of(const EntryView& entry, Instant now, ReadResult result);

@@ -24,6 +24,7 @@ class EntryHook : private PackedLinks {
  private:
   friend class Entry;
   friend class HookList;
+  using PackedLinks::prefetch_neighbours;
   std::uint32_t use_ = 0;  // above the policy's bits: the entry's
 };
 
