@@ -99,7 +99,8 @@ class Flusher {
   static constexpr Duration kEarlyKey = std::chrono::seconds(10);
 
   // Begins with these sources' lanes; those begun before are left alone. Asks each for its ledger, again and
-  // again while it is away; until then what an earlier process had appended counts as applying.
+  // again while it is away. What an earlier process had appended counts as applying until a lane's first
+  // batch is through: a transaction of that process may still be ending.
   void start(std::vector<std::string> sources);
   // Sends what is pending now (of one namespace; empty: of all) without waiting for more; a lane that waits
   // before it tries again tries at once. `done`: true once all of it is through; false: a lane that holds

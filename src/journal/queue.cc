@@ -115,7 +115,9 @@ std::optional<PendingKey> Queue::of(std::string_view key) const {
   for (const State::Part& part : found->second) {
     const Item& item = part.generation->batch->items[part.item];
     if (item.steps.empty()) continue;
-    pending.applying |= part.generation->sent || (part.generation->restored && !part.stream->known);
+    const State::Stream& stream = *part.stream;
+    pending.applying |=
+        part.generation->sent || (part.generation->restored && !stream.confirmed && !stream.stopped);
     pending.since = std::min(pending.since, item.since);
     const bool first = pending.steps.empty();
     if (first) pending.steps = item.steps;
@@ -440,6 +442,7 @@ std::vector<Queue::Flushed> Queue::State::finish(Stream& stream) {
   MutexLock lock(slot.mutex);
   Generation& front = *stream.generations.front();
   stream.position = front.batch->upto;
+  stream.confirmed = true;
   drop(slot, front);
   stream.generations.pop_front();
   stream.busy = false;

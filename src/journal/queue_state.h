@@ -50,6 +50,7 @@ struct Queue::State {
     std::uint64_t position = 0;  // the ledger's, as far as known
     std::uint64_t restored = 0;  // the last number that restore() brought
     bool known = false;          // the ledger has told the position
+    bool confirmed = false;      // and a batch went through: none of an earlier process's can any more
     bool stopped = false;        // for good: the position was wrong
     bool busy = false;           // the first generation is the flusher's
     std::uint64_t hurry = 0;     // what is numbered up to here does not wait for more

@@ -19,7 +19,7 @@
 namespace forebay::journal::test {
 
 // Keeps what it is given when sync() is called, or at once. A copy of its file survives: durable().
-class FakeJournal final : public Journal {
+class FakeJournal : public Journal {
  public:
   explicit FakeJournal(std::uint32_t lanes = 4) : lanes_(lanes) {}
   // What another process finds, of what `before` had kept.

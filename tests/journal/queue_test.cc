@@ -279,7 +279,7 @@ TEST_F(JournalQueue, AnotherSourcesWritesHoldTheTrimBack) {
               ElementsAre("the journal holds writes for source other, which has no write-behind now"));
 }
 
-TEST_F(JournalQueue, WhatAProcessLeftIsPendingInTheNextAndCountsAsApplyingUntilTheLedgerIsKnown) {
+TEST_F(JournalQueue, WhatAProcessLeftIsPendingInTheNextAndCountsAsApplyingUntilABatchIsThrough) {
   put("a", add("n", 1));
   put("a", add("n", 2));
   put("b", set("v", "x"));
@@ -295,7 +295,7 @@ TEST_F(JournalQueue, WhatAProcessLeftIsPendingInTheNextAndCountsAsApplyingUntilT
   EXPECT_EQ(target_->applies, 0u);
   target_->automatic = false;
   target_->tell(std::move(target_->ledgers.front()));
-  EXPECT_EQ(pending("b"), "v=x [3-3 1]");
+  EXPECT_EQ(pending("b"), "v=x [3-3 1] applying");
   scheduler_.run_due();
   while (!target_->pending.empty()) target_->answer();
   EXPECT_EQ(pending("a"), "n:4 [4-4 1]");
