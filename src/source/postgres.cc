@@ -49,6 +49,24 @@ class PostgresSource final : public Source {
     return postgres::apply(pool_, name_, batch, Call(context));
   }
 
+  Result<std::vector<DeadLetter>> dead_letters(const std::optional<DeadId>& after, std::size_t limit,
+                                               const CallContext& context) override {
+    return postgres::dead_letters(pool_, name_, after, limit, Call(context));
+  }
+
+  Result<std::optional<DeadLetter>> dead_letter(const DeadId& id, const CallContext& context) override {
+    return postgres::dead_letter(pool_, name_, id, Call(context));
+  }
+
+  Result<bool> edit_dead_letter(const DeadId& id, const std::string& operation,
+                                const CallContext& context) override {
+    return postgres::edit_dead_letter(pool_, name_, id, operation, Call(context));
+  }
+
+  Result<bool> drop_dead_letter(const DeadId& id, const CallContext& context) override {
+    return postgres::drop_dead_letter(pool_, name_, id, Call(context));
+  }
+
  private:
   const std::string name_;
   const std::chrono::milliseconds opening_;

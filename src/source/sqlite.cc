@@ -50,6 +50,24 @@ class SqliteSource final : public Source {
     return sqlite::apply(database_, batch, context);
   }
 
+  Result<std::vector<DeadLetter>> dead_letters(const std::optional<DeadId>& after, std::size_t limit,
+                                               const CallContext& context) override {
+    return sqlite::dead_letters(database_, after, limit, context);
+  }
+
+  Result<std::optional<DeadLetter>> dead_letter(const DeadId& id, const CallContext& context) override {
+    return sqlite::dead_letter(database_, id, context);
+  }
+
+  Result<bool> edit_dead_letter(const DeadId& id, const std::string& operation,
+                                const CallContext& context) override {
+    return sqlite::edit_dead_letter(database_, id, operation, context);
+  }
+
+  Result<bool> drop_dead_letter(const DeadId& id, const CallContext& context) override {
+    return sqlite::drop_dead_letter(database_, id, context);
+  }
+
  private:
   sqlite::Database database_;
   const bool log_changes_;

@@ -298,12 +298,184 @@ TEST_P(SourceBatches, WhatIsMissingInTheDatabaseIsAnErrorUntilItIsThere) {
   EXPECT_EQ(value("a"), "5");
 }
 
-TEST_P(SourceBatches, ADeadLettersBytesNeedNotBeText) {
-  WriteBatch first = batch(0, 1);
-  first.dead.push_back({{"j", 1, 1}, "views", std::string("v:\0\xff", 4), "delete", "why", ""});
+TEST_P(SourceBatches, FractionsAreAddedToColumnsOfEveryNumericType) {
+  execute("DROP TABLE IF EXISTS scores");
+  execute("CREATE TABLE scores(name text PRIMARY KEY, d double precision, r real, m numeric, n bigint)");
+  execute("INSERT INTO scores VALUES ('null', NULL, NULL, NULL, NULL), ('there', 1.5, 1.25, 1.5, 5)");
+  DatasetSpec spec = items();
+  spec.table = "scores";
+  const auto scores = open(spec);
+  ASSERT_NE(scores, nullptr);
+  WriteBatch first = batch(0, 3);
+  for (const std::string key : {"absent", "null", "there"}) {
+    first.writes.push_back({scores.get(),
+                            {key},
+                            {Add{"d", "0.25", true}, Add{"r", "0.5", true}, Add{"m", "-0.75", true},
+                             Add{"n", "2", true}, Add{"d", "+1e1", true}, Add{"n", "-1"}}});
+  }
   const auto outcome = apply(first);
-  EXPECT_TRUE(outcome.has_value()) << outcome.error().message;
-  EXPECT_EQ(rows("forebay_dead"), "1");
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_EQ(outcome->written.size(), 3u);
+  EXPECT_EQ(outcome->written[0]->after.value, R"({"name":"absent","d":10.25,"r":0.5,"m":-0.75,"n":1})");
+  EXPECT_EQ(outcome->written[1]->after.value, R"({"name":"null","d":10.25,"r":0.5,"m":-0.75,"n":1})");
+  EXPECT_EQ(outcome->written[2]->after.value, R"({"name":"there","d":11.75,"r":1.75,"m":0.75,"n":6})");
+  EXPECT_EQ(outcome->written[2]->added, "6");
+
+  execute("UPDATE scores SET d = 1e308, n = 9223372036854775807 WHERE name = 'there'");
+  WriteBatch second = batch(3, 6);
+  second.writes.push_back({scores.get(), {"there"}, {Add{"d", "1e308", true}}});
+  second.writes.push_back({scores.get(), {"there"}, {Add{"n", "1"}}});
+  second.writes.push_back({scores.get(), {"there"}, {Add{"n", "9223372036854775808"}}});
+  second.writes.push_back({scores.get(), {"there"}, {Add{"name", "1", true}}});
+  second.writes.push_back({scores.get(), {"there"}, {Add{"d", "inf", true}}});
+  second.writes.push_back({scores.get(), {"there"}, {Add{"d", "1", true}}});
+  const auto too_much = apply(second);
+  ASSERT_TRUE(too_much.has_value()) << too_much.error().message;
+  EXPECT_EQ(refused(*too_much), (std::vector<std::size_t>{0, 1, 2, 3, 4}));
+  for (const auto& refusal : too_much->refused) {
+    EXPECT_NE(refusal.error.message.find("scores"), std::string::npos) << refusal.error.message;
+  }
+  EXPECT_EQ(ask("SELECT n FROM scores WHERE name = 'there'"), "9223372036854775807");
+  execute("DROP TABLE scores");
+}
+
+// What a sorted set's table is: a member's score is a text.
+TEST_P(SourceBatches, ATextNamespaceOverFractionsKeepsThemExactly) {
+  execute("DROP TABLE IF EXISTS scores");
+  execute(
+      "CREATE TABLE scores(board text, member text, score double precision, PRIMARY KEY (board, member))");
+  DatasetSpec spec;
+  spec.name = "score";
+  spec.key_fields = {"board", "member"};
+  spec.table = "scores";
+  spec.kind = ValueKind::kText;
+  spec.value_column = "score";
+  spec.writable = true;
+  const auto scores = open(spec);
+  ASSERT_NE(scores, nullptr);
+  WriteBatch first = batch(0, 9);
+  const std::string exact[] = {"10.5", "0.1", "-0.30000000000000004", "1e-300", "1.7976931348623157e+308"};
+  for (const std::string& score : exact) {
+    first.writes.push_back({scores.get(), {"b", score}, {Upsert{{{"score", score}}}}});
+  }
+  first.writes.push_back(
+      {scores.get(), {"b", "sum"}, {Add{"score", "10.25", true}, Add{"score", "0.25", true}}});
+  const auto outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_EQ(outcome->written.size(), 6u);
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(outcome->written[i]->after.value, exact[i]);
+    EXPECT_EQ(load(*scores, KeyFields{"b", exact[i]}), exact[i]);
+  }
+  EXPECT_EQ(outcome->written[5]->after.value, "10.5");
+  EXPECT_EQ(outcome->written[5]->added, "10.5");
+  EXPECT_EQ(ask("SELECT count(*) FROM scores WHERE score = 10.5"), "2");
+  EXPECT_EQ(load(*scores, KeyFields{"b", "nobody"}), std::nullopt);
+  EXPECT_EQ(write(*scores, {"b", "10.5"}, Add{"score", "-0.25", true}).after.value, "10.25");
+  EXPECT_EQ(write(*scores, {"b", "10.5"}, Remove{}).after.value, std::nullopt);
+  execute("DROP TABLE scores");
+}
+
+TEST_P(SourceBatches, DeadLettersAreListedShownEditedAndDropped) {
+  put_aside({2, 5, 9});
+  WriteBatch others = batch(0, 7);
+  others.journal = "i";
+  others.lane = 0;
+  others.dead.push_back(letter(7, "x"));
+  ASSERT_TRUE(database_->source().open_ledger("i", 1, patient()).has_value());
+  ASSERT_TRUE(apply(others).has_value());
+  WriteBatch other_lane = batch(0, 6);
+  other_lane.lane = 0;
+  other_lane.dead.push_back(letter(6, "y"));
+  ASSERT_TRUE(apply(other_lane).has_value());
+
+  Source& source = database_->source();
+  const auto listed = [&](const std::optional<DeadId>& after, std::size_t limit) {
+    const auto letters = source.dead_letters(after, limit, patient());
+    EXPECT_TRUE(letters.has_value()) << letters.error().message;
+    std::string list;
+    for (const DeadLetter& one : letters ? *letters : std::vector<DeadLetter>())
+      list += one.id.journal + std::to_string(one.id.lane) + std::to_string(one.id.seq) + " ";
+    return list;
+  };
+  EXPECT_EQ(listed(std::nullopt, 100), "i07 j12 j15 j06 j19 ");
+  EXPECT_EQ(listed(std::nullopt, 2), "i07 j12 ");
+  EXPECT_EQ(listed(DeadId{"j", 1, 2}, 2), "j15 j06 ");
+  EXPECT_EQ(listed(DeadId{"j", 1, 3}, static_cast<std::size_t>(-1)), "j15 j06 j19 ");
+  EXPECT_EQ(listed(DeadId{"j", 1, 9}, 2), "");
+  EXPECT_EQ(listed(std::nullopt, 0), "");
+
+  const DeadId id{"j", 1, 5};
+  auto shown = source.dead_letter(id, patient());
+  ASSERT_TRUE(shown.has_value() && shown->has_value());
+  EXPECT_EQ((**shown).id, id);
+  EXPECT_EQ((**shown).space, "views");
+  EXPECT_EQ((**shown).key, "views:5");
+  EXPECT_EQ((**shown).operation, "operation 5");
+  EXPECT_EQ((**shown).error, "why");
+  const std::string& at = (**shown).at;  // 2026-01-31T12:00:00.123Z
+  ASSERT_EQ(at.size(), 24u) << at;
+  EXPECT_EQ(at.substr(0, 2), "20");
+  const std::string marks{at[4], at[7], at[10], at[13], at[16], at[19], at[23]};
+  EXPECT_EQ(marks, "--T::.Z") << at;
+
+  auto edited = source.edit_dead_letter(id, "another", patient());
+  ASSERT_TRUE(edited.has_value()) << edited.error().message;
+  EXPECT_TRUE(*edited);
+  EXPECT_EQ((**source.dead_letter(id, patient())).operation, "another");
+  EXPECT_EQ(ask("SELECT count(*) FROM forebay_dead WHERE operation = 'another'"), "1");
+  auto dropped = source.drop_dead_letter(id, patient());
+  ASSERT_TRUE(dropped.has_value()) << dropped.error().message;
+  EXPECT_TRUE(*dropped);
+  EXPECT_EQ(listed(std::nullopt, 100), "i07 j12 j06 j19 ");
+  EXPECT_FALSE(source.drop_dead_letter(id, patient()).value());
+  EXPECT_FALSE(source.edit_dead_letter(id, "more", patient()).value());
+  EXPECT_FALSE(source.dead_letter(id, patient())->has_value());
+}
+
+TEST_P(SourceBatches, ADeadLettersBytesComeBackAsTheyWere) {
+  const std::string bytes[] = {std::string("v:\0\xff", 4), "\\x", "\\x00ff", "\\xzz", "\\",
+                               "caf\xc3\xa9 \xe2\x82\xac", "",    "\xc3",    "'\"\n"};
+  WriteBatch first = batch(0, std::size(bytes));
+  for (std::uint64_t seq = 1; seq <= std::size(bytes); ++seq) {
+    const std::string& these = bytes[seq - 1];
+    first.dead.push_back({{"j", 1, seq}, "views", these, these, these, ""});
+  }
+  const auto outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  for (std::uint64_t seq = 1; seq <= std::size(bytes); ++seq) {
+    auto shown = database_->source().dead_letter({"j", 1, seq}, patient());
+    ASSERT_TRUE(shown.has_value() && shown->has_value()) << seq;
+    EXPECT_EQ((**shown).key, bytes[seq - 1]);
+    EXPECT_EQ((**shown).operation, bytes[seq - 1]);
+    EXPECT_TRUE(database_->source().edit_dead_letter({"j", 1, seq}, bytes[0], patient()).value());
+    EXPECT_EQ((**database_->source().dead_letter({"j", 1, seq}, patient())).operation, bytes[0]);
+  }
+  EXPECT_EQ(ask("SELECT error FROM forebay_dead WHERE seq = 1"), "v:??");
+  EXPECT_EQ(ask("SELECT key FROM forebay_dead WHERE seq = 6"), bytes[5]);
+}
+
+TEST_P(SourceBatches, WithoutALedgerThereAreNoDeadLetters) {
+  execute("DROP TABLE forebay_dead");
+  Source& source = database_->source();
+  EXPECT_TRUE(source.dead_letters(std::nullopt, 10, patient()).value().empty());
+  EXPECT_FALSE(source.dead_letter({"j", 1, 1}, patient()).value().has_value());
+  EXPECT_FALSE(source.edit_dead_letter({"j", 1, 1}, "x", patient()).value());
+  EXPECT_FALSE(source.drop_dead_letter({"j", 1, 1}, patient()).value());
+  // It comes back with the next start.
+  EXPECT_EQ(position(), 0u);
+  put_aside({1});
+  EXPECT_EQ(source.dead_letters(std::nullopt, 10, patient()).value().size(), 1u);
+}
+
+TEST_P(SourceBatches, ATableThatIsNotTheLedgersIsAnErrorWithItsSql) {
+  execute("DROP TABLE forebay_dead");
+  execute("CREATE TABLE forebay_dead(journal text, something text)");
+  auto opened = database_->source().open_ledger("j", 1, patient());
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
+  EXPECT_NE(opened.error().message.find("CREATE TABLE"), std::string::npos) << opened.error().message;
+  EXPECT_NE(opened.error().message.find("lane"), std::string::npos) << opened.error().message;
 }
 
 }  // namespace forebay

@@ -397,5 +397,50 @@ TEST_F(SqliteBatch, ABatchThatIsTooSlowKeepsTheRefusalsThatItHasFound) {
   EXPECT_EQ(other_.ask("SELECT count(*) FROM items"), "0");
 }
 
+TEST_F(SqliteBatch, ADatabaseThatIsOnlyReadHasNoLedger) {
+  make("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT)");
+  dataset_.reset();
+  source_ = *source::open_source(file_.settings(), {});
+  other_.execute("PRAGMA journal_mode = DELETE");
+  {
+    // A file that says that it was written by a later SQLite is only read; root may write any other.
+    std::fstream file(file_.path(), std::ios::in | std::ios::out | std::ios::binary);
+    constexpr std::streamoff kWriteVersion = 18;
+    file.seekp(kWriteVersion);
+    file.put(3);
+  }
+  const auto opened = source_->open_ledger("j", 1, patient());
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, ErrorCode::kConfig) << opened.error().message;
+  EXPECT_NE(opened.error().message.find("readonly database"), std::string::npos) << opened.error().message;
+  const auto outcome = apply({});
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().code, ErrorCode::kConfig) << outcome.error().message;
+}
+
+TEST_F(SqliteBatch, ALedgerThatAnotherProgramHoldsUpIsTriedAgain) {
+  other_.execute("BEGIN IMMEDIATE");
+  const auto opened = source_->open_ledger("j", 1, within(std::chrono::milliseconds(40)));
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, ErrorCode::kTimeout) << opened.error().message;
+  other_.execute("COMMIT");
+  EXPECT_TRUE(source_->open_ledger("j", 1, patient()).has_value());
+}
+
+int turn_synchronous_off(sqlite3* connection, char**, const sqlite3_api_routines*) {
+  return sqlite3_exec(connection, "PRAGMA synchronous = OFF", nullptr, nullptr, nullptr);
+}
+
+TEST_F(Sqlite, TheConnectionThatWritesSyncsEachCommitWhateverTheDefaultIs) {
+  using namespace source::sqlite;
+  const auto entry = reinterpret_cast<void (*)()>(&turn_synchronous_off);
+  sqlite3_auto_extension(entry);
+  const Deadline deadline(patient());
+  auto connection = Connection::open("catalog", file_.path(), Access::kWrite, deadline);
+  sqlite3_cancel_auto_extension(entry);
+  ASSERT_TRUE(connection.has_value()) << connection.error().message;
+  EXPECT_EQ((*connection)->ask("PRAGMA synchronous").value(), 2);
+}
+
 }  // namespace
 }  // namespace forebay

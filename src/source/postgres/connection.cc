@@ -183,6 +183,11 @@ Outcome<ResultPtr> Connection::command(const std::string& sql, const Call& call)
   return finish(PQsendQuery(connection_, sql.c_str()) == 1, call);
 }
 
+bool Connection::is_utf8() const {
+  const char* encoding = PQparameterStatus(connection_, "server_encoding");
+  return encoding != nullptr && std::string_view(encoding) == "UTF8";
+}
+
 Outcome<void> Connection::commit(const Call& call) {
   auto done = finish(PQsendQuery(connection_, "COMMIT") == 1, call, Interrupt::kNever);
   if (!done) {

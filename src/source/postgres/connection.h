@@ -66,6 +66,9 @@ class Connection {
   // Runs a statement without parameters and without preparing it.
   Outcome<ResultPtr> command(const std::string& sql, const Call& call);
 
+  // Whether the database's own encoding is UTF-8, so that it takes all text.
+  bool is_utf8() const;
+
   // Ends the transaction in progress. A failure that is lost leaves open whether it was committed. Not
   // cancellable.
   Outcome<void> commit(const Call& call);

@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <limits>
 #include <utility>
 
 #include "source/ledger.h"
 #include "source/postgres/table.h"
-#include "source/postgres/types.h"
 #include "source/sql_mapping.h"
 
 namespace forebay::source::postgres {
@@ -20,13 +21,35 @@ std::uint64_t number_in(const ResultPtr& rows, int row, int column) {
   return number;
 }
 
-// What text a database takes: no NUL, and UTF-8.
-OptionalText text_of(std::string_view bytes) {
-  auto good = parameter(built_in_type(25), bytes);  // 25: text
-  if (good) return std::move(*good);
-  std::string hex = "\\x";
-  for (const char byte : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-  return hex;
+Charset charset_of(const Connection& connection) {
+  return connection.is_utf8() ? Charset::kUtf8 : Charset::kAscii;
+}
+
+std::vector<OptionalText> parameters_of(const DeadId& id) {
+  return {id.journal, std::to_string(id.lane), std::to_string(id.seq)};
+}
+
+constexpr const char* kDrop =
+    "DELETE FROM forebay_dead WHERE journal = $1 AND lane = $2 AND seq = $3 RETURNING 1";
+
+constexpr const char* kLetters =
+    "SELECT journal, lane, seq, namespace, key, operation, error, "
+    "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') FROM forebay_dead ";
+
+// A row of kLetters.
+DeadLetter letter_in(const ResultPtr& rows, int row) {
+  return {.id = {std::string(cell(rows, row, 0)), static_cast<std::uint32_t>(number_in(rows, row, 1)),
+                 number_in(rows, row, 2)},
+          .space = restored(cell(rows, row, 3)),
+          .key = restored(cell(rows, row, 4)),
+          .operation = restored(cell(rows, row, 5)),
+          .error = std::string(cell(rows, row, 6)),
+          .at = std::string(cell(rows, row, 7))};
+}
+
+// Without the table there are no dead letters.
+bool no_such_table(const Failure& failure) {
+  return failure.sqlstate == "42P01";
 }
 
 constexpr const char* kRolledBack = "a write was refused, and then was not: it may be tried again";
@@ -109,10 +132,7 @@ class Application {
   Outcome<std::optional<Written>> apply_one(Connection& connection, const BatchWrite& one) {
     std::optional<Written> last;
     if (one.revives) {
-      const std::vector<OptionalText> id = {one.revives->journal, std::to_string(one.revives->lane),
-                                            std::to_string(one.revives->seq)};
-      auto gone = connection.execute(
-          "DELETE FROM forebay_dead WHERE journal = $1 AND lane = $2 AND seq = $3 RETURNING 1", id, call_);
+      auto gone = connection.execute(kDrop, parameters_of(*one.revives), call_);
       if (!gone) return std::unexpected(gone.error());
       if (row_count(*gone) == 0) return last;
     }
@@ -134,11 +154,13 @@ class Application {
   }
 
   Outcome<ResultPtr> set_aside(Connection& connection) {
+    const Charset charset = charset_of(connection);
     Outcome<ResultPtr> put = ResultPtr();
     for (const DeadLetter& dead : batch_.dead) {
-      const std::vector<OptionalText> values = {
-          batch_.journal,    std::to_string(batch_.lane), std::to_string(dead.id.seq), dead.space,
-          text_of(dead.key), text_of(dead.operation),     text_of(dead.error)};
+      std::vector<OptionalText> values = parameters_of({batch_.journal, batch_.lane, dead.id.seq});
+      for (const std::string* text : {&dead.space, &dead.key, &dead.operation})
+        values.emplace_back(stored(*text, charset));
+      values.emplace_back(readable(dead.error, charset));
       put = connection.execute(
           "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
           "VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -154,28 +176,71 @@ class Application {
   BatchOutcome outcome_;
 };
 
+// The tables as this role can use them.
+Outcome<ResultPtr> check_tables(Connection& connection, const Call& call) {
+  auto columns = connection.execute(std::string(kLetters) + "LIMIT 0", {}, call);
+  if (!columns) return columns;
+  auto rights = connection.execute(
+      "SELECT t || ': ' || r FROM (VALUES ('forebay_applied', 'SELECT'), ('forebay_applied', 'INSERT'), "
+      "('forebay_applied', 'UPDATE'), ('forebay_dead', 'INSERT'), ('forebay_dead', 'UPDATE'), "
+      "('forebay_dead', 'DELETE')) AS needed(t, r) WHERE NOT pg_catalog.has_table_privilege(t, r)",
+      {}, call);
+  if (!rights || row_count(*rights) == 0) return rights;
+  return std::unexpected(Failure{
+      {ErrorCode::kConfig, fmt::format("the role lacks a right: {}", cell(*rights, 0, 0))}, "42501", false});
+}
+
+Outcome<ResultPtr> make_tables(Pool& pool, const Call& call) {
+  const auto check = [&] {
+    return pool.read(call, [&](Connection& connection) { return check_tables(connection, call); });
+  };
+  auto good = check();
+  if (good || !no_such_table(good.error())) return good;
+  auto made = pool.write(call, [&](Connection& connection) {
+    Outcome<ResultPtr> done = ResultPtr();
+    for (const std::string& sql : ledger_schema(Dialect::kPostgres)) {
+      done = connection.command(sql, call);
+      if (!done) break;
+    }
+    return done;
+  });
+  // Another process may have made them at the same time, of which PostgreSQL's IF NOT EXISTS takes no notice.
+  good = check();
+  return good || made ? std::move(good) : std::move(made);
+}
+
+// The tables' SQL for somebody else to run: in the schema where this role would look, with its rights.
+std::vector<std::string> tables_for_role(Pool& pool, const Call& call) {
+  auto asked = pool.read(call, [&](Connection& connection) {
+    return connection.execute("SELECT pg_catalog.quote_ident(current_user), current_schema()", {}, call);
+  });
+  if (!asked) return ledger_schema(Dialect::kPostgres);
+  const std::string schema = is_null(*asked, 0, 1) ? "public" : std::string(cell(*asked, 0, 1));
+  std::vector<std::string> sql = ledger_schema(Dialect::kPostgres, schema);
+  const std::string prefix = quote_identifier(schema);
+  sql.push_back(
+      fmt::format("GRANT SELECT, INSERT, UPDATE ON {}.forebay_applied TO {}", prefix, cell(*asked, 0, 0)));
+  sql.push_back(fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON {}.forebay_dead TO {}", prefix,
+                            cell(*asked, 0, 0)));
+  return sql;
+}
+
+// Whether a statement on one dead letter has found it.
+Result<bool> was_there(const Outcome<ResultPtr>& rows, const std::string& source) {
+  if (rows) return row_count(*rows) > 0;
+  if (no_such_table(rows.error())) return false;
+  return located(rows.error(), fmt::format("source {}", source));
+}
+
 }  // namespace
 
 Result<std::vector<std::uint64_t>> open_ledger(Pool& pool, const std::string& source,
                                                const std::string& journal, std::uint32_t lanes,
                                                const Call& call) {
   const std::string where = fmt::format("source {}", source);
-  auto there = pool.read(call, [&](Connection& connection) {
-    return connection.execute(
-        "SELECT to_regclass('forebay_applied') IS NOT NULL AND to_regclass('forebay_dead') IS NOT NULL", {},
-        call);
-  });
-  if (!there) return located(there.error(), where);
-  if (cell(*there, 0, 0) != "t") {
-    auto made = pool.write(call, [&](Connection& connection) {
-      Outcome<ResultPtr> done = ResultPtr();
-      for (const std::string& sql : ledger_schema(Dialect::kPostgres)) {
-        done = connection.command(sql, call);
-        if (!done) break;
-      }
-      return done;
-    });
-    if (!made) return no_ledger(located(made.error(), where), Dialect::kPostgres);
+  if (auto ready = make_tables(pool, call); !ready) {
+    if (cause_of(ready.error()) != Cause::kSchema) return located(ready.error(), where);
+    return no_ledger(located(ready.error(), where), tables_for_role(pool, call));
   }
   std::vector<std::uint64_t> positions(lanes);
   auto rows = pool.write(call, [&](Connection& connection) -> Outcome<ResultPtr> {
@@ -210,6 +275,59 @@ Result<BatchOutcome> apply(Pool& pool, const std::string& source, const WriteBat
   if (!application.outcome().refused.empty()) return std::move(application.outcome());
   if (tried.error().error.code == ErrorCode::kTimeout) return first;
   return unapplied(located(tried.error(), where), cause_of(tried.error()));
+}
+
+Result<std::vector<DeadLetter>> dead_letters(Pool& pool, const std::string& source,
+                                             const std::optional<DeadId>& after, std::size_t limit,
+                                             const Call& call) {
+  const std::string most =
+      std::to_string(std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max()));
+  std::vector<OptionalText> parameters = {most};
+  std::string sql = kLetters;
+  if (after) {
+    sql += "WHERE (journal, seq, lane) > ($2, $4::bigint, $3::integer) ";
+    for (OptionalText& part : parameters_of(*after)) parameters.push_back(std::move(part));
+  }
+  sql += "ORDER BY journal, seq, lane LIMIT $1::bigint";
+  auto rows =
+      pool.read(call, [&](Connection& connection) { return connection.execute(sql, parameters, call); });
+  std::vector<DeadLetter> letters;
+  if (!rows && no_such_table(rows.error())) return letters;
+  if (!rows) return located(rows.error(), fmt::format("source {}", source));
+  for (int row = 0; row < row_count(*rows); ++row) letters.push_back(letter_in(*rows, row));
+  return letters;
+}
+
+Result<std::optional<DeadLetter>> dead_letter(Pool& pool, const std::string& source, const DeadId& id,
+                                              const Call& call) {
+  const std::vector<OptionalText> parameters = parameters_of(id);
+  auto rows = pool.read(call, [&](Connection& connection) {
+    return connection.execute(std::string(kLetters) + "WHERE journal = $1 AND lane = $2 AND seq = $3",
+                              parameters, call);
+  });
+  std::optional<DeadLetter> letter;
+  if (!rows && no_such_table(rows.error())) return letter;
+  if (!rows) return located(rows.error(), fmt::format("source {}", source));
+  if (row_count(*rows) > 0) letter = letter_in(*rows, 0);
+  return letter;
+}
+
+Result<bool> edit_dead_letter(Pool& pool, const std::string& source, const DeadId& id,
+                              const std::string& operation, const Call& call) {
+  auto rows = pool.write(call, [&](Connection& connection) {
+    std::vector<OptionalText> parameters = parameters_of(id);
+    parameters.emplace_back(stored(operation, charset_of(connection)));
+    return connection.execute(
+        "UPDATE forebay_dead SET operation = $4 WHERE journal = $1 AND lane = $2 AND seq = $3 RETURNING 1",
+        parameters, call);
+  });
+  return was_there(rows, source);
+}
+
+Result<bool> drop_dead_letter(Pool& pool, const std::string& source, const DeadId& id, const Call& call) {
+  auto rows = pool.write(
+      call, [&](Connection& connection) { return connection.execute(kDrop, parameters_of(id), call); });
+  return was_there(rows, source);
 }
 
 }  // namespace forebay::source::postgres

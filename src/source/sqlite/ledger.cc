@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "source/ledger.h"
@@ -31,32 +33,67 @@ bool deferred_key_is_violated(Connection& connection) {
          violated != 0;
 }
 
-// Deletes a dead letter; false: there is none.
-Result<bool> drop(Connection& connection, const DeadId& id) {
-  auto statement =
-      connection.prepare("DELETE FROM forebay_dead WHERE journal = ?1 AND lane = ?2 AND seq = ?3");
-  if (!statement) return statement.error();
-  statement->bind_text(1, id.journal);
-  statement->bind_integer(2, id.lane);
-  statement->bind_integer(3, static_cast<std::int64_t>(id.seq));
-  auto done = statement->step();
+void bind_id(Statement& statement, const DeadId& id) {
+  statement.bind_text(1, id.journal);
+  statement.bind_integer(2, id.lane);
+  statement.bind_integer(3, static_cast<std::int64_t>(id.seq));
+}
+
+// Whether the statement, which names the dead letter by its first three parameters, has changed it.
+Result<bool> change(Connection& connection, Statement& statement) {
+  auto done = statement.step();
   if (!done) return done.error();
   return connection.changes() > 0;
 }
 
+Result<bool> drop(Connection& connection, const DeadId& id) {
+  auto statement =
+      connection.prepare("DELETE FROM forebay_dead WHERE journal = ?1 AND lane = ?2 AND seq = ?3");
+  if (!statement) return statement.error();
+  bind_id(*statement, id);
+  return change(connection, *statement);
+}
+
+constexpr const char* kSetAside =
+    "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+constexpr const char* kLetters =
+    "SELECT journal, lane, seq, namespace, key, operation, error, at FROM forebay_dead ";
+
+// A row of kLetters.
+DeadLetter letter_in(const Statement& row) {
+  return {.id = {std::string(row.bytes(0)), static_cast<std::uint32_t>(row.integer(1)),
+                 static_cast<std::uint64_t>(row.integer(2))},
+          .space = restored(row.bytes(3)),
+          .key = restored(row.bytes(4)),
+          .operation = restored(row.bytes(5)),
+          .error = std::string(row.bytes(6)),
+          .at = std::string(row.bytes(7))};
+}
+
+// Whether the table is there, without which there are no dead letters.
+Result<bool> has_dead_letters(Connection& connection) {
+  auto tables = connection.ask("SELECT count(*) FROM sqlite_schema WHERE name = 'forebay_dead'");
+  if (!tables) return tables.error();
+  return *tables > 0;
+}
+
 Result<void> set_aside(Connection& connection, const WriteBatch& batch) {
-  auto statement = connection.prepare(
-      "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+  if (batch.dead.empty()) return {};
+  auto statement = connection.prepare(kSetAside);
   if (!statement) return statement.error();
   for (const DeadLetter& dead : batch.dead) {
-    statement->bind_text(1, batch.journal);
-    statement->bind_integer(2, batch.lane);
-    statement->bind_integer(3, static_cast<std::int64_t>(dead.id.seq));
-    statement->bind_text(4, dead.space);
-    statement->bind_text(5, dead.key);
-    statement->bind_text(6, dead.operation);
-    statement->bind_text(7, dead.error);
+    const std::string space = stored(dead.space, Charset::kUtf8);
+    const std::string key = stored(dead.key, Charset::kUtf8);
+    const std::string operation = stored(dead.operation, Charset::kUtf8);
+    const std::string error = readable(dead.error, Charset::kUtf8);
+    const DeadId id{batch.journal, batch.lane, dead.id.seq};
+    bind_id(*statement, id);
+    statement->bind_text(4, space);
+    statement->bind_text(5, key);
+    statement->bind_text(6, operation);
+    statement->bind_text(7, error);
     auto done = statement->step();
     if (!done) return done.error();
     statement->reset();
@@ -169,30 +206,112 @@ Result<std::vector<std::uint64_t>> open_ledger(Database& database, const std::st
                                                std::uint32_t lanes, const CallContext& context) {
   const Deadline deadline(context);
   auto lease = database.writer.acquire(deadline);
+  // A file that can't be written is refused when the connection is made ready.
+  if (!lease && lease.error().code == ErrorCode::kRefused)
+    return no_ledger(lease.error(), ledger_schema(Dialect::kSqlite));
   if (!lease) return lease.error();
   Connection& connection = **lease;
+  connection.forget_failure();
+  const auto failed = [&](const Error& error) {
+    const auto& failure = connection.failure();
+    if (!failure || cause_of(*failure) != Cause::kSchema) return error;
+    return no_ledger(error, ledger_schema(Dialect::kSqlite));
+  };
+  // Begun where the tables are there as well: a database that is only read is told now.
+  auto transaction = Transaction::begin(connection, Transaction::Kind::kWrite);
+  if (!transaction) return failed(transaction.error());
   auto tables =
       connection.ask("SELECT count(*) FROM sqlite_schema WHERE name IN ('forebay_applied', 'forebay_dead')");
   if (!tables) return tables.error();
   if (*tables < 2) {
     for (const std::string& sql : ledger_schema(Dialect::kSqlite)) {
-      if (auto made = connection.run_once(sql); !made) return no_ledger(made.error(), Dialect::kSqlite);
+      if (auto made = connection.run_once(sql); !made) return failed(made.error());
     }
   }
+  if (auto columns = connection.run_once(std::string(kLetters) + "LIMIT 0"); !columns)
+    return failed(columns.error());
   std::vector<std::uint64_t> positions;
   for (std::uint32_t lane = 0; lane < lanes; ++lane) {
     auto at = position(connection, journal, lane);
-    if (!at) return at.error();
+    if (!at) return failed(at.error());
     positions.push_back(*at);
   }
+  if (auto done = transaction->commit(); !done) return failed(done.error());
   return positions;
 }
 
 Result<BatchOutcome> apply(Database& database, const WriteBatch& batch, const CallContext& context) {
   const Deadline deadline(context);
   auto lease = database.writer.acquire(deadline);
-  if (!lease) return unapplied(lease.error(), Cause::kPassing);
+  if (!lease) return unapplied(lease.error(), Cause::kSchema);  // kRefused: as in open_ledger()
   return Application(database, **lease, batch).run();
+}
+
+Result<std::vector<DeadLetter>> dead_letters(Database& database, const std::optional<DeadId>& after,
+                                             std::size_t limit, const CallContext& context) {
+  const Deadline deadline(context);
+  auto lease = database.readers.acquire(deadline);
+  if (!lease) return lease.error();
+  std::vector<DeadLetter> letters;
+  auto there = has_dead_letters(**lease);
+  if (!there) return there.error();
+  if (!*there) return letters;
+  auto statement =
+      (*lease)->prepare(kLetters + std::string(after ? "WHERE (journal, seq, lane) > (?1, ?3, ?2) " : "") +
+                        "ORDER BY journal, seq, lane LIMIT ?4");
+  if (!statement) return statement.error();
+  if (after) bind_id(*statement, *after);
+  statement->bind_integer(
+      4, static_cast<std::int64_t>(std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max())));
+  while (true) {
+    auto row = statement->step();
+    if (!row) return row.error();
+    if (!*row) return letters;
+    letters.push_back(letter_in(*statement));
+  }
+}
+
+Result<std::optional<DeadLetter>> dead_letter(Database& database, const DeadId& id,
+                                              const CallContext& context) {
+  const Deadline deadline(context);
+  auto lease = database.readers.acquire(deadline);
+  if (!lease) return lease.error();
+  std::optional<DeadLetter> letter;
+  auto there = has_dead_letters(**lease);
+  if (!there) return there.error();
+  if (!*there) return letter;
+  auto statement = (*lease)->prepare(kLetters + std::string("WHERE journal = ?1 AND lane = ?2 AND seq = ?3"));
+  if (!statement) return statement.error();
+  bind_id(*statement, id);
+  auto row = statement->step();
+  if (!row) return row.error();
+  if (*row) letter = letter_in(*statement);
+  return letter;
+}
+
+Result<bool> edit_dead_letter(Database& database, const DeadId& id, const std::string& operation,
+                              const CallContext& context) {
+  const Deadline deadline(context);
+  auto lease = database.writer.acquire(deadline);
+  if (!lease) return lease.error();
+  auto there = has_dead_letters(**lease);
+  if (!there || !*there) return there;
+  auto statement = (*lease)->prepare(
+      "UPDATE forebay_dead SET operation = ?4 WHERE journal = ?1 AND lane = ?2 AND seq = ?3");
+  if (!statement) return statement.error();
+  const std::string text = stored(operation, Charset::kUtf8);
+  bind_id(*statement, id);
+  statement->bind_text(4, text);
+  return change(**lease, *statement);
+}
+
+Result<bool> drop_dead_letter(Database& database, const DeadId& id, const CallContext& context) {
+  const Deadline deadline(context);
+  auto lease = database.writer.acquire(deadline);
+  if (!lease) return lease.error();
+  auto there = has_dead_letters(**lease);
+  if (!there || !*there) return there;
+  return drop(**lease, id);
 }
 
 }  // namespace forebay::source::sqlite

@@ -149,5 +149,65 @@ TEST_F(PostgresBatch, ACommitIsDurableWhateverTheDatabasesSettingIs) {
   sql("ALTER DATABASE postgres RESET synchronous_commit");
 }
 
+TEST_F(PostgresBatch, ARoleThatMayNotMakeTheLedgerIsToldTheSqlThatMakesIt) {
+  sql("DO $$BEGIN CREATE ROLE \"odd clerk\" LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END$$;"
+      "DROP TABLE forebay_applied, forebay_dead; CREATE SCHEMA IF NOT EXISTS office;"
+      "GRANT USAGE ON SCHEMA office TO \"odd clerk\"; GRANT SELECT, INSERT, UPDATE ON things TO \"odd "
+      "clerk\";"
+      "ALTER ROLE \"odd clerk\" SET search_path = office, public");
+  source_ = source(2, "odd%20clerk");
+  const auto opened = source_->open_ledger("j", 1, within());
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
+  const std::string& message = opened.error().message;
+  EXPECT_NE(message.find("permission denied for schema office"), std::string::npos) << message;
+  const std::size_t by = message.find("made by: ");
+  ASSERT_NE(by, std::string::npos) << message;
+  sql(message.substr(by + 9));
+  const auto again = source_->open_ledger("j", 1, within());
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  things_ = open(*source_, table("things"));
+  WriteBatch one = batch(0, {{"1", state("x")}});
+  one.dead.push_back({{"j", 0, 1}, "item", "item:1", "op", "why", ""});
+  ASSERT_TRUE(source_->apply(one, within()).has_value());
+  EXPECT_TRUE(source_->edit_dead_letter({"j", 0, 1}, "other", within()).value());
+  EXPECT_TRUE(source_->drop_dead_letter({"j", 0, 1}, within()).value());
+
+  // One right less is told at the start, not by the first dead letter.
+  sql("REVOKE DELETE ON office.forebay_dead FROM \"odd clerk\"");
+  const auto less = source_->open_ledger("j", 1, within());
+  ASSERT_FALSE(less.has_value());
+  EXPECT_EQ(less.error().code, ErrorCode::kConfig);
+  EXPECT_NE(less.error().message.find("forebay_dead: DELETE"), std::string::npos) << less.error().message;
+  sql("DROP SCHEMA office CASCADE");
+}
+
+TEST_F(PostgresBatch, ALedgerOnAServerThatIsAwayIsTriedAgain) {
+  server_.stop();
+  const auto opened = source_->open_ledger("j", 1, within());
+  server_.start();
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, ErrorCode::kUnavailable) << opened.error().message;
+  EXPECT_TRUE(source_->open_ledger("j", 1, within()).has_value());
+}
+
+TEST_F(PostgresBatch, ADeadLetterFitsADatabaseOfAnyEncoding) {
+  sql("DROP DATABASE IF EXISTS latin");
+  sql("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+  source_ = source(2, "postgres", "&dbname=latin");
+  ASSERT_TRUE(source_->open_ledger("j", 1, within()).has_value());
+  WriteBatch one = batch(0, {});
+  one.dead.push_back({{"j", 0, 1}, "item", "item:\xe2\x82\xac", "\xe2\x82\xac", "no \xe2\x82\xac", ""});
+  const auto outcome = source_->apply(one, within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  const auto shown = source_->dead_letter({"j", 0, 1}, within());
+  ASSERT_TRUE(shown.has_value() && shown->has_value());
+  EXPECT_EQ((**shown).key, "item:\xe2\x82\xac");
+  EXPECT_EQ((**shown).operation, "\xe2\x82\xac");
+  EXPECT_EQ((**shown).error, "no ???");
+  source_.reset();
+  sql("DROP DATABASE latin");
+}
+
 }  // namespace
 }  // namespace forebay
