@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <charconv>
@@ -217,7 +218,7 @@ Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(
       options.path.c_str(), &handle,
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, options.vfs);
   std::unique_ptr<Log> log(new Log(options, clock, Database(handle)));
   if (code != SQLITE_OK) return Error{ErrorCode::kConfig, log->error("opening").message};
   if (auto prepared = log->prepare_file(); !prepared) return prepared.error();
@@ -226,6 +227,7 @@ Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   {
     MutexLock lock(log->mutex_);
     opened.last = log->next_ - 1;
+    log->nearly_full_ = log->too_little_room().has_value();
   }
   // Checkpoints are made here, not by SQLite, which would pass over their errors and try again.
   sqlite3_wal_hook(
@@ -249,9 +251,31 @@ Log::~Log() {
   if (writer_.joinable()) writer_.join();
 }
 
-std::optional<Error> Log::refusal(const Op& op) const {
+std::optional<std::uint64_t> Log::too_little_room() const {
+  if (options_.min_free == 0) return std::nullopt;
+  std::uint64_t room = 0;
+  if (options_.free_bytes) {
+    room = options_.free_bytes();
+  } else {
+    struct statvfs disk{};
+    if (statvfs(options_.path.c_str(), &disk) != 0) return std::nullopt;
+    room = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  }
+  return room < options_.min_free ? std::optional(room) : std::nullopt;
+}
+
+std::optional<Error> Log::refusal(const Op& op) {
   if (failed_) return Error{ErrorCode::kUnavailable, failed_->message};
   if (stopping_) return Error{ErrorCode::kCancelled, "shutting down"};
+  if (nearly_full_) {
+    if (const auto room = too_little_room()) {
+      return Error{ErrorCode::kOverloaded,
+                   fmt::format("the journal's disk is nearly full: {} bytes are free, {} must be; this write "
+                               "was not taken",
+                               *room, options_.min_free)};
+    }
+    nearly_full_ = false;
+  }
   const std::size_t records = next_ - 1 - trimmed_;
   if (records >= options_.max_records || bytes_ + size_of(op) > options_.max_bytes) {
     return Error{ErrorCode::kOverloaded,
@@ -476,6 +500,10 @@ Result<void> Log::commit(const Work& work, Sync sync) {
     return done;
   }
   if (sync == Sync::kYes) synced_ = work.last;
+  if (too_little_room()) {
+    MutexLock lock(mutex_);
+    nearly_full_ = true;
+  }
   if (work.trim) {
     MutexLock lock(mutex_);
     trimmed_ = work.trim->seq;

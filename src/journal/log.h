@@ -7,6 +7,9 @@
 // (synchronous=FULL) where one of its ops asks for that, or somebody waits for when_kept(); else its commit
 // ends with write(2) (NORMAL), and the next one that is synced, or a checkpoint, takes it along.
 //
+// A disk that is nearly full refuses new writes until there is room again, before anything of them is
+// written.
+//
 // Failure: any error of a commit or a checkpoint, a full disk included, gives the group kUnknownOutcome and
 // ends the journal for writes: everything queued and to come is refused until the process starts again and
 // reads what the file really holds. An fsync that failed is never tried again, not on closing either: the
@@ -15,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +40,11 @@ struct LogOptions {
   // Age of the oldest op that is not trimmed, up to 2 % less; ops that were there when the journal was opened
   // are as old as that. 0: no bound
   Duration max_age{0};
+  // Free bytes of the disk below which nothing is taken: room for the write-ahead log and its checkpoint, so
+  // that what was taken can be written. 0: not looked at
+  std::uint64_t min_free = std::uint64_t{8} << 20;
+  std::function<std::uint64_t()> free_bytes = {};  // empty: statvfs(3) of the path
+  const char* vfs = nullptr;                       // SQLite's name of how it uses files; null: its default
 };
 
 class Log final : public Journal {
@@ -97,7 +106,9 @@ class Log final : public Journal {
   Result<std::optional<std::string>> meta(const char* name);
   Result<void> set_meta(const char* name, const std::string& value);
   Error error(const char* doing) const;
-  std::optional<Error> refusal(const Op& op) const REQUIRES(mutex_);
+  std::optional<Error> refusal(const Op& op) REQUIRES(mutex_);
+  // Free bytes of the disk if they are too few.
+  std::optional<std::uint64_t> too_little_room() const;
 
   void work();
   bool next(Work& work) EXCLUDES(mutex_);  // false: the end
@@ -126,6 +137,7 @@ class Log final : public Journal {
   std::deque<Read*> reads_ GUARDED_BY(mutex_);
   std::optional<Error> failed_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
+  bool nearly_full_ GUARDED_BY(mutex_) = false;
   std::uint64_t next_ GUARDED_BY(mutex_) = 1;
   std::uint64_t trimmed_ GUARDED_BY(mutex_) = 0;
   std::size_t bytes_ GUARDED_BY(mutex_) = 0;   // of ops after trimmed_, and those of their first step
