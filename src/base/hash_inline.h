@@ -13,12 +13,16 @@
 namespace forebay {
 
 namespace detail {
-[[gnu::visibility("hidden")]] extern const std::uint64_t hash_seed;  // drawn before main()
-}
+struct HashSeed {
+  HashSeed();
+  std::uint64_t value;
+};
+[[gnu::visibility("hidden")]] extern HashSeed hash_seed;
+}  // namespace detail
 
 [[gnu::always_inline]] inline std::uint64_t hash_key(std::string_view key) {
   if (key.size() > 16) return hash_bytes(key);
-  return XXH3_64bits_withSeed(key.data(), key.size(), detail::hash_seed);
+  return XXH3_64bits_withSeed(key.data(), key.size(), detail::hash_seed.value);
 }
 
 }  // namespace forebay

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/hash.h"
 #include "cli/configuration.h"
 #include "cli/demo/console.h"
 #include "cli/simulate/cache_size.h"
@@ -38,6 +39,7 @@ struct Options {
   std::string curve;
   std::size_t shards = 1;
   std::size_t threads = std::max(1U, std::thread::hardware_concurrency());
+  std::uint64_t seed = 1;
   bool csv = false;
 };
 
@@ -111,6 +113,7 @@ Result<void> settle(Plan& plan, const Options& options, const TraceFile& trace) 
       cache.count =
           plan.sizes[i].unit() == CacheSize::Unit::kBytes ? memory::Count::kBytes : memory::Count::kEntries;
       cache.shards = options.shards;
+      cache.policy_options.seed = options.seed;
       plan.caches.push_back(std::move(cache));
     }
   }
@@ -184,6 +187,7 @@ int run_simulate(const Options& options) {
     print_error(fmt::format("forebay: {}", plan.error().message));
     return kWrongUse;
   }
+  seed_hashes(options.seed);
   const bool terminal = isatty(STDERR_FILENO) == 1;
   if (const auto settled = settle(*plan, options, trace); !settled) {
     print_error(settled.error().message);
@@ -225,6 +229,9 @@ void add_simulate(CLI::App& program, Action& chosen) {
       ->capture_default_str();
   command->add_option("--threads", options->threads, "Runs at the same time")
       ->check(CLI::Range(1U, 256U))
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Of all that is left to chance: one seed, one result")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->callback([options, &chosen] { chosen = [options] { return run_simulate(*options); }; });
 }

@@ -94,6 +94,23 @@ TEST_F(Simulation, BytesHoldAsManyValuesAsTheirSizesAllow) {
   EXPECT_EQ(misses(99'900'000), 5'000U);
 }
 
+TEST_F(Simulation, OneSeedOneResult) {
+  const std::string trace = write_keys("t.keys", mixed_requests(20'000, 6));
+  const auto run = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments{trace,    "--policy", "random,w-tinylfu,auto",
+                                       "--size", "1%,10%",   "--csv"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return forebay(arguments).text;
+  };
+  const std::string once = run({});
+  EXPECT_EQ(run({}), once) << "without --seed";
+  EXPECT_EQ(run({"--threads", "1"}), once);
+  EXPECT_EQ(run({"--seed", "1"}), once) << "the default";
+  const std::string other = run({"--seed", "18446744073709551615"});
+  EXPECT_NE(other, once);
+  EXPECT_EQ(run({"--seed", "18446744073709551615"}), other);
+}
+
 TEST_F(Simulation, UniqueKeysAreCounted) {
   const auto keys = mixed_requests(20'000, 3);
   std::string text;
@@ -198,6 +215,7 @@ TEST_F(Simulation, EveryMistakeOfUseIsSaidAndEndsWithTwo) {
   EXPECT_THAT(said({"--policy", "lru"}), HasSubstr("--size is required"));
   EXPECT_THAT(said({"--size", "1"}), HasSubstr("--policy is required"));
   said({"--policy", "lru", "--size", "1", "--shards", "0"});
+  EXPECT_THAT(said({"--policy", "lru", "--size", "1", "--seed", "-1"}), HasSubstr("--seed"));
   EXPECT_EQ(forebay({"--policy", "lru", "--size", "1"}).status, 2);
 }
 
