@@ -138,7 +138,8 @@ class Auto final : public EvictionPolicy {
     if (key == nullptr) return;
     if (policy_ == nullptr) refile(*key);
     const double size = static_cast<double>(std::max<std::size_t>(shadows_.entries(judge_.choice()), 32));
-    const bool changed = judge_.request(hits, kWindow * size, policy_ != nullptr ? kDwell * size : 0);
+    const bool changed = judge_.request(hits, shadows_.missing(judge_.choice()), kWindow * size,
+                                        policy_ != nullptr ? kDwell * size : 0);
     if (policy_ == nullptr) {
       if (changed || ++since_rank_ * 4 > size) rank();
     } else if (changed) {
@@ -200,7 +201,6 @@ class Auto final : public EvictionPolicy {
   }
 
   void stop_following() {
-    shadows_.detach_all();
     policy_ = kCandidates[judge_.choice()](facts_, options_);
     std::vector<EntryHook*> entries;
     entries.reserve(count_);
@@ -212,7 +212,11 @@ class Auto final : public EvictionPolicy {
     };
     empty(lists_[kStranger]);
     for (const ShadowSet who : order_) empty(lists_[who]);
-    take_over(entries);
+    for (EntryHook* const entry : entries) {
+      const ShadowCaches::Key* const key = shadows_.find(facts_.hash(*entry));
+      take_over(*entry, key == nullptr ? 0 : key->uses);
+    }
+    shadows_.detach_all();
   }
 
   void hand_over() {
@@ -220,19 +224,14 @@ class Auto final : public EvictionPolicy {
     entries.reserve(count_);
     while (EntryHook* const entry = policy_->pop_victim()) entries.push_back(entry);
     policy_ = kCandidates[judge_.choice()](facts_, options_);
-    take_over(entries);
+    // The better half counts as used, so that no policy takes it for newcomers on trial.
+    for (std::size_t i = 0; i < entries.size(); ++i) take_over(*entries[i], i < entries.size() / 2 ? 0 : 2);
   }
 
-  // The better half counts as used, so that no policy takes it for newcomers on trial.
-  void take_over(const std::vector<EntryHook*>& worst_first) {
-    for (std::size_t i = 0; i < worst_first.size(); ++i) {
-      EntryHook& entry = *worst_first[i];
-      entry.set_bits(0);
-      policy_->on_insert(entry);
-      if (i < worst_first.size() / 2) continue;
-      policy_->on_hit(entry);
-      policy_->on_hit(entry);
-    }
+  void take_over(EntryHook& entry, unsigned uses) {
+    entry.set_bits(0);
+    policy_->on_insert(entry);
+    for (; uses > 0; --uses) policy_->on_hit(entry);
   }
 
   const EntryFacts& facts_;

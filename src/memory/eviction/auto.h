@@ -7,8 +7,8 @@
 namespace forebay::memory {
 
 // Does what would hit most: shadow caches run lru, s3-fifo, w-tinylfu and lfu on the shard's keys
-// (eviction/shadow.h), and a judge with hysteresis picks the one to follow (eviction/shadow_judge.h). It
-// begins with s3-fifo.
+// (eviction/shadow.h), and a judge that heeds what a change costs picks the one to follow
+// (eviction/shadow_judge.h). It begins with s3-fifo.
 //
 // A small cache whose limit counts entries is shadowed in full. Then it has no order of its own: what leaves
 // is what the chosen shadow doesn't have, the least wanted by the others first, so that following another

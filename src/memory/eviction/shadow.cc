@@ -100,9 +100,34 @@ void ShadowCaches::take_out(Record& record) {
     if ((record.key.in >> i & 1) == 0) continue;
     shadows_[i].policy->on_erase(record.hook(i));
     shadows_[i].weight -= record.key.weight;
-    --shadows_[i].entries;
+    leave(record.key, i);
   }
-  record.key.in = 0;
+}
+
+void ShadowCaches::enter(Key& key, std::size_t which) {
+  ++shadows_[which].entries;
+  for (std::size_t i = 0; i < kShadows; ++i) {
+    if (i == which) continue;
+    if ((key.in >> i & 1) != 0) {
+      --missing_[which][i];
+    } else {
+      ++missing_[i][which];
+    }
+  }
+  key.in = static_cast<ShadowSet>(key.in | (1u << which));
+}
+
+void ShadowCaches::leave(Key& key, std::size_t which) {
+  --shadows_[which].entries;
+  key.in = static_cast<ShadowSet>(key.in & ~(1u << which));
+  for (std::size_t i = 0; i < kShadows; ++i) {
+    if (i == which) continue;
+    if ((key.in >> i & 1) != 0) {
+      ++missing_[which][i];
+    } else {
+      --missing_[i][which];
+    }
+  }
 }
 
 // The weight of what a policy tracks doesn't change: the key gets another record, and the policies are told
@@ -138,6 +163,7 @@ ShadowCaches::Outcome ShadowCaches::request(std::uint64_t hash, std::size_t weig
     }
   }
   const ShadowSet hits = record->key.in;
+  if (hits != 0 && record->key.uses < 3) ++record->key.uses;
   const std::size_t capacity = std::max<std::size_t>(capacity_ >> halvings_, 1);
   for (std::size_t i = 0; i < kShadows; ++i) {
     Shadow& shadow = shadows_[i];
@@ -150,8 +176,7 @@ ShadowCaches::Outcome ShadowCaches::request(std::uint64_t hash, std::size_t weig
     record->hook(i).set_bits(0);
     shadow.policy->on_insert(record->hook(i));
     shadow.weight += record->key.weight;
-    ++shadow.entries;
-    record->key.in = static_cast<ShadowSet>(record->key.in | (1u << i));
+    enter(record->key, i);
   }
   return {hits, &record->key};
 }
@@ -167,8 +192,7 @@ bool ShadowCaches::evict_one(std::size_t which, const Record* keep, Left left) {
   if (victim == nullptr) return false;
   Record& record = record_of(*victim, which);
   shadow.weight -= record.key.weight;
-  --shadow.entries;
-  record.key.in = static_cast<ShadowSet>(record.key.in & ~(1u << which));
+  leave(record.key, which);
   if (record.key.entry != nullptr) {
     left(record.key);
   } else if (record.key.in == 0 && &record != keep) {

@@ -35,7 +35,8 @@ class ShadowCaches {
     std::uint64_t hash = 0;
     EntryHook* entry = nullptr;  // for the owner's use; while set, the record stays though no shadow has it
     std::uint32_t weight = 0;
-    ShadowSet in = 0;  // the shadows that have it
+    ShadowSet in = 0;       // the shadows that have it
+    std::uint8_t uses = 0;  // requests since it came, beyond the first, up to 3
   };
   // A shadow has evicted a key whose `entry` is set.
   using Left = FunctionRef<void(Key&)>;
@@ -74,6 +75,8 @@ class ShadowCaches {
   // Forgets all entries of the owner.
   void detach_all();
 
+  // For each shadow: how many keys it has that shadow `which` hasn't.
+  const std::array<std::size_t, kShadows>& missing(std::size_t which) const { return missing_[which]; }
   std::size_t records() const { return records_; }
   std::size_t entries(std::size_t which) const { return shadows_[which].entries; }
   std::size_t bytes() const;
@@ -105,12 +108,15 @@ class ShadowCaches {
   void take_out(Record& record);  // of all shadows
   void free(Record& record);      // and out of the table
   void grow();
+  void enter(Key& key, std::size_t which);
+  void leave(Key& key, std::size_t which);
   bool evict_one(std::size_t which, const Record* keep, Left left);
 
   Slabs slabs_;
   std::array<Shadow, kShadows> shadows_;
   mutable std::vector<Record*> buckets_;  // a power of two of them
   std::size_t records_ = 0;
+  std::array<std::array<std::size_t, kShadows>, kShadows> missing_{};  // [i][j]: keys of j that i hasn't
   std::size_t capacity_ = ~std::size_t{0};
   std::uint64_t seed_;
   std::uint64_t threshold_ = 0xffff'ffff;

@@ -14,7 +14,7 @@ namespace forebay::memory {
 // How large the window is decides where this shines: nearly nothing for frequency-skewed streams, nearly all
 // where recency rules. That is found by miniature simulations (window_shadows.h) rather than by climbing,
 // which is slow and noisy in small caches. A window that grows does so by newcomers, one that shrinks hands
-// on a few entries with each insertion: O(1) throughout. bytes(): 5 to 11 an entry, and up to 28 kB.
+// on a few entries with each insertion: O(1) throughout. bytes(): 5 to 11 an entry, and up to 42 kB.
 //
 // G. Einziger, R. Friedman, B. Manes: "TinyLFU: A Highly Efficient Cache Admission Policy", ACM Transactions
 // on Storage 13(4), 2017; G. Einziger, O. Eytan, R. Friedman, B. Manes: "Adaptive Software Cache Management",

@@ -1,16 +1,19 @@
 #include "memory/eviction/window_shadows.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 namespace forebay::memory {
 namespace {
 
 constexpr std::array kShares = {0.01, 0.05, 0.2, 0.5, 0.8, 0.99};
 constexpr std::size_t kFirst = 2;                   // the share to begin with
-constexpr std::size_t kSample = 128;                // keys tracked that are sampled, at most
+constexpr std::size_t kSample = 256;                // keys tracked that are sampled, at most
 constexpr std::size_t kMostKeys = 2 * kSample;      // in a shadow, where it samples many small ones
 constexpr double kFade = 1 - 1.0 / (20 * kSample);  // a hit counts for about 20 uses of each sampled key
 constexpr double kBetter = 0.003;
+constexpr double kMostLead = 0.05;
 constexpr double kGuarded = 0.8;  // of what isn't window
 
 std::size_t share_of(double share, std::size_t weight) {
@@ -29,6 +32,8 @@ double WindowShadows::use(std::uint64_t hash, std::size_t weight, std::size_t tr
   while (shift_ > 0 && tracked >> shift_ < kSample / 4) --shift_;
   if (!sampled(hash)) return best();
   const std::size_t capacity = std::max(total >> shift_, std::size_t{1});
+  const auto clamped =
+      static_cast<std::uint32_t>(std::min<std::size_t>(weight, std::numeric_limits<std::uint32_t>::max()));
   std::size_t most = best_;
   std::size_t bytes = 0;
   uses_ = uses_ * kFade + 1;
@@ -38,14 +43,16 @@ double WindowShadows::use(std::uint64_t hash, std::size_t weight, std::size_t tr
     if (shadow.hit(hash, capacity)) {
       ++shadow.hits;
     } else {
-      shadow.insert({hash, weight}, capacity, sketch);
+      shadow.insert({hash, clamped}, capacity, sketch);
     }
     if (shadow.hits > shadows_[most].hits) most = i;
     for (const Queue* queue : {&shadow.window, &shadow.probation, &shadow.guarded})
-      bytes += queue->keys.capacity() * sizeof(Key);
+      bytes += queue->hashes.capacity() * (sizeof(queue->hashes[0]) + sizeof(queue->weights[0]));
   }
   bytes_ = bytes;
   if (shadows_[most].hits > shadows_[best_].hits + kBetter * uses_) best_ = most;
+  const double least = shadows_[most].hits - kMostLead * uses_;
+  for (Shadow& shadow : shadows_) shadow.hits = std::max(shadow.hits, least);
   return best();
 }
 
@@ -58,33 +65,37 @@ void WindowShadows::thin_out() {
   ++shift_;
   for (Shadow& shadow : shadows_) {
     for (Queue* queue : {&shadow.window, &shadow.probation, &shadow.guarded}) {
-      std::erase_if(queue->keys, [&](const Key& key) { return !sampled(key.hash); });
-      queue->weight = 0;
-      for (const Key& key : queue->keys) queue->weight += key.weight;
+      Queue kept;
+      for (std::size_t i = 0; i < queue->size(); ++i) {
+        if (sampled(queue->hashes[i])) kept.push({queue->hashes[i], queue->weights[i]});
+      }
+      *queue = std::move(kept);
     }
   }
 }
 
 void WindowShadows::Queue::push(Key key) {
-  keys.push_back(key);
+  hashes.push_back(key.hash);
+  weights.push_back(key.weight);
   weight += key.weight;
 }
 
 WindowShadows::Key WindowShadows::Queue::take(std::size_t at) {
-  const Key key = keys[at];
-  keys.erase(keys.begin() + static_cast<std::ptrdiff_t>(at));
+  const Key key{hashes[at], weights[at]};
+  hashes.erase(hashes.begin() + static_cast<std::ptrdiff_t>(at));
+  weights.erase(weights.begin() + static_cast<std::ptrdiff_t>(at));
   weight -= key.weight;
   return key;
 }
 
 bool WindowShadows::Shadow::hit(std::uint64_t hash, std::size_t capacity) {
   for (Queue* queue : {&window, &probation, &guarded}) {
-    const auto at = std::ranges::find(queue->keys, hash, &Key::hash);
-    if (at == queue->keys.end()) continue;
-    const Key key = queue->take(static_cast<std::size_t>(at - queue->keys.begin()));
+    const auto at = std::ranges::find(queue->hashes, hash);
+    if (at == queue->hashes.end()) continue;
+    const Key key = queue->take(static_cast<std::size_t>(at - queue->hashes.begin()));
     (queue == &window ? window : guarded).push(key);
     const std::size_t most = share_of(kGuarded, capacity - share_of(share, capacity));
-    while (guarded.weight > most && !guarded.keys.empty()) probation.push(guarded.take(0));
+    while (guarded.weight > most && !guarded.empty()) probation.push(guarded.take(0));
     return true;
   }
   return false;
@@ -93,25 +104,25 @@ bool WindowShadows::Shadow::hit(std::uint64_t hash, std::size_t capacity) {
 void WindowShadows::Shadow::insert(Key key, std::size_t capacity, const FrequencySketch& sketch) {
   bool full = false;
   while (window.weight + probation.weight + guarded.weight + key.weight > capacity ||
-         window.keys.size() + probation.keys.size() + guarded.keys.size() >= kMostKeys) {
+         window.size() + probation.size() + guarded.size() >= kMostKeys) {
     if (!evict(capacity, sketch)) break;
     full = true;
   }
   window.push(key);
   if (full) return;
-  while (window.weight > share_of(share, capacity) && window.keys.size() > 1) probation.push(window.take(0));
+  while (window.weight > share_of(share, capacity) && window.size() > 1) probation.push(window.take(0));
 }
 
 bool WindowShadows::Shadow::evict(std::size_t capacity, const FrequencySketch& sketch) {
-  Queue* from = !probation.keys.empty() ? &probation : &guarded;
-  if (!window.keys.empty() && (from->keys.empty() || window.weight >= share_of(share, capacity))) {
-    if (!from->keys.empty() && sketch.estimate(window.keys[0].hash) > sketch.estimate(from->keys[0].hash)) {
+  Queue* from = !probation.empty() ? &probation : &guarded;
+  if (!window.empty() && (from->empty() || window.weight >= share_of(share, capacity))) {
+    if (!from->empty() && sketch.estimate(window.hashes[0]) > sketch.estimate(from->hashes[0])) {
       probation.push(window.take(0));
     } else {
       from = &window;
     }
   }
-  if (from->keys.empty()) return false;
+  if (from->empty()) return false;
   from->take(0);
   return true;
 }

@@ -128,12 +128,12 @@ TEST_P(AutoAt, FollowsTheBestCandidateFromOneRegimeToTheNext) {
   std::vector<std::unique_ptr<Cache>> fixed;
   for (const char* candidate : kCandidates)
     fixed.push_back(std::make_unique<Cache>(candidate, entries, weight));
-  // Within half of each regime it is where the best candidate is, to 3 requests in a hundred.
+  // Within half of each regime it is where the best candidate is, to 4 requests in a hundred.
   for (const auto& regime : regimes) {
     std::size_t best = requests;
     for (auto& each : fixed) best = std::min(best, each->misses(regime, requests / 2));
     const std::size_t mine = automatic.misses(regime, requests / 2);
-    EXPECT_LE(mine, best + requests / 2 * 3 / 100) << "regime " << &regime - regimes.data();
+    EXPECT_LE(mine, best + requests / 2 * 4 / 100) << "regime " << &regime - regimes.data();
   }
 }
 

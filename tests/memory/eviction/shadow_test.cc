@@ -60,6 +60,29 @@ TEST_F(Shadows, CountWeights) {
   EXPECT_TRUE(lru_has(6));
 }
 
+TEST_F(Shadows, CountWhatEachHasThatAnotherHasnt) {
+  shadows.set_capacity(100);
+  std::mt19937 random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    const std::uint64_t key = random() % (random() % 2 == 0 ? 50 : 1000);
+    random() % 20 == 0 ? shadows.erase(hash_of(key)) : static_cast<void>(request(key, 1 + key % 3));
+    if (i == 10'000) shadows.halve();
+  }
+  bool differ = false;
+  for (std::size_t i = 0; i < kShadows; ++i) {
+    for (std::size_t j = 0; j < kShadows; ++j) {
+      std::size_t missing = 0;
+      for (std::uint64_t key = 0; key < 1000; ++key) {
+        const auto* const found = shadows.find(hash_of(key));
+        missing += found != nullptr && (found->in >> j & 1) != 0 && (found->in >> i & 1) == 0 ? 1 : 0;
+      }
+      EXPECT_EQ(shadows.missing(i)[j], missing) << i << " " << j;
+      differ = differ || missing != 0;
+    }
+  }
+  EXPECT_TRUE(differ);
+}
+
 TEST_F(Shadows, ForgetAKeyThatNoneHas) {
   shadows.set_capacity(10);
   for (std::uint64_t key = 0; key < 10'000; ++key) request(key);
