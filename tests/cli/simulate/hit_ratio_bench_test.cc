@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -77,6 +78,22 @@ TEST_F(HitRatioBench, APolicyWithoutARuleIsShownAndNotJudged) {
   const test::Output shown = judge(0, {"--policy", "lru,noeviction"});
   EXPECT_EQ(shown.status, 0) << shown.text;
   EXPECT_THAT(shown.text, AllOf(HasSubstr("noeviction"), HasSubstr("PASS: 3 held")));
+}
+
+TEST_F(HitRatioBench, TheWorstOfSeveralSeedsIsJudged) {
+  const auto misses = [this](int seed) {
+    const test::Output out = test::run({(test::binary_dir() / "forebay").string(), "simulate",
+                                        (folder_ / "small.keys.zst").string(), "--policy", "w-tinylfu",
+                                        "--size", "10%", "--csv", "--seed", std::to_string(seed)});
+    return std::stod(out.text.substr(out.text.rfind(',') + 1));
+  };
+  const double ratios[] = {misses(1), misses(2), misses(3)};
+  const auto [least, most] = std::minmax({ratios[0], ratios[1], ratios[2]});
+  ASSERT_GE(most - least, 0.0002) << "the seed makes no difference: another trace is needed";
+  const test::Output shown = judge(0, {"--policy", "w-tinylfu", "--seeds", "3"});
+  EXPECT_THAT(shown.text, AllOf(testing::ContainsRegex(fmt::format("w-tinylfu .* {:.4f}",
+                                                                   (ratios[0] + ratios[1] + ratios[2]) / 3)),
+                                testing::ContainsRegex(fmt::format("worst of 3 seeds .* {:.4f}", most))));
 }
 
 TEST_F(HitRatioBench, AMissingTraceFailsAndMissingTracesAreWrongUse) {
