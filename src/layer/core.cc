@@ -34,6 +34,8 @@ Core::Core(std::unique_ptr<memory::Tier> tier, Parts parts, std::unique_ptr<Thre
       clock_(parts.clock ? *parts.clock : system_clock()),
       random_(parts.random ? *parts.random : system_random()),
       open_port_(std::move(parts.open_port)),
+      open_journal_(std::move(parts.open_journal)),
+      run_blocking_(std::move(parts.run_blocking)),
       predict_(parts.predict),
       tier_(std::move(tier)),
       recent_(clock_.now()),
@@ -41,7 +43,8 @@ Core::Core(std::unique_ptr<memory::Tier> tier, Parts parts, std::unique_ptr<Thre
       curves_(parts.curves),
       reads_(*tier_, flights_, events_, curves_, clock_, random_, scheduler_),
       invalidator_(router_, *tier_, flights_, events_, curves_, clock_),
-      writes_(*tier_, flights_, invalidator_, curves_, clock_, random_) {
+      tokens_(random_),
+      writes_(*tier_, flights_, invalidator_, curves_, clock_, random_, tokens_) {
   follow_memory();
 }
 
@@ -66,9 +69,11 @@ Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts
   std::unique_ptr<Core> core(new Core(std::move(*tier), std::move(parts), std::move(scheduler)));
   {
     MutexLock lock(core->config_mutex_);
+    if (auto journal = core->open_journal(model.journal); !journal) return std::move(journal).error();
     auto first = core->plan(model, unreachable);
     if (!first) return std::move(first).error();
     core->take_over(std::move(*first));
+    core->start_behind();
   }
   core->upkeep();
   return core;
@@ -82,12 +87,15 @@ Core::~Core() {
     for (auto& retired : retired_sources_) all.push_back(std::move(retired));
   }
   for (const auto& active : all) active->poller.reset();
+  if (behind_) behind_->stop();
   for (const auto& active : all) active->gate->close();
   for (Waiter& waiter : flights_.close()) {
     waiter.done(Error{ErrorCode::kCancelled, "shutting down before the source answered"});
   }
   // Calls that run end here; what they loaded finds its flights settled.
   for (const auto& active : all) active->port.reset();
+  // What the journal has yet to write down is written, and answered.
+  behind_.reset();
   own_scheduler_.reset();
 }
 
@@ -108,7 +116,7 @@ void Core::read(std::string_view key, const ReadOptions& options, ReadCallback d
   if (level == Level::kReadYourWrites) {
     // On one node a write has left its key's copy and flights behind it before its token is handed out, so
     // every later read includes it. A token from elsewhere proves nothing here: ask the source.
-    level = writes_.knows(options.token) ? Level::kAny : Level::kFresh;
+    level = tokens_.knows(options.token) ? Level::kAny : Level::kFresh;
   }
   reads_.read(space, key, level, std::move(done));
 }

@@ -24,6 +24,8 @@
 #include "layer/router.h"
 #include "layer/source_port.h"
 #include "layer/space.h"
+#include "layer/write/tokens.h"
+#include "layer/write/write_behind.h"
 #include "layer/write/write_path.h"
 #include "memory/tier.h"
 #include "observe/key_events.h"
@@ -42,6 +44,8 @@ struct Parts {
   Unreachable unreachable = Unreachable::kRefuse;  // at the start; a reload refuses
   bool predict = true;  // learn what the hit rate would be with other amounts of memory
   observe::MissRatioCurves::Options curves;
+  OpenJournal open_journal;                // null: the file that the configuration names
+  std::function<void(Task)> run_blocking;  // null: a thread of its own
 };
 
 class Core {
@@ -108,6 +112,9 @@ class Core {
   static Result<std::shared_ptr<DatasetPort>> open_dataset(const std::shared_ptr<ActiveSource>& source,
                                                            const DatasetSpec& spec, Plan& plan);
   void take_over(Plan plan) REQUIRES(config_mutex_);
+  // Opens the journal if there is to be one.
+  Result<void> open_journal(const config::Journal& config);
+  void start_behind() REQUIRES(config_mutex_);
   void start_feeds(std::vector<std::string>& mistakes, Plan& plan);
   void upkeep();
   std::optional<PredictedHitRate> predicted(const Space& space, std::size_t limit) const;
@@ -119,6 +126,8 @@ class Core {
   Clock& clock_;
   Random& random_;
   OpenPort open_port_;
+  OpenJournal open_journal_;
+  std::function<void(Task)> run_blocking_;
   const bool predict_;
   std::unique_ptr<memory::Tier> tier_;
   std::atomic<Instant> recent_;  // relaxed: a number that stands for itself
@@ -129,7 +138,9 @@ class Core {
   std::atomic<const Router*> router_{nullptr};
   ReadPath reads_;
   Invalidator invalidator_;
+  WriteTokens tokens_;
   WritePath writes_;
+  std::unique_ptr<WriteBehind> behind_;  // null: no journal; set before the first request
   Instant curves_aged_{};  // upkeep()'s own
 
   mutable Mutex

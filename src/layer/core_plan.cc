@@ -195,6 +195,12 @@ Result<Core::Plan> Core::plan(const config::Model& model, Unreachable unreachabl
   plan.spaces.push_back(rest.get());
   plan.made.push_back(std::move(rest));
   for (const config::Namespace& wanted : model.namespaces) plan_space(wanted, model, plan, mistakes);
+  if (behind_ && mistakes.empty()) {
+    std::vector<std::string> sources;
+    for (const auto& active : plan.sources) sources.push_back(active->config.name);
+    if (auto placed = behind_->check(sources, plan.spaces); !placed)
+      mistakes.push_back(fmt::format("{}: {}", model.file, placed.error().message));
+  }
   if (mistakes.empty()) start_feeds(mistakes, plan);
   if (!mistakes.empty()) return Error{ErrorCode::kConfig, fmt::format("{}", fmt::join(mistakes, "\n"))};
   return plan;
@@ -225,7 +231,43 @@ void Core::start_feeds(std::vector<std::string>& mistakes, Plan& plan) {
   }
 }
 
+Result<void> Core::open_journal(const config::Journal& config) {
+  if (config.path.empty()) return {};
+  auto opened = WriteBehind::open(
+      config, {*tier_, flights_, reads_, invalidator_, curves_, clock_, random_, scheduler_, tokens_,
+               open_journal_, run_blocking_, [this](std::vector<std::string> keys) {
+                 // Their entries survive the restart warm.
+                 std::erase_if(keys, [this](const auto& key) { return !route(key).info.read_through; });
+                 warm(std::move(keys), [](const Result<std::size_t>&) {});
+               }});
+  if (!opened) return std::move(opened).error();
+  behind_ = std::move(*opened);
+  reads_.set_queue(&behind_->queue());
+  writes_.set_behind(&behind_->path());
+  return {};
+}
+
+// Sends what is pending for the configuration in force, now and from now on.
+void Core::start_behind() {
+  if (!behind_) return;
+  std::vector<std::string> sources;
+  for (const auto& active : sources_) {
+    const bool used = std::ranges::any_of(router().spaces(), [&](const Space* space) {
+      return space->config.source == active->config.name &&
+             space->config.write == config::WriteStrategy::kBehind;
+    });
+    if (used || !behind_->queue().spaces(active->config.name).empty()) sources.push_back(active->config.name);
+  }
+  behind_->start(std::move(sources));
+}
+
 void Core::take_over(Plan plan) {
+  if (behind_) {
+    std::vector<BehindTarget::SourceAt> places;
+    for (const auto& active : plan.sources)
+      places.push_back({active->config.name, active->port, active->config.timeout});
+    behind_->set_places(places, plan.spaces);
+  }
   std::vector<std::shared_ptr<SourceGate>> gates;
   for (const auto& active : plan.sources) gates.push_back(active->gate);
   for (auto& space : plan.made) spaces_.push_back(std::move(space));

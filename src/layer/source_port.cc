@@ -28,10 +28,51 @@ Result<T> guarded(Call call) {
   }
 }
 
+constexpr std::size_t kDeadPage = 500;
+
+Result<PortLedger> read_ledger(Source& source, const std::string& journal, std::uint32_t lanes,
+                               const CallContext& context) {
+  PortLedger ledger;
+  auto positions = source.open_ledger(journal, lanes, context);
+  if (!positions) return std::move(positions).error();
+  ledger.positions = std::move(*positions);
+  std::optional<DeadId> after;
+  for (;;) {
+    auto page = source.dead_letters(after, kDeadPage, context);
+    if (!page) return std::move(page).error();
+    if (page->empty()) return ledger;
+    after = page->back().id;
+    const bool last = page->size() < kDeadPage;
+    for (DeadLetter& letter : *page) {
+      if (letter.id.journal == journal) ledger.dead.push_back(std::move(letter));
+    }
+    if (last) return ledger;
+  }
+}
+
 // A dataset that could not be opened when it was asked for. Calls wait for the one that opens it.
 class LateDataset final : public Dataset {
  public:
   LateDataset(Source& source, DatasetSpec spec) : source_(source), spec_(std::move(spec)) {}
+
+  // The source's own dataset.
+  Result<Dataset*> opened() {
+    if (Dataset* dataset = opened_.load(std::memory_order_acquire)) return dataset;
+    MutexLock lock(mutex_);
+    if (dataset_ != nullptr) return dataset_.get();
+    auto dataset = source_.open_dataset(spec_);
+    if (!dataset) {
+      // A source that is away is the breaker's to report. One that is back and does not fit is for a person.
+      const Error& error = dataset.error();
+      if (error.code == ErrorCode::kConfig && std::exchange(reported_, error.message) != error.message) {
+        spdlog::error("namespace '{}': {}", spec_.name, error.message);
+      }
+      return std::move(dataset).error();
+    }
+    dataset_ = std::move(*dataset);
+    opened_.store(dataset_.get(), std::memory_order_release);
+    return dataset_.get();
+  }
 
   bool batches() const override {
     const Dataset* dataset = opened_.load(std::memory_order_acquire);
@@ -51,24 +92,6 @@ class LateDataset final : public Dataset {
   }
 
  private:
-  Result<Dataset*> opened() {
-    if (Dataset* dataset = opened_.load(std::memory_order_acquire)) return dataset;
-    MutexLock lock(mutex_);
-    if (dataset_ != nullptr) return dataset_.get();
-    auto dataset = source_.open_dataset(spec_);
-    if (!dataset) {
-      // A source that is away is the breaker's to report. One that is back and does not fit is for a person.
-      const Error& error = dataset.error();
-      if (error.code == ErrorCode::kConfig && std::exchange(reported_, error.message) != error.message) {
-        spdlog::error("namespace '{}': {}", spec_.name, error.message);
-      }
-      return std::move(dataset).error();
-    }
-    dataset_ = std::move(*dataset);
-    opened_.store(dataset_.get(), std::memory_order_release);
-    return dataset_.get();
-  }
-
   Source& source_;
   const DatasetSpec spec_;
   Mutex mutex_;
@@ -82,8 +105,16 @@ class ThreadedDataset final : public DatasetPort {
  public:
   ThreadedDataset(std::unique_ptr<Dataset> dataset, ThreadPool& pool)
       : dataset_(std::move(dataset)), pool_(pool) {}
+  ThreadedDataset(std::unique_ptr<LateDataset> late, ThreadPool& pool)
+      : late_(late.get()), dataset_(std::move(late)), pool_(pool) {}
 
   bool batches() const override { return dataset_->batches(); }
+
+  // The dataset as its source made it; it may have to be opened first, which blocks.
+  Result<Dataset*> own() {
+    if (late_ != nullptr) return late_->opened();
+    return dataset_.get();
+  }
 
   void load(std::vector<KeyFields> keys, CallOptions options, LoadDone done) override {
     pool_.run([this, keys = std::move(keys), options = std::move(options), done = std::move(done)]() mutable {
@@ -112,11 +143,40 @@ class ThreadedDataset final : public DatasetPort {
   }
 
  private:
+  LateDataset* late_ = nullptr;  // dataset_, if it is one
   std::unique_ptr<Dataset> dataset_;
   ThreadPool& pool_;
 };
 
+Result<BatchOutcome> apply_batch(Source& source, PortBatch& batch, const CallContext& context) {
+  WriteBatch writes;
+  writes.journal = std::move(batch.journal);
+  writes.lane = batch.lane;
+  writes.after = batch.after;
+  writes.upto = batch.upto;
+  writes.dead = std::move(batch.dead);
+  writes.writes.reserve(batch.writes.size());
+  for (PortBatch::One& one : batch.writes) {
+    auto* threaded = dynamic_cast<ThreadedDataset*>(one.dataset.get());
+    if (threaded == nullptr) return Error{ErrorCode::kInternal, "a batch with another source's dataset"};
+    auto dataset = threaded->own();
+    if (!dataset) return std::move(dataset).error();
+    writes.writes.push_back({*dataset, std::move(one.key), std::move(one.writes), std::move(one.revives)});
+  }
+  return source.apply(writes, context);
+}
+
 }  // namespace
+
+void SourcePort::open_ledger(std::string, std::uint32_t, CallOptions, Done<PortLedger> done) {
+  done(Error{ErrorCode::kUnsupported, "this source takes no writes behind"});
+}
+void SourcePort::apply(PortBatch, CallOptions, Done<BatchOutcome> done) {
+  done(Error{ErrorCode::kUnsupported, "this source takes no writes behind"});
+}
+bool SourcePort::run(std::move_only_function<void(Source&)>) {
+  return false;
+}
 
 ThreadedSource::ThreadedSource(std::shared_ptr<Source> source)
     : source_(std::move(source)), pool_(source_->concurrency()) {}
@@ -139,6 +199,26 @@ void ThreadedSource::ping(CallOptions options, PingDone done) {
   pool_.run([this, options = std::move(options), done = std::move(done)]() mutable {
     done(guarded<void>([&] { return source_->ping(context_of(options)); }));
   });
+}
+
+void ThreadedSource::open_ledger(std::string journal, std::uint32_t lanes, CallOptions options,
+                                 Done<PortLedger> done) {
+  pool_.run([this, journal = std::move(journal), lanes, options = std::move(options),
+             done = std::move(done)]() mutable {
+    done(guarded<PortLedger>([&] { return read_ledger(*source_, journal, lanes, context_of(options)); }));
+  });
+}
+
+void ThreadedSource::apply(PortBatch batch, CallOptions options, Done<BatchOutcome> done) {
+  pool_.run(
+      [this, batch = std::move(batch), options = std::move(options), done = std::move(done)]() mutable {
+        done(guarded<BatchOutcome>([&] { return apply_batch(*source_, batch, context_of(options)); }));
+      });
+}
+
+bool ThreadedSource::run(std::move_only_function<void(Source&)> work) {
+  pool_.run([this, work = std::move(work)]() mutable { work(*source_); });
+  return true;
 }
 
 }  // namespace forebay::layer

@@ -32,6 +32,30 @@ using LoadDone = std::move_only_function<void(Result<std::vector<LoadedValue>>)>
 using WriteDone = std::move_only_function<void(Result<Written>)>;
 using PingDone = std::move_only_function<void(Result<void>)>;
 
+class DatasetPort;
+// WriteBatch (forebay/source.h), with datasets as the layer has them.
+struct PortBatch {
+  struct One {
+    std::shared_ptr<DatasetPort> dataset;  // of the same port
+    KeyFields key;
+    std::vector<Write> writes;
+    std::optional<DeadId> revives = {};
+  };
+  std::string journal;
+  std::uint32_t lane = 0;
+  std::uint64_t after = 0;
+  std::uint64_t upto = 0;
+  std::vector<One> writes;
+  std::vector<DeadLetter> dead;
+};
+// A journal's part of a source's ledger.
+struct PortLedger {
+  std::vector<std::uint64_t> positions;
+  std::vector<DeadLetter> dead;
+};
+template <class T>
+using Done = std::move_only_function<void(Result<T>)>;
+
 // One namespace's values at their source. `done` is called exactly once, on any thread, possibly before the
 // call returns, unless the port is destroyed first. Thread-safe.
 class DatasetPort {
@@ -55,6 +79,12 @@ class SourcePort {
   // thread. Until then calls fail with what open() would have said. Null: this source can't do that.
   virtual std::shared_ptr<DatasetPort> open_later(const DatasetSpec& spec);
   virtual void ping(CallOptions options, PingDone done) = 0;
+  // Write-behind's calls, as forebay/source.h has them. kUnsupported unless overridden.
+  virtual void open_ledger(std::string journal, std::uint32_t lanes, CallOptions options,
+                           Done<PortLedger> done);
+  virtual void apply(PortBatch batch, CallOptions options, Done<BatchOutcome> done);
+  // Runs `work` with the blocking source on one of its threads; false: there is none.
+  virtual bool run(std::move_only_function<void(Source&)> work);
   // The blocking source behind it, for a change feed; null if there is none.
   virtual Source* blocking() = 0;
 };
@@ -68,6 +98,10 @@ class ThreadedSource final : public SourcePort {
   Result<std::shared_ptr<DatasetPort>> open(const DatasetSpec& spec) override;
   std::shared_ptr<DatasetPort> open_later(const DatasetSpec& spec) override;
   void ping(CallOptions options, PingDone done) override;
+  void open_ledger(std::string journal, std::uint32_t lanes, CallOptions options,
+                   Done<PortLedger> done) override;
+  void apply(PortBatch batch, CallOptions options, Done<BatchOutcome> done) override;
+  bool run(std::move_only_function<void(Source&)> work) override;
   Source* blocking() override { return source_.get(); }
 
  private:

@@ -44,10 +44,13 @@ class LayerTest : public ::testing::Test {
     parts.scheduler = &scheduler;
     parts.curves = curves;
     parts.open_port = [this](const config::Source&) -> Result<std::shared_ptr<SourcePort>> { return source; };
+    arrange(parts);
     auto opened = Core::open(model, std::move(parts));
     ASSERT_TRUE(opened) << opened.error().message;
     core = std::move(*opened);
   }
+
+  virtual void arrange(Parts&) {}
 
   // A reply that may be still to come.
   template <class T>
@@ -75,6 +78,13 @@ class LayerTest : public ::testing::Test {
     core->reads().dispatch();
     if (!pending.answered()) scheduler.advance(within);
     return pending.text();
+  }
+  Pending<WriteAnswer> write(const std::string& key, Write what) {
+    Pending<WriteAnswer> pending;
+    core->writes().write(
+        core->route(key), key, std::move(what),
+        [reply = pending.reply](Result<WriteAnswer> answer) { reply->emplace(std::move(answer)); });
+    return pending;
   }
   Pending<WriteAnswer> set(const std::string& key, const std::string& value) {
     Pending<WriteAnswer> pending;

@@ -35,12 +35,22 @@ class SimSource final : public layer::SourcePort {
       0;                // evidence of loads and writes; raised by the test where a feed is simulated
   bool proves = false;  // loads carry evidence
   std::optional<Error> ping_error;
+  Duration apply_commits = std::chrono::milliseconds(5);  // a batch, after it was sent
+  Duration apply_takes = std::chrono::milliseconds(10);
+  std::optional<Error> apply_error;        // nothing is committed, unless:
+  bool apply_commits_despite_error = false;
+  std::map<std::string, std::string> refuses;  // rows by name, with the reason
+  std::optional<Error> ledger_error;
 
   // ---- What a test sees.
   std::vector<std::vector<std::string>> loads;
   std::size_t writes = 0;
   Upsert last_upsert;
   std::size_t pings = 0;
+  std::vector<std::size_t> applies;  // how many rows each batch had that was committed
+  std::size_t tries = 0;             // batches sent
+  std::map<std::uint32_t, std::uint64_t> positions;  // the ledger, by lane
+  std::vector<DeadLetter> dead;
   std::size_t running = 0, most_running = 0;
   std::vector<std::shared_ptr<CancelFlag>> cancels;
 
@@ -64,8 +74,61 @@ class SimSource final : public layer::SourcePort {
         [done = std::move(done), answer = std::move(answer)]() mutable { done(std::move(answer)); });
   }
   Source* blocking() override { return nullptr; }
+  void open_ledger(std::string journal, std::uint32_t lanes, layer::CallOptions,
+                   layer::Done<layer::PortLedger> done) override {
+    if (ledger_error) return done(*ledger_error);
+    layer::PortLedger ledger;
+    for (std::uint32_t lane = 0; lane < lanes; ++lane) ledger.positions.push_back(positions[lane]);
+    for (const DeadLetter& letter : dead) {
+      if (letter.id.journal == journal) ledger.dead.push_back(letter);
+    }
+    done(std::move(ledger));
+  }
+  void apply(layer::PortBatch batch, layer::CallOptions, layer::Done<BatchOutcome> done) override {
+    ++tries;
+    begin();
+    auto outcome = std::make_shared<Result<BatchOutcome>>(BatchOutcome{});
+    scheduler_.post_at(clock_.now() + apply_commits, [this, outcome, batch = std::move(batch)] {
+      if (apply_error && !apply_commits_despite_error) {
+        *outcome = *apply_error;
+        return;
+      }
+      **outcome = commit(batch);
+      if (apply_error) *outcome = *apply_error;
+    });
+    scheduler_.post_at(clock_.now() + apply_takes, [this, outcome, done = std::move(done)]() mutable {
+      --running;
+      done(std::move(*outcome));
+    });
+  }
 
  private:
+  BatchOutcome commit(const layer::PortBatch& batch) {
+    BatchOutcome outcome;
+    std::uint64_t& position = positions[batch.lane];
+    if (position == batch.upto) return outcome;
+    for (std::size_t i = 0; i < batch.writes.size(); ++i) {
+      const auto refused = refuses.find(join(batch.writes[i].key));
+      if (refused == refuses.end()) continue;
+      outcome.refused.push_back({i, Error{ErrorCode::kRefused, refused->second}});
+    }
+    if (!outcome.refused.empty()) return outcome;
+    for (const auto& one : batch.writes) {
+      Written written;
+      bool existed = rows.contains(join(one.key));
+      for (const Write& write : one.writes) {
+        written = {};
+        static_cast<Rows&>(*one.dataset).apply(join(one.key), write, written);
+      }
+      written.existed = existed;
+      outcome.written.push_back(std::move(written));
+    }
+    for (const DeadLetter& letter : batch.dead) dead.push_back(letter);
+    position = batch.upto;
+    applies.push_back(batch.writes.size());
+    return outcome;
+  }
+
   static std::string join(const KeyFields& fields) {
     std::string joined;
     for (const auto& field : fields) joined += (joined.empty() ? "" : "|") + field;
@@ -129,7 +192,6 @@ class SimSource final : public layer::SourcePort {
                                  });
     }
 
-   private:
     void apply(const std::string& name, const Write& write, Written& written) {
       written.existed = source_.rows.contains(name);
       if (const auto* upsert = std::get_if<Upsert>(&write)) {
@@ -149,6 +211,7 @@ class SimSource final : public layer::SourcePort {
         written.after.value = row->second;
     }
 
+   private:
     SimSource& source_;
     std::string value_column_;
   };

@@ -135,6 +135,17 @@ void Invalidator::row_changed(const std::string& source, const RowChange& change
   }
 }
 
+void Invalidator::rows_may_have_changed(const Space& written) {
+  for (Space* space : router_.load(std::memory_order_acquire)->spaces()) {
+    if (space == &written || space->config.source != written.config.source) continue;
+    const bool same = !space->config.table.empty() && same_table(space->config.table, written.config.table);
+    const bool depends = std::ranges::any_of(space->config.depends_on, [&](const auto& dependency) {
+      return same_table(dependency.table, written.config.table);
+    });
+    if (same || depends) drop_space(*space);
+  }
+}
+
 void Invalidator::lost(const std::string& source) {
   for (Space* space : router_.load(std::memory_order_acquire)->spaces()) {
     if (space->config.source == source) drop_space(*space);

@@ -37,6 +37,10 @@ class Invalidator final : public feed::ChangeSink {
   // has been dealt with.
   void row_changed(const std::string& source, const RowChange& change, std::string_view written = {});
 
+  // Rows of a namespace's table were changed or not, nobody knows which: drops what other namespaces made of
+  // the table. Its own copies have been dealt with.
+  void rows_may_have_changed(const Space& written);
+
   // feed::ChangeSink
   void changed(const std::string& source, const RowChange& change) override { row_changed(source, change); }
   void lost(const std::string& source) override;

@@ -90,39 +90,112 @@ FlightPtr FlightTable::open_background(std::string_view key, std::uint64_t hash,
 }
 
 bool FlightTable::start(Flight& flight, Instant now, const std::shared_ptr<SourceCall>& call) {
-  MutexLock lock(shard_of(flight.hash).mutex);
+  Shard& shard = shard_of(flight.hash);
+  MutexLock lock(shard.mutex);
   if (flight.started || flight.settled) return false;
   flight.started = true;
   flight.started_at = now;
   flight.epoch = flight.space.epoch.load(std::memory_order_acquire);
+  flight.applies = apply_count(shard, flight.hash);
   flight.call = call;
   call->wanted.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
 
-FlightTable::Settled FlightTable::settle(Flight& flight, Instant retry_at, FunctionRef<void()> store) {
-  Shard& shard = shard_of(flight.hash);
-  MutexLock lock(shard.mutex);
-  Settled settled;
-  if (flight.settled) return settled;
+void FlightTable::end(Shard& shard, Flight& flight, Settled& settled) {
   flight.settled = true;
   settled.fenced = flight.fenced;
   settled.timer_id = std::exchange(flight.timer_id, 0);
   flight.call = nullptr;
   if (!flight.fenced) {
-    if (retry_at != kNever) {
-      if (shard.failed.size() >= kMaxFailed) shard.failed.clear();
-      shard.failed.insert_or_assign(flight.key, retry_at);
-    } else {
-      shard.failed.erase(flight.key);
-    }
-    store();
     const auto place = shard.flights.find(flight.key);
     if (place != shard.flights.end() && place->second.get() == &flight) shard.flights.erase(place);
   }
   settled.waiters = std::move(flight.waiters);
   flight.waiters.clear();
+}
+
+FlightTable::Settled FlightTable::fail(Flight& flight, Instant retry_at) {
+  Shard& shard = shard_of(flight.hash);
+  MutexLock lock(shard.mutex);
+  Settled settled;
+  if (flight.settled) return settled;
+  if (!flight.fenced) {
+    if (shard.failed.size() >= kMaxFailed) shard.failed.clear();
+    shard.failed.insert_or_assign(flight.key, retry_at);
+  }
+  end(shard, flight, settled);
   return settled;
+}
+
+FlightTable::Settled FlightTable::land(const FlightPtr& flight, FunctionRef<Landing(const Seen&)> decide) {
+  Shard& shard = shard_of(flight->hash);
+  MutexLock lock(shard.mutex);
+  Settled settled;
+  if (flight->settled) return settled;
+  const bool overlapped = flight->applies != apply_count(shard, flight->hash);
+  const Landing landing = decide({flight->fenced, overlapped, flight->waiters});
+  // What is fenced and has no readers left is wanted by nobody.
+  if (landing != Landing::kSettle && !(flight->fenced && flight->waiters.empty())) {
+    flight->started = false;
+    flight->call = nullptr;
+    settled.open = true;
+    settled.again = landing == Landing::kAgain;
+    if (landing == Landing::kPark) {
+      shard.parked[flight->key].push_back(flight);
+      settled.unseen = !shard.applies.contains(flight->key);
+    }
+    return settled;
+  }
+  if (!flight->fenced) shard.failed.erase(flight->key);
+  end(shard, *flight, settled);
+  return settled;
+}
+
+void FlightTable::count_apply(Shard& shard, std::uint64_t hash) {
+  if (shard.apply_counts.empty()) shard.apply_counts.resize(kApplyCounts);
+  ++shard.apply_counts[hash / kShards % kApplyCounts];
+}
+
+std::uint32_t FlightTable::apply_count(const Shard& shard, std::uint64_t hash) {
+  return shard.apply_counts.empty() ? 0 : shard.apply_counts[hash / kShards % kApplyCounts];
+}
+
+void FlightTable::with_key(std::uint64_t hash, FunctionRef<void()> act) {
+  MutexLock lock(shard_of(hash).mutex);
+  act();
+}
+
+void FlightTable::begin_apply(std::string_view key, std::uint64_t hash, std::uint32_t epoch) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  count_apply(shard, hash);
+  shard.applies.insert_or_assign(std::string(key), ApplyFence{{}, epoch});
+}
+
+std::vector<FlightPtr> FlightTable::end_apply(std::string_view key, std::uint64_t hash,
+                                              FunctionRef<void(const ApplyFence*)> settle) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  count_apply(shard, hash);
+  const auto fence = shard.applies.find(key);
+  settle(fence == shard.applies.end() ? nullptr : &fence->second);
+  if (fence != shard.applies.end()) shard.applies.erase(fence);
+  return unpark_locked(shard, key);
+}
+
+std::vector<FlightPtr> FlightTable::unpark_locked(Shard& shard, std::string_view key) {
+  const auto parked = shard.parked.find(key);
+  if (parked == shard.parked.end()) return {};
+  std::vector<FlightPtr> waiting = std::move(parked->second);
+  shard.parked.erase(parked);
+  return waiting;
+}
+
+std::vector<FlightPtr> FlightTable::unpark(std::string_view key, std::uint64_t hash) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  return unpark_locked(shard, key);
 }
 
 bool FlightTable::fence(std::string_view key, std::uint64_t hash, std::uint64_t evidence,
@@ -137,6 +210,11 @@ bool FlightTable::fence(std::string_view key, std::uint64_t hash, std::uint64_t 
   }
   if (const auto writes = shard.writes.find(key); writes != shard.writes.end()) {
     WriteFence& fence = writes->second.fence;
+    if (evidence == 0) fence.fenced = true;
+    fence.evidence = std::max(fence.evidence, evidence);
+  }
+  if (const auto apply = shard.applies.find(key); apply != shard.applies.end()) {
+    WriteFence& fence = apply->second.changes;
     if (evidence == 0) fence.fenced = true;
     fence.evidence = std::max(fence.evidence, evidence);
   }
@@ -245,6 +323,7 @@ std::vector<Waiter> FlightTable::close() {
     }
     shard.flights.clear();
     shard.detached.clear();
+    shard.parked.clear();
   }
   return all;
 }

@@ -18,6 +18,10 @@
 // Raising a namespace's epoch fences all its loads at once, without touching them: what started under another
 // epoch is not stored, and not joined either.
 //
+// Writes behind. A load of a key whose pending writes are just being applied may have read the row before or
+// after them, and nobody can say which: merged with them it could count an addition twice. So a load that any
+// part of an apply overlapped answers nobody: its flight stays open and is sent again once the apply is over.
+//
 // Thread-safe: the table is sharded by key hash; lock order is this table's shard, then the memory tier's
 // shard.
 
@@ -40,12 +44,17 @@
 
 namespace forebay::layer {
 
+// What a write behind that needs the value does with it: runs under the key's lock when a load has come in,
+// and makes the value what it is after the write.
+using Within = std::move_only_function<void(std::optional<Value>&)>;
+
 // One reader that waits for a flight.
 struct Waiter {
   ReadCallback done;
   Instant soft = kNever;  // from here on a stale copy will do
   Instant hard = kNever;  // from here on the answer is an error
   bool stale_ok = true;   // a stale copy is better than an error (level `any` only, rule R9)
+  Within within = {};     // before `done`, if the load succeeds
 };
 
 // One call to the source, shared by the flights whose keys it loads.
@@ -74,7 +83,8 @@ struct Flight {
   bool started = false;  // the source may have been read
   bool fenced = false;   // its result must not be stored
   bool settled = false;
-  std::uint32_t epoch = 0;  // of the namespace, when it started
+  std::uint32_t epoch = 0;    // of the namespace, when it started
+  std::uint32_t applies = 0;  // FlightTable's count when it started
   Instant started_at{};
   std::vector<Waiter> waiters;
   std::shared_ptr<SourceCall> call;
@@ -92,6 +102,12 @@ enum class Urgency : std::uint8_t {
 struct WriteFence {
   bool fenced = false;         // the key changed in an unknown way: store nothing
   std::uint64_t evidence = 0;  // store only a value that includes this change
+};
+
+// The same for the apply of a key's writes behind.
+struct ApplyFence {
+  WriteFence changes;
+  std::uint32_t epoch = 0;  // of the namespace when it began
 };
 
 class FlightTable {
@@ -124,15 +140,28 @@ class FlightTable {
   // One holder less wants the call's result.
   void release(const std::shared_ptr<SourceCall>& call);
 
-  // Ends a flight: if it isn't fenced `store` runs under the key's lock (true: the failure throttle is
-  // lifted). Returns its waiters, for the caller to answer without the lock. `retry_at` other than kNever:
-  // the load failed, no background load of the key until then.
   struct Settled {
-    std::vector<Waiter> waiters;
+    std::vector<Waiter> waiters;  // for the caller to answer, without the lock
     bool fenced = false;
+    bool open = false;   // it stays open
+    bool again = false;  // and is to be queued once more
+    bool unseen = false;  // it waits for an apply whose beginning was not seen: its end won't be either
     std::uint64_t timer_id = 0;
   };
-  Settled settle(Flight& flight, Instant retry_at, FunctionRef<void()> store);
+  // Ends a flight whose load failed; no background load of the key until `retry_at`.
+  Settled fail(Flight& flight, Instant retry_at);
+  // What becomes of a load that has come in. `decide` runs under the key's lock, fenced or not.
+  enum class Landing : std::uint8_t {
+    kSettle,  // it ends
+    kAgain,   // it stays open and is asked again at once
+    kPark,    // it stays open and is asked again when the apply that the key is in ends
+  };
+  struct Seen {
+    bool fenced = false;      // the value must not be stored
+    bool overlapped = false;  // an apply of the key began or ended since the flight started
+    std::vector<Waiter>& waiters;
+  };
+  Settled land(const FlightPtr& flight, FunctionRef<Landing(const Seen&)> decide);
 
   // Something about the key changed, visible at the source from now on: fences its flight and, under the same
   // lock, runs `drop`. `evidence`: the change's number, 0 if unknown. Returns whether a flight was fenced.
@@ -160,6 +189,18 @@ class FlightTable {
   Task end_write(std::string_view key, std::uint64_t hash, bool committed,
                  FunctionRef<void(const WriteFence&)> store);
 
+  // Runs `act` under the key's lock.
+  void with_key(std::uint64_t hash, FunctionRef<void()> act);
+  // The transaction that applies the key's pending writes is about to be sent.
+  void begin_apply(std::string_view key, std::uint64_t hash, std::uint32_t epoch);
+  // It is over; `settle` decides under the key's lock what becomes of the cached copy (null: the beginning
+  // was not seen). Returns flights that waited for that, for the caller to queue again.
+  std::vector<FlightPtr> end_apply(std::string_view key, std::uint64_t hash,
+                                   FunctionRef<void(const ApplyFence*)> settle);
+
+  // Takes the flights that wait for an apply of the key, for the caller to queue again.
+  std::vector<FlightPtr> unpark(std::string_view key, std::uint64_t hash);
+
   // Settles everything as cancelled; returns all waiters. For shutdown.
   std::vector<Waiter> close();
 
@@ -177,13 +218,25 @@ class FlightTable {
     std::unordered_map<std::string, Instant, StringHash, std::equal_to<>> failed GUARDED_BY(mutex);
     // Flights taken out of `flights` by a fence that still have waiters: for close() only.
     std::vector<std::weak_ptr<Flight>> detached GUARDED_BY(mutex);
+    std::unordered_map<std::string, ApplyFence, StringHash, std::equal_to<>> applies GUARDED_BY(mutex);
+    std::unordered_map<std::string, std::vector<FlightPtr>, StringHash, std::equal_to<>> parked
+        GUARDED_BY(mutex);
+    // How many applies have begun and ended, by some bits of the key's hash: a flight that finds another
+    // number than when it started was overlapped (or, rarely, a key with the same bits was). Empty until the
+    // first.
+    std::vector<std::uint32_t> apply_counts GUARDED_BY(mutex);
   };
   static constexpr std::size_t kShards = 64;
+  static constexpr std::size_t kApplyCounts = 256;  // a shard
   static constexpr std::size_t kMaxFailed =
       4096;  // remembered failures per shard; beyond, the oldest knowledge goes
 
   Shard& shard_of(std::uint64_t hash) { return shards_[hash % kShards]; }
   void detach(Shard& shard, Flight& flight) REQUIRES(shard.mutex);
+  static void count_apply(Shard& shard, std::uint64_t hash) REQUIRES(shard.mutex);
+  static std::uint32_t apply_count(const Shard& shard, std::uint64_t hash) REQUIRES(shard.mutex);
+  static void end(Shard& shard, Flight& flight, Settled& settled) REQUIRES(shard.mutex);
+  static std::vector<FlightPtr> unpark_locked(Shard& shard, std::string_view key) REQUIRES(shard.mutex);
   void release_if_unwanted(Flight& flight);
   static bool throttled_locked(Shard& shard, std::string_view key, Instant now) REQUIRES(shard.mutex);
 

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/hash.h"
 #include "layer/noted.h"
 #include "layer/router.h"
+#include "layer/write/pending.h"
 
 namespace forebay::layer {
 namespace {
@@ -16,6 +18,9 @@ using std::chrono::milliseconds;
 
 // How long gathered reads wait at most when nobody calls dispatch().
 constexpr Duration kGather = milliseconds(1);
+// When to look whether a load may be asked again that waits for a ledger.
+constexpr Duration kLookAgainFirst = milliseconds(10);
+constexpr Duration kLookAgainMost = milliseconds(1000);
 
 Answer absent(ReadResult result) {
   Answer answer;
@@ -184,6 +189,52 @@ void ReadPath::warm(Space& space, std::string_view key, ReadCallback done) {
       Waiter{std::move(done), kNever, kNever, false});
 }
 
+void ReadPath::load_for_write(Space& space, std::string_view key, Within within, ReadCallback done) {
+  Waiter waiter{std::move(done), kNever, saturating_add(clock_.now(), space.caller_timeout), true,
+                std::move(within)};
+  fly(space, key, hash_bytes(key), FlightTable::Join::kAny, Urgency::kForeground, std::move(waiter));
+}
+
+std::optional<Answer> ReadPath::from_pending(Space& space, std::string_view key, std::uint64_t hash,
+                                             Instant now) {
+  if (queue_ == nullptr || queue_->empty()) return std::nullopt;
+  const auto pending = queue_->of(key);
+  if (!pending) return std::nullopt;
+  const journal::Shape shape = shape_of(space, fields_of(space, key));
+  if (!journal::absolute(shape, pending->steps)) return std::nullopt;
+  auto value = with_pending(shape, std::nullopt, pending->steps);
+  Answer answer = absent(value ? ReadResult::kHit : ReadResult::kNegative);
+  if (!value) return answer;
+  answer.value = Value::bytes(std::move(*value));
+  // What may be at the source already may have been changed there since.
+  if (pending->applying) return answer;
+  Stamp stamp = space.stamp(space.epoch.load(std::memory_order_acquire), now);
+  set_times(space.config, stamp, now, random_);
+  if (space.config.ttl.count() > 0) answer.fresh_for = space.config.ttl;
+  const PutOutcome outcome =
+      tier_.update(key, now, [&](const EntryView*) { return Change::replace(*answer.value, stamp); });
+  note_write(curves_, space, key, hash, value_bytes(*answer.value), stamp, outcome);
+  return answer;
+}
+
+void ReadPath::look_again(const std::weak_ptr<Flight>& waiting, Duration after) {
+  scheduler_.post_at(clock_.now() + after, [this, waiting, after] {
+    const FlightPtr flight = waiting.lock();
+    if (!flight) return;
+    const auto pending = queue_->of(flight->key);
+    if (pending && pending->applying) return look_again(flight, std::min(after * 2, kLookAgainMost));
+    resume(flights_.unpark(flight->key, flight->hash));
+  });
+}
+
+void ReadPath::resume(const std::vector<FlightPtr>& flights) {
+  for (const FlightPtr& flight : flights) {
+    if (auto queued = flight->space.gate->enqueue(flight, Urgency::kForeground); !queued)
+      failed(flight, queued.error());
+  }
+  if (!flights.empty()) dispatch_soon();
+}
+
 void ReadPath::fly(Space& space, std::string_view key, std::uint64_t hash, FlightTable::Join kind,
                    Urgency urgency, Waiter waiter) {
   const Instant now = clock_.now();
@@ -191,13 +242,18 @@ void ReadPath::fly(Space& space, std::string_view key, std::uint64_t hash, Fligh
   const auto joined = flights_.join(
       key, hash, space, kind, urgency, [&] { return fields_of(space, key); }, &waiter,
       [&] {
-        if (kind == FlightTable::Join::kFresh) return false;
-        bool refresh_is_due = false;
-        const Found found = find(space, key, hash, now, refresh_is_due, [&](const EntryView& entry) {
-          at_hand = answer_of(entry, now, ReadResult::kHit);
-        });
-        if (found == Found::kNegative) at_hand.result = ReadResult::kNegative;
-        return found == Found::kHit || found == Found::kNegative;
+        if (kind == FlightTable::Join::kAny) {
+          bool refresh_is_due = false;
+          const Found found = find(space, key, hash, now, refresh_is_due, [&](const EntryView& entry) {
+            at_hand = answer_of(entry, now, ReadResult::kHit);
+          });
+          if (found == Found::kNegative) at_hand.result = ReadResult::kNegative;
+          if (found == Found::kHit || found == Found::kNegative) return true;
+        }
+        // What the source is told next is as fresh as anything that it could be asked for.
+        auto pending = from_pending(space, key, hash, now);
+        if (pending) at_hand = std::move(*pending);
+        return pending.has_value();
       });
   if (!joined.flight) {
     space.counters.add(at_hand.result == ReadResult::kNegative ? kNegative : kHits);
@@ -288,10 +344,33 @@ void ReadPath::loaded(const FlightPtr& flight, LoadedValue value, Duration took)
   const Instant now = clock_.now();
   bool stored = false;
   bool epoch_changed = false;
-  auto settled = flights_.settle(*flight, kNever, [&] {
+  auto settled = flights_.land(flight, [&](const FlightTable::Seen& seen) {
+    const auto pending = queue_ != nullptr ? queue_->of(flight->key) : std::nullopt;
+    if (pending && pending->applying) return FlightTable::Landing::kPark;
+    if (seen.overlapped) return FlightTable::Landing::kAgain;
+    if (pending) {
+      std::optional<std::string> loaded;
+      if (value.value) loaded = value.value->view();
+      auto merged =
+          with_pending(shape_of(space, flight->fields), std::move(loaded), pending->steps);
+      value.value.reset();
+      if (merged) value.value = Value::bytes(std::move(*merged));
+    }
+    bool written = false;
+    for (Waiter& waiter : seen.waiters) {
+      if (!waiter.within) continue;
+      waiter.within(value.value);
+      written = true;
+    }
     epoch_changed = flight->epoch != space.epoch.load(std::memory_order_acquire);
-    if (!epoch_changed) stored = store(*flight, value, now, took);
+    if (!seen.fenced && !epoch_changed) stored = store(*flight, value, now, took);
+    // A copy that is better than what was loaded does not have what was just written.
+    if (written && !stored) tier_.erase(flight->key, now, Departure::kInvalidated);
+    return FlightTable::Landing::kSettle;
   });
+  if (settled.again) resume({flight});
+  if (settled.unseen) look_again(flight, kLookAgainFirst);
+  if (settled.open) return;
   if (settled.timer_id != 0) scheduler_.cancel(settled.timer_id);
   if (settled.fenced || epoch_changed) {
     space.counters.add(kFenced);
@@ -315,7 +394,7 @@ void ReadPath::loaded(const FlightPtr& flight, LoadedValue value, Duration took)
 void ReadPath::failed(const FlightPtr& flight, const Error& error) {
   Space& space = flight->space;
   const Instant now = clock_.now();
-  auto settled = flights_.settle(*flight, saturating_add(now, space.config.stale_throttle), [] {});
+  auto settled = flights_.fail(*flight, saturating_add(now, space.config.stale_throttle));
   if (settled.timer_id != 0) scheduler_.cancel(settled.timer_id);
   if (settled.waiters.empty()) return;
   const auto stale = fallback(space, flight->key, now);

@@ -8,12 +8,18 @@
 // all who wait are answered. A reader whose soft limit passes gets the stale copy, one whose hard limit
 // passes a stale copy or an error; the load goes on and its value is stored for the next.
 //
+// Where writes go behind, what is loaded is merged with the key's pending writes when it comes in, under the
+// key's lock, so that copies and answers always include every write that was taken. A load that an apply of
+// them overlapped is asked again (flight.h). Where the pending writes alone say what the value is, nothing is
+// loaded.
+//
 // Thread-safe. Callbacks run without any lock of the layer.
 
 #include <atomic>
 #include <string_view>
 
 #include "base/random.h"
+#include "journal/queue.h"
 #include "layer/read/flight.h"
 #include "layer/read/freshness.h"
 #include "layer/read/source_gate.h"
@@ -46,6 +52,15 @@ class ReadPath final : public FlightSink {
   // Loads a key that is not fresh, behind foreground loads. Neither a request nor bound by the reader's
   // limits.
   void warm(Space& space, std::string_view key, ReadCallback done);
+  // Loads a key for a write that needs its value: `within` gets it, merged, under the key's lock, and `done`
+  // follows. Where `done` comes without `within` it has an error, a stale copy because the source fails, or a
+  // value that has come into memory meanwhile. Not counted as a request.
+  void load_for_write(Space& space, std::string_view key, Within within, ReadCallback done);
+
+  // The pending writes; before the first request. Null: none are ever pending.
+  void set_queue(const journal::Queue* queue) { queue_ = queue; }
+  // Sends flights that waited for an apply.
+  void resume(const std::vector<FlightPtr>& flights);
 
   // Sends what has gathered. Gates are those given to set_gates().
   void dispatch();
@@ -93,6 +108,11 @@ class ReadPath final : public FlightSink {
       curves_.read(hash, space.info.index, space.epoch.load(std::memory_order_acquire), now);
   }
   bool store(const Flight& flight, const LoadedValue& value, Instant now, Duration took);
+  // The value that a key's pending writes alone come to, stored; nothing: they don't. Under the key's lock.
+  std::optional<Answer> from_pending(Space& space, std::string_view key, std::uint64_t hash, Instant now);
+  // Sends a parked flight once its key is no longer being applied, which nobody will report: what a journal
+  // held at the start counts so until the source has told its ledger.
+  void look_again(const std::weak_ptr<Flight>& waiting, Duration after);
   void watch(const FlightPtr& flight);
   void on_timer(const FlightPtr& flight);
   void dispatch_soon();
@@ -105,6 +125,7 @@ class ReadPath final : public FlightSink {
   const Clock& clock_;
   Random& random_;
   Scheduler& scheduler_;
+  const journal::Queue* queue_ = nullptr;
   std::atomic<bool> dispatch_armed_{false};
   std::atomic<int> holders_{0};  // a hint for the timer: nothing is published through it
   Mutex gates_mutex_;

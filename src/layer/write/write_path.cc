@@ -8,6 +8,7 @@
 #include "base/row_json.h"
 #include "layer/noted.h"
 #include "layer/read/freshness.h"
+#include "layer/write/behind.h"
 
 namespace forebay::layer {
 namespace {
@@ -29,6 +30,9 @@ void WritePath::write(Space& space, std::string_view key, Write write, WriteCall
               fmt::format("namespace '{}' does not write its source (write = \"aside\"): write the database, "
                           "then DEL the key",
                           space.name())});
+  }
+  if (space.config.write == config::WriteStrategy::kBehind && behind_ != nullptr) {
+    return behind_->write(space, key, std::move(write), std::move(done));
   }
   const std::uint64_t hash = hash_bytes(key);
   auto pending = std::make_shared<PendingWrite>();
@@ -79,7 +83,7 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
   if (result) {
     answer.existed = result->existed;
     answer.added = result->added;
-    answer.token = next_token();
+    answer.token = tokens_.next();
     RowChange change;
     change.table = space.config.table;
     change.images = std::move(result->images);
@@ -120,7 +124,7 @@ void WritePath::put_aside(Space& space, std::string_view key, std::string_view v
     return done(Error{ErrorCode::kOutOfMemory, "command not allowed when used memory > 'maxmemory'."});
   }
   answer.existed = stored.existed;
-  answer.token = next_token();
+  answer.token = tokens_.next();
   done(std::move(answer));
 }
 

@@ -4,6 +4,7 @@
 //
 //   through  the source commits, then the cached copy becomes what the source returned
 //   around   the source commits, then the cached copy is dropped
+//   behind   the journal keeps it, then the cached copy becomes what the source is going to have (behind.h)
 //   aside    no source call: a whole value becomes the cached copy, anything else is refused
 //
 // Writes of one key run one after another, so that commits and cached copies keep one order (rule X1). What a
@@ -11,7 +12,6 @@
 // anywhere; one whose outcome is unknown counts as done: the copy is dropped and the caller is told. Keys of
 // other namespaces that depend on the row are invalidated before the reply.
 
-#include <atomic>
 #include <string_view>
 #include <utility>
 
@@ -19,22 +19,28 @@
 #include "layer/invalidate/invalidator.h"
 #include "layer/read/flight.h"
 #include "layer/read/source_gate.h"
+#include "layer/write/tokens.h"
 #include "memory/tier.h"
 #include "observe/miss_ratio_curve.h"
 
 namespace forebay::layer {
 
+class BehindPath;
+
 class WritePath {
  public:
   WritePath(memory::Tier& tier, FlightTable& flights, Invalidator& invalidator,
-            observe::MissRatioCurves& curves, const Clock& clock, Random& random)
+            observe::MissRatioCurves& curves, const Clock& clock, Random& random, WriteTokens& tokens)
       : tier_(tier),
         flights_(flights),
         invalidator_(invalidator),
         curves_(curves),
         clock_(clock),
         random_(random),
-        boot_(random.next() << 40) {}
+        tokens_(tokens) {}
+
+  // Before the first request: where writes of namespaces go that write behind.
+  void set_behind(BehindPath* behind) { behind_ = behind; }
 
   void write(Space& space, std::string_view key, Write write, WriteCallback done);
   // A whole value as a client sends it: a JSON object for rows, text otherwise.
@@ -53,19 +59,12 @@ class WritePath {
     return put(space, key, Change::replace(bytes, {}));
   }
 
-  // Whether a token is from this process: then every later read here includes its write. Others prove nothing
-  // here.
-  bool knows(std::uint64_t token) const { return token == 0 || (token & kBootMask) == boot_; }
-
  private:
-  static constexpr std::uint64_t kBootMask = ~((std::uint64_t{1} << 40) - 1);
-
   // `epoch`: of the namespace when the write began; a purge since then must not be undone by its value.
   void written(Space& space, const std::string& key, std::uint32_t epoch, Result<Written> result,
                WriteCallback& reply);
   Put put(Space& space, std::string_view key, Change change);
   void put_aside(Space& space, std::string_view key, std::string_view value, WriteCallback done);
-  std::uint64_t next_token() { return boot_ | (sequence_.fetch_add(1, std::memory_order_relaxed) + 1); }
 
   memory::Tier& tier_;
   FlightTable& flights_;
@@ -73,8 +72,8 @@ class WritePath {
   observe::MissRatioCurves& curves_;
   const Clock& clock_;
   Random& random_;
-  const std::uint64_t boot_;  // random upper bits that tell this process's tokens from others'
-  std::atomic<std::uint64_t> sequence_{0};
+  WriteTokens& tokens_;
+  BehindPath* behind_ = nullptr;
 };
 
 }  // namespace forebay::layer

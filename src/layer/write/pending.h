@@ -1,0 +1,22 @@
+#pragma once
+
+// Values with the writes behind them that the source doesn't have yet (journal/queue.h).
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "journal/effect.h"
+#include "layer/space.h"
+
+namespace forebay::layer {
+
+// How values of the namespace show the row with these key fields.
+journal::Shape shape_of(const Space& space, const KeyFields& fields);
+
+// What the source's value (nothing: no row) is with pending writes. A write that this value does not take
+// (another program has made a text of the number that it adds to) is left out: the source will refuse it too.
+std::optional<std::string> with_pending(const journal::Shape& shape, std::optional<std::string> value,
+                                        std::span<const journal::Step> steps);
+
+}  // namespace forebay::layer

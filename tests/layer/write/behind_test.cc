@@ -1,0 +1,340 @@
+#include "layer/write/behind.h"
+
+#include "layer/layer_fixture.h"
+#include "support/memory_journal.h"
+
+namespace forebay::layer::test {
+namespace {
+
+using forebay::test::MemoryJournal;
+
+// A namespace of counters or texts that is written behind, with a journal that is kept at once: replies come
+// when the scheduler runs.
+class Behind : public LayerTest {
+ protected:
+  Behind() {
+    policy.write = config::WriteStrategy::kBehind;
+    policy.flush_every = 1s;
+    model.journal.path = "journal";
+  }
+
+  void arrange(Parts& parts) override {
+    parts.open_journal = [this](const config::Journal&) -> Result<OpenedJournal> {
+      auto made = std::make_unique<MemoryJournal>(disk, scheduler);
+      journal = made.get();
+      return OpenedJournal{std::move(made), disk.ops, disk.applied};
+    };
+    parts.run_blocking = [this](Task task) { scheduler.post(std::move(task)); };
+  }
+  void counters() {
+    policy.kind = ValueKind::kCounter;
+    policy.value_column = "n";
+  }
+  // A write and its reply.
+  std::string put(const std::string& key, const std::string& value) {
+    auto pending = set(key, value);
+    pass(0ms);
+    return pending.text();
+  }
+  std::string add(const std::string& key, const std::string& amount = "1", Duration within = 0ms) {
+    auto pending = write(key, Add{policy.value_column, amount, false});
+    dispatch();
+    pass(within);
+    if (!pending.answered()) return "…";
+    if (!pending.result()) return pending.text();
+    return pending.result()->added.value_or("(none)");
+  }
+  // The process dies, and starts again.
+  void crash() {
+    core.reset();
+    scheduler.forget();
+    source->running = 0;
+    model.namespaces.clear();
+    open();
+  }
+
+  MemoryJournal::Disk disk;
+  MemoryJournal* journal = nullptr;
+};
+
+TEST_F(Behind, AnswersWhenTheJournalHasItAndWritesTheSourceLater) {
+  disk.keeps = false;
+  open();
+  auto writer = set("user:1", "Ada");
+  pass(100ms);
+  EXPECT_FALSE(writer.answered());
+  journal->answer({});
+  EXPECT_EQ(writer.text(), "Ada");
+  EXPECT_TRUE(source->rows.empty());
+  disk.keeps = true;
+  pass(2s);
+  EXPECT_EQ(source->rows["1"], "Ada");
+  EXPECT_EQ(source->writes, 0u);
+  EXPECT_TRUE(disk.ops.empty());
+}
+
+TEST_F(Behind, AStormOnOneCounterIsOneWrite) {
+  counters();
+  source->rows["1"] = "40";
+  open();
+  EXPECT_EQ(add("user:1", "1", 20ms), "41");
+  for (int i = 0; i < 1000; ++i) add("user:1");
+  EXPECT_EQ(add("user:1"), "1042");
+  pass(2s);
+  EXPECT_EQ(source->rows["1"], "1042");
+  EXPECT_EQ(source->applies, (std::vector<std::size_t>{1}));
+  EXPECT_EQ(source->calls(), 1u);
+}
+
+TEST_F(Behind, ReadsSeeWhatIsPendingWhateverTheCacheForgot) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  EXPECT_EQ(get("user:1", 0ms), "7");
+  invalidate("user:1");  // DEL
+  EXPECT_EQ(get("user:1", 20ms), "7");
+  core->invalidator().drop_everything();  // FLUSHALL
+  EXPECT_EQ(get("user:1", 20ms), "7");
+  policy.flush_every = 1h;
+}
+
+TEST_F(Behind, ATextThatIsPendingIsReadWithoutTheSource) {
+  source->rows["1"] = "old";
+  open();
+  EXPECT_EQ(put("user:1", "new"), "new");
+  invalidate("user:1");
+  EXPECT_EQ(get("user:1", 0ms), "new");
+  EXPECT_EQ(source->calls(), 0u);
+}
+
+TEST_F(Behind, AnAdditionNeedsNoRoomInMemory) {
+  counters();
+  model.memory.limit = 1;
+  source->rows["1"] = "5";
+  open();
+  EXPECT_EQ(add("user:1", "2", 20ms), "7");
+  EXPECT_EQ(add("user:1", "2", 20ms), "9");
+  EXPECT_EQ(get("user:1", 20ms), "9");
+  pass(3s);
+  EXPECT_EQ(source->rows["1"], "9");
+  EXPECT_EQ(get("user:1", 20ms), "9");
+}
+
+TEST_F(Behind, AdditionsThatWaitForOneLoadCountOneAfterAnother) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  auto first = write("user:1", Add{"n", "2", false});
+  auto second = write("user:1", Add{"n", "3", false});
+  auto reader = read("user:1");
+  dispatch();
+  pass(20ms);
+  EXPECT_EQ(first.result()->added, "7");
+  EXPECT_EQ(second.result()->added, "10");
+  EXPECT_EQ(reader.text(), "10");
+  EXPECT_EQ(source->calls(), 1u);
+  EXPECT_EQ(get("user:1", 0ms), "10");
+}
+
+TEST_F(Behind, ALoadThatAnApplyBeganDuringIsAskedAgain) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  source->apply_commits = 5ms;
+  source->apply_takes = 30ms;
+  pass(975ms);
+  invalidate("user:1");
+  source->load_takes = 20ms;  // begins at 995 ms, before the batch is sent; it would see 5, and add 2 again
+  auto reader = read("user:1");
+  dispatch();
+  pass(25ms);
+  EXPECT_EQ(source->rows["1"], "7");  // committed, not settled
+  EXPECT_FALSE(reader.answered());
+  pass(100ms);
+  EXPECT_EQ(reader.text(), "7");
+}
+
+TEST_F(Behind, ALoadThatBeganDuringAnApplyIsAskedAgain) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  source->apply_commits = 5ms;
+  source->apply_takes = 30ms;
+  pass(995ms);
+  ASSERT_EQ(source->rows["1"], "7");  // committed, not settled
+  invalidate("user:1");
+  auto reader = read("user:1");
+  dispatch();
+  source->load_takes = 1ms;
+  pass(200ms);
+  EXPECT_EQ(reader.text(), "7");
+  EXPECT_EQ(get("user:1", 0ms), "7");
+}
+
+TEST_F(Behind, WhatIsAddedDuringAnApplyIsStillPendingAfterIt) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  source->apply_takes = 30ms;
+  pass(990ms);
+  EXPECT_EQ(add("user:1", "10"), "17");
+  pass(100ms);
+  EXPECT_EQ(source->rows["1"], "7");
+  EXPECT_EQ(get("user:1", 0ms), "17");
+  pass(1s);
+  EXPECT_EQ(source->rows["1"], "17");
+  EXPECT_EQ(get("user:1", 0ms), "17");
+}
+
+TEST_F(Behind, AForeignWriteIsAddedTo) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  source->rows["1"] = "100";
+  pass(2s);
+  EXPECT_EQ(source->rows["1"], "102");
+  EXPECT_EQ(get("user:1", 0ms), "102");
+}
+
+TEST_F(Behind, WhatCantBeAddedIsRefusedBeforeItIsWrittenDown) {
+  counters();
+  source->rows["1"] = "9223372036854775807";
+  source->rows["2"] = "many";
+  open();
+  EXPECT_EQ(add("user:1", "1", 20ms), "!refused");
+  EXPECT_EQ(add("user:2", "1", 20ms), "!refused");
+  EXPECT_EQ(disk.appended, 0u);
+  EXPECT_EQ(add("user:1", "-1", 20ms), "9223372036854775806");
+}
+
+TEST_F(Behind, AFullJournalIsSaidAndChangesNothing) {
+  open();
+  put("user:1", "Ada");
+  disk.append_error = Error{ErrorCode::kOverloaded, "the journal is full"};
+  EXPECT_EQ(put("user:1", "Eve"), "!overloaded");
+  EXPECT_EQ(get("user:1", 0ms), "Ada");
+}
+
+TEST_F(Behind, AWriteThatTheJournalLostIsUnknownAndLeavesNoCopy) {
+  open();
+  disk.keeps = false;
+  auto writer = set("user:1", "Ada");
+  journal->answer(Error{ErrorCode::kUnknownOutcome, "disk I/O error"});
+  EXPECT_EQ(writer.text(), "!unknown_outcome");
+  EXPECT_EQ(fact("user:1", "state"), "absent");
+}
+
+TEST_F(Behind, ACrashLosesNothingThatWasAnswered) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  add("user:1", "3");
+  crash();
+  EXPECT_EQ(source->rows["1"], "5");
+  EXPECT_EQ(get("user:1", 100ms), "10");
+  pass(2s);
+  EXPECT_EQ(source->rows["1"], "10");
+  EXPECT_EQ(get("user:1", 0ms), "10");
+}
+
+TEST_F(Behind, ACrashBetweenCommitAndAnswerDoublesNothing) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  source->apply_takes = 1h;
+  pass(1s);
+  ASSERT_EQ(source->rows["1"], "7");
+  crash();
+  EXPECT_EQ(get("user:1", 100ms), "7");
+  pass(3s);
+  EXPECT_EQ(source->rows["1"], "7");
+}
+
+TEST_F(Behind, EntriesWithPendingWritesAreWarmAfterARestart) {
+  source->rows["1"] = "old";
+  open();
+  put("user:1", "new");
+  crash();
+  pass(5ms);
+  EXPECT_EQ(fact("user:1", "state"), "fresh");
+  EXPECT_EQ(get("user:1", 0ms), "new");
+}
+
+TEST_F(Behind, ARefusedRowIsPutAsideAndTheCopyIsTheSourcesAgain) {
+  source->rows["1"] = "old";
+  open();
+  put("user:1", "bad");
+  put("user:2", "good");
+  source->refuses["1"] = "CHECK constraint failed";
+  pass(3s);
+  EXPECT_EQ(source->rows["1"], "old");
+  EXPECT_EQ(source->rows["2"], "good");
+  ASSERT_EQ(source->dead.size(), 1u);
+  EXPECT_EQ(source->dead[0].key, "user:1");
+  EXPECT_EQ(get("user:1", 20ms), "old");
+  EXPECT_EQ(get("user:2", 0ms), "good");
+}
+
+TEST_F(Behind, ASourceThatIsAwayIsTriedUntilItIsBack) {
+  open();
+  source->apply_error = Error{ErrorCode::kUnavailable, "connection refused"};
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(put("user:" + std::to_string(i), "v"), "v");
+  pass(60s);
+  EXPECT_TRUE(source->rows.empty());
+  source->apply_error.reset();
+  pass(60s);
+  EXPECT_EQ(source->rows.size(), 10u);
+}
+
+TEST_F(Behind, AChangeThatWasReportedDuringAnApplyKeepsItsAnswerOut) {
+  open();
+  put("user:1", "mine");
+  source->apply_commits = 5ms;
+  source->apply_takes = 50ms;
+  pass(1010ms);
+  ASSERT_EQ(source->rows["1"], "mine");
+  change("1", "theirs");
+  EXPECT_EQ(get("user:1", 0ms), "mine");  // as far as anyone knows it is still on its way
+  pass(100ms);
+  EXPECT_EQ(get("user:1", 20ms), "theirs");
+}
+
+TEST_F(Behind, RowsAreWrittenOnceWhereTheyAreAppended) {
+  policy.append = true;
+  open();
+  EXPECT_EQ(put("user:1", "entry"), "(nil)");
+  EXPECT_EQ(fact("user:1", "state"), "absent");
+  EXPECT_EQ(get("user:1", 20ms), "entry");
+  EXPECT_EQ(put("user:1", "again"), "!refused");
+  EXPECT_EQ(write("user:1", Remove{}).text(), "!unsupported");
+}
+
+TEST_F(Behind, WritesWithoutAPlaceInTheConfigurationKeepItFromStarting) {
+  open();
+  put("user:1", "Ada");
+  core.reset();
+  scheduler.forget();
+  model.namespaces.clear();
+  policy.name = "person";
+  Parts parts;
+  parts.clock = &clock;
+  parts.random = &random;
+  parts.scheduler = &scheduler;
+  parts.open_port = [this](const config::Source&) -> Result<std::shared_ptr<SourcePort>> { return source; };
+  arrange(parts);
+  model.namespaces = {policy};
+  const auto opened = Core::open(model, std::move(parts));
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().message.find("1 for namespace 'user'"), std::string::npos)
+      << opened.error().message;
+}
+
+}  // namespace
+}  // namespace forebay::layer::test
