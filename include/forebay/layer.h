@@ -85,8 +85,9 @@ struct NamespaceInfo {
   std::uint32_t index = 0;     // 0 for those
   bool bound = false;          // it has a source
   bool read_through = false;   // misses are loaded
-  bool writes_source = false;  // through or around
-  bool row = false;            // values are rows as JSON: hash commands apply
+  bool writes_source = false;  // through, around or behind
+  bool writes_behind = false;
+  bool row = false;  // values are rows as JSON: hash commands apply
   ValueKind kind = ValueKind::kJson;
   std::string value_column;
   bool zset = false;  // an entry is one member's score: its key is zset_entry()
@@ -97,7 +98,8 @@ std::string zset_entry(std::string_view key, std::string_view member);
 
 // What Forebay knows about one key (FOREBAY EXPLAIN), as name and value in words, in a stable order. Names:
 // key, namespace, tier, state, age_ms, fresh_for_ms, expires_in_ms, version, evidence, load_cost_us, size,
-// in_flight, source, miss_cause, last_invalidation, last_invalidation_cause.
+// in_flight, source, pending_writes, pending_age_ms, pending, pending_state, miss_cause, last_invalidation,
+// last_invalidation_cause.
 struct Explanation {
   std::vector<std::pair<std::string, std::string>> facts;
 };
@@ -116,6 +118,27 @@ struct NamespaceStats {
   std::uint64_t invalidations = 0;
   std::size_t entries = 0;
   std::optional<PredictedHitRate> predicted_hit_rate;  // nothing: too little is known, or memory has no limit
+  // Writes behind that the source doesn't have yet.
+  std::uint64_t pending_records = 0, pending_bytes = 0;
+  double pending_oldest_seconds = 0;
+};
+// Writes behind of one source, since the start.
+struct FlushStats {
+  std::string source;
+  std::uint64_t batches = 0;        // transactions
+  std::uint64_t writes = 0;         // that they brought
+  std::uint64_t retries = 0;        // of whole batches
+  std::uint64_t dead = 0;           // writes that were put aside
+  std::uint64_t passed_over = 0;    // retries of dead letters that were refused again
+  std::size_t dead_letters = 0;     // now, of this journal
+  double flush_seconds = 0;         // sum over batches, from the first try to the end
+  std::uint64_t largest_batch = 0;  // writes
+};
+// A write behind that the database refused (docs/write-behind.md).
+struct PutAside {
+  std::string id;  // "source/journal/lane/seq": names it to the calls of Layer
+  std::string source;
+  DeadLetter letter;
 };
 // Upper bounds of SourceStats::load_seconds, in seconds, rising; the last bucket has none.
 inline constexpr std::array<double, 13> kLoadSecondsBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
@@ -135,6 +158,9 @@ struct LayerStats {
   std::vector<NamespaceStats> namespaces;  // index 0: keys without one
   std::vector<SourceStats> sources;
   double feed_lag_seconds = 0;
+  std::vector<FlushStats> flushes;  // sources that are written behind
+  // What a person must see to about writes behind, one sentence each; empty: nothing.
+  std::vector<std::string> health;
 };
 
 // A loader for a source of kind "function": all keys at once, one Loaded each, in order. Runs on Forebay's
@@ -251,6 +277,30 @@ class Layer {
   // How often the entry was used lately, 1 to 127, where the eviction policy ranks by that (`lfu`,
   // `volatile-lfu`); nothing under other policies and without an entry.
   std::optional<unsigned> frequency(std::string_view key) const;
+
+  // ---- Writes behind (docs/write-behind.md). Callbacks run once, on one of Forebay's threads or the calling
+  // one, and must be brief. `timeout`: zero for none.
+  using Flushed = std::move_only_function<void(bool)>;
+  // Answers once the database has (or has put aside) what is pending for the key now. False: not in time, or
+  // the layer ends.
+  void when_flushed(std::string_view key, std::chrono::milliseconds timeout, Flushed done);
+  // Sends what is pending now, of one namespace (empty: of all), without waiting for more. False: not all of
+  // it got through in time.
+  void drain(std::string_view space, std::chrono::milliseconds timeout, Flushed done);
+  bool drain(std::chrono::milliseconds timeout);  // all, blocking
+  // Writes that were put aside, oldest first: of a source (empty: of all), at most `limit` of those after the
+  // one with the id `after` (empty: from the first).
+  void dead_letters(std::string_view source, std::string_view after, std::size_t limit,
+                    std::move_only_function<void(Result<std::vector<PutAside>>)> done);
+  void dead_letter(std::string_view id, std::move_only_function<void(Result<std::optional<PutAside>>)> done);
+  // Answers false where there is no such letter (any more).
+  using Found = std::move_only_function<void(Result<bool>)>;
+  // Writes it again, as a new write of its key, once the journal has that; where later writes of the key are
+  // held (after_dead_letter = "hold"), all of the key's, in order. What the database refuses again stays.
+  void retry_dead_letter(std::string_view id, Found done);
+  // Replaces what is to be written; kInvalidArgument says what is wrong with the text.
+  void edit_dead_letter(std::string_view id, std::string_view operation, Found done);
+  void drop_dead_letter(std::string_view id, Found done);
 
   // ---- Invalidation and warming.
   void purge_all();                                     // FLUSHALL: everything, O(1)

@@ -67,9 +67,9 @@ Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts
                        : std::make_unique<ThreadScheduler>(parts.clock ? *parts.clock : system_clock());
   const Unreachable unreachable = parts.unreachable;
   std::unique_ptr<Core> core(new Core(std::move(*tier), std::move(parts), std::move(scheduler)));
+  if (auto journal = core->open_journal(model.journal); !journal) return std::move(journal).error();
   {
     MutexLock lock(core->config_mutex_);
-    if (auto journal = core->open_journal(model.journal); !journal) return std::move(journal).error();
     auto first = core->plan(model, unreachable);
     if (!first) return std::move(first).error();
     core->take_over(std::move(*first));
@@ -340,6 +340,7 @@ LayerStats Core::stats() const {
     each.predicted_hit_rate = predicted(*space, stats.limit);
     stats.namespaces.push_back(std::move(each));
   }
+  if (behind_) behind_->stats(stats);
   MutexLock lock(config_mutex_);
   for (const auto& active : sources_) {
     stats.sources.push_back(active->gate->stats());

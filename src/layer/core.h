@@ -78,6 +78,16 @@ class Core {
   // Drops the copy of a key that has no source, so that there are no flights to fence. True: one was there.
   bool drop_unbound(std::string_view key, Instant now);
 
+  // Layer's calls for writes behind.
+  void when_flushed(std::string_view key, Duration timeout, WriteBehind::Flushed done);
+  void drain(std::string_view space, Duration timeout, WriteBehind::Flushed done);
+  void dead_letters(std::string_view source, std::string_view after, std::size_t limit,
+                    Done<std::vector<PutAside>> done);
+  void dead_letter(std::string_view id, Done<std::optional<PutAside>> done);
+  void retry_dead_letter(std::string_view id, Done<bool> done);
+  void edit_dead_letter(std::string_view id, std::string_view operation, Done<bool> done);
+  void drop_dead_letter(std::string_view id, Done<bool> done);
+
   memory::Tier& tier() { return *tier_; }
   ReadPath& reads() { return reads_; }
   WritePath& writes() { return writes_; }
@@ -115,6 +125,19 @@ class Core {
   // Opens the journal if there is to be one.
   Result<void> open_journal(const config::Journal& config);
   void start_behind() REQUIRES(config_mutex_);
+  // Namespaces whose pending writes have to be at their source before `model` is in force.
+  std::vector<Space*> leaving(const config::Model& model);
+  Result<void> drain_leaving(const std::vector<Space*>& spaces, const config::Model& model);
+  Result<void> take_over(const config::Model& model);
+  // The port of a source in force, with what its calls may take.
+  std::optional<BehindTarget::SourceAt> source_at(std::string_view name) const;
+  std::vector<BehindTarget::SourceAt> behind_sources() const;
+  // Runs `work` on a thread of the source that an id names, with the letter's.
+  template <class T, class Work>
+  void with_letter(std::string_view id, Done<T> done, Work work);
+  static Result<std::vector<DeadLetter>> letters_of(Source& source, const DeadLetter& one,
+                                                    const CallContext& context);
+  void write_again(Space& space, const std::vector<DeadLetter>& letters, Done<bool> reply);
   void start_feeds(std::vector<std::string>& mistakes, Plan& plan);
   void upkeep();
   std::optional<PredictedHitRate> predicted(const Space& space, std::size_t limit) const;
@@ -141,8 +164,10 @@ class Core {
   WriteTokens tokens_;
   WritePath writes_;
   std::unique_ptr<WriteBehind> behind_;  // null: no journal; set before the first request
-  Instant curves_aged_{};  // upkeep()'s own
+  Instant curves_aged_{};                // upkeep()'s own
 
+  Mutex reload_mutex_;  // one at a time; taken before config_mutex_
+  config::Journal journal_config_ GUARDED_BY(reload_mutex_);
   mutable Mutex
       config_mutex_;  // reload, set_memory and stats; never held while calling a source for a client
   std::vector<std::shared_ptr<ActiveSource>> sources_ GUARDED_BY(config_mutex_);

@@ -113,11 +113,6 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
       return;
     }
   }
-  if (wanted.write == config::WriteStrategy::kBehind) {
-    mistakes.push_back(fmt::format("{}: namespace '{}': write = \"behind\" is not available in this version",
-                                   at(model, wanted.at), wanted.name));
-    return;
-  }
   auto space = std::make_unique<Space>();
   space->config = wanted;
   space->watch_columns = watch;
@@ -125,6 +120,7 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
   space->info.index = next_index_++;
   space->info.bound = !wanted.source.empty();
   space->info.read_through = space->info.bound && wanted.read == config::ReadStrategy::kThrough;
+  space->info.writes_behind = space->info.bound && wanted.write == config::WriteStrategy::kBehind;
   space->info.writes_source = space->info.bound && wanted.write != config::WriteStrategy::kAside;
   space->info.row = space->info.bound && wanted.kind == ValueKind::kJson && !wanted.table.empty();
   space->info.kind = wanted.kind;
@@ -231,36 +227,6 @@ void Core::start_feeds(std::vector<std::string>& mistakes, Plan& plan) {
   }
 }
 
-Result<void> Core::open_journal(const config::Journal& config) {
-  if (config.path.empty()) return {};
-  auto opened = WriteBehind::open(
-      config, {*tier_, flights_, reads_, invalidator_, curves_, clock_, random_, scheduler_, tokens_,
-               open_journal_, run_blocking_, [this](std::vector<std::string> keys) {
-                 // Their entries survive the restart warm.
-                 std::erase_if(keys, [this](const auto& key) { return !route(key).info.read_through; });
-                 warm(std::move(keys), [](const Result<std::size_t>&) {});
-               }});
-  if (!opened) return std::move(opened).error();
-  behind_ = std::move(*opened);
-  reads_.set_queue(&behind_->queue());
-  writes_.set_behind(&behind_->path());
-  return {};
-}
-
-// Sends what is pending for the configuration in force, now and from now on.
-void Core::start_behind() {
-  if (!behind_) return;
-  std::vector<std::string> sources;
-  for (const auto& active : sources_) {
-    const bool used = std::ranges::any_of(router().spaces(), [&](const Space* space) {
-      return space->config.source == active->config.name &&
-             space->config.write == config::WriteStrategy::kBehind;
-    });
-    if (used || !behind_->queue().spaces(active->config.name).empty()) sources.push_back(active->config.name);
-  }
-  behind_->start(std::move(sources));
-}
-
 void Core::take_over(Plan plan) {
   if (behind_) {
     std::vector<BehindTarget::SourceAt> places;
@@ -285,7 +251,7 @@ void Core::take_over(Plan plan) {
   }
 }
 
-Result<void> Core::reload(const config::Model& model) {
+Result<void> Core::take_over(const config::Model& model) {
   MutexLock lock(config_mutex_);
   memory::TierOptions memory = tier_->options();
   configure_memory(model.memory, memory);
@@ -294,7 +260,23 @@ Result<void> Core::reload(const config::Model& model) {
   if (auto reconfigured = tier_->reconfigure(memory); !reconfigured) return std::move(reconfigured).error();
   follow_memory();
   take_over(std::move(*next));
+  start_behind();
   return {};
+}
+
+Result<void> Core::reload(const config::Model& model) {
+  MutexLock one(reload_mutex_);
+  if (model.journal != journal_config_) {
+    return Error{ErrorCode::kConfig,
+                 fmt::format("{}: what [journal] says takes effect at the next start", model.file)};
+  }
+  const std::vector<Space*> left = leaving(model);
+  if (left.empty()) return take_over(model);
+  behind_->path().hold(left);
+  auto taken = drain_leaving(left, model);
+  if (taken) taken = take_over(model);
+  behind_->path().release(left, taken.has_value());
+  return taken;
 }
 
 }  // namespace forebay::layer

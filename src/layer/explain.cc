@@ -73,6 +73,7 @@ Explanation Core::explain(std::string_view key) {
   }
   add("in_flight", !in_flight ? "no" : *in_flight ? "loading" : "queued");
   if (space.info.bound) add("source", space.gate->name());
+  if (behind_) behind_->explain(key, explanation);
   if (negative) {
     add("miss_cause", "negative");
   } else if (!present) {

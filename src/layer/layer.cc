@@ -184,6 +184,35 @@ std::size_t Layer::purge_match(std::string_view glob) {
   return impl_->core->purge_match(glob);
 }
 
+void Layer::when_flushed(std::string_view key, std::chrono::milliseconds timeout, Flushed done) {
+  impl_->core->when_flushed(key, timeout, std::move(done));
+}
+void Layer::drain(std::string_view space, std::chrono::milliseconds timeout, Flushed done) {
+  impl_->core->drain(space, timeout, std::move(done));
+}
+bool Layer::drain(std::chrono::milliseconds timeout) {
+  Waited<bool> waited;
+  drain({}, timeout, waited.callback());
+  return *waited.wait();
+}
+void Layer::dead_letters(std::string_view source, std::string_view after, std::size_t limit,
+                         std::move_only_function<void(Result<std::vector<PutAside>>)> done) {
+  impl_->core->dead_letters(source, after, limit, std::move(done));
+}
+void Layer::dead_letter(std::string_view id,
+                        std::move_only_function<void(Result<std::optional<PutAside>>)> done) {
+  impl_->core->dead_letter(id, std::move(done));
+}
+void Layer::retry_dead_letter(std::string_view id, Found done) {
+  impl_->core->retry_dead_letter(id, std::move(done));
+}
+void Layer::edit_dead_letter(std::string_view id, std::string_view operation, Found done) {
+  impl_->core->edit_dead_letter(id, operation, std::move(done));
+}
+void Layer::drop_dead_letter(std::string_view id, Found done) {
+  impl_->core->drop_dead_letter(id, std::move(done));
+}
+
 void Layer::warm(std::span<const std::string> keys, std::move_only_function<void(Result<std::size_t>)> done) {
   impl_->core->warm({keys.begin(), keys.end()}, std::move(done));
 }

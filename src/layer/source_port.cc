@@ -210,10 +210,9 @@ void ThreadedSource::open_ledger(std::string journal, std::uint32_t lanes, CallO
 }
 
 void ThreadedSource::apply(PortBatch batch, CallOptions options, Done<BatchOutcome> done) {
-  pool_.run(
-      [this, batch = std::move(batch), options = std::move(options), done = std::move(done)]() mutable {
-        done(guarded<BatchOutcome>([&] { return apply_batch(*source_, batch, context_of(options)); }));
-      });
+  pool_.run([this, batch = std::move(batch), options = std::move(options), done = std::move(done)]() mutable {
+    done(guarded<BatchOutcome>([&] { return apply_batch(*source_, batch, context_of(options)); }));
+  });
 }
 
 bool ThreadedSource::run(std::move_only_function<void(Source&)> work) {

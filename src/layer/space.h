@@ -49,6 +49,9 @@ struct Space {
   std::atomic<std::uint32_t> epoch{0};
   StripedCounters<kCounts> counters;
 
+  // What is written behind waits until a reload has decided where it goes (write/behind.h).
+  std::atomic<bool> held{false};
+
   // Fixed before the first request. `sole`: no other space uses the memory tier, so that its entries need not
   // say whose they are: the epoch is raised only together with Tier::clear(), and a load that began before is
   // kept out when it stores (ReadPath::store()).

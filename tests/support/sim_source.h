@@ -37,7 +37,7 @@ class SimSource final : public layer::SourcePort {
   std::optional<Error> ping_error;
   Duration apply_commits = std::chrono::milliseconds(5);  // a batch, after it was sent
   Duration apply_takes = std::chrono::milliseconds(10);
-  std::optional<Error> apply_error;        // nothing is committed, unless:
+  std::optional<Error> apply_error;  // nothing is committed, unless:
   bool apply_commits_despite_error = false;
   std::map<std::string, std::string> refuses;  // rows by name, with the reason
   std::optional<Error> ledger_error;
@@ -47,8 +47,8 @@ class SimSource final : public layer::SourcePort {
   std::size_t writes = 0;
   Upsert last_upsert;
   std::size_t pings = 0;
-  std::vector<std::size_t> applies;  // how many rows each batch had that was committed
-  std::size_t tries = 0;             // batches sent
+  std::vector<std::size_t> applies;                  // how many rows each batch had that was committed
+  std::size_t tries = 0;                             // batches sent
   std::map<std::uint32_t, std::uint64_t> positions;  // the ledger, by lane
   std::vector<DeadLetter> dead;
   std::size_t running = 0, most_running = 0;

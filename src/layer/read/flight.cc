@@ -134,7 +134,8 @@ FlightTable::Settled FlightTable::land(const FlightPtr& flight, FunctionRef<Land
   Settled settled;
   if (flight->settled) return settled;
   const bool overlapped = flight->applies != apply_count(shard, flight->hash);
-  const Landing landing = decide({flight->fenced, overlapped, flight->waiters});
+  const Landing landing =
+      decide({flight->fenced, overlapped, shard.writes.contains(flight->key), flight->waiters});
   // What is fenced and has no readers left is wanted by nobody.
   if (landing != Landing::kSettle && !(flight->fenced && flight->waiters.empty())) {
     flight->started = false;
@@ -161,9 +162,14 @@ std::uint32_t FlightTable::apply_count(const Shard& shard, std::uint64_t hash) {
   return shard.apply_counts.empty() ? 0 : shard.apply_counts[hash / kShards % kApplyCounts];
 }
 
-void FlightTable::with_key(std::uint64_t hash, FunctionRef<void()> act) {
-  MutexLock lock(shard_of(hash).mutex);
-  act();
+void FlightTable::with_key(std::string_view key, std::uint64_t hash, FunctionRef<void(bool)> act) {
+  Shard& shard = shard_of(hash);
+  MutexLock lock(shard.mutex);
+  act(!shard.writes.empty() && shard.writes.contains(key));
+}
+
+void FlightTable::pass_all_locks() {
+  for (Shard& shard : shards_) MutexLock lock(shard.mutex);
 }
 
 void FlightTable::begin_apply(std::string_view key, std::uint64_t hash, std::uint32_t epoch) {

@@ -143,8 +143,8 @@ class FlightTable {
   struct Settled {
     std::vector<Waiter> waiters;  // for the caller to answer, without the lock
     bool fenced = false;
-    bool open = false;   // it stays open
-    bool again = false;  // and is to be queued once more
+    bool open = false;    // it stays open
+    bool again = false;   // and is to be queued once more
     bool unseen = false;  // it waits for an apply whose beginning was not seen: its end won't be either
     std::uint64_t timer_id = 0;
   };
@@ -159,6 +159,7 @@ class FlightTable {
   struct Seen {
     bool fenced = false;      // the value must not be stored
     bool overlapped = false;  // an apply of the key began or ended since the flight started
+    bool writing = false;     // a write of the key has the turn (begin_write)
     std::vector<Waiter>& waiters;
   };
   Settled land(const FlightPtr& flight, FunctionRef<Landing(const Seen&)> decide);
@@ -189,8 +190,10 @@ class FlightTable {
   Task end_write(std::string_view key, std::uint64_t hash, bool committed,
                  FunctionRef<void(const WriteFence&)> store);
 
-  // Runs `act` under the key's lock.
-  void with_key(std::uint64_t hash, FunctionRef<void()> act);
+  // Runs `act` under the key's lock. `writing`: a write of the key has the turn (begin_write).
+  void with_key(std::string_view key, std::uint64_t hash, FunctionRef<void(bool writing)> act);
+  // Whoever was under a key's lock when this was called no longer is. O(shards).
+  void pass_all_locks();
   // The transaction that applies the key's pending writes is about to be sent.
   void begin_apply(std::string_view key, std::uint64_t hash, std::uint32_t epoch);
   // It is over; `settle` decides under the key's lock what becomes of the cached copy (null: the beginning

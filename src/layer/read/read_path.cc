@@ -351,14 +351,13 @@ void ReadPath::loaded(const FlightPtr& flight, LoadedValue value, Duration took)
     if (pending) {
       std::optional<std::string> loaded;
       if (value.value) loaded = value.value->view();
-      auto merged =
-          with_pending(shape_of(space, flight->fields), std::move(loaded), pending->steps);
+      auto merged = with_pending(shape_of(space, flight->fields), std::move(loaded), pending->steps);
       value.value.reset();
       if (merged) value.value = Value::bytes(std::move(*merged));
     }
     bool written = false;
     for (Waiter& waiter : seen.waiters) {
-      if (!waiter.within) continue;
+      if (!waiter.within || seen.writing) continue;
       waiter.within(value.value);
       written = true;
     }

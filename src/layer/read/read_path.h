@@ -54,7 +54,8 @@ class ReadPath final : public FlightSink {
   void warm(Space& space, std::string_view key, ReadCallback done);
   // Loads a key for a write that needs its value: `within` gets it, merged, under the key's lock, and `done`
   // follows. Where `done` comes without `within` it has an error, a stale copy because the source fails, or a
-  // value that has come into memory meanwhile. Not counted as a request.
+  // value to be looked at again, as it has come into memory meanwhile or another write has the turn. Not
+  // counted as a request.
   void load_for_write(Space& space, std::string_view key, Within within, ReadCallback done);
 
   // The pending writes; before the first request. Null: none are ever pending.

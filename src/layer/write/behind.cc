@@ -21,7 +21,9 @@ struct BehindPath::Wish {
   const std::string key;
   const std::uint64_t hash;
   journal::Shape shape;
+  Write write;  // as it was asked for
   journal::Effect effect;
+  bool again = false;  // a dead letter's
   bool needs_value = false;
   bool whole = false;  // the value after it doesn't depend on the one before
   WriteCallback reply;
@@ -53,22 +55,98 @@ void BehindPath::write(Space& space, std::string_view key, Write write, WriteCal
   wish->shape = shape_of(space, fields);
   wish->needs_value = std::holds_alternative<Add>(write);
   wish->effect = journal::effect_of(write);
+  wish->write = std::move(write);
   const journal::Step step{wish->effect, 0, 0, 1};
   wish->whole = journal::absolute(wish->shape, {&step, 1});
   attempt(wish, false);
 }
 
-void BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok) {
+void BehindPath::write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done) {
+  auto wish = std::make_shared<Wish>(space, key, std::move(done));
+  KeyFields fields;
+  match(space.config.key, key, &fields);
+  wish->shape = shape_of(space, fields);
+  wish->effect = std::move(effect);
+  wish->again = true;
+  attempt(wish, true);
+}
+
+void BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn) {
   Taken taken = Taken::kRefused;
-  rooms_.flights.with_key(wish->hash, [&] { taken = take(wish, stale_ok); });
+  rooms_.flights.with_key(wish->key, wish->hash, [&](bool writing) {
+    if (wish->space.held.load(std::memory_order_relaxed)) {
+      taken = Taken::kHeld;
+    } else if (writing && !turn) {
+      taken = Taken::kNotYet;
+    } else {
+      taken = take(wish, stale_ok);
+    }
+  });
   switch (taken) {
     case Taken::kNeedsValue:
       return load_for(wish);
     case Taken::kRefused:
-      return wish->reply(std::move(wish->answer));
+      return refuse(wish);
+    case Taken::kHeld:
+      return keep_for_later(wish);
+    case Taken::kNotYet:
+      return wait_for_turn(wish, stale_ok);
     case Taken::kYes:
       return finish(wish);
   }
+}
+
+// A write through of the key is on its way, which was there before.
+void BehindPath::wait_for_turn(const std::shared_ptr<Wish>& wish, bool stale_ok) {
+  Task start = [this, wish, stale_ok] {
+    attempt(wish, stale_ok, true);
+    if (Task next = rooms_.flights.end_write(wish->key, wish->hash, false, [](const WriteFence&) {})) next();
+  };
+  if (rooms_.flights.begin_write(wish->key, wish->hash, start)) start();
+}
+
+void BehindPath::refuse(const std::shared_ptr<Wish>& wish) {
+  const bool full = wish->answer.error().code == ErrorCode::kOverloaded;
+  if (full && wish->space.config.when_full == config::WhenFull::kThrough && !wish->again) {
+    return rooms_.write_through(wish->space, wish->key, std::move(wish->write), std::move(wish->reply));
+  }
+  wish->reply(std::move(wish->answer));
+}
+
+void BehindPath::keep_for_later(const std::shared_ptr<Wish>& wish) {
+  if (wish->again) {
+    return wish->reply(Error{ErrorCode::kUnavailable, "the configuration is being reloaded: try again"});
+  }
+  {
+    MutexLock lock(mutex_);
+    if (holds_ > 0) {
+      held_.push_back({wish->key, std::move(wish->write), std::move(wish->reply)});
+      return;
+    }
+  }
+  rooms_.write(wish->key, std::move(wish->write), std::move(wish->reply));
+}
+
+void BehindPath::hold(const std::vector<Space*>& spaces) {
+  {
+    MutexLock lock(mutex_);
+    ++holds_;
+  }
+  for (Space* space : spaces) space->held.store(true, std::memory_order_relaxed);
+  // Relaxed: what is ordered is ordered by the locks that every write takes, and this passes.
+  rooms_.flights.pass_all_locks();
+}
+
+void BehindPath::release(const std::vector<Space*>& spaces, bool replaced) {
+  if (!replaced) {
+    for (Space* space : spaces) space->held.store(false, std::memory_order_relaxed);
+  }
+  std::vector<Held> held;
+  {
+    MutexLock lock(mutex_);
+    if (--holds_ == 0) held = std::exchange(held_, {});
+  }
+  for (Held& each : held) rooms_.write(each.key, std::move(each.write), std::move(each.done));
 }
 
 void BehindPath::load_for(const std::shared_ptr<Wish>& wish) {
@@ -77,6 +155,7 @@ void BehindPath::load_for(const std::shared_ptr<Wish>& wish) {
       wish->space, wish->key,
       [this, wish, taken](std::optional<Value>& loaded) {
         std::optional<std::string> value;
+        if (wish->space.held.load(std::memory_order_relaxed)) return;  // it will be looked at again
         if (loaded) value = loaded->view();
         *taken = append(wish, &value);
         if (!**taken) return;
@@ -84,7 +163,7 @@ void BehindPath::load_for(const std::shared_ptr<Wish>& wish) {
         if (value) loaded = Value::bytes(std::move(*value));
       },
       [this, wish, taken](Result<Answer> answer) {
-        if (*taken) return **taken ? finish(wish) : wish->reply(std::move(wish->answer));
+        if (*taken) return **taken ? finish(wish) : refuse(wish);
         if (!answer) return wish->reply(std::move(answer).error());
         attempt(wish, true);
       });
@@ -94,6 +173,7 @@ BehindPath::Taken BehindPath::take(const std::shared_ptr<Wish>& wish, bool stale
   const Instant now = rooms_.clock.now();
   Known before = known(*wish, now, stale_ok);
   if (!before.known && wish->needs_value) return Taken::kNeedsValue;
+  if (wish->again) before = {};
   if (!append(wish, before.known ? &before.value : nullptr)) return Taken::kRefused;
   store(*wish, before, now);
   return Taken::kYes;
@@ -130,9 +210,9 @@ bool BehindPath::append(const std::shared_ptr<Wish>& wish, std::optional<std::st
   if (value != nullptr) {
     answer.existed = value->has_value();
     if (wish->effect.insert && answer.existed) {
-      wish->answer = Error{ErrorCode::kRefused,
-                           fmt::format("namespace '{}' takes each row once, and this one is there",
-                                       space.name())};
+      wish->answer =
+          Error{ErrorCode::kRefused,
+                fmt::format("namespace '{}' takes each row once, and this one is there", space.name())};
       return false;
     }
     auto merged = journal::merge(wish->shape, *value, {&step, 1});
@@ -151,7 +231,9 @@ bool BehindPath::append(const std::shared_ptr<Wish>& wish, std::optional<std::st
   }
   answer.token = rooms_.tokens.next();
   wish->answer = std::move(answer);
-  const journal::Queue::Wanted wanted{space.config.source, space.name(), wish->key,
+  const journal::Queue::Wanted wanted{space.config.source,
+                                      space.name(),
+                                      wish->key,
                                       {space.config.flush_every, space.config.flush_batch},
                                       // Both list the same words in the same order.
                                       static_cast<journal::Durability>(space.config.durability)};
@@ -187,7 +269,7 @@ void BehindPath::store(const Wish& wish, const Known& before, Instant now) {
 void BehindPath::kept(const std::shared_ptr<Wish>& wish, Result<void> kept) {
   if (!kept) {
     // The write may be gone at the next start: nothing must be built on it.
-    rooms_.flights.with_key(wish->hash, [&] {
+    rooms_.flights.with_key(wish->key, wish->hash, [&](bool) {
       wish->answer = std::move(kept).error();
       rooms_.tier.erase(wish->key, rooms_.clock.now(), Departure::kInvalidated);
     });

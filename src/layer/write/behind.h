@@ -12,16 +12,24 @@
 // number, so it needs the value before: where that is unknown it is loaded first, and the addition runs when
 // the load comes in. What only the source can know (constraints, types) it says later, by a dead letter.
 //
+// Where the journal is full, `when_full` says whether a write is refused or goes through: then it waits, as
+// do the key's writes after it, until the source has what is pending for the key.
+//
+// While a reload takes a namespace elsewhere, its writes are held, and then go where the new configuration
+// says.
+//
 // `existed` of an answer is what is known without asking the source; false where nothing is.
 //
 // Thread-safe. Lock order: the key's shard of the flights, then the queue, then the memory tier's shard.
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/random.h"
 #include "journal/queue.h"
-#include "layer/invalidate/invalidator.h"
 #include "layer/read/flight.h"
 #include "layer/read/read_path.h"
 #include "layer/write/tokens.h"
@@ -38,22 +46,45 @@ class BehindPath {
     memory::Tier& tier;
     FlightTable& flights;
     ReadPath& reads;
-    Invalidator& invalidator;
     observe::MissRatioCurves& curves;
     const Clock& clock;
     Random& random;
     WriteTokens& tokens;
+    // Writes by the configuration in force, and through, this once.
+    std::function<void(std::string_view key, Write, WriteCallback)> write;
+    std::function<void(Space&, std::string_view key, Write, WriteCallback)> write_through;
   };
-  explicit BehindPath(const Rooms& rooms) : rooms_(rooms) {}
+  explicit BehindPath(Rooms rooms) : rooms_(std::move(rooms)) {}
 
   void write(Space& space, std::string_view key, Write write, WriteCallback done);
+  // A dead letter's effect, unchecked: it has been through that.
+  void write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done);
+
+  bool pending(std::string_view key) const { return rooms_.queue.of(key).has_value(); }
+  void after_flush(std::string_view key, journal::Queue::Flushed done) {
+    rooms_.queue.when_flushed(key, std::move(done));
+  }
+
+  // From here on the writes of these namespaces wait; none is being taken any more when this returns.
+  void hold(const std::vector<Space*>& spaces);
+  // Lets them go. `replaced`: those namespaces are not in force any more, and are never written to again.
+  void release(const std::vector<Space*>& spaces, bool replaced);
 
  private:
   struct Wish;
   struct Known;
-  enum class Taken : std::uint8_t { kYes, kRefused, kNeedsValue };
+  enum class Taken : std::uint8_t { kYes, kRefused, kNeedsValue, kHeld, kNotYet };
+  struct Held {
+    std::string key;
+    Write write;
+    WriteCallback done;
+  };
 
-  void attempt(const std::shared_ptr<Wish>& wish, bool stale_ok);
+  // `turn`: the key's turn to write (FlightTable::begin_write) is this write's.
+  void attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn = false);
+  void wait_for_turn(const std::shared_ptr<Wish>& wish, bool stale_ok);
+  void refuse(const std::shared_ptr<Wish>& wish);
+  void keep_for_later(const std::shared_ptr<Wish>& wish);
   void load_for(const std::shared_ptr<Wish>& wish);
   // These three run under the key's lock.
   Taken take(const std::shared_ptr<Wish>& wish, bool stale_ok);
@@ -64,7 +95,10 @@ class BehindPath {
   void kept(const std::shared_ptr<Wish>& wish, Result<void> kept);
   static void finish(const std::shared_ptr<Wish>& wish);
 
-  const Rooms rooms_;
+  Rooms rooms_;
+  Mutex mutex_;
+  std::size_t holds_ GUARDED_BY(mutex_) = 0;  // hold() less release()
+  std::vector<Held> held_ GUARDED_BY(mutex_);
 };
 
 }  // namespace forebay::layer

@@ -13,14 +13,15 @@
 namespace forebay::layer {
 namespace {
 
+constexpr std::size_t kExplainedMost = 1000;  // bytes of the pending writes' text
 constexpr const char* kFileName = "journal.db";
 
 Result<OpenedJournal> open_log(const config::Journal& config, const Clock& clock) {
   std::error_code made;
   std::filesystem::create_directories(config.path, made);
   if (made) {
-    return Error{ErrorCode::kConfig, fmt::format("the journal's directory {} can't be made: {}", config.path,
-                                                 made.message())};
+    return Error{ErrorCode::kConfig,
+                 fmt::format("the journal's directory {} can't be made: {}", config.path, made.message())};
   }
   journal::LogOptions options;
   options.path = (std::filesystem::path(config.path) / kFileName).string();
@@ -35,12 +36,17 @@ Result<OpenedJournal> open_log(const config::Journal& config, const Clock& clock
 }  // namespace
 
 WriteBehind::WriteBehind(OpenedJournal opened, Rooms rooms)
-    : journal_(std::move(opened.journal)),
+    : clock_(rooms.clock),
+      scheduler_(rooms.scheduler),
+      journal_(std::move(opened.journal)),
       id_(journal_->id()),
       report_restored_(std::move(rooms.restored)),
       queue_(*journal_, rooms.clock),
-      path_({queue_, rooms.tier, rooms.flights, rooms.reads, rooms.invalidator, rooms.curves, rooms.clock,
-             rooms.random, rooms.tokens}),
+      path_({queue_, rooms.tier, rooms.flights, rooms.reads, rooms.curves, rooms.clock, rooms.random,
+             rooms.tokens, std::move(rooms.write),
+             [&writes = rooms.writes](Space& space, std::string_view key, Write write, WriteCallback done) {
+               writes.write_through(space, key, std::move(write), std::move(done));
+             }}),
       target_({queue_, id_, journal_->lanes(), rooms.tier, rooms.flights, rooms.reads, rooms.invalidator,
                rooms.curves, rooms.clock, rooms.random,
                [this](const std::string& source) { ledger_known(source); }},
@@ -112,6 +118,123 @@ void WriteBehind::start(std::vector<std::string> sources) {
 void WriteBehind::stop() {
   flusher_.reset();
   target_.close();
+}
+
+// ---- Waiting
+
+// One answer, with a timer beside it.
+class WriteBehind::Race : public std::enable_shared_from_this<Race> {
+ public:
+  Race(Scheduler& scheduler, Flushed done) : scheduler_(scheduler), done_(std::move(done)) {}
+
+  // Answers false at `at`, and then calls `late`.
+  void end_at(Instant at, std::function<void()> late) {
+    const std::uint64_t timer = scheduler_.post_at(at, [me = shared_from_this(), late = std::move(late)] {
+      if (me->end(false)) late();
+    });
+    MutexLock lock(mutex_);
+    timer_ = timer;
+  }
+  bool end(bool good) {
+    Flushed done;
+    std::uint64_t timer = 0;
+    {
+      MutexLock lock(mutex_);
+      done = std::exchange(done_, nullptr);
+      timer = std::exchange(timer_, 0);
+    }
+    if (!done) return false;
+    if (timer != 0) scheduler_.cancel(timer);
+    done(good);
+    return true;
+  }
+
+ private:
+  Scheduler& scheduler_;
+  Mutex mutex_;
+  Flushed done_ GUARDED_BY(mutex_);
+  std::uint64_t timer_ GUARDED_BY(mutex_) = 0;
+};
+
+void WriteBehind::when_flushed(std::string_view key, Duration timeout, Flushed done) {
+  auto race = std::make_shared<Race>(scheduler_, std::move(done));
+  const std::uint64_t id = queue_.when_flushed(key, [race](bool good) { race->end(good); });
+  if (id == 0 || timeout == Duration::zero()) return;
+  race->end_at(clock_.now() + timeout, [this, id] { queue_.forget(id); });
+}
+
+void WriteBehind::drain(std::string_view space, Duration timeout, Flushed done) {
+  if (!flusher_) return done(queue_.empty());
+  auto race = std::make_shared<Race>(scheduler_, std::move(done));
+  if (timeout != Duration::zero()) race->end_at(clock_.now() + timeout, [] {});
+  flusher_->drain(space, [race](bool good) { race->end(good); });
+}
+
+bool WriteBehind::wait_until_empty(const std::string& space, std::chrono::steady_clock::time_point until) {
+  struct Wait {
+    Mutex mutex;
+    Condition done;
+    std::optional<bool> good GUARDED_BY(mutex);
+  };
+  const auto any = [&] {
+    const auto spaces = queue_.spaces({});
+    return std::ranges::find(spaces, space) != spaces.end();
+  };
+  while (any()) {
+    if (!flusher_) return false;
+    const auto wait = std::make_shared<Wait>();
+    flusher_->drain(space, [wait](bool good) {
+      MutexLock lock(wait->mutex);
+      wait->good = good;
+      wait->done.notify_all();
+    });
+    MutexLock lock(wait->mutex);
+    const bool answered = wait->done.wait_until(
+        wait->mutex, until, [&]() NO_THREAD_SAFETY_ANALYSIS { return wait->good.has_value(); });
+    if (!answered || !*wait->good) return !any();
+  }
+  return true;
+}
+
+// ---- Seeing
+
+void WriteBehind::stats(LayerStats& stats) const {
+  const Instant now = clock_.now();
+  for (const journal::PendingStats& pending : queue_.stats()) {
+    const auto space = std::ranges::find(stats.namespaces, pending.space, &NamespaceStats::name);
+    if (space == stats.namespaces.end()) continue;
+    space->pending_records = pending.records;
+    space->pending_bytes = pending.bytes;
+    if (pending.oldest) {
+      space->pending_oldest_seconds = std::chrono::duration<double>(now - *pending.oldest).count();
+    }
+  }
+  if (!flusher_) return;
+  for (journal::FlushStats& flush : flusher_->stats()) {
+    stats.flushes.push_back({std::move(flush.source), flush.batches, flush.applied_ops, flush.retries,
+                             flush.dead, flush.passed_over, flush.dead_letters, flush.flush_seconds,
+                             flush.largest_batch});
+  }
+  stats.health = flusher_->health();
+}
+
+void WriteBehind::explain(std::string_view key, Explanation& explanation) const {
+  const auto pending = queue_.of(key);
+  explanation.facts.emplace_back("pending_writes", std::to_string(pending ? pending->ops : 0));
+  if (!pending) return;
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - pending->since);
+  explanation.facts.emplace_back("pending_age_ms", std::to_string(age.count()));
+  std::string text;
+  for (const journal::Step& step : pending->steps) {
+    if (!text.empty()) text += ", then ";
+    text += journal::encode(step.effect);
+  }
+  if (text.size() > kExplainedMost) {
+    text.resize(kExplainedMost);
+    text += "…";
+  }
+  explanation.facts.emplace_back("pending", std::move(text));
+  explanation.facts.emplace_back("pending_state", pending->applying ? "being applied" : "waiting");
 }
 
 }  // namespace forebay::layer

@@ -16,6 +16,7 @@
 #include "journal/queue.h"
 #include "layer/write/behind.h"
 #include "layer/write/behind_target.h"
+#include "layer/write/write_path.h"
 
 namespace forebay::layer {
 
@@ -29,7 +30,7 @@ using OpenJournal = std::function<Result<OpenedJournal>(const config::Journal&)>
 
 class WriteBehind {
  public:
-  // Borrowed, but for the last three. `run_blocking`: runs tasks that block; empty: a thread of its own does.
+  // Borrowed, but for the functions. `run_blocking`: runs tasks that block; empty: a thread of its own does.
   // `restored`: gets the keys that had writes pending when the journal was opened, once their source's ledger
   // is known.
   struct Rooms {
@@ -42,6 +43,9 @@ class WriteBehind {
     Random& random;
     Scheduler& scheduler;
     WriteTokens& tokens;
+    WritePath& writes;
+    // Writes by the configuration in force.
+    std::function<void(std::string_view key, Write, WriteCallback)> write;
     OpenJournal open_journal;  // empty: journal/log.h
     std::function<void(Task)> run_blocking;
     std::function<void(std::vector<std::string> keys)> restored;
@@ -59,15 +63,31 @@ class WriteBehind {
   // Sends nothing more, and lets go of the sources.
   void stop();
 
+  // Layer's calls (forebay/layer.h). A namespace's errors are kInvalidArgument and kUnsupported.
+  using Flushed = std::move_only_function<void(bool)>;
+  void when_flushed(std::string_view key, Duration timeout, Flushed done);
+  void drain(std::string_view space, Duration timeout, Flushed done);
+  // Waits until nothing is pending for the namespace; false: not until then.
+  bool wait_until_empty(const std::string& space, std::chrono::steady_clock::time_point until);
+  void stats(LayerStats& stats) const;
+  // What EXPLAIN says of the key.
+  void explain(std::string_view key, Explanation& explanation) const;
+
   journal::Queue& queue() { return queue_; }
-  journal::Flusher* flusher() { return flusher_.get(); }
+  const journal::Queue& queue() const { return queue_; }
   BehindPath& path() { return path_; }
-  const std::string& journal_id() const { return journal_->id(); }
+  void dead_changed(const std::string& source) {
+    if (flusher_) flusher_->dead_changed(source);
+  }
 
  private:
   WriteBehind(OpenedJournal opened, Rooms rooms);
+  // `done`, to be called by whoever is first: what it waits for, or the timeout.
+  class Race;
   void ledger_known(const std::string& source);
 
+  const Clock& clock_;
+  Scheduler& scheduler_;
   std::unique_ptr<journal::Journal> journal_;
   const std::string id_;
   const std::function<void(std::vector<std::string>)> report_restored_;

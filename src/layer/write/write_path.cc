@@ -34,18 +34,31 @@ void WritePath::write(Space& space, std::string_view key, Write write, WriteCall
   if (space.config.write == config::WriteStrategy::kBehind && behind_ != nullptr) {
     return behind_->write(space, key, std::move(write), std::move(done));
   }
+  write_through(space, key, std::move(write), std::move(done));
+}
+
+void WritePath::write_through(Space& space, std::string_view key, Write write, WriteCallback done) {
   const std::uint64_t hash = hash_bytes(key);
   auto pending = std::make_shared<PendingWrite>();
   pending->key = key;
   match(space.config.key, key, &pending->fields);
   pending->write = std::move(write);
   pending->done = std::move(done);
-  Task start = [this, &space, pending] {
+  const auto send = [this, &space, pending] {
     pending->epoch = space.epoch.load(std::memory_order_acquire);
     space.gate->write(*space.port, std::move(pending->fields), std::move(pending->write),
                       [this, &space, pending](Result<Written> result) {
                         written(space, pending->key, pending->epoch, std::move(result), pending->done);
                       });
+  };
+  Task start = [this, &space, pending, send] {
+    if (behind_ == nullptr || !behind_->pending(pending->key)) return send();
+    behind_->after_flush(pending->key, [this, &space, pending, send](bool flushed) {
+      if (flushed) return send();
+      written(space, pending->key, pending->epoch,
+              Error{ErrorCode::kCancelled, "shutting down before the source had the key's earlier writes"},
+              pending->done);
+    });
   };
   if (flights_.begin_write(key, hash, start)) start();
 }
@@ -57,8 +70,8 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
   const bool committed = result || result.error().code == ErrorCode::kUnknownOutcome;
   WriteAnswer answer;
   Task next = flights_.end_write(key, hash, committed, [&](const WriteFence& fence) {
-    const bool keep = result && space.config.write == config::WriteStrategy::kThrough &&
-                      result->after.value && !fence.fenced &&
+    const bool keep = result && space.config.write != config::WriteStrategy::kAround &&
+                      !space.config.append && result->after.value && !fence.fenced &&
                       (fence.evidence == 0 || result->after.evidence >= fence.evidence);
     if (!keep) {
       tier_.erase(key, now, Departure::kInvalidated);

@@ -7,6 +7,9 @@
 //   behind   the journal keeps it, then the cached copy becomes what the source is going to have (behind.h)
 //   aside    no source call: a whole value becomes the cached copy, anything else is refused
 //
+// Where a namespace was written behind before, or the journal was full, a write through first waits until the
+// source has what is pending for its key.
+//
 // Writes of one key run one after another, so that commits and cached copies keep one order (rule X1). What a
 // load read before the commit is fenced at the commit. A write that the source refused changes nothing
 // anywhere; one whose outcome is unknown counts as done: the copy is dropped and the caller is told. Keys of
@@ -43,6 +46,8 @@ class WritePath {
   void set_behind(BehindPath* behind) { behind_ = behind; }
 
   void write(Space& space, std::string_view key, Write write, WriteCallback done);
+  // The same for a namespace that writes behind, this once.
+  void write_through(Space& space, std::string_view key, Write write, WriteCallback done);
   // A whole value as a client sends it: a JSON object for rows, text otherwise.
   void write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done);
 
