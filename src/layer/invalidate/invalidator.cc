@@ -110,9 +110,12 @@ void Invalidator::drop_by_columns(Space& space,
 }
 
 void Invalidator::row_changed(const std::string& source, const RowChange& change, std::string_view written) {
-  for (Space* space : router_.load(std::memory_order_acquire)->spaces()) {
+  const Router& router = *router_.load(std::memory_order_acquire);
+  const Space* writer = written.empty() ? nullptr : &router.route(written);
+  for (Space* space : router.spaces()) {
     if (space->config.source != source) continue;
-    if (!space->config.table.empty() && same_table(space->config.table, change.table)) {
+    // A write never changes its row's key columns, so its own namespace's other keys stand for other rows.
+    if (space != writer && !space->config.table.empty() && same_table(space->config.table, change.table)) {
       if (change.whole_table) {
         drop_space(*space);
       } else if (change.images.before.empty() && change.images.after.empty()) {

@@ -206,8 +206,6 @@ std::optional<Answer> ReadPath::from_pending(Space& space, std::string_view key,
   Answer answer = absent(value ? ReadResult::kHit : ReadResult::kNegative);
   if (!value) return answer;
   answer.value = Value::bytes(std::move(*value));
-  // What may be at the source already may have been changed there since.
-  if (pending->applying) return answer;
   Stamp stamp = space.stamp(space.epoch.load(std::memory_order_acquire), now);
   set_times(space.config, stamp, now, random_);
   if (space.config.ttl.count() > 0) answer.fresh_for = space.config.ttl;

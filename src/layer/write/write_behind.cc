@@ -36,7 +36,9 @@ Result<OpenedJournal> open_log(const config::Journal& config, const Clock& clock
 }  // namespace
 
 WriteBehind::WriteBehind(OpenedJournal opened, Rooms rooms)
-    : clock_(rooms.clock),
+    : tier_(rooms.tier),
+      flights_(rooms.flights),
+      clock_(rooms.clock),
       scheduler_(rooms.scheduler),
       journal_(std::move(opened.journal)),
       id_(journal_->id()),
@@ -83,9 +85,18 @@ void WriteBehind::ledger_known(const std::string& source) {
     MutexLock lock(restored_mutex_);
     const auto found = restored_.find(source);
     if (found == restored_.end()) return;
-    for (const std::string& key : found->second) keys.push_back(key);
+    keys.assign(found->second.begin(), found->second.end());
     restored_.erase(found);
   }
+  // What turns out to have been at the source already may have been changed there since.
+  std::erase_if(keys, [this](const std::string& key) {
+    bool pending = true;
+    flights_.with_key(key, hash_bytes(key), [&](bool) {
+      pending = queue_.of(key).has_value();
+      if (!pending) tier_.erase(key, clock_.now(), Departure::kInvalidated);
+    });
+    return !pending;
+  });
   if (report_restored_) report_restored_(std::move(keys));
 }
 

@@ -86,6 +86,8 @@ class WriteBehind {
   class Race;
   void ledger_known(const std::string& source);
 
+  memory::Tier& tier_;
+  FlightTable& flights_;
   const Clock& clock_;
   Scheduler& scheduler_;
   std::unique_ptr<journal::Journal> journal_;

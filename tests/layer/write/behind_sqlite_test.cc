@@ -142,6 +142,7 @@ TEST_F(BehindOnSqlite, RowsCountersAndAppendsArriveAsTheyWereAnswered) {
   EXPECT_EQ(other.ask("SELECT line FROM log"), "hello");
   const auto loads = layer->stats().sources.at(0).loads;
   EXPECT_EQ(get("item:1"), R"({"id":1,"name":"pencil","shop":"north","price":1.5,"sold":3})");
+  EXPECT_EQ(layer->stats().sources.at(0).loads, loads);
   EXPECT_EQ(get("visits:home"), "42");
   EXPECT_EQ(layer->stats().sources.at(0).loads, loads);
   EXPECT_EQ(get("item:2"), "(nil)");
