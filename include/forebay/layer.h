@@ -238,9 +238,11 @@ class Layer {
    private:
     Layer& layer_;
   };
-  void write(std::string_view key, Write write, WriteCallback done);
+  // Returns whether the write is in effect already, though `done` may come later (a write behind that the
+  // journal has yet to keep): all that is asked from now on comes after it.
+  bool write(std::string_view key, Write write, WriteCallback done);
   // The same from a whole value as a client sends it.
-  void write_value(std::string_view key, std::string_view value, WriteCallback done);
+  bool write_value(std::string_view key, std::string_view value, WriteCallback done);
 
   // ---- The memory tier.
   const NamespaceInfo& route(std::string_view key) const;

@@ -116,12 +116,12 @@ void Layer::dispatch() {
   impl_->core->reads().dispatch();
 }
 
-void Layer::write(std::string_view key, Write write, WriteCallback done) {
-  impl_->core->writes().write(impl_->core->route(key), key, std::move(write), std::move(done));
+bool Layer::write(std::string_view key, Write write, WriteCallback done) {
+  return impl_->core->writes().write(impl_->core->route(key), key, std::move(write), std::move(done));
 }
 
-void Layer::write_value(std::string_view key, std::string_view value, WriteCallback done) {
-  impl_->core->writes().write_value(impl_->core->route(key), key, value, std::move(done));
+bool Layer::write_value(std::string_view key, std::string_view value, WriteCallback done) {
+  return impl_->core->writes().write_value(impl_->core->route(key), key, value, std::move(done));
 }
 
 const NamespaceInfo& Layer::route(std::string_view key) const {

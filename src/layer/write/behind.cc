@@ -40,12 +40,13 @@ struct BehindPath::Known {
   Stamp stamp;
 };
 
-void BehindPath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
+bool BehindPath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
   if (space.config.append) {
     auto* whole = std::get_if<Upsert>(&write);
     if (whole == nullptr) {
-      return done(Error{ErrorCode::kUnsupported,
-                        fmt::format("namespace '{}' only takes whole rows (append = true)", space.name())});
+      done(Error{ErrorCode::kUnsupported,
+                 fmt::format("namespace '{}' only takes whole rows (append = true)", space.name())});
+      return false;
     }
     whole->insert = true;
   }
@@ -58,7 +59,7 @@ void BehindPath::write(Space& space, std::string_view key, Write write, WriteCal
   wish->write = std::move(write);
   const journal::Step step{wish->effect, 0, 0, 1};
   wish->whole = journal::absolute(wish->shape, {&step, 1});
-  attempt(wish, false);
+  return attempt(wish, false);
 }
 
 void BehindPath::write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done) {
@@ -71,7 +72,7 @@ void BehindPath::write_again(Space& space, std::string_view key, journal::Effect
   attempt(wish, true);
 }
 
-void BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn) {
+bool BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn) {
   Taken taken = Taken::kRefused;
   rooms_.flights.with_key(wish->key, wish->hash, [&](bool writing) {
     if (wish->space.held.load(std::memory_order_relaxed)) {
@@ -84,16 +85,22 @@ void BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool 
   });
   switch (taken) {
     case Taken::kNeedsValue:
-      return load_for(wish);
+      load_for(wish);
+      break;
     case Taken::kRefused:
-      return refuse(wish);
+      refuse(wish);
+      break;
     case Taken::kHeld:
-      return keep_for_later(wish);
+      keep_for_later(wish);
+      break;
     case Taken::kNotYet:
-      return wait_for_turn(wish, stale_ok);
+      wait_for_turn(wish, stale_ok);
+      break;
     case Taken::kYes:
-      return finish(wish);
+      finish(wish);
+      break;
   }
+  return taken == Taken::kYes;
 }
 
 // A write through of the key is on its way, which was there before.

@@ -56,7 +56,8 @@ class BehindPath {
   };
   explicit BehindPath(Rooms rooms) : rooms_(std::move(rooms)) {}
 
-  void write(Space& space, std::string_view key, Write write, WriteCallback done);
+  // Returns whether it is in effect, as Layer::write() does.
+  bool write(Space& space, std::string_view key, Write write, WriteCallback done);
   // A dead letter's effect, unchecked: it has been through that.
   void write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done);
 
@@ -81,7 +82,7 @@ class BehindPath {
   };
 
   // `turn`: the key's turn to write (FlightTable::begin_write) is this write's.
-  void attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn = false);
+  bool attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn = false);
   void wait_for_turn(const std::shared_ptr<Wish>& wish, bool stale_ok);
   void refuse(const std::shared_ptr<Wish>& wish);
   void keep_for_later(const std::shared_ptr<Wish>& wish);

@@ -23,18 +23,20 @@ struct PendingWrite {
 
 }  // namespace
 
-void WritePath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
+bool WritePath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
   if (!space.info.writes_source) {
-    return done(
+    done(
         Error{ErrorCode::kUnsupported,
               fmt::format("namespace '{}' does not write its source (write = \"aside\"): write the database, "
                           "then DEL the key",
                           space.name())});
+    return false;
   }
   if (space.config.write == config::WriteStrategy::kBehind && behind_ != nullptr) {
     return behind_->write(space, key, std::move(write), std::move(done));
   }
   write_through(space, key, std::move(write), std::move(done));
+  return false;
 }
 
 void WritePath::write_through(Space& space, std::string_view key, Write write, WriteCallback done) {
@@ -141,20 +143,24 @@ void WritePath::put_aside(Space& space, std::string_view key, std::string_view v
   done(std::move(answer));
 }
 
-void WritePath::write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done) {
-  if (!space.info.writes_source) return put_aside(space, key, value, std::move(done));
+bool WritePath::write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done) {
+  if (!space.info.writes_source) {
+    put_aside(space, key, value, std::move(done));
+    return true;
+  }
   Upsert upsert;
   if (space.info.row) {
     auto fields = fields_of_row(value, &upsert.strings);
     if (!fields) {
-      return done(Error{ErrorCode::kInvalidArgument,
-                        fmt::format("namespace '{}' holds rows: {}", space.name(), fields.error().message)});
+      done(Error{ErrorCode::kInvalidArgument,
+                 fmt::format("namespace '{}' holds rows: {}", space.name(), fields.error().message)});
+      return false;
     }
     upsert.fields = std::move(*fields);
   } else {
     upsert.fields.emplace_back(space.config.value_column, std::string(value));
   }
-  write(space, key, std::move(upsert), std::move(done));
+  return write(space, key, std::move(upsert), std::move(done));
 }
 
 }  // namespace forebay::layer

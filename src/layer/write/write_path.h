@@ -45,11 +45,12 @@ class WritePath {
   // Before the first request: where writes of namespaces go that write behind.
   void set_behind(BehindPath* behind) { behind_ = behind; }
 
-  void write(Space& space, std::string_view key, Write write, WriteCallback done);
+  // Both return whether it is in effect, as Layer::write() does.
+  bool write(Space& space, std::string_view key, Write write, WriteCallback done);
   // The same for a namespace that writes behind, this once.
   void write_through(Space& space, std::string_view key, Write write, WriteCallback done);
   // A whole value as a client sends it: a JSON object for rows, text otherwise.
-  void write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done);
+  bool write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done);
 
   // Makes a value the cached copy, without a source call: what a program or a client says the value is. Loads
   // in progress are fenced.

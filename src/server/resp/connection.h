@@ -51,6 +51,7 @@ class Connection final : public ConnectionControl {
   void on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, std::size_t bytes);
 
   void close_after_replies() override { closing_ = true; }
+  void in_effect() override { replies_.in_effect(); }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
   void on_inner(const Command& command, bool failed) override;
 

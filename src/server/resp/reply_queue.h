@@ -29,10 +29,17 @@ class ReplyQueue {
   // of keys (500 by default) becomes one query; few enough for the first ones, whose size nobody knows yet.
   static constexpr std::size_t kMaxOpen = 512;
 
-  enum class Request : bool { kConcurrent, kExclusive };
+  enum class Request : std::uint8_t {
+    kConcurrent,  // may start while other such are open: reads
+    kExclusive,   // waits for those, and others wait for its reply
+    // Was exclusive when it started and is in effect by now: whoever comes later sees what it did, so nobody
+    // has to wait for its reply
+    kInEffect,
+  };
 
   // A deferred reply. Shared with whoever completes it; used on the loop's thread only.
   struct Pending {
+    Request request{};
     ReplySlot::Fill fill;   // set: complete
     std::size_t bytes = 0;  // what `fill` keeps in memory
     std::string behind;     // replies to the requests that followed, in order
@@ -41,10 +48,12 @@ class ReplyQueue {
     bool muted = false;         // CLIENT REPLY OFF or SKIP when it was asked
   };
 
-  // Whether a request of this kind may start now: an exclusive one waits for all deferred replies, and all
-  // wait for a deferred reply of an exclusive one (a read must see the write before it).
+  // Whether a request of this kind may start now: an exclusive one waits for the deferred replies of
+  // concurrent ones (a read must not see the write behind it), and all wait for the deferred reply of an
+  // exclusive one (a read must see the write before it).
   bool may_start(Request request) const {
-    return pending_.empty() || (request == Request::kConcurrent && !exclusive_ && pending_.size() < kMaxOpen);
+    return pending_.empty() || (exclusive_ == 0 && (request == Request::kConcurrent || concurrent_ == 0) &&
+                                pending_.size() < kMaxOpen);
   }
   bool empty() const { return pending_.empty(); }
   // Whether a deferred reply is still to come.
@@ -56,13 +65,21 @@ class ReplyQueue {
   std::shared_ptr<Pending> defer(Request request, std::uint32_t command, resp::Protocol protocol,
                                  bool muted) {
     auto pending = std::make_shared<Pending>();
+    pending->request = request;
     pending->command = command;
     pending->protocol = protocol;
     pending->muted = muted;
     pending_.push_back(std::move(pending));
     ++open_;
-    exclusive_ = exclusive_ || request == Request::kExclusive;
+    if (std::size_t* count = count_of(request)) ++*count;
     return pending_.back();
+  }
+
+  // What was deferred last is in effect; its reply is still to come.
+  void in_effect() {
+    if (pending_.empty() || pending_.back()->fill) return;
+    if (std::size_t* count = count_of(pending_.back()->request)) --*count;
+    pending_.back()->request = Request::kInEffect;
   }
 
   // The reply has come: `fill` writes it and keeps `bytes` in memory until then.
@@ -71,6 +88,7 @@ class ReplyQueue {
     pending.bytes = bytes;
     complete_ += bytes;
     --open_;
+    if (std::size_t* count = count_of(pending.request)) --*count;
     // At once up, slowly down: of replies of mixed sizes the large ones count.
     usual_ = std::max(bytes, usual_ - usual_ / 8);
   }
@@ -92,7 +110,6 @@ class ReplyQueue {
       ready_.append(front->behind);
       moved = true;
     }
-    if (pending_.empty()) exclusive_ = false;
     return moved;
   }
 
@@ -112,13 +129,19 @@ class ReplyQueue {
   std::size_t expected() const { return open_ * usual_; }
   void clear() {
     pending_.clear();
-    open_ = complete_ = held_ = 0;
+    open_ = concurrent_ = exclusive_ = complete_ = held_ = 0;
   }
   // The commands whose deferred replies were errors, since they were last taken.
   bool failed() const { return !failed_.empty(); }
   std::vector<std::uint32_t> take_failed() { return std::exchange(failed_, {}); }
 
  private:
+  // Null: it holds nobody up.
+  std::size_t* count_of(Request request) {
+    if (request == Request::kInEffect) return nullptr;
+    return request == Request::kConcurrent ? &concurrent_ : &exclusive_;
+  }
+
   std::string ready_;
   std::deque<std::shared_ptr<Pending>> pending_;
   std::size_t held_ = 0;
@@ -126,7 +149,8 @@ class ReplyQueue {
   std::size_t open_ = 0;   // of pending_, those without a fill
   std::size_t usual_ = 0;  // bytes of one deferred reply
   std::vector<std::uint32_t> failed_;
-  bool exclusive_ = false;
+  std::size_t concurrent_ = 0;  // of the open ones
+  std::size_t exclusive_ = 0;
 };
 
 }  // namespace forebay::server

@@ -25,6 +25,9 @@ class ConnectionControl {
   virtual ~ConnectionControl() = default;
   // Nothing more is executed; the connection closes once what was answered has been sent.
   virtual void close_after_replies() = 0;
+  // The command that runs has deferred its reply, and whatever is asked from now on sees what it did: the
+  // client's next requests need not wait for that reply.
+  virtual void in_effect() = 0;
   // Runs `task` on this loop's thread after `delay`, unless the server stops before.
   virtual void run_after(Duration delay, Task task) = 0;
   // Counts a command that was executed inside another (EXEC); `failed`: it answered with an error.

@@ -51,8 +51,11 @@ class WaitedSlot final : public ReplySlot {
 class IdleControl final : public ConnectionControl {
  public:
   void close_after_replies() override {}
+  void in_effect() override { ++in_effects; }
   void run_after(Duration, Task) override {}
   void on_inner(const Command&, bool) override {}
+
+  int in_effects = 0;
 };
 
 // One client. Replies are the wire's bytes with `|` for each line end but the last, which is left out.
@@ -72,6 +75,7 @@ class Client {
     std::string out;
     resp::Writer reply(out, session_.protocol());
     std::vector<std::shared_ptr<WaitedSlot>> deferred;
+    const int in_effects = control_.in_effects;
     Context context{args, layer_, server_, session_, reply, layer_.clock().now(), [&] {
                       deferred.push_back(std::make_shared<WaitedSlot>());
                       return std::shared_ptr<ReplySlot>(deferred.back());
@@ -92,10 +96,13 @@ class Client {
     EXPECT_EQ(out.empty(), !deferred.empty()) << "a command answers at once or later, not both";
     for (const auto& slot : deferred) slot->wait()(reply);
     last_was_deferred_ = !deferred.empty();
+    last_was_in_effect_ = control_.in_effects > in_effects;
     return in_one_line(out);
   }
 
   bool last_was_deferred() const { return last_was_deferred_; }
+  // Whether the last command's deferred reply held nobody up.
+  bool last_was_in_effect() const { return last_was_in_effect_; }
 
  private:
   static Session::Origin origin() {
@@ -119,6 +126,7 @@ class Client {
   IdleControl control_;
   Session session_;
   bool last_was_deferred_ = false;
+  bool last_was_in_effect_ = false;
 };
 
 // Plain keys, and time that the test moves.

@@ -192,11 +192,13 @@ void load_values(Context& context, std::span<const std::string_view> keys, Rende
 }
 
 void write_source(Context& context, std::string_view key, Write write, RenderWrite render) {
-  context.layer.write(key, std::move(write), answer_write(context, std::move(render)));
+  if (context.layer.write(key, std::move(write), answer_write(context, std::move(render))))
+    context.session.control().in_effect();
 }
 
 void write_source_value(Context& context, std::string_view key, std::string_view value, RenderWrite render) {
-  context.layer.write_value(key, value, answer_write(context, std::move(render)));
+  if (context.layer.write_value(key, value, answer_write(context, std::move(render))))
+    context.session.control().in_effect();
 }
 
 }  // namespace forebay::server

@@ -7,7 +7,8 @@
 // writes exactly one reply to context.reply before it returns, or it calls context.defer() and has the
 // returned slot completed later, from any thread. Replies reach the client in the order of the requests
 // either way. Commands flagged kConcurrent (reads) may start while earlier deferred ones of the same
-// connection are still open; all others wait for those.
+// connection are still open; all others wait for those, and all wait for a deferred command without that
+// flag, unless it said that it is in effect (session.h).
 
 #include <cstddef>
 #include <cstdint>

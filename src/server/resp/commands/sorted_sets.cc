@@ -12,6 +12,7 @@
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
+#include "server/resp/session.h"
 
 namespace forebay::server {
 namespace {
@@ -115,22 +116,26 @@ void zadd(Context& context) {
                          Update{{{space->value_column, std::move(*score)}}, true});
   }
   auto writes = std::make_shared<Writes>(context.defer(), members.size(), false);
+  bool in_effect = true;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    context.layer.write(
+    in_effect &= context.layer.write(
         members[i].first, std::move(members[i].second),
         [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); });
   }
+  if (in_effect) context.session.control().in_effect();
 }
 
 void zrem(Context& context) {
   if (sorted_set(context) == nullptr) return;
   const auto members = keys_from(context, 2);
   auto writes = std::make_shared<Writes>(context.defer(), members.size(), true);
+  bool in_effect = true;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    context.layer.write(
+    in_effect &= context.layer.write(
         zset_entry(context.args[1], members[i]), Remove{},
         [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); });
   }
+  if (in_effect) context.session.control().in_effect();
 }
 
 void zincrby(Context& context) {
