@@ -1,6 +1,8 @@
 #include "cli/check.h"
 #include "cli/command_line.h"
+#include "cli/deadletters.h"
 #include "cli/demo_subcommand.h"
+#include "cli/drain.h"
 #include "cli/explain.h"
 #include "cli/purge.h"
 #include "cli/serve.h"
@@ -11,7 +13,8 @@ namespace forebay::cli {
 
 std::span<const AddSubcommand> subcommands() {
   static constexpr AddSubcommand kRows[] = {
-      add_serve, add_check, add_demo, add_warm, add_purge, add_explain, add_simulate,
+      add_serve,   add_check, add_demo,        add_warm,     add_purge,
+      add_explain, add_drain, add_deadletters, add_simulate,
   };
   return kRows;
 }

@@ -102,12 +102,57 @@ void add_sources(const LayerStats& stats, std::vector<Metric>& out) {
   }
 }
 
+void add_behind(const LayerStats& stats, std::vector<Metric>& out) {
+  if (stats.flushes.empty()) return;
+  Metric pending{"forebay_journal_pending",
+                 "Writes behind that the database does not have yet.",
+                 MetricKind::kGauge,
+                 {}};
+  Metric bytes{
+      "forebay_journal_pending_bytes", "Bytes of their keys and operations.", MetricKind::kGauge, {}};
+  Metric oldest{"forebay_journal_oldest_seconds", "Age of the oldest of them.", MetricKind::kGauge, {}};
+  for (const NamespaceStats& space : stats.namespaces) {
+    if (space.name.empty()) continue;
+    const auto label = [&space] { return std::pair<std::string, std::string>("namespace", space.name); };
+    pending.samples.push_back({{label()}, number(space.pending_records)});
+    bytes.samples.push_back({{label()}, number(space.pending_bytes)});
+    oldest.samples.push_back({{label()}, space.pending_oldest_seconds});
+  }
+  Metric applied{
+      "forebay_journal_applied_total", "Writes behind that the database has.", MetricKind::kCounter, {}};
+  Metric batches{
+      "forebay_journal_batches_total", "Transactions that brought them.", MetricKind::kCounter, {}};
+  Metric seconds{"forebay_journal_flush_seconds_total",
+                 "Time from each batch's first try to its end.",
+                 MetricKind::kCounter,
+                 {}};
+  Metric largest{"forebay_journal_largest_batch", "Most writes of one batch.", MetricKind::kGauge, {}};
+  Metric retries{"forebay_journal_retries_total", "Batches that were tried again.", MetricKind::kCounter, {}};
+  Metric refused{
+      "forebay_journal_refused_total", "Writes behind that the database refused.", MetricKind::kCounter, {}};
+  Metric dead{"forebay_dead_letters", "Refused writes that wait for a person.", MetricKind::kGauge, {}};
+  for (const FlushStats& flush : stats.flushes) {
+    const auto label = [&flush] { return std::pair<std::string, std::string>("source", flush.source); };
+    applied.samples.push_back({{label()}, number(flush.writes)});
+    batches.samples.push_back({{label()}, number(flush.batches)});
+    seconds.samples.push_back({{label()}, flush.flush_seconds});
+    largest.samples.push_back({{label()}, number(flush.largest_batch)});
+    retries.samples.push_back({{label()}, number(flush.retries)});
+    refused.samples.push_back({{label()}, number(flush.dead)});
+    dead.samples.push_back({{label()}, number(flush.dead_letters)});
+  }
+  for (Metric* metric :
+       {&pending, &bytes, &oldest, &applied, &batches, &seconds, &largest, &retries, &refused, &dead})
+    out.push_back(std::move(*metric));
+}
+
 }  // namespace
 
 std::vector<Metric> layer_metrics(const LayerStats& stats) {
   std::vector<Metric> metrics;
   add_namespaces(stats, metrics);
   add_sources(stats, metrics);
+  add_behind(stats, metrics);
   metrics.push_back(single("forebay_memory_bytes", "Bytes that the memory tier holds.", MetricKind::kGauge,
                            number(stats.bytes)));
   metrics.push_back(single("forebay_memory_limit_bytes", "Bytes that it may hold; 0: no limit.",

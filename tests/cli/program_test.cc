@@ -47,7 +47,8 @@ void write(const std::filesystem::path& file, std::string_view text) {
 TEST(Program, HelpListsEverySubcommandAndEndsWithZero) {
   const Output help = forebay({"--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* name : {"serve", "check", "demo", "warm", "purge", "explain", "simulate"}) {
+  for (const char* name :
+       {"serve", "check", "demo", "warm", "purge", "explain", "drain", "deadletters", "simulate"}) {
     EXPECT_THAT(help.text, HasSubstr(name));
     const Output own = forebay({name, "--help"});
     EXPECT_EQ(own.status, 0) << name;
@@ -70,6 +71,9 @@ TEST(Program, WrongUseEndsWithTwo) {
   EXPECT_EQ(forebay({"purge", "--all", "key"}).status, 2);
   EXPECT_EQ(forebay({"warm"}).status, 2);
   EXPECT_EQ(forebay({"explain"}).status, 2);
+  EXPECT_EQ(forebay({"deadletters"}).status, 2);
+  EXPECT_EQ(forebay({"deadletters", "show"}).status, 2);
+  EXPECT_EQ(forebay({"deadletters", "edit", "a/b/0/1"}).status, 2);
   EXPECT_EQ(forebay({"demo", "--clients", "0"}).status, 2);
   const Output unknown = forebay({"serv"});
   EXPECT_EQ(unknown.status, 2);
@@ -346,6 +350,45 @@ TEST_F(Serve, WarmLoadsKeysFromTheCommandLineAndFromStandardInput) {
                                   program(), (folder_ / "keys").string()});
   EXPECT_EQ(piped.text, "loaded 1 of 2 keys\n") << "the other was fresh";
   EXPECT_EQ(forebay({"warm", "--server", address(), "user", "other:1"}).status, 1);
+}
+
+TEST_F(Serve, DrainAndDeadLettersSpeakToIt) {
+  const std::string database = (folder_ / "shop.db").string();
+  ASSERT_EQ(test::run({"sqlite3", database,
+                       "CREATE TABLE users (id INTEGER PRIMARY KEY, age INTEGER CHECK (age >= 0))"})
+                .status,
+            0);
+  configure(
+      "[journal]\npath = \"journal\"\n[source.shop]\nkind = \"sqlite\"\npath = \"shop.db\"\n"
+      "[namespace.user]\nkey = \"user:{id}\"\nsource = \"shop\"\ntable = \"users\"\nwrite = \"behind\"\n"
+      "flush = { every = \"1h\" }\n");
+  start();
+  test::TestClient client(port_);
+  EXPECT_EQ(client.ask({"SET", "user:1", "{\"age\":1}"}), "+OK");
+  EXPECT_EQ(client.ask({"SET", "user:2", "{\"age\":-1}"}), "+OK");
+  const auto ask = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--server", address()});
+    return forebay(arguments);
+  };
+  EXPECT_EQ(ask({"deadletters", "list"}).text, "no dead letters\n");
+  EXPECT_EQ(ask({"drain", "--namespace", "user"}).text, "the databases have all writes of user\n");
+  EXPECT_EQ(ask({"drain"}).status, 0);
+  EXPECT_EQ(test::run({"sqlite3", database, "SELECT age FROM users"}).text, "1\n");
+  const std::string listed = ask({"deadletters", "list"}).text;
+  EXPECT_THAT(listed, HasSubstr("user:2\n    "));
+  EXPECT_THAT(listed, HasSubstr("CHECK constraint failed"));
+  const std::string id = listed.substr(0, listed.find(' '));
+  EXPECT_THAT(ask({"deadletters", "show", id}).text, HasSubstr("operation  {\"row\":{\"age\":-1}}\n"));
+  const Output wrong = ask({"deadletters", "edit", id, "{"});
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_THAT(wrong.text, HasSubstr("it is no JSON"));
+  EXPECT_EQ(ask({"deadletters", "edit", id, "{\"row\":{\"age\":2}}"}).text, "changed: " + id + "\n");
+  EXPECT_EQ(ask({"deadletters", "retry", id}).text, "written again: " + id + "\n");
+  EXPECT_EQ(ask({"drain"}).status, 0);
+  EXPECT_EQ(test::run({"sqlite3", database, "SELECT age FROM users WHERE id = 2"}).text, "2\n");
+  const Output gone = ask({"deadletters", "drop", id});
+  EXPECT_EQ(gone.status, 1);
+  EXPECT_THAT(gone.text, HasSubstr("there is no dead letter"));
 }
 
 TEST_F(Serve, APasswordIsAskedForAndTaken) {

@@ -61,7 +61,9 @@ HttpAnswer ready(Server& server) {
   if (const SourceStats* source = unreached(stats)) {
     return {503, "text/plain; charset=utf-8", "source " + source->name + " has never been reached\n"};
   }
-  return {200, "text/plain; charset=utf-8", "ready\n"};
+  std::string text = "ready\n";
+  for (const std::string& sentence : stats.health) text += sentence + "\n";
+  return {200, "text/plain; charset=utf-8", std::move(text)};
 }
 
 HttpAnswer metrics(Server& server) {

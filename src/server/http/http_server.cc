@@ -14,7 +14,10 @@
 #include <thread>
 #include <utility>
 
+#include "base/mutex.h"
+#include "forebay/layer.h"
 #include "server/admission.h"
+#include "server/http/dead_letters.h"
 #include "server/http/endpoints.h"
 #include "server/listen.h"
 #include "server/log.h"
@@ -32,17 +35,32 @@ using boost::system::error_code;
 constexpr std::chrono::seconds kTimeout{10};  // of one request, and of a connection between two
 constexpr std::size_t kMaxConnections = 256;
 constexpr std::uint32_t kMaxHeader = 8 * 1024;
-constexpr std::uint64_t kMaxBody = 64 * 1024;  // read and ignored
+constexpr std::uint64_t kMaxBody = 1024 * 1024;
+constexpr std::chrono::seconds kAnswerTimeout{30};  // of what a database has to be asked for
 constexpr std::chrono::milliseconds kAcceptPause{100};
+
+// To the server's thread, for as long as there is one.
+struct Link {
+  Mutex mutex;
+  asio::io_context* io GUARDED_BY(mutex) = nullptr;
+
+  template <class Task>
+  void post(Task task) {
+    MutexLock lock(mutex);
+    if (io != nullptr) asio::post(*io, std::move(task));
+  }
+};
 
 class Client;
 using Clients = std::list<Client*>;  // those that began to wait for a request longest ago come first
 
 class Client : public std::enable_shared_from_this<Client> {
  public:
-  Client(tcp::socket socket, Server& server, Clients& clients)
+  Client(tcp::socket socket, Server& server, Clients& clients, std::shared_ptr<Link> link)
       : stream_(std::move(socket)),
+        timer_(stream_.get_executor()),
         server_(server),
+        link_(std::move(link)),
         clients_(clients),
         place_(clients_.insert(clients_.end(), this)) {}
   ~Client() { leave(); }
@@ -68,6 +86,7 @@ class Client : public std::enable_shared_from_this<Client> {
   void close() {
     leave();
     stream_.close();
+    timer_.cancel();
   }
 
  private:
@@ -89,10 +108,49 @@ class Client : public std::enable_shared_from_this<Client> {
     }
     const auto& request = parser_->get();
     head_ = request.method() == http::verb::head;
-    const auto method = request.method_string();
-    const auto target = request.target();
-    answer(answer_http(server_, {method.data(), method.size()}, {target.data(), target.size()}),
-           request.keep_alive());
+    const auto view = [](beast::string_view text) { return std::string_view(text.data(), text.size()); };
+    const HttpRequest asked{view(request.method_string()), view(request.target()), request.body(),
+                            view(request[http::field::authorization]),
+                            request.find(http::field::origin) != request.end()};
+    if (!is_dead_letters(asked.target))
+      return answer(answer_http(server_, asked.method, asked.target), request.keep_alive());
+    if (!has_password(server_, asked.authorization)) return refuse(request.keep_alive());
+    answer_later(kAnswerTimeout,
+                 {503, "text/plain; charset=utf-8", "the database has not answered in time\n"},
+                 request.keep_alive());
+    answer_dead_letters(server_, asked,
+                        [link = link_, weak = weak_from_this(), turn = turn_](HttpAnswer found) mutable {
+                          link->post([weak, turn, found = std::move(found)]() mutable {
+                            if (const auto self = weak.lock()) self->on_answer(turn, std::move(found));
+                          });
+                        });
+  }
+
+  // A wrong password is told late, so that guessing is slow.
+  void refuse(bool keep_alive) {
+    error_code ignored;
+    const auto peer = stream_.socket().remote_endpoint(ignored);
+    const Duration delay =
+        server_.auth_throttle().on_failure(peer.address().to_string(), server_.layer().clock().now());
+    answer_later(delay, {401, "text/plain; charset=utf-8", "the server's password is needed\n"}, keep_alive);
+  }
+
+  // Unless on_answer() comes before.
+  void answer_later(Duration delay, HttpAnswer late, bool keep_alive) {
+    keep_alive_ = keep_alive;
+    stream_.expires_never();
+    timer_.expires_after(delay);
+    timer_.async_wait(
+        [self = shared_from_this(), turn = turn_, late = std::move(late)](error_code error) mutable {
+          if (!error) self->on_answer(turn, std::move(late));
+        });
+  }
+
+  void on_answer(std::uint64_t turn, HttpAnswer found) {
+    if (closed_ || turn != turn_) return;
+    ++turn_;
+    timer_.cancel();
+    answer(std::move(found), keep_alive_);
   }
 
   void answer(HttpAnswer answer, bool keep_alive) {
@@ -102,6 +160,7 @@ class Client : public std::enable_shared_from_this<Client> {
     response_.set(http::field::content_type,
                   beast::string_view(answer.content_type.data(), answer.content_type.size()));
     response_.set(http::field::cache_control, "no-store");
+    if (answer.status == 401) response_.set(http::field::www_authenticate, "Basic realm=\"forebay\"");
     response_.keep_alive(keep_alive);
     response_.content_length(answer.body.size());
     if (!head_) response_.body() = std::move(answer.body);
@@ -124,13 +183,17 @@ class Client : public std::enable_shared_from_this<Client> {
   }
 
   beast::tcp_stream stream_;
+  asio::steady_timer timer_;
   Server& server_;
+  const std::shared_ptr<Link> link_;
   Clients& clients_;
   const Clients::iterator place_;  // until closed_
   beast::flat_buffer buffer_{kMaxHeader + kMaxBody};
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
   std::optional<http::response_serializer<http::string_body>> serializer_;
+  std::uint64_t turn_ = 0;  // which answer is awaited
+  bool keep_alive_ = false;
   bool head_ = false;
   bool reading_ = false;
   bool closed_ = false;
@@ -139,9 +202,19 @@ class Client : public std::enable_shared_from_this<Client> {
 }  // namespace
 
 struct HttpServer::Impl {
-  explicit Impl(Server& borrowed) : server(borrowed) {}
+  explicit Impl(Server& borrowed) : server(borrowed) {
+    MutexLock lock(link->mutex);
+    link->io = &io;
+  }
+  ~Impl() { unlink(); }
+
+  void unlink() {
+    MutexLock lock(link->mutex);
+    link->io = nullptr;
+  }
 
   Server& server;
+  const std::shared_ptr<Link> link = std::make_shared<Link>();
   Clients clients;  // before io, whose destruction ends the last of them
   asio::io_context io{1};
   tcp::acceptor acceptor{io};
@@ -162,7 +235,7 @@ struct HttpServer::Impl {
         return;
       }
       if (clients.size() >= kMaxConnections) make_room();
-      std::make_shared<Client>(std::move(socket), server, clients)->read();
+      std::make_shared<Client>(std::move(socket), server, clients, link)->read();
       accept();
     });
   }
@@ -212,6 +285,7 @@ void HttpServer::stop() {
     for (Client* client : open) client->close();
   });
   impl_->thread.join();
+  impl_->unlink();
 }
 
 std::uint16_t HttpServer::port() const {

@@ -6,8 +6,18 @@ namespace forebay::server {
 namespace {
 
 constexpr Subcommand kSubcommands[] = {
+    {"deadletters", -3,
+     "DEADLETTERS LIST [SOURCE <name>] [AFTER <id>] [COUNT <n>] | SHOW <id> | RETRY <id> | EDIT <id> "
+     "<operation> "
+     "| DROP <id>: writes that the database refused.",
+     forebay_deadletters},
+    {"drain", -2,
+     "DRAIN [NAMESPACE <name>] [<timeout-ms>]: sends what is pending to the databases; 1 once they have it.",
+     forebay_drain},
     {"explain", 3, "EXPLAIN <key>: what is known of a key: where it is, how old, why it was missing.",
      forebay_explain},
+    {"flushed", -3, "FLUSHED <key> [<timeout-ms>]: 1 once the database has what is pending for the key.",
+     forebay_flushed},
     {"purge", -3, "PURGE ALL | NAMESPACE <name> | MATCH <pattern>: drops cached copies.", forebay_purge},
     {"read", -3,
      "READ <key> [LEVEL any|ryw|fresh] [TOKEN <token>]: the value, its age and where it came from.",

@@ -2,6 +2,10 @@
 
 // FOREBAY: what Redis has no command for. One function a subcommand.
 
+#include <optional>
+#include <string>
+#include <string_view>
+
 #include "server/resp/commands/command.h"
 
 namespace forebay::server {
@@ -16,5 +20,12 @@ void forebay_explain(Context& context);  // FOREBAY EXPLAIN key
 void forebay_purge(Context& context);  // FOREBAY PURGE ALL | NAMESPACE name | MATCH pattern
 void forebay_warm(Context& context);   // FOREBAY WARM namespace key [key …]
 void forebay_stats(Context& context);  // FOREBAY STATS [namespace]
+// The error if there is no such namespace.
+std::optional<std::string> unknown_namespace(const LayerStats& stats, std::string_view name);
+
+// forebay_behind.cc
+void forebay_flushed(Context& context);      // FOREBAY FLUSHED key [timeout-ms]
+void forebay_drain(Context& context);        // FOREBAY DRAIN [NAMESPACE name] [timeout-ms]
+void forebay_deadletters(Context& context);  // FOREBAY DEADLETTERS LIST | SHOW | RETRY | EDIT | DROP …
 
 }  // namespace forebay::server

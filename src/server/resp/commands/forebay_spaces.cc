@@ -71,7 +71,8 @@ void write_memory(resp::Writer& reply, const LayerStats& stats) {
   write_rows(reply, rows);
 }
 
-// The error if there is no such namespace.
+}  // namespace
+
 std::optional<std::string> unknown_namespace(const LayerStats& stats, std::string_view name) {
   std::vector<std::string_view> names;
   for (const NamespaceStats& space : stats.namespaces) {
@@ -81,8 +82,6 @@ std::optional<std::string> unknown_namespace(const LayerStats& stats, std::strin
   const std::string_view shown = name.substr(0, 128);
   return "ERR there is no namespace '" + std::string(shown) + "'" + config::did_you_mean(shown, names);
 }
-
-}  // namespace
 
 void forebay_purge(Context& context) {
   const std::string_view what = context.args[2];
