@@ -116,9 +116,12 @@ class Service {
   }
 
   void stop() {
-    log_info(fmt::format("draining: requests in progress have {} ms", model_.server.drain_timeout.count()));
+    const auto grace = model_.server.drain_timeout;
+    const auto until = std::chrono::steady_clock::now() + grace;
+    log_info(fmt::format("draining: requests in progress have {} ms", grace.count()));
     server_->stop();
     server_.reset();
+    flush(std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()));
     layer_.reset();
     log_info("stopped");
   }
@@ -127,6 +130,22 @@ class Service {
   static std::string listening(const std::string& address, std::uint16_t port) {
     if (address.empty()) return "none";
     return fmt::format("{}:{}", address.substr(0, address.rfind(':')), port);
+  }
+
+  // Sends writes behind to the databases for at most this long.
+  void flush(std::chrono::milliseconds grace) {
+    const auto pending = [this] {
+      std::uint64_t writes = 0;
+      for (const NamespaceStats& space : layer_->stats().namespaces) writes += space.pending_records;
+      return writes;
+    };
+    if (pending() == 0) return;
+    if (grace > std::chrono::milliseconds(0)) layer_->drain(grace);
+    if (const std::uint64_t left = pending(); left > 0) {
+      log_warning(fmt::format(
+          "the journal keeps {} that the databases do not have yet: they get them at the next start",
+          count(left, "write")));
+    }
   }
 
   // Limits that differ from those of the last file; what CONFIG SET has changed meanwhile otherwise stays.

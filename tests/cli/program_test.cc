@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
@@ -389,6 +390,42 @@ TEST_F(Serve, DrainAndDeadLettersSpeakToIt) {
   const Output gone = ask({"deadletters", "drop", id});
   EXPECT_EQ(gone.status, 1);
   EXPECT_THAT(gone.text, HasSubstr("there is no dead letter"));
+}
+
+TEST_F(Serve, SigtermFlushesWhatItCanAndTheJournalKeepsTheRest) {
+  const std::string database = (folder_ / "shop.db").string();
+  const auto sql = [&](const std::string& text) { return test::run({"sqlite3", database, text}).text; };
+  ASSERT_EQ(sql("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)"), "");
+  configure(
+      "drain_timeout = \"300ms\"\n[journal]\npath = \"journal\"\n"
+      "[source.shop]\nkind = \"sqlite\"\npath = \"shop.db\"\ntimeout = \"100ms\"\n"
+      "[namespace.user]\nkey = \"user:{id}\"\nsource = \"shop\"\ntable = \"users\"\nwrite = \"behind\"\n"
+      "flush = { every = \"1h\" }\n");
+  start();
+  EXPECT_EQ(test::TestClient(port_).ask({"SET", "user:1", "{\"name\":\"a\"}"}), "+OK");
+  EXPECT_EQ(server_.stop(SIGTERM), 0) << log();
+  EXPECT_EQ(sql("SELECT name FROM users"), "a\n");
+
+  const auto start_again = [&] {
+    std::filesystem::remove(folder_ / "log");  // it names the port
+    start();
+  };
+  start_again();
+  {
+    // Somebody else holds the database while the server ends.
+    sqlite3* other = nullptr;
+    ASSERT_EQ(sqlite3_open(database.c_str(), &other), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(other, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+    EXPECT_EQ(test::TestClient(port_).ask({"SET", "user:2", "{\"name\":\"b\"}"}), "+OK");
+    EXPECT_EQ(server_.stop(SIGTERM), 0) << log();
+    sqlite3_close(other);
+  }
+  EXPECT_THAT(log(), HasSubstr("the journal keeps 1 write that the databases do not have yet"));
+  EXPECT_EQ(sql("SELECT count(*) FROM users"), "1\n");
+
+  start_again();
+  EXPECT_EQ(forebay({"drain", "--server", address()}).status, 0);
+  EXPECT_EQ(sql("SELECT group_concat(name) FROM users"), "a,b\n");
 }
 
 TEST_F(Serve, APasswordIsAskedForAndTaken) {
