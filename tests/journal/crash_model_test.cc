@@ -30,6 +30,14 @@ const std::string kJournal = "journal-1";
 // A way to be wrong that the model must find: the test of the model itself.
 enum class Mutation { kNone, kNoLedger, kSendsUnkept, kTrimsEarly };
 
+// Sanitizers make a run some twenty times as long.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kSeeds = 300;
+#else
+constexpr std::uint64_t kSeeds = 4000;
+#endif
+constexpr std::uint64_t kMutantSeeds = 100;
+
 class Model {
  public:
   Model(std::uint64_t seed, Mutation mutation) : chance_(seed), mutation_(mutation) {
@@ -373,7 +381,7 @@ class Model {
 };
 
 TEST(JournalCrashModel, WhateverHappensEachKeptWriteCountsOnceAndInOrder) {
-  for (std::uint64_t seed = 1; seed <= 4000; ++seed) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const std::string wrong = Model(seed, Mutation::kNone).run();
     ASSERT_EQ(wrong, "") << "seed " << seed;
   }
@@ -382,18 +390,19 @@ TEST(JournalCrashModel, WhateverHappensEachKeptWriteCountsOnceAndInOrder) {
 // The model sees what it is there to see.
 TEST(JournalCrashModel, FindsALedgerThatIsNotChecked) {
   std::size_t found = 0;
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) found += !Model(seed, Mutation::kNoLedger).run().empty();
+  for (std::uint64_t seed = 1; seed <= kMutantSeeds; ++seed)
+    found += !Model(seed, Mutation::kNoLedger).run().empty();
   EXPECT_GT(found, 10u);
 }
 TEST(JournalCrashModel, FindsWritesThatAreSentBeforeTheyAreKept) {
   std::size_t found = 0;
-  for (std::uint64_t seed = 1; seed <= 200; ++seed)
+  for (std::uint64_t seed = 1; seed <= kMutantSeeds; ++seed)
     found += !Model(seed, Mutation::kSendsUnkept).run().empty();
   EXPECT_GT(found, 10u);
 }
 TEST(JournalCrashModel, FindsAJournalThatIsTrimmedTooEarly) {
   std::size_t found = 0;
-  for (std::uint64_t seed = 1; seed <= 200; ++seed)
+  for (std::uint64_t seed = 1; seed <= kMutantSeeds; ++seed)
     found += !Model(seed, Mutation::kTrimsEarly).run().empty();
   EXPECT_GT(found, 10u);
 }
