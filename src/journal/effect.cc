@@ -7,6 +7,7 @@
 #include <boost/json/stream_parser.hpp>
 #include <boost/multiprecision/cpp_int.hpp>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "base/row_json.h"
@@ -241,11 +242,8 @@ class Reader {
                                                 "be)"));
       }
     }
-    // In one order, whatever the text's: what is the same is then equal.
-    std::ranges::stable_sort(effect_.sets, {}, member_of);
-    effect_.make = row_ && std::ranges::none_of(effect_.sets, [](const Effect::Set& set) {
-                     return member_of(set) == Member::kRow;
-                   });
+    if (effect_.sets.empty()) effect_.update = false;
+    put_in_order();
     return std::move(effect_);
   }
 
@@ -334,6 +332,18 @@ class Reader {
     id.seq = static_cast<std::uint64_t>(*seq);
     effect_.revives = std::move(id);
     return {};
+  }
+
+  // In one order, whatever the text's: what is the same is then equal.
+  void put_in_order() {
+    std::vector<Effect::Set> parts[3];
+    for (Effect::Set& set : effect_.sets) {
+      const Member member = member_of(set);
+      parts[static_cast<std::size_t>(member)].push_back(std::move(set));
+    }
+    effect_.make = row_ && parts[0].empty();
+    effect_.sets.clear();
+    for (auto& part : parts) std::ranges::move(part, std::back_inserter(effect_.sets));
   }
 
   Effect effect_;

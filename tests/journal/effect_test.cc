@@ -82,6 +82,7 @@ TEST(EffectText, AnAppliedEffectIsTheWritesItCameFrom) {
   EXPECT_TRUE(std::get<Upsert>(writes_of(*decode(R"({"row":{}})"))[0]).fields.empty());
   EXPECT_FALSE(std::get<Update>(writes_of(*decode(R"({"fields":{"a":"1"},"update":true})"))[0]).create);
   EXPECT_TRUE(writes_of(*decode("{}")).empty());
+  EXPECT_EQ(*decode(R"({"update":true})"), Effect());
 }
 
 // Column names and values that are hard to carry as text.
