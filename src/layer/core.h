@@ -138,6 +138,7 @@ class Core {
   static Result<std::vector<DeadLetter>> letters_of(Source& source, const DeadLetter& one,
                                                     const CallContext& context);
   void write_again(Space& space, const std::vector<DeadLetter>& letters, Done<bool> reply);
+  void check_ledgers(const Plan& plan, std::vector<std::string>& mistakes);
   void start_feeds(std::vector<std::string>& mistakes, Plan& plan);
   void upkeep();
   std::optional<PredictedHitRate> predicted(const Space& space, std::size_t limit) const;

@@ -113,6 +113,13 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
       return;
     }
   }
+  if (wanted.write == config::WriteStrategy::kBehind && wanted.read == config::ReadStrategy::kAside) {
+    mistakes.push_back(
+        fmt::format("{}: namespace '{}': write = \"behind\" needs read = \"through\": reads "
+                    "could not see what is pending otherwise",
+                    at(model, wanted.at), wanted.name));
+    return;
+  }
   auto space = std::make_unique<Space>();
   space->config = wanted;
   space->watch_columns = watch;
@@ -192,6 +199,7 @@ Result<Core::Plan> Core::plan(const config::Model& model, Unreachable unreachabl
   plan.made.push_back(std::move(rest));
   for (const config::Namespace& wanted : model.namespaces) plan_space(wanted, model, plan, mistakes);
   if (behind_ && mistakes.empty()) {
+    check_ledgers(plan, mistakes);
     std::vector<std::string> sources;
     for (const auto& active : plan.sources) sources.push_back(active->config.name);
     if (auto placed = behind_->check(sources, plan.spaces); !placed)
@@ -200,6 +208,22 @@ Result<Core::Plan> Core::plan(const config::Model& model, Unreachable unreachabl
   if (mistakes.empty()) start_feeds(mistakes, plan);
   if (!mistakes.empty()) return Error{ErrorCode::kConfig, fmt::format("{}", fmt::join(mistakes, "\n"))};
   return plan;
+}
+
+// A ledger that can't be had is said at once, where its source can be asked.
+void Core::check_ledgers(const Plan& plan, std::vector<std::string>& mistakes) {
+  for (const auto& active : plan.sources) {
+    const bool used = std::ranges::any_of(plan.spaces, [&](const Space* space) {
+      return space->info.writes_behind && space->config.source == active->config.name;
+    });
+    if (!used || plan.unreached.contains(active.get()) || active->port->blocking() == nullptr) continue;
+    const CallContext context{active->config.timeout, nullptr};
+    auto opened = active->port->blocking()->open_ledger(behind_->journal_id(), behind_->lanes(), context);
+    if (opened) continue;
+    const ErrorCode code = opened.error().code;
+    if (code == ErrorCode::kConfig || code == ErrorCode::kUnsupported)
+      mistakes.push_back(fmt::format("source '{}': {}", active->config.name, opened.error().message));
+  }
 }
 
 void Core::start_feeds(std::vector<std::string>& mistakes, Plan& plan) {

@@ -76,13 +76,11 @@ class SimSource final : public layer::SourcePort {
   Source* blocking() override { return nullptr; }
   void open_ledger(std::string journal, std::uint32_t lanes, layer::CallOptions,
                    layer::Done<layer::PortLedger> done) override {
-    if (ledger_error) return done(*ledger_error);
-    layer::PortLedger ledger;
-    for (std::uint32_t lane = 0; lane < lanes; ++lane) ledger.positions.push_back(positions[lane]);
-    for (const DeadLetter& letter : dead) {
-      if (letter.id.journal == journal) ledger.dead.push_back(letter);
-    }
-    done(std::move(ledger));
+    scheduler_.post_at(clock_.now() + std::chrono::milliseconds(1),
+                       [this, journal = std::move(journal), lanes, done = std::move(done)]() mutable {
+                         if (ledger_error) return done(*ledger_error);
+                         done(ledger_of(journal, lanes));
+                       });
   }
   void apply(layer::PortBatch batch, layer::CallOptions, layer::Done<BatchOutcome> done) override {
     ++tries;
@@ -103,6 +101,14 @@ class SimSource final : public layer::SourcePort {
   }
 
  private:
+  layer::PortLedger ledger_of(const std::string& journal, std::uint32_t lanes) {
+    layer::PortLedger ledger;
+    for (std::uint32_t lane = 0; lane < lanes; ++lane) ledger.positions.push_back(positions[lane]);
+    for (const DeadLetter& letter : dead) {
+      if (letter.id.journal == journal) ledger.dead.push_back(letter);
+    }
+    return ledger;
+  }
   BatchOutcome commit(const layer::PortBatch& batch) {
     BatchOutcome outcome;
     std::uint64_t& position = positions[batch.lane];

@@ -76,6 +76,8 @@ class WriteBehind {
   journal::Queue& queue() { return queue_; }
   const journal::Queue& queue() const { return queue_; }
   BehindPath& path() { return path_; }
+  const std::string& journal_id() const { return id_; }
+  std::uint32_t lanes() const { return journal_->lanes(); }
   void dead_changed(const std::string& source) {
     if (flusher_) flusher_->dead_changed(source);
   }

@@ -316,6 +316,120 @@ TEST_F(Behind, RowsAreWrittenOnceWhereTheyAreAppended) {
   EXPECT_EQ(write("user:1", Remove{}).text(), "!unsupported");
 }
 
+TEST_F(Behind, WhereTheJournalIsFullAWriteMayGoThroughAfterWhatIsPending) {
+  policy.when_full = config::WhenFull::kThrough;
+  counters();
+  open();
+  EXPECT_EQ(add("user:1", "5", 20ms), "5");
+  disk.append_error = Error{ErrorCode::kOverloaded, "the journal is full"};
+  auto through = write("user:1", Add{"n", "1", false});
+  disk.append_error.reset();
+  auto behind = write("user:1", Add{"n", "10", false});
+  pass(0ms);
+  EXPECT_FALSE(behind.answered());  // the key's writes keep their order
+  pass(100ms);
+  ASSERT_TRUE(through.answered() && through.result());
+  EXPECT_EQ(through.result()->added, "6");
+  ASSERT_TRUE(behind.answered() && behind.result());
+  EXPECT_EQ(behind.result()->added, "16");
+  EXPECT_EQ(source->rows["1"], "6");
+  EXPECT_EQ(get("user:1", 0ms), "16");
+  pass(2s);
+  EXPECT_EQ(source->rows["1"], "16");
+}
+
+TEST_F(Behind, ASourceThatIsAwayAtTheStartGetsItsWritesWhenItIsBack) {
+  source->ledger_error = Error{ErrorCode::kUnavailable, "connection refused"};
+  open();
+  EXPECT_EQ(put("user:1", "Ada"), "Ada");
+  crash();
+  EXPECT_EQ(get("user:1", 0ms), "Ada");
+  EXPECT_EQ(put("user:2", "Eve"), "Eve");
+  pass(5s);
+  EXPECT_TRUE(source->rows.empty());
+  source->ledger_error.reset();
+  pass(5s);
+  EXPECT_EQ(source->rows["1"], "Ada");
+  EXPECT_EQ(source->rows["2"], "Eve");
+  EXPECT_EQ(get("user:1", 0ms), "Ada");
+}
+
+TEST_F(Behind, WhatTheSourceHadBeforeTheRestartIsNotKeptAsACopy) {
+  source->apply_takes = 1h;
+  open();
+  put("user:1", "mine");
+  pass(1100ms);
+  ASSERT_EQ(source->rows["1"], "mine");
+  source->ledger_error = Error{ErrorCode::kUnavailable, "connection refused"};
+  crash();
+  source->apply_takes = 10ms;
+  EXPECT_EQ(get("user:1", 0ms), "mine");  // the ledger is not known yet
+  source->rows["1"] = "theirs";           // by another program, later than ours
+  source->ledger_error.reset();
+  pass(5s);
+  EXPECT_EQ(get("user:1", 20ms), "theirs");
+}
+
+TEST_F(Behind, AnAdditionWhoseLoadWasFencedCountsOnce) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  auto writer = write("user:1", Add{"n", "2", false});
+  dispatch();
+  pass(5ms);
+  invalidate("user:1");
+  pass(20ms);
+  EXPECT_EQ(writer.result()->added, "7");
+  EXPECT_EQ(get("user:1", 20ms), "7");
+  pass(3s);
+  EXPECT_EQ(source->rows["1"], "7");
+}
+
+TEST_F(Behind, AnAdditionFailsWithItsLoadAndLeavesNothing) {
+  counters();
+  open();
+  source->load_error = Error{ErrorCode::kUnavailable, "down"};
+  EXPECT_EQ(add("user:1", "1", 100ms), "!unavailable");
+  EXPECT_EQ(disk.appended, 0u);
+}
+
+TEST_F(Behind, ARemovalIsSeenAtOnceAndARowThatIsMadeAgainToo) {
+  source->rows["1"] = "old";
+  open();
+  EXPECT_EQ(get("user:1", 20ms), "old");
+  auto removal = write("user:1", Remove{});
+  pass(0ms);
+  EXPECT_TRUE(removal.result()->existed);
+  EXPECT_EQ(get("user:1", 20ms), "(nil)");
+  EXPECT_EQ(source->rows["1"], "old");
+  EXPECT_EQ(put("user:1", "new"), "new");
+  EXPECT_EQ(get("user:1", 0ms), "new");
+  pass(2s);
+  EXPECT_EQ(source->rows["1"], "new");
+}
+
+TEST_F(Behind, AbsenceThatIsRememberedGivesWayToAWrite) {
+  policy.negative_ttl = 10s;
+  counters();
+  open();
+  EXPECT_EQ(get("user:1", 20ms), "(nil)");
+  EXPECT_EQ(add("user:1", "3"), "3");
+  EXPECT_EQ(get("user:1", 0ms), "3");
+  EXPECT_EQ(source->calls(), 1u);
+}
+
+TEST_F(Behind, ExpiryForgetsNothingThatIsPending) {
+  policy.ttl = 1s;
+  policy.flush_every = 1h;
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  pass(5s);
+  EXPECT_EQ(get("user:1", 20ms), "7");
+  EXPECT_EQ(source->rows["1"], "5");
+}
+
 TEST_F(Behind, WritesWithoutAPlaceInTheConfigurationKeepItFromStarting) {
   open();
   put("user:1", "Ada");
