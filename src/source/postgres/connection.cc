@@ -64,6 +64,11 @@ class CancelWatch {
   CancelToken* token_;
 };
 
+bool is_good(const PGresult* result) {
+  const ExecStatusType status = PQresultStatus(result);
+  return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
+}
+
 Failure overdue(const Call& call) {
   return {{ErrorCode::kTimeout, fmt::format("no answer within {} ms", call.timeout.count())}, {}, true};
 }
@@ -244,52 +249,128 @@ Outcome<ResultPtr> Connection::finish(bool sent, const Call& call, Interrupt int
   return receive(call, interrupt);
 }
 
-Outcome<ResultPtr> Connection::receive(const Call& call, Interrupt interrupt) {
+Outcome<void> Connection::flush(const Call& call, Interrupt interrupt) {
   const Call* cancellable = interrupt == Interrupt::kAllowed ? &call : nullptr;
-  const auto deadline = call.deadline + kGrace;
   while (const int unsent = PQflush(connection_)) {
     if (unsent < 0) return std::unexpected(lost());
     // Reading too: a server that is blocked in writing to us would never read the rest.
-    if (const Wake wake = wait(POLLIN | POLLOUT, deadline, cancellable); wake != Wake::kReady) {
+    if (const Wake wake = wait(POLLIN | POLLOUT, call.deadline + kGrace, cancellable); wake != Wake::kReady) {
       return std::unexpected(interrupted(wake, call));
     }
     if (PQconsumeInput(connection_) == 0) return std::unexpected(lost());
   }
-  ResultPtr last;
-  ResultPtr error;
-  while (true) {
-    while (PQisBusy(connection_) != 0) {
-      if (const Wake wake = wait(POLLIN, deadline, cancellable); wake != Wake::kReady) {
-        return std::unexpected(interrupted(wake, call));
-      }
-      // On a broken connection the server's last words may have come: PQgetResult() gives them.
-      if (PQconsumeInput(connection_) == 0) break;
+  return {};
+}
+
+Outcome<ResultPtr> Connection::next_result(const Call& call, Interrupt interrupt) {
+  const Call* cancellable = interrupt == Interrupt::kAllowed ? &call : nullptr;
+  while (PQisBusy(connection_) != 0) {
+    if (const Wake wake = wait(POLLIN, call.deadline + kGrace, cancellable); wake != Wake::kReady) {
+      return std::unexpected(interrupted(wake, call));
     }
-    ResultPtr result(PQgetResult(connection_));
-    if (result == nullptr) break;
+    // On a broken connection the server's last words may have come: PQgetResult() gives them.
+    if (PQconsumeInput(connection_) == 0) break;
+  }
+  ResultPtr result(PQgetResult(connection_));
+  if (result != nullptr) {
     const ExecStatusType status = PQresultStatus(result.get());
     if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
       return std::unexpected(lost());
-    const bool good = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
-    if (good) {
-      last = std::move(result);
+  }
+  return result;
+}
+
+Failure Connection::failed_with(const PGresult* result, const Call& call) {
+  Failure failure = failure_of(result, call.cancelled());
+  if (PQstatus(connection_) != CONNECTION_OK) {
+    usable_ = false;
+    failure.lost = true;
+  }
+  return failure.sqlstate.empty() ? lost() : failure;
+}
+
+Outcome<ResultPtr> Connection::receive(const Call& call, Interrupt interrupt) {
+  if (auto sent = flush(call, interrupt); !sent) return std::unexpected(sent.error());
+  ResultPtr last;
+  ResultPtr error;
+  while (true) {
+    auto result = next_result(call, interrupt);
+    if (!result) return result;
+    if (*result == nullptr) break;
+    if (is_good(result->get())) {
+      last = std::move(*result);
     } else if (error == nullptr) {
-      error = std::move(result);
+      error = std::move(*result);
     }
   }
-  if (error != nullptr) {
-    Failure failure = failure_of(error.get(), call.cancelled());
-    if (PQstatus(connection_) != CONNECTION_OK) {
-      usable_ = false;
-      failure.lost = true;
-    }
-    if (failure.sqlstate.empty()) {
-      failure = lost();
-    }
-    return std::unexpected(std::move(failure));
-  }
+  if (error != nullptr) return std::unexpected(failed_with(error.get(), call));
   if (last == nullptr) return std::unexpected(lost());
   return last;
+}
+
+Outcome<std::vector<ResultPtr>> Connection::execute_all(std::span<const Statement* const> statements,
+                                                        const Call& call, std::size_t& failed) {
+  failed = 0;
+  std::vector<std::string> names;
+  names.reserve(statements.size());
+  for (const Statement* statement : statements) {
+    auto name = prepare(statement->sql, call);
+    if (!name) return std::unexpected(name.error());
+    names.push_back(std::move(*name));
+    ++failed;
+  }
+  failed = 0;
+  if (!usable_ || PQenterPipelineMode(connection_) != 1) return std::unexpected(lost());
+  std::vector<const char*> texts;
+  bool sent = true;
+  for (std::size_t i = 0; sent && i < statements.size(); ++i) {
+    texts.clear();
+    for (const OptionalText& parameter : statements[i]->parameters)
+      texts.push_back(parameter ? parameter->c_str() : nullptr);
+    sent = PQsendQueryPrepared(connection_, names[i].c_str(), static_cast<int>(texts.size()), texts.data(),
+                               nullptr, nullptr, 0) == 1;
+  }
+  if (!sent || PQpipelineSync(connection_) != 1) return std::unexpected(lost());
+  if (call.cancelled()) {
+    usable_ = false;  // statements were sent, their answers will not be read
+    return std::unexpected(given_up());
+  }
+  CancelWatch watch(call.cancel, wake_fd_);
+  auto results = receive_all(statements.size(), call, failed);
+  // Else the session is given up.
+  if (usable_ && PQexitPipelineMode(connection_) != 1) return std::unexpected(lost());
+  return results;
+}
+
+Outcome<std::vector<ResultPtr>> Connection::receive_all(std::size_t count, const Call& call,
+                                                        std::size_t& failed) {
+  if (auto sent = flush(call, Interrupt::kAllowed); !sent) return std::unexpected(sent.error());
+  std::vector<ResultPtr> results;
+  results.reserve(count);
+  ResultPtr error;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto result = next_result(call, Interrupt::kAllowed);
+    if (!result) return std::unexpected(result.error());
+    if (*result == nullptr) return std::unexpected(lost());
+    // After the first error each answer only says that it was passed over.
+    if (is_good(result->get())) {
+      results.push_back(std::move(*result));
+    } else if (error == nullptr) {
+      error = std::move(*result);
+      failed = i;
+    }
+    auto end = next_result(call, Interrupt::kAllowed);
+    if (!end) return std::unexpected(end.error());
+    if (*end != nullptr || PQstatus(connection_) != CONNECTION_OK) {
+      return std::unexpected(error != nullptr ? failed_with(error.get(), call) : lost());
+    }
+  }
+  auto sync = next_result(call, Interrupt::kAllowed);
+  if (!sync) return std::unexpected(sync.error());
+  if (*sync == nullptr || PQresultStatus(sync->get()) != PGRES_PIPELINE_SYNC)
+    return std::unexpected(error != nullptr ? failed_with(error.get(), call) : lost());
+  if (error != nullptr) return std::unexpected(failed_with(error.get(), call));
+  return results;
 }
 
 Connection::Wake Connection::wait(short events, Clock::time_point deadline, const Call* cancellable) {

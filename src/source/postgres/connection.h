@@ -45,6 +45,12 @@ struct Call {
   CancelToken* cancel;
 };
 
+// A statement with its parameters as text (no NUL in them).
+struct Statement {
+  std::string sql;
+  std::vector<OptionalText> parameters;
+};
+
 class Connection {
  public:
   // Connects, within the call's deadline and `connect_timeout`. `url` is a libpq URI or connection string;
@@ -59,6 +65,12 @@ class Connection {
   // Runs one statement with parameters as text (no NUL in them), prepared in this session on its first use.
   Outcome<ResultPtr> execute(const std::string& sql, std::span<const OptionalText> parameters,
                              const Call& call);
+
+  // Runs statements in their order without waiting for each one's answer (libpq's pipeline mode), so that all
+  // of them take about one round trip. Requires a transaction in progress. If one fails those after it are
+  // not run, and `failed` is its place; a failure that is lost may be of any.
+  Outcome<std::vector<ResultPtr>> execute_all(std::span<const Statement* const> statements, const Call& call,
+                                              std::size_t& failed);
 
   // Prepares a statement without running it and returns its description (PQparamtype, PQftype, PQfname).
   Outcome<ResultPtr> describe(const std::string& sql, const Call& call);
@@ -97,6 +109,11 @@ class Connection {
   // What follows a PQsend… call: its result, by the deadline.
   Outcome<ResultPtr> finish(bool sent, const Call& call, Interrupt interrupt = Interrupt::kAllowed);
   Outcome<ResultPtr> receive(const Call& call, Interrupt interrupt);
+  Outcome<std::vector<ResultPtr>> receive_all(std::size_t count, const Call& call, std::size_t& failed);
+  Outcome<void> flush(const Call& call, Interrupt interrupt);
+  // The next result, or null at a statement's end.
+  Outcome<ResultPtr> next_result(const Call& call, Interrupt interrupt);
+  Failure failed_with(const PGresult* result, const Call& call);
   Wake wait(short events, Clock::time_point deadline, const Call* cancellable);
   Failure interrupted(Wake why, const Call& call);
   Failure lost();

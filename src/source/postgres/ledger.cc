@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <memory>
+#include <numeric>
+#include <unordered_map>
 #include <utility>
 
 #include "source/ledger.h"
@@ -52,7 +55,62 @@ bool no_such_table(const Failure& failure) {
   return failure.sqlstate == "42P01";
 }
 
-constexpr const char* kRolledBack = "a write was refused, and then was not: it may be tried again";
+// One BatchWrite on its way.
+class Item {
+ public:
+  explicit Item(const BatchWrite& one) : one_(&one) {}
+
+  Outcome<void> start() {
+    if (!one_->revives) return go_on();
+    drop_ = Statement{kDrop, parameters_of(*one_->revives)};
+    return {};
+  }
+
+  // What is to be run next; null: done.
+  const Statement* next() const { return drop_ ? &*drop_ : steps_ != nullptr ? steps_->next() : nullptr; }
+
+  Outcome<void> take(ResultPtr rows) {
+    if (drop_) {
+      drop_.reset();
+      return row_count(rows) > 0 ? go_on() : Outcome<void>();  // gone: passed over
+    }
+    if (auto taken = steps_->take(std::move(rows)); !taken) return std::unexpected(located(taken.error()));
+    return go_on();
+  }
+
+  // What went wrong while its next statement ran, with the table's name.
+  Failure located(Failure failure) const {
+    if (dataset_ != nullptr) failure.error = dataset_->located_here(failure.error);
+    return failure;
+  }
+
+  std::optional<Written>& last() { return last_; }
+
+ private:
+  Outcome<void> go_on() {
+    while (steps_ == nullptr || steps_->next() == nullptr) {
+      if (steps_ != nullptr) last_ = std::move(steps_->written());
+      steps_.reset();
+      if (begun_ == one_->writes.size()) return {};
+      dataset_ = dynamic_cast<const BatchedDataset*>(one_->dataset);
+      if (dataset_ == nullptr) {
+        return std::unexpected(
+            Failure{{ErrorCode::kUnsupported, "only a table takes batches of writes"}, {}, false});
+      }
+      auto steps = dataset_->begin(one_->key, one_->writes[begun_++]);
+      if (!steps) return std::unexpected(Failure{steps.error(), {}, false});
+      steps_ = std::move(*steps);
+    }
+    return {};
+  }
+
+  const BatchWrite* one_;
+  const BatchedDataset* dataset_ = nullptr;
+  std::optional<Statement> drop_;
+  std::size_t begun_ = 0;  // of its writes
+  std::unique_ptr<WriteSteps> steps_;
+  std::optional<Written> last_;
+};
 
 // The transaction of one batch.
 class Application {
@@ -60,47 +118,48 @@ class Application {
   Application(std::string where, const WriteBatch& batch, const Call& call)
       : where_(std::move(where)), batch_(batch), call_(call) {}
 
-  // Writes everything. On a failure for which refused() is not empty, that write is the reason.
+  // Writes everything, the statements of different rows side by side: their order may differ from the
+  // batch's. On a failure for which outcome().refused is not empty, that write is the reason, in that order.
   Outcome<ResultPtr> run(Connection& connection) {
     outcome_ = BatchOutcome();
     auto due = begin(connection);
     if (!due) return std::unexpected(due.error());
     if (!*due) return ResultPtr();
-    for (std::size_t i = 0; i < batch_.writes.size(); ++i) {
-      auto written = apply_one(connection, batch_.writes[i]);
-      if (!written) {
-        outcome_.written.clear();
-        if (cause_of(written.error()) == Cause::kData) refuse(i, written.error());
-        return std::unexpected(std::move(written.error()));
-      }
-      outcome_.written.push_back(std::move(*written));
+    std::vector<Item> items(batch_.writes.begin(), batch_.writes.end());
+    std::size_t failed = 0;
+    if (auto done = apply_all(connection, items, failed); !done) {
+      if (cause_of(done.error()) == Cause::kData) refuse(failed, done.error());
+      return std::unexpected(std::move(done.error()));
     }
-    if (auto put = set_aside(connection); !put) return put;
-    const std::vector<OptionalText> position = {batch_.journal, std::to_string(batch_.lane),
-                                                std::to_string(batch_.upto)};
-    return connection.execute("UPDATE forebay_applied SET last_seq = $3 WHERE journal = $1 AND lane = $2",
-                              position, call_);
+    for (Item& item : items) outcome_.written.push_back(std::move(item.last()));
+    return finish(connection);
   }
 
-  // Tries each write under a savepoint, to find all that are refused. Always fails, so that nothing is
-  // committed: with kRolledBack if it came to the end.
-  Outcome<ResultPtr> try_each(Connection& connection) {
+  // Writes one after another, each under a savepoint, to find all that are refused; if none is, that was it.
+  // Fails otherwise, so that nothing is committed.
+  Outcome<ResultPtr> run_one_by_one(Connection& connection) {
     outcome_ = BatchOutcome();
     auto due = begin(connection);
     if (!due) return std::unexpected(due.error());
-    if (!*due) return std::unexpected(Failure{{ErrorCode::kUnavailable, "the ledger has moved"}, {}, false});
+    if (!*due) return ResultPtr();
     auto saved = connection.command("SAVEPOINT forebay_write", call_);
     if (!saved) return saved;
     for (std::size_t i = 0; i < batch_.writes.size(); ++i) {
-      auto written = apply_one(connection, batch_.writes[i]);
-      if (!written && cause_of(written.error()) != Cause::kData)
-        return std::unexpected(std::move(written.error()));
-      if (!written) refuse(i, written.error());
+      Item item(batch_.writes[i]);
+      auto done = apply_one(connection, item);
+      if (!done && cause_of(done.error()) != Cause::kData) return std::unexpected(std::move(done.error()));
+      if (done) {
+        outcome_.written.push_back(std::move(item.last()));
+      } else {
+        refuse(i, done.error());
+      }
       auto next = connection.command(
-          written ? "RELEASE forebay_write; SAVEPOINT forebay_write" : "ROLLBACK TO forebay_write", call_);
+          done ? "RELEASE forebay_write; SAVEPOINT forebay_write" : "ROLLBACK TO forebay_write", call_);
       if (!next) return next;
     }
-    return std::unexpected(Failure{{ErrorCode::kUnavailable, kRolledBack}, {}, false});
+    if (outcome_.refused.empty()) return finish(connection);
+    outcome_.written.clear();
+    return std::unexpected(Failure{outcome_.refused.front().error, {}, false});
   }
 
   BatchOutcome& outcome() { return outcome_; }
@@ -128,29 +187,74 @@ class Application {
     return true;
   }
 
-  // Nothing: passed over.
-  Outcome<std::optional<Written>> apply_one(Connection& connection, const BatchWrite& one) {
-    std::optional<Written> last;
-    if (one.revives) {
-      auto gone = connection.execute(kDrop, parameters_of(*one.revives), call_);
-      if (!gone) return std::unexpected(gone.error());
-      if (row_count(*gone) == 0) return last;
+  Outcome<void> apply_one(Connection& connection, Item& item) {
+    auto started = item.start();
+    if (!started) return started;
+    while (const Statement* next = item.next()) {
+      auto rows = connection.execute(next->sql, next->parameters, call_);
+      if (!rows) return std::unexpected(item.located(std::move(rows.error())));
+      if (auto taken = item.take(std::move(*rows)); !taken) return taken;
     }
-    for (const Write& write : one.writes) {
-      const auto* dataset = dynamic_cast<const BatchedDataset*>(one.dataset);
-      if (dataset == nullptr) {
-        return std::unexpected(
-            Failure{{ErrorCode::kUnsupported, "only a table takes batches of writes"}, {}, false});
+    return {};
+  }
+
+  // Each round runs the next statement of every item that is not done, except those whose row an earlier
+  // item is at. `failed`: the item to which a failure belongs.
+  Outcome<void> apply_all(Connection& connection, std::vector<Item>& items, std::size_t& failed) {
+    constexpr std::size_t kNothing = static_cast<std::size_t>(-1);
+    std::vector<std::size_t> follows(items.size(), kNothing);  // the item before it on the same row
+    std::unordered_map<std::string, std::size_t> last_on_row;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const auto* dataset = dynamic_cast<const BatchedDataset*>(batch_.writes[i].dataset);
+      if (dataset == nullptr) continue;
+      const auto [at, first] = last_on_row.try_emplace(dataset->row_of(batch_.writes[i].key), i);
+      if (!first) follows[i] = std::exchange(at->second, i);
+    }
+    std::vector<bool> started(items.size()), done(items.size());
+    std::vector<std::size_t> left(items.size());
+    std::iota(left.begin(), left.end(), std::size_t{0});
+    while (true) {
+      std::vector<std::size_t> round;
+      std::vector<const Statement*> statements;
+      for (const std::size_t i : left) {
+        if (follows[i] != kNothing && !done[follows[i]]) continue;
+        if (!started[i]) {
+          failed = i;
+          if (auto begun = items[i].start(); !begun) return begun;
+          started[i] = true;
+        }
+        const Statement* next = items[i].next();
+        done[i] = next == nullptr;
+        if (done[i]) continue;
+        round.push_back(i);
+        statements.push_back(next);
       }
-      auto written = dataset->write_within(connection, one.key, write, call_);
-      if (!written) return std::unexpected(std::move(written.error()));
-      last = std::move(*written);
+      std::erase_if(left, [&](std::size_t i) { return done[i]; });
+      if (round.empty()) return {};
+      std::size_t place = 0;
+      auto rows = connection.execute_all(statements, call_, place);
+      if (!rows) {
+        failed = round[place];
+        return std::unexpected(items[failed].located(std::move(rows.error())));
+      }
+      for (std::size_t i = 0; i < round.size(); ++i) {
+        failed = round[i];
+        if (auto taken = items[failed].take(std::move((*rows)[i])); !taken) return taken;
+      }
     }
-    return last;
   }
 
   void refuse(std::size_t write, const Failure& failure) {
     outcome_.refused.push_back({write, failure.error, failure.sqlstate == "23503"});
+  }
+
+  // Dead letters and the new position.
+  Outcome<ResultPtr> finish(Connection& connection) {
+    if (auto put = set_aside(connection); !put) return put;
+    const std::vector<OptionalText> position = {batch_.journal, std::to_string(batch_.lane),
+                                                std::to_string(batch_.upto)};
+    return connection.execute("UPDATE forebay_applied SET last_seq = $3 WHERE journal = $1 AND lane = $2",
+                              position, call_);
   }
 
   Outcome<ResultPtr> set_aside(Connection& connection) {
@@ -175,6 +279,12 @@ class Application {
   const Call& call_;
   BatchOutcome outcome_;
 };
+
+Error unapplied_here(const Failure& failure, const std::string& where) {
+  // A table's errors say already where they are.
+  const bool located_there = failure.error.message.starts_with(where);
+  return unapplied(located_there ? failure.error : located(failure, where), cause_of(failure));
+}
 
 // The tables as this role can use them.
 Outcome<ResultPtr> check_tables(Connection& connection, const Call& call) {
@@ -265,16 +375,15 @@ Result<BatchOutcome> apply(Pool& pool, const std::string& source, const WriteBat
   Application application(where, batch, call);
   auto done = pool.write(call, [&](Connection& connection) { return application.run(connection); });
   if (done) return std::move(application.outcome());
-  if (application.outcome().refused.empty())
-    return unapplied(located(done.error(), where), cause_of(done.error()));
+  if (application.outcome().refused.empty()) return unapplied_here(done.error(), where);
   // The first to be refused has ended the transaction: which others would be takes another one.
   BatchOutcome first = std::move(application.outcome());
-  auto tried = pool.write(call, [&](Connection& connection) { return application.try_each(connection); });
+  done = pool.write(call, [&](Connection& connection) { return application.run_one_by_one(connection); });
   // Refusals found before it broke off would be found again. A batch that is always too slow for this must
   // get on as well: it has one at least.
-  if (!application.outcome().refused.empty()) return std::move(application.outcome());
-  if (tried.error().error.code == ErrorCode::kTimeout) return first;
-  return unapplied(located(tried.error(), where), cause_of(tried.error()));
+  if (done || !application.outcome().refused.empty()) return std::move(application.outcome());
+  if (done.error().error.code == ErrorCode::kTimeout) return first;
+  return unapplied_here(done.error(), where);
 }
 
 Result<std::vector<DeadLetter>> dead_letters(Pool& pool, const std::string& source,

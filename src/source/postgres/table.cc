@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -109,40 +110,39 @@ class TableDataset final : public BatchedDataset {
   }
 
   Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context) override {
-    if (!spec_.writable) return wrong({ErrorCode::kUnsupported, "the namespace does not write"});
     const Call call(context);
-    auto change = plan(key, write);
-    if (!change) return wrong(change.error());
-    Written written;
-    auto done = pool_.write(call, [&](Connection& connection) {
-      written = Written();
-      return apply(connection, key, *change, call, written);
+    auto steps = begin(key, write);
+    if (!steps) return steps.error();
+    auto done = pool_.write(call, [&](Connection& connection) -> Outcome<ResultPtr> {
+      steps = begin(key, write);  // anew: this may be run twice
+      while (const Statement* next = (**steps).next()) {
+        auto rows = connection.execute(next->sql, next->parameters, call);
+        if (!rows) return rows;
+        if (auto taken = (**steps).take(std::move(*rows)); !taken) return std::unexpected(taken.error());
+      }
+      return ResultPtr();
     });
     if (!done) return failed(done.error());
-    return written;
+    return std::move((**steps).written());
   }
 
   Result<void> validate(const KeyFields& key, const Write& write) const override {
-    auto change = plan(key, write);
-    if (!change) return wrong(change.error());
+    auto begun = begin(key, write);
+    if (!begun) return begun.error();
     return {};
   }
 
-  Outcome<Written> write_within(Connection& connection, const KeyFields& key, const Write& write,
-                                const Call& call) const override {
-    const auto located_here = [&](Failure failure) {
-      failure.error = wrong(failure.error);
-      return std::unexpected(std::move(failure));
-    };
-    auto change = plan(key, write);
-    if (!change) return located_here({change.error(), {}, false});
-    Written written;
-    auto done = apply(connection, key, *change, call, written);
-    if (!done) return located_here(std::move(done.error()));
-    return written;
+  Result<std::unique_ptr<WriteSteps>> begin(const KeyFields& key, const Write& write) const override;
+  Error located_here(const Error& error) const override { return wrong(error); }
+  std::string row_of(const KeyFields& key) const override {
+    std::string row = sql_.shape().table.text();
+    for (const std::string& field : key) row += fmt::format(" {}:{}", field.size(), field);
+    return row;
   }
 
  private:
+  friend class TableWrite;
+
   Error wrong(const Error& error) const { return {error.code, fmt::format("{}: {}", where_, error.message)}; }
   Error failed(const Failure& failure) const { return wrong(failure.error); }
 
@@ -305,62 +305,6 @@ class TableDataset final : public BatchedDataset {
     return {};
   }
 
-  // Runs inside the transaction. Returns the row as RETURNING gave it, or no row.
-  Outcome<ResultPtr> apply(Connection& connection, const KeyFields& key, const Change& change,
-                           const Call& call, Written& written) const {
-    const std::span<const OptionalText> all(change.parameters);
-    const std::span<const OptionalText> only_key = all.first(key_types_.size());
-    for (int race = 0; race < kRacesMax; ++race) {
-      written = Written();
-      bool may_exist = true;
-      if (!spec_.watch_columns.empty() && !change.remove) {
-        auto before = connection.execute(sql_.read_for_write(spec_.watch_columns), only_key, call);
-        if (!before) return before;
-        may_exist = row_count(*before) > 0;
-        if (may_exist) written.images.before = before_image(*before);
-        // A row that has come since then must not be changed before it was looked at.
-        if (!may_exist && !change.create) return before;
-      }
-      Outcome<ResultPtr> row = ResultPtr();
-      if (may_exist && !change.insert) {
-        row = connection.execute(change.statement, all, call);
-        if (!row) return row;
-        written.existed = row_count(*row) > 0;
-        if (!written.existed && !change.create) return row;
-      }
-      if (!written.existed) {
-        row = connection.execute(sql_.insert_if_absent(change.columns), all, call);
-        if (!row) return row;
-        if (row_count(*row) == 0 && change.insert) {
-          return std::unexpected(Failure{{ErrorCode::kRefused, "the row exists already"}, {}, false});
-        }
-        if (row_count(*row) == 0) continue;  // another writer has created it meanwhile
-      }
-      return finish(connection, key, change, std::move(*row), call, written);
-    }
-    return std::unexpected(
-        Failure{{ErrorCode::kUnavailable, "other writers keep creating and deleting the row"}, {}, false});
-  }
-
-  Outcome<ResultPtr> finish(Connection& connection, const KeyFields& key, const Change& change, ResultPtr row,
-                            const Call& call, Written& written) const {
-    if (key_of(row, 0) != key) return std::unexpected(Failure{misspelled(), {}, false});
-    if (change.remove) {
-      if (!spec_.watch_columns.empty()) written.images.before = watched(row, 0);
-      return row;
-    }
-    if (table_.has_after_triggers) {
-      auto again = connection.execute(read_, KeyBatch::make(key_types_, std::span(&key, 1))->arrays(), call);
-      if (!again) return again;
-      row = std::move(*again);
-      if (row_count(row) == 0) return row;  // a trigger has deleted it
-    }
-    written.after = loaded_row(row, 0);
-    if (!spec_.watch_columns.empty()) written.images.after = watched(row, 0);
-    if (change.added != nullptr) written.added = column_text(row, 0, change.added);
-    return row;
-  }
-
   // A row of read_for_write(watch_columns).
   Fields before_image(const ResultPtr& rows) const {
     Fields fields;
@@ -383,6 +327,122 @@ class TableDataset final : public BatchedDataset {
   std::vector<Type> key_types_;
   std::vector<const Column*> columns_;  // those of sql_.shape().columns
 };
+
+// Looks at the row (where watched columns are wanted), changes it, inserts it if there is none, and reads it
+// again if triggers may have changed it since RETURNING.
+class TableWrite final : public WriteSteps {
+ public:
+  TableWrite(const TableDataset& dataset, KeyFields key, Change change)
+      : dataset_(dataset), key_(std::move(key)), change_(std::move(change)) {
+    start();
+  }
+
+  const Statement* next() const override { return step_ == Step::kDone ? nullptr : &statement_; }
+  Written& written() override { return written_; }
+
+  Outcome<void> take(ResultPtr rows) override {
+    switch (step_) {
+      case Step::kLook:
+        if (row_count(rows) == 0) {
+          // A row that has come since then must not be changed before it was looked at.
+          insert_or_end();
+        } else {
+          written_.images.before = dataset_.before_image(rows);
+          change_row();
+        }
+        return {};
+      case Step::kChange:
+        written_.existed = row_count(rows) > 0;
+        if (written_.existed) return changed(std::move(rows));
+        insert_or_end();
+        return {};
+      case Step::kInsert:
+        if (row_count(rows) > 0) return changed(std::move(rows));
+        if (change_.insert) return fail({ErrorCode::kRefused, "the row exists already"});
+        // Another writer has created it meanwhile.
+        if (++races_ == kRacesMax)
+          return fail({ErrorCode::kUnavailable, "other writers keep creating and deleting the row"});
+        start();
+        return {};
+      case Step::kReadAgain:
+        step_ = Step::kDone;
+        if (row_count(rows) > 0) show(rows);  // else a trigger has deleted it
+        return {};
+      case Step::kDone:
+        break;
+    }
+    return fail({ErrorCode::kInternal, "a row that nobody asked for"});
+  }
+
+ private:
+  enum class Step : std::uint8_t { kLook, kChange, kInsert, kReadAgain, kDone };
+
+  static Outcome<void> fail(Error error) { return std::unexpected(Failure{std::move(error), {}, false}); }
+
+  void start() {
+    written_ = Written();
+    if (!dataset_.spec_.watch_columns.empty() && !change_.remove) {
+      run(Step::kLook, dataset_.sql_.read_for_write(dataset_.spec_.watch_columns), only_key());
+    } else {
+      change_row();
+    }
+  }
+  void change_row() {
+    if (change_.insert) {
+      insert_or_end();
+    } else {
+      run(Step::kChange, change_.statement, change_.parameters);
+    }
+  }
+  void insert_or_end() {
+    if (change_.create) {
+      run(Step::kInsert, dataset_.sql_.insert_if_absent(change_.columns), change_.parameters);
+    } else {
+      step_ = Step::kDone;
+    }
+  }
+  Outcome<void> changed(ResultPtr row) {
+    if (dataset_.key_of(row, 0) != key_) return fail(TableDataset::misspelled());
+    step_ = Step::kDone;
+    if (change_.remove) {
+      if (!dataset_.spec_.watch_columns.empty()) written_.images.before = dataset_.watched(row, 0);
+    } else if (dataset_.table_.has_after_triggers) {
+      run(Step::kReadAgain, dataset_.read_,
+          KeyBatch::make(dataset_.key_types_, std::span(&key_, 1))->arrays());
+    } else {
+      show(row);
+    }
+    return {};
+  }
+  void show(const ResultPtr& row) {
+    written_.after = dataset_.loaded_row(row, 0);
+    if (!dataset_.spec_.watch_columns.empty()) written_.images.after = dataset_.watched(row, 0);
+    if (change_.added != nullptr) written_.added = dataset_.column_text(row, 0, change_.added);
+  }
+  void run(Step step, std::string sql, std::vector<OptionalText> parameters) {
+    step_ = step;
+    statement_ = {std::move(sql), std::move(parameters)};
+  }
+  std::vector<OptionalText> only_key() const {
+    return {change_.parameters.begin(),
+            change_.parameters.begin() + static_cast<std::ptrdiff_t>(dataset_.key_types_.size())};
+  }
+
+  const TableDataset& dataset_;
+  const KeyFields key_;
+  const Change change_;
+  Step step_ = Step::kDone;
+  Statement statement_;
+  Written written_;
+  int races_ = 0;
+};
+
+Result<std::unique_ptr<WriteSteps>> TableDataset::begin(const KeyFields& key, const Write& write) const {
+  if (!spec_.writable) return wrong({ErrorCode::kUnsupported, "the namespace does not write"});
+  auto change = plan(key, write);
+  if (!change) return wrong(change.error());
+  return std::unique_ptr<WriteSteps>(std::make_unique<TableWrite>(*this, key, std::move(*change)));
+}
 
 // Checks a spec against the table, piece by piece; every message names what is missing.
 class Checker {

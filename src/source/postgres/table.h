@@ -6,16 +6,31 @@
 #include <string>
 
 #include "forebay/source.h"
+#include "source/postgres/connection.h"
 #include "source/postgres/pool.h"
 
 namespace forebay::source::postgres {
 
+// A write on its way, statement by statement, so that several can be on their way at once.
+class WriteSteps {
+ public:
+  virtual ~WriteSteps() = default;
+  // What is to be run next, in one transaction with the others; null: it is done. Lives until take().
+  virtual const Statement* next() const = 0;
+  // The rows that it returned.
+  virtual Outcome<void> take(ResultPtr rows) = 0;
+  virtual Written& written() = 0;
+};
+
 // A dataset whose writes can share a transaction.
 class BatchedDataset : public Dataset {
  public:
-  // Applies a write in the transaction that the connection is in.
-  virtual Outcome<Written> write_within(Connection& connection, const KeyFields& key, const Write& write,
-                                        const Call& call) const = 0;
+  // The dataset outlives it.
+  virtual Result<std::unique_ptr<WriteSteps>> begin(const KeyFields& key, const Write& write) const = 0;
+  // Puts in front of an error where it happened.
+  virtual Error located_here(const Error& error) const = 0;
+  // Names the row: writes of the same one are done in their order.
+  virtual std::string row_of(const KeyFields& key) const = 0;
 };
 
 // Checks the spec against the database and prepares its statements. `source` is the source's name, for

@@ -4,6 +4,7 @@
 
 #include <future>
 
+#include "base/cancel.h"
 #include "source/postgres/fixture.h"
 
 namespace forebay {
@@ -103,6 +104,100 @@ TEST_F(PostgresBatch, ABatchThatTimesOutIsTriedAgain) {
   outcome = source_->apply(one, within());
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_EQ(sql("SELECT string_agg(state, ',') FROM things"), "mine,mine");
+}
+
+TEST_F(PostgresBatch, ABatchThatIsTooSlowKeepsTheRefusalsThatItHasFound) {
+  sql("CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+      "PERFORM pg_sleep(600); RETURN NEW; END$$;"
+      "CREATE TRIGGER slows BEFORE INSERT ON things FOR EACH ROW WHEN (NEW.state = 'slow') "
+      "EXECUTE FUNCTION slow(); ALTER TABLE things ADD CHECK (state <> 'bad')");
+  const WriteBatch one = batch(0, {{"1", state("x")}, {"2", state("bad")}, {"3", state("slow")}});
+  const auto outcome = source_->apply(one, within(std::chrono::seconds(1)));
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_EQ(outcome->refused.size(), 1u);
+  EXPECT_EQ(outcome->refused.front().write, 1u);
+  EXPECT_EQ(sql("SELECT count(*) FROM things"), "0");
+}
+
+// ---- Statements go side by side.
+
+TEST_F(PostgresBatch, WhatOnlyFailsSideBySideIsDoneInTheBatchsOrder) {
+  sql("DROP TABLE IF EXISTS parts; CREATE TABLE parts(id integer PRIMARY KEY, thing integer REFERENCES "
+      "things)");
+  sql("INSERT INTO parts VALUES (7, NULL)");
+  const auto parts = open(*source_, table("parts"));
+  ASSERT_NE(parts, nullptr);
+  // The part is there, so it is changed one statement earlier than the new thing is inserted.
+  WriteBatch one = batch(0, {{"1", state("x")}});
+  one.writes.push_back({parts.get(), {"7"}, {Update{{{"thing", "1"}}}}});
+  const auto outcome = source_->apply(one, within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_TRUE(outcome->refused.empty());
+  ASSERT_EQ(outcome->written.size(), 2u);
+  EXPECT_EQ(outcome->written[0]->after.value, R"({"id":1,"n":null,"state":"x"})");
+  EXPECT_EQ(outcome->written[1]->after.value, R"({"id":7,"thing":1})");
+  EXPECT_EQ(sql("SELECT thing FROM parts"), "1");
+  EXPECT_EQ(sql("SELECT last_seq FROM forebay_applied"), "1");
+  sql("DROP TABLE parts");
+}
+
+TEST_F(PostgresBatch, WritesOfOneRowKeepTheirOrderThroughTwoNamespaces) {
+  DatasetSpec spec = table("things");
+  spec.kind = ValueKind::kCounter;
+  spec.value_column = "n";
+  const auto counts = open(*source_, spec);
+  ASSERT_NE(counts, nullptr);
+  WriteBatch one = batch(0, {{"1", state("x")}});
+  one.writes.push_back({counts.get(), {"1"}, {Add{"n", "3"}}});
+  one.writes.push_back({things_.get(), {"1"}, {Remove{}}});
+  one.writes.push_back({counts.get(), {"1"}, {Add{"n", "4"}, Add{"n", "1"}}});
+  one.writes.push_back({things_.get(), {"2"}, {Upsert{.fields = {{"n", "1"}}, .insert = true}}});
+  one.writes.push_back({counts.get(), {"2"}, {Remove{}}});
+  const auto outcome = source_->apply(one, within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_TRUE(outcome->refused.empty());
+  EXPECT_EQ(sql("SELECT string_agg(id || ':' || n || coalesce(state, '-'), ' ') FROM things"), "1:5-");
+}
+
+TEST_F(PostgresBatch, ManyLargeRowsPassEachOtherOnTheWay) {
+  const std::string large(200'000, 'x');
+  std::vector<std::pair<std::string, Write>> writes;
+  for (int i = 0; i < 100; ++i) writes.emplace_back(std::to_string(i), state(large));
+  for (std::uint64_t after = 0; after < 2; ++after) {
+    const auto outcome = source_->apply(batch(after, writes), within());
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+    EXPECT_EQ(outcome->written.size(), writes.size());
+  }
+  EXPECT_EQ(sql("SELECT sum(length(state)) FROM things"), "20000000");
+}
+
+TEST_F(PostgresBatch, ASessionOutlivesItsRefusalsAndNotACutOrACancellation) {
+  source_ = source(1);
+  things_ = open(*source_, table("things"));
+  const auto pid = open(*source_, query("SELECT pg_backend_pid() AS pid, {id}::int AS id"));
+  ASSERT_NE(pid, nullptr);
+  const auto first = load_one(*pid, "1");
+  const WriteBatch bad = batch(0, {{"1", state("x")}, {"2", Upsert{{{"n", "many"}}}}, {"3", state("x")}});
+  ASSERT_EQ(source_->apply(bad, within()).value().refused.size(), 1u);
+  EXPECT_EQ(load_one(*pid, "1"), first);
+
+  Session other(server_);
+  other.run("BEGIN; INSERT INTO things VALUES (2, 1, 'theirs')");
+  const WriteBatch good = batch(0, {{"1", state("x")}, {"2", state("x")}, {"3", state("x")}});
+  auto applying = std::async(std::launch::async, [&] { return source_->apply(good, within()); });
+  wait_for_statement("INSERT INTO");
+  sql("SELECT pg_terminate_backend(" + backend_running("INSERT INTO") + ")");
+  EXPECT_EQ(applying.get().error().code, ErrorCode::kUnavailable);
+  CancelFlag flag;
+  applying = std::async(std::launch::async,
+                        [&] { return source_->apply(good, within(std::chrono::seconds(30), &flag)); });
+  wait_for_statement("INSERT INTO");
+  flag.cancel();
+  EXPECT_EQ(applying.get().error().code, ErrorCode::kCancelled);
+  other.run("ROLLBACK");
+  EXPECT_EQ(sql("SELECT count(*) FROM things"), "0");
+  EXPECT_EQ(source_->apply(good, within()).value().written.size(), 3u);
+  EXPECT_EQ(sql("SELECT count(*) FROM things"), "3");
 }
 
 // The server has committed, and waits for a standby that doesn't exist while its session is ended.
