@@ -35,6 +35,7 @@ std::unique_ptr<SourceUnderTest> make_postgres_under_test() {
   settings.name = "db";
   settings.kind = "postgres";
   settings.url = test::PostgresServer::shared().url();
+  settings.timeout = settings.connect_timeout = std::chrono::seconds(30);
   auto source = source::open_postgres(settings);
   if (!source) return nullptr;
   return std::make_unique<Postgres>(std::move(*source));
