@@ -311,10 +311,12 @@ Result<std::uint64_t> Log::append(Op op, Durability durability, Kept kept) {
     }
     steps_.back().last = seq;
     steps_.back().bytes += size;
-    queue_.push_back({std::move(op), durability, durability == Durability::kNone ? Kept() : std::move(kept)});
+    Kept later;
+    if (durability != Durability::kNone) later = std::exchange(kept, nullptr);
+    queue_.push_back({std::move(op), durability, std::move(later)});
     if (queue_.size() == 1) wake_.notify_one();
   }
-  if (durability == Durability::kNone && kept) kept({});
+  if (kept) kept({});
   return seq;
 }
 
