@@ -217,6 +217,7 @@ TEST_F(Behind, MetricsShowWhatIsPendingAndWhatBecameOfIt) {
   auto client = connect();
   EXPECT_EQ(client->ask({"INCR", "views:a"}), ":1");
   EXPECT_EQ(client->ask({"SET", "user:1", R"({"name":"Eve"})"}), "+OK");
+  EXPECT_THAT(client->ask({"FOREBAY", "STATS", "views"}), HasSubstr("pending_writes :1 "));
   std::string metrics = http("GET", "/metrics");
   EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_pending{namespace=\"views\"} 1\n"));
   EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_pending{namespace=\"user\"} 1\n"));

@@ -26,11 +26,18 @@ void write_rows(resp::Writer& reply, std::initializer_list<Row> rows) {
 
 void write_namespace(resp::Writer& reply, const NamespaceStats& space) {
   const std::initializer_list<Row> rows = {
-      {"entries", space.entries},     {"hits", space.hits},
-      {"stale", space.stale},         {"negative", space.negative},
-      {"misses", space.misses},       {"errors", space.errors},
-      {"coalesced", space.coalesced}, {"refreshes", space.refreshes},
-      {"fenced", space.fenced},       {"invalidations", space.invalidations},
+      {"entries", space.entries},
+      {"hits", space.hits},
+      {"stale", space.stale},
+      {"negative", space.negative},
+      {"misses", space.misses},
+      {"errors", space.errors},
+      {"coalesced", space.coalesced},
+      {"refreshes", space.refreshes},
+      {"fenced", space.fenced},
+      {"invalidations", space.invalidations},
+      {"pending_writes", space.pending_records},
+      {"pending_bytes", space.pending_bytes},
   };
   const std::size_t predictions = space.predicted_hit_rate ? kPredictedMemory.size() : 0;
   reply.map(rows.size() + predictions);
