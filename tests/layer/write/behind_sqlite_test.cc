@@ -105,6 +105,12 @@ class BehindOnSqlite : public ::testing::Test {
     call([&](Result<T> result) { promise.set_value(std::move(result)); });
     return future.get();
   }
+  std::uint64_t pending(std::string_view space) {
+    for (const NamespaceStats& each : layer->stats().namespaces) {
+      if (each.name == space) return each.pending_records;
+    }
+    return 0;
+  }
   std::vector<PutAside> letters() {
     auto all =
         wait<std::vector<PutAside>>([&](auto done) { layer->dead_letters("", "", 100, std::move(done)); });
@@ -309,6 +315,30 @@ TEST_F(BehindOnSqlite, AReloadIsRefusedWhereTheDatabaseDoesNotTakeWhatIsPending)
   ASSERT_TRUE(layer->set_fields("item:1", {{"shop", "south"}}));
   EXPECT_NE(get("item:1").find("pencil"), std::string::npos);
   ASSERT_TRUE(layer->drain(10s));
+  EXPECT_EQ(other.ask("SELECT name || shop FROM items WHERE id = 1"), "pencilsouth");
+}
+
+TEST_F(BehindOnSqlite, WritesDuringAReloadThatDrainsWaitAndGoWhereItSays) {
+  timeout = "50ms";
+  open();
+  ASSERT_TRUE(layer->drain(10s));
+  other.run("BEGIN IMMEDIATE");
+  ASSERT_TRUE(layer->set_fields("item:1", {{"name", "pencil"}}));
+  item_write = "through";
+  const auto model = config::read(toml(), "new.toml");
+  ASSERT_TRUE(model) << model.error().message;
+  Result<void> taken;
+  std::jthread reload([&] { taken = layer->reload(*model); });
+  EXPECT_TRUE(eventually([&] { return layer->stats().flushes.at(0).retries > 0; }));
+  std::promise<Result<WriteAnswer>> written;
+  auto answer = written.get_future();
+  layer->write("item:1", Update{{{"shop", "south"}}, true},
+               [&](Result<WriteAnswer> result) { written.set_value(std::move(result)); });
+  EXPECT_EQ(pending("item"), 1u);
+  other.run("COMMIT");
+  reload.join();
+  ASSERT_TRUE(taken) << taken.error().message;
+  ASSERT_TRUE(answer.get());
   EXPECT_EQ(other.ask("SELECT name || shop FROM items WHERE id = 1"), "pencilsouth");
 }
 

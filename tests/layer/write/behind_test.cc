@@ -156,6 +156,23 @@ TEST_F(Behind, ALoadThatAnApplyBeganDuringIsAskedAgain) {
   EXPECT_EQ(reader.text(), "7");
 }
 
+TEST_F(Behind, ALoadThatAWholeApplyFellIntoIsAskedAgain) {
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  pass(975ms);
+  invalidate("user:1");
+  source->load_takes = 100ms;  // reads 5, and comes in when nothing is pending any more
+  auto reader = read("user:1");
+  dispatch();
+  source->load_takes = 10ms;
+  pass(300ms);
+  EXPECT_EQ(source->rows["1"], "7");
+  EXPECT_EQ(reader.text(), "7");
+  EXPECT_EQ(get("user:1", 0ms), "7");
+}
+
 TEST_F(Behind, ALoadThatBeganDuringAnApplyIsAskedAgain) {
   counters();
   source->rows["1"] = "5";
@@ -383,6 +400,21 @@ TEST_F(Behind, AnAdditionWhoseLoadWasFencedCountsOnce) {
   EXPECT_EQ(get("user:1", 20ms), "7");
   pass(3s);
   EXPECT_EQ(source->rows["1"], "7");
+}
+
+TEST_F(Behind, ACopyThatIsBetterThanWhatWasLoadedDoesNotHideAnAddition) {
+  counters();
+  policy.ttl = 1s;
+  policy.stale_while_revalidate = 1h;
+  source->proves = true;
+  source->change_number = 10;
+  source->rows["1"] = "5";
+  open();
+  EXPECT_EQ(get("user:1", 20ms), "5");
+  pass(2s);
+  source->change_number = 9;  // a replica that is behind
+  EXPECT_EQ(add("user:1", "2", 20ms), "7");
+  EXPECT_EQ(get("user:1", 20ms), "7");
 }
 
 TEST_F(Behind, AnAdditionFailsWithItsLoadAndLeavesNothing) {
