@@ -4,10 +4,10 @@
 // a load read before an invalidation or a write from being stored after it.
 //
 // The fence, for one node (consistency.md R2, R6, R7, L5, L7, X1, X2, X7, X8). A load reads the source at
-// some moment between start() and settle(). Whoever changes a key calls fence() after the change is visible
+// some moment between start() and land(). Whoever changes a key calls fence() after the change is visible
 // at the source: a flight that has started may have read the old value, so it is marked, taken out of the
 // table (later readers open a new one), and its result answers those who joined before and is stored nowhere.
-// A flight that has not started will read the new value and is left alone. Storing happens inside settle()
+// A flight that has not started will read the new value and is left alone. Storing happens inside land()
 // and dropping inside fence(), both under the key's lock here, so no interleaving lets an old value in after
 // the drop.
 //
