@@ -49,7 +49,8 @@ struct Space {
   std::atomic<std::uint32_t> epoch{0};
   StripedCounters<kCounts> counters;
 
-  // What is written behind waits until a reload has decided where it goes (write/behind.h).
+  // What is written behind waits until a reload has decided where it goes (write/behind.h). Relaxed: the
+  // locks of the keys order it.
   std::atomic<bool> held{false};
 
   // Fixed before the first request. `sole`: no other space uses the memory tier, so that its entries need not

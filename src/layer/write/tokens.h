@@ -23,6 +23,7 @@ class WriteTokens {
   static constexpr std::uint64_t kBootMask = ~((std::uint64_t{1} << 40) - 1);
 
   const std::uint64_t boot_;  // random upper bits that tell this process's tokens from others'
+  // Relaxed: tokens only have to differ.
   std::atomic<std::uint64_t> sequence_{0};
 };
 
