@@ -85,21 +85,21 @@ Result<std::uint64_t> Queue::append(const Wanted& wanted, Effect effect, Kept ke
         std::string(wanted.key),
         encode(effect)};
   const std::size_t bytes = size_of(op);
-  const bool at_once = wanted.durability == Durability::kNone;
+  // A write that waits for nothing is acknowledged outside the lane's lock.
+  Kept at_once = wanted.durability == Durability::kNone ? std::exchange(kept, nullptr) : Kept();
   State::Slot& slot = state.slots[lane];
   std::uint64_t seq = 0;
   {
     // The journal numbers a lane's ops in the order in which they become pending.
     MutexLock lock(slot.mutex);
-    auto appended =
-        state.journal.append(std::move(op), wanted.durability, at_once ? Kept() : std::move(kept));
+    auto appended = state.journal.append(std::move(op), wanted.durability, std::move(kept));
     if (!appended) return appended;
     seq = *appended;
     slot.last = seq;
     state.add(slot, State::stream_of(slot, lane, wanted.source), wanted, std::move(effect), seq, bytes,
               false);
   }
-  if (at_once && kept) kept({});
+  if (at_once) at_once({});
   return seq;
 }
 
