@@ -247,11 +247,11 @@ CacheCore::Found CacheCore::find(std::string_view key,
 }
 
 void CacheCore::put(std::string_view key, Value value) {
-  impl_->core->writes().put(*impl_->space, key, std::move(value));
+  impl_->core->writes().put(*impl_->space, key, std::move(value), impl_->now());
 }
 
 void CacheCore::put(std::string_view key, std::string_view bytes) {
-  impl_->core->writes().put(*impl_->space, key, bytes);
+  impl_->core->writes().put(*impl_->space, key, bytes, impl_->now());
 }
 
 bool CacheCore::invalidate(std::string_view key) {

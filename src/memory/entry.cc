@@ -50,16 +50,6 @@ std::size_t shared_charge(const Value& value) {
 
 }  // namespace
 
-// Which parts an entry needs, and its size.
-struct Entry::Plan {
-  std::uint16_t shape = 0;
-  std::uint16_t parts = 0;
-  std::uint32_t expires_ms = 0;  // kExpires without kFar
-  std::size_t value_bytes = 0;
-  std::size_t key_at = 0;
-  std::size_t total = 0;
-};
-
 Entry::Plan Entry::plan(std::size_t key_bytes, const Payload& payload, const Stamp& stamp,
                         const TimeBase& base) {
   Plan plan;
@@ -141,18 +131,16 @@ Entry& Entry::relocate(const Entry& from, void* to, std::size_t bytes) {
   return *static_cast<Entry*>(to);
 }
 
-bool Entry::fits(const Payload& payload, const Stamp& stamp, const TimeBase& base) const {
+bool Entry::fits(const Plan& plan, const Payload& payload) const {
   const Layout mine = layout();
-  const Plan plan = Entry::plan(mine.key_bytes, payload, stamp, base);
   if (((plan.shape ^ shape()) & (kExpires | kWide)) != 0 || ((plan.parts ^ mine.parts) & kParts) != 0)
     return false;
   if ((plan.parts & kShared) != 0) return payload.shared == shared();
-  return block_bytes(plan.total) == block_bytes(mine.total());
+  return plan.total == mine.total() || block_bytes(plan.total) == block_bytes(mine.total());
 }
 
-void Entry::rewrite(const Payload& payload, const Stamp& stamp, const TimeBase& base) {
+void Entry::rewrite(const Plan& plan, const Payload& payload, const Stamp& stamp, const TimeBase& base) {
   const std::size_t key_bytes = layout().key_bytes;
-  const Plan plan = Entry::plan(key_bytes, payload, stamp, base);
   write_head(plan, key_bytes, stamp, base);
   if (payload.shared == nullptr) put(plan.key_at + key_bytes, payload.bytes.data(), plan.value_bytes);
 }

@@ -94,11 +94,23 @@ class Entry {
   static Entry& at(Ref ref) { return *static_cast<Entry*>(Cage::at(ref)); }
   Ref ref() const { return Cage::ref(this); }
 
-  // Whether make() with these would need the same parts and block, so that rewrite() will do.
-  bool fits(const Payload& payload, const Stamp& stamp, const TimeBase& base) const;
+  // Which parts an entry needs, and its size.
+  struct Plan {
+    std::uint16_t shape = 0;
+    std::uint16_t parts = 0;
+    std::uint32_t expires_ms = 0;  // if it has an expiry, and that isn't far
+    std::size_t value_bytes = 0;
+    std::size_t key_at = 0;
+    std::size_t total = 0;
+  };
+  Plan plan(const Payload& payload, const Stamp& stamp, const TimeBase& base) const {
+    return plan(layout().key_bytes, payload, stamp, base);
+  }
+  // Whether make() with what `plan` is for would need the same parts and block, so that rewrite() will do.
+  bool fits(const Plan& plan, const Payload& payload) const;
   // Writes stamp and payload over this entry's. Requires fits(); the wheel's hook must not be filed.
   // `payload.bytes` may point into this entry's value.
-  void rewrite(const Payload& payload, const Stamp& stamp, const TimeBase& base);
+  void rewrite(const Plan& plan, const Payload& payload, const Stamp& stamp, const TimeBase& base);
 
   Ref chain() const { return chain_; }
   void set_chain(Ref next) { store_word(chain_, next); }
@@ -220,7 +232,6 @@ class Entry {
     std::uint16_t parts;
     std::size_t total() const { return key_at + key_bytes + value_bytes; }
   };
-  struct Plan;
   static Plan plan(std::size_t key_bytes, const Payload& payload, const Stamp& stamp, const TimeBase& base);
 
   Entry() = default;
@@ -315,10 +326,13 @@ class Entry::Glance {
                         : SmallRead::is_key<kTail>(words(), shape_, key);
   }
   Ref chain() const { return load_word(entry_.chain_); }
-  // Requires is_of() a key of this size.
+  // Requires is_of() a key of this size. Branches rather than computes where the value is, so that the
+  // processor guesses it and fetches a second cache line along with the first.
   [[gnu::always_inline]] std::string_view copy_value(std::size_t key_bytes, SmallRead& to) const {
-    const std::size_t at = kTail + (kTailWithExpiry - kTail) * (shape_ & kExpires);
-    return to.copy(words(), at + key_bytes, (shape_ >> kValueShift) & kShortValue);
+    const std::size_t bytes = (shape_ >> kValueShift) & kShortValue;
+    if (has_expiry()) [[unlikely]]
+      return to.copy(words(), kTailWithExpiry + key_bytes, bytes);
+    return to.copy(words(), kTail + key_bytes, bytes);
   }
   bool has_expiry() const { return (shape_ & kExpires) != 0; }
   // Requires has_expiry().

@@ -74,15 +74,15 @@ class HitLog {
   };
 
   HitLog()
-      : count_(std::clamp<std::size_t>(std::bit_ceil(2 * std::thread::hardware_concurrency()), 4, 16)),
-        stripes_(std::make_unique<Stripe[]>(count_)) {}
+      : stripes_(std::make_unique<Stripe[]>(stripe_count())),
+        last_(static_cast<std::uint32_t>(stripe_count() - 1)) {}
 
   // The calling thread's.
-  Stripe& stripe() const { return stripes_.get()[thread_number() & (count_ - 1)]; }
+  Stripe& stripe() const { return stripes_.get()[thread_number() & last_]; }
 
   // Whether a hit of any thread waits: then it isn't known when entries were used last.
   bool has_hits() const {
-    for (std::size_t i = 0; i < count_; ++i) {
+    for (std::size_t i = 0; i <= last_; ++i) {
       if (stripes_.get()[i].has_hits()) return true;
     }
     return false;
@@ -92,7 +92,7 @@ class HitLog {
   // of that stripe. One thread at a time.
   template <class Prepare, class OnHit>
   void drain(Prepare prepare, OnHit on_hit) {
-    for (std::size_t i = 0; i < count_; ++i) {
+    for (std::size_t i = 0; i <= last_; ++i) {
       Stripe& each = stripes_[i];
       const std::uint32_t tail = each.tail_.load(std::memory_order_acquire);
       std::uint32_t head = each.head_.load(std::memory_order_relaxed);
@@ -111,7 +111,7 @@ class HitLog {
     }
   }
 
-  std::size_t bytes() const { return count_ * sizeof(Stripe); }
+  std::size_t bytes() const { return (last_ + std::size_t{1}) * sizeof(Stripe); }
 
  private:
   static unsigned thread_number() {
@@ -122,8 +122,13 @@ class HitLog {
     return number;
   }
 
-  const std::size_t count_;  // a power of two
+  // A power of two.
+  static std::size_t stripe_count() {
+    return std::clamp<std::size_t>(std::bit_ceil(2 * std::thread::hardware_concurrency()), 4, 16);
+  }
+
   std::unique_ptr<Stripe[]> stripes_;
+  const std::uint32_t last_;  // a mask
 };
 
 }  // namespace forebay::memory

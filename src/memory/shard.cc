@@ -291,9 +291,12 @@ PutOutcome Shard::replace(std::uint64_t hash, std::string_view key, Entry* old, 
 PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, const Payload& payload,
                         const Stamp& stamp, Instant now) {
   // An outer visitor may be looking at the bytes that would be written over.
-  if (old != nullptr && visits_ == 1 && old->fits(payload, stamp, common_.base)) {
-    rewrite(*old, payload, stamp, now);
-    return PutOutcome::kStored;
+  if (old != nullptr && visits_ == 1) {
+    const Entry::Plan plan = old->plan(payload, stamp, common_.base);
+    if (old->fits(plan, payload)) {
+      rewrite(*old, plan, payload, stamp, now);
+      return PutOutcome::kStored;
+    }
   }
   Entry* const fresh = Entry::make(slabs_, key, payload, stamp, common_.base);
   if (fresh == nullptr) {
@@ -338,10 +341,11 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
   return PutOutcome::kStored;
 }
 
-void Shard::rewrite(Entry& entry, const Payload& payload, const Stamp& stamp, Instant now) {
+void Shard::rewrite(Entry& entry, const Entry::Plan& plan, const Payload& payload, const Stamp& stamp,
+                    Instant now) {
   unlink(entry);
   const Writing section(*this);
-  entry.rewrite(payload, stamp, common_.base);
+  entry.rewrite(plan, payload, stamp, common_.base);
   ++changes_;
   entry.set_revision(next_revision());
   entry.set_accessed(common_.base.seconds(now));

@@ -74,13 +74,26 @@ struct ShardCounters {
 // returned: nested calls (under Tier::Guard) may erase or replace what an outer visitor looks at, so what
 // they take out is only set aside.
 class alignas(64) Shard {
+  // What readers without the lock look at comes first, in as few cache lines as there are, apart from what
+  // who takes the lock writes.
+
+  // Odd while what readers without the lock look at is being written. Relaxed and release suffice, as every
+  // word that they look at is written after it with release and read before it with acquire (words.h).
+  std::atomic<std::uint64_t> sequence_{0};
+  Table table_ GUARDED_BY(mutex);
+  [[no_unique_address]] HitLog hits_;
+  // What of the policy readers without the lock heed: its hit_is_settled, and repeats_settle as far as the
+  // options let it. Relaxed: a hit too many or too few is as good.
+  std::atomic<bool> repeats_settle_{false};
+  std::atomic<bool (*)(std::uint8_t)> hit_is_settled_{nullptr};
+
  public:
   Shard(Common& common, const PolicyRow& policy, const PolicyOptions& options, std::size_t departures);
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
-  mutable Mutex mutex;
+  alignas(64) mutable Mutex mutex;
 
   enum class Answer : std::uint8_t { kHit, kMiss, kNeedsLock };
   // Without the lock and for small entries only (small_read.h), but quick: as find(), or kNeedsLock, where
@@ -187,7 +200,8 @@ class alignas(64) Shard {
   // Gives the key this payload and stamp: in place if it fits, else by a new entry.
   PutOutcome store(std::uint64_t hash, std::string_view key, Entry* old, const Payload& payload,
                    const Stamp& stamp, Instant now) REQUIRES(mutex);
-  void rewrite(Entry& entry, const Payload& payload, const Stamp& stamp, Instant now) REQUIRES(mutex);
+  void rewrite(Entry& entry, const Entry::Plan& plan, const Payload& payload, const Stamp& stamp, Instant now)
+      REQUIRES(mutex);
 
   void link(Entry& entry) REQUIRES(mutex);                                      // into wheel and counters
   void unlink(Entry& entry) REQUIRES(mutex);                                    // out of them
@@ -230,21 +244,12 @@ class alignas(64) Shard {
   void count_policy() REQUIRES(mutex);
 
   Common& common_;
-  // Odd while what readers without the lock look at is being written. Relaxed and release suffice, as every
-  // word that they look at is written after it with release and read before it with acquire (words.h).
-  std::atomic<std::uint64_t> sequence_{0};
   unsigned writers_ GUARDED_BY(mutex) = 0;
-  HitLog hits_;
   const Facts facts_;
   std::atomic<const PolicyRow*> policy_row_;  // written under the lock; relaxed, since rows are constants
-  // What of it readers without the lock heed: its hit_is_settled, and repeats_settle as far as the options
-  // let it. Relaxed: a hit too many or too few is as good.
-  std::atomic<bool (*)(std::uint8_t)> hit_is_settled_{nullptr};
-  std::atomic<bool> repeats_settle_{false};
   PolicyOptions policy_options_ GUARDED_BY(mutex);
   std::unique_ptr<EvictionPolicy> policy_ GUARDED_BY(mutex);
-  Slabs slabs_ GUARDED_BY(mutex);  // where the table's entries lie, and those set aside
-  Table table_ GUARDED_BY(mutex);
+  Slabs slabs_ GUARDED_BY(mutex);                      // where the table's entries lie, and those set aside
   unsigned visits_ GUARDED_BY(mutex) = 0;              // visitors inside, nested ones counted
   bool cleared_is_visited_ GUARDED_BY(mutex) = false;  // cleared_ may hold an entry that a visitor looks at
   Ref set_aside_ GUARDED_BY(mutex) = 0;                // to be freed when the last visitor leaves

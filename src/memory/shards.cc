@@ -113,8 +113,8 @@ bool Shards::find_any(std::uint64_t hash, std::string_view key, Instant now,
   return shard.find(hash, key, now, visit, touch);
 }
 
-PutOutcome Shards::update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide) {
-  const std::uint64_t hash = hash_bytes(key);
+PutOutcome Shards::update(std::uint64_t hash, std::string_view key, Instant now,
+                          FunctionRef<Change(const EntryView*)> decide) {
   const std::size_t index = index_of(hash);
   Shard& shard = *shards_[index];
   const Lock lock(*this, index, shard);

@@ -57,7 +57,11 @@ class Shards final : private Relief {
     Shard& shard = *shards_.data()[index_of(hash)].get();
     return shard.find_small(hash, key, common_.base.ns(now), visit, touch);
   }
-  PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
+  PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide) {
+    return update(hash_key(key), key, now, decide);
+  }
+  PutOutcome update(std::uint64_t hash, std::string_view key, Instant now,
+                    FunctionRef<Change(const EntryView*)> decide);
   bool erase(std::string_view key, Instant now, Departure why);
   void clear();
   std::optional<Departure> departure(std::string_view key) const;

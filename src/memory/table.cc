@@ -18,13 +18,14 @@ std::uint64_t reverse_bits(std::uint64_t word) {
 }  // namespace
 
 Table::Table() : buckets_(kSmallest), mask_(mask_of(kSmallest)) {
-  pieces_ = static_cast<Ref*>(Cage::take(kDirectory));
+  void* const room = Cage::take(kDirectory);
   void* const piece = Cage::take(kPiece);
-  if (pieces_ == nullptr || piece == nullptr) {
-    if (pieces_ != nullptr) Cage::give(pieces_, kDirectory);
+  if (room == nullptr || piece == nullptr) {
+    if (room != nullptr) Cage::give(room, kDirectory);
     if (piece != nullptr) Cage::give(piece, kPiece);
     throw std::bad_alloc();
   }
+  pieces_ = directory_in(room);
   store_word(pieces_[0], Cage::ref(piece));
 }
 
@@ -49,7 +50,17 @@ Table::~Table() {
   if (pieces_ == nullptr) return;
   const std::size_t pieces = buckets_ == 0 ? 1 : (buckets_ + kBucketsPerPiece - 1) / kBucketsPerPiece;
   for (std::size_t i = 0; i < pieces; ++i) Cage::give(Cage::at(pieces_[i]), kPiece);
-  Cage::give(pieces_, kDirectory);
+  Cage::give(room_of(pieces_), kDirectory);
+}
+
+Ref* Table::directory_in(void* room) {
+  constexpr std::size_t kCacheLine = 64;
+  const std::size_t span = reinterpret_cast<std::uintptr_t>(room) / Cage::kSpan;
+  return reinterpret_cast<Ref*>(static_cast<char*>(room) + span * kCacheLine % Cage::kSpan);
+}
+
+void* Table::room_of(Ref* directory) {
+  return reinterpret_cast<char*>(directory) - reinterpret_cast<std::uintptr_t>(directory) % Cage::kSpan;
 }
 
 void Table::insert(Entry& entry, std::uint64_t hash) {

@@ -112,8 +112,13 @@ class Table {
   static constexpr std::size_t kSmallest = 16;
   static constexpr std::size_t kPiece = std::size_t{16} << 10;  // bytes
   static constexpr std::size_t kBucketsPerPiece = kPiece / sizeof(Ref);
-  static constexpr std::size_t kDirectory = std::size_t{64} << 10;  // bytes: a reference for each piece
-  static constexpr std::size_t kMostBuckets = kDirectory / sizeof(Ref) * kBucketsPerPiece;
+  static constexpr std::size_t kDirectory = std::size_t{64}
+                                            << 10;  // bytes: room for a reference to each piece
+  // The directory begins within the first span of its room, each table's elsewhere: the first references of
+  // all tables are read all the time and would share a few places of the processor's cache otherwise.
+  static constexpr std::size_t kMostBuckets = (kDirectory - Cage::kSpan) / sizeof(Ref) * kBucketsPerPiece;
+  static Ref* directory_in(void* room);
+  static void* room_of(Ref* directory);
 
   // Five entries for four buckets: a lookup looks at 1.6 entries if it finds one.
   bool crowded(std::size_t size) const { return size > buckets_ + buckets_ / 4 && buckets_ < kMostBuckets; }

@@ -25,7 +25,12 @@ bool Tier::find(std::uint64_t hash, std::string_view key, Instant now,
 }
 
 PutOutcome Tier::update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide) {
-  return impl_->shards.update(key, now, decide);
+  return impl_->shards.update(hash_key(key), key, now, decide);
+}
+
+PutOutcome Tier::update(std::uint64_t hash, std::string_view key, Instant now,
+                        FunctionRef<Change(const EntryView*)> decide) {
+  return impl_->shards.update(hash, key, now, decide);
 }
 
 PutOutcome Tier::put(std::string_view key, std::string_view bytes, const Stamp& stamp, Instant now) {

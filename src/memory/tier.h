@@ -95,6 +95,9 @@ class Tier {
   // Decides and writes in one step: `decide` gets the live entry or null and returns the Change. Evicts as
   // needed.
   PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
+  // The same for who has the key's hash_bytes() already.
+  PutOutcome update(std::uint64_t hash, std::string_view key, Instant now,
+                    FunctionRef<Change(const EntryView*)> decide);
 
   // Shorthands of update().
   PutOutcome put(std::string_view key, std::string_view bytes, const Stamp& stamp, Instant now);

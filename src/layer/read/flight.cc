@@ -209,22 +209,29 @@ bool FlightTable::fence(std::string_view key, std::uint64_t hash, std::uint64_t 
   Shard& shard = shard_of(hash);
   MutexLock lock(shard.mutex);
   bool fenced = false;
-  if (const auto place = shard.flights.find(key); place != shard.flights.end() && place->second->started) {
-    const FlightPtr flight = place->second;
-    detach(shard, *flight);
-    fenced = true;
+  // Mostly they are empty, and a hash table hashes the key to find that out.
+  if (!shard.flights.empty()) {
+    if (const auto place = shard.flights.find(key); place != shard.flights.end() && place->second->started) {
+      const FlightPtr flight = place->second;
+      detach(shard, *flight);
+      fenced = true;
+    }
   }
-  if (const auto writes = shard.writes.find(key); writes != shard.writes.end()) {
-    WriteFence& fence = writes->second.fence;
-    if (evidence == 0) fence.fenced = true;
-    fence.evidence = std::max(fence.evidence, evidence);
+  if (!shard.writes.empty()) {
+    if (const auto writes = shard.writes.find(key); writes != shard.writes.end()) {
+      WriteFence& fence = writes->second.fence;
+      if (evidence == 0) fence.fenced = true;
+      fence.evidence = std::max(fence.evidence, evidence);
+    }
   }
-  if (const auto apply = shard.applies.find(key); apply != shard.applies.end()) {
-    WriteFence& fence = apply->second.changes;
-    if (evidence == 0) fence.fenced = true;
-    fence.evidence = std::max(fence.evidence, evidence);
+  if (!shard.applies.empty()) {
+    if (const auto apply = shard.applies.find(key); apply != shard.applies.end()) {
+      WriteFence& fence = apply->second.changes;
+      if (evidence == 0) fence.fenced = true;
+      fence.evidence = std::max(fence.evidence, evidence);
+    }
   }
-  shard.failed.erase(std::string(key));
+  if (!shard.failed.empty()) shard.failed.erase(std::string(key));
   drop();
   return fenced;
 }

@@ -111,8 +111,7 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
   if (next) next();
 }
 
-WritePath::Put WritePath::put(Space& space, std::string_view key, Change change) {
-  const Instant now = clock_.now();
+WritePath::Put WritePath::put(Space& space, std::string_view key, Change change, Instant now) {
   Stamp stamp = space.stamp(space.epoch.load(std::memory_order_acquire), now);
   set_times(space.config, stamp, now, random_);
   Put put;
@@ -120,7 +119,7 @@ WritePath::Put WritePath::put(Space& space, std::string_view key, Change change)
   const std::uint64_t bytes = value_bytes(change);
   change.stamp = stamp;
   flights_.fence(key, hash, 0, [&] {
-    put.outcome = tier_.update(key, now, [&](const EntryView* current) {
+    put.outcome = tier_.update(hash, key, now, [&](const EntryView* current) {
       put.existed = current && space.owns(current->stamp()) && !current->stamp().negative;
       return std::move(change);
     });
@@ -134,7 +133,7 @@ WritePath::Put WritePath::put(Space& space, std::string_view key, Change change)
 void WritePath::put_aside(Space& space, std::string_view key, std::string_view value, WriteCallback done) {
   WriteAnswer answer;
   answer.value = Value::bytes(std::string(value));
-  const Put stored = put(space, key, *answer.value);
+  const Put stored = put(space, key, *answer.value, clock_.now());
   if (stored.outcome == PutOutcome::kFull) {
     return done(Error{ErrorCode::kOutOfMemory, "command not allowed when used memory > 'maxmemory'."});
   }

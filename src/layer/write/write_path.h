@@ -58,18 +58,18 @@ class WritePath {
     PutOutcome outcome = PutOutcome::kStored;
     bool existed = false;
   };
-  Put put(Space& space, std::string_view key, Value value) {
-    return put(space, key, Change::replace(std::move(value), {}));
+  Put put(Space& space, std::string_view key, Value value, Instant now) {
+    return put(space, key, Change::replace(std::move(value), {}), now);
   }
-  Put put(Space& space, std::string_view key, std::string_view bytes) {
-    return put(space, key, Change::replace(bytes, {}));
+  Put put(Space& space, std::string_view key, std::string_view bytes, Instant now) {
+    return put(space, key, Change::replace(bytes, {}), now);
   }
 
  private:
   // `epoch`: of the namespace when the write began; a purge since then must not be undone by its value.
   void written(Space& space, const std::string& key, std::uint32_t epoch, Result<Written> result,
                WriteCallback& reply);
-  Put put(Space& space, std::string_view key, Change change);
+  Put put(Space& space, std::string_view key, Change change, Instant now);
   void put_aside(Space& space, std::string_view key, std::string_view value, WriteCallback done);
 
   memory::Tier& tier_;
