@@ -65,7 +65,7 @@ TEST(Concurrency, EveryOperationAtOnceKeepsValuesWholeAndCountsRight) {
         case 7:
           if (i % 500 == 0) {
             TierOptions other = shards.options();
-            other.policy = random() % 2 == 0 ? "lru" : "noeviction";
+            other.policy = policy_names()[random() % policy_names().size()];
             if (!shards.reconfigure(other, **find_policy(other.policy))) ++wrong;
           }
           break;

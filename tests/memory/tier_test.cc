@@ -364,6 +364,24 @@ TEST_F(TierTest, ScanVisitsEveryEntryThatStaysWhileTheTableGrowsAndShrinks) {
   }
 }
 
+// What is counted holds the table, so a table copied as a whole would show as a step of its size.
+TEST_F(TierTest, NoWriteGrowsTheTableByMoreThanAFewBuckets) {
+  open(0);
+  std::size_t most = 0;
+  std::size_t before = tier->stats().bytes;
+  put("key:000000", "v");
+  const std::size_t entry = tier->stats().bytes - before;
+  constexpr int kEntries = kSanitized ? 20'000 : 200'000;
+  before = tier->stats().bytes;
+  for (int i = 1; i < kEntries; ++i) {
+    put("key:" + std::to_string(100'000 + i), "v");
+    const std::size_t after = tier->stats().bytes;
+    most = std::max(most, after - before);
+    before = after;
+  }
+  EXPECT_LE(most, entry + 64);
+}
+
 TEST_F(TierTest, AScanStepIsBoundedByItsCount) {
   for (int i = 0; i < 10'000; ++i) put("k" + std::to_string(i), "v");
   std::size_t visited = 0;
