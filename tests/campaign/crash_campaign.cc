@@ -17,11 +17,11 @@
 #include <stdexcept>
 #include <thread>
 
-#include "campaign/sqlite_file.h"
 #include "cli/resp_client.h"
 #include "support/eventually.h"
 #include "support/paths.h"
 #include "support/process.h"
+#include "support/sqlite_file.h"
 #include "support/temp_dir.h"
 
 namespace forebay::test {

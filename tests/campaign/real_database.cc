@@ -2,8 +2,8 @@
 
 #include <stdexcept>
 
-#include "campaign/sqlite_file.h"
 #include "support/postgres_server.h"
+#include "support/sqlite_file.h"
 #include "support/temp_dir.h"
 
 namespace forebay::test {

@@ -1,7 +1,6 @@
 // The whole layer on a real SQLite file, as a program uses it.
 
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <latch>
 #include <thread>
@@ -9,6 +8,7 @@
 #include "config/reader.h"
 #include "forebay/layer.h"
 #include "support/eventually.h"
+#include "support/sqlite_file.h"
 #include "support/temp_dir.h"
 
 namespace forebay {
@@ -16,25 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using forebay::test::eventually;
-
-// Another program with the same database.
-class OtherProgram {
- public:
-  explicit OtherProgram(const std::string& path) {
-    EXPECT_EQ(sqlite3_open(path.c_str(), &db_), SQLITE_OK);
-    sqlite3_busy_timeout(db_, 10'000);
-  }
-  ~OtherProgram() { sqlite3_close(db_); }
-  void run(const std::string& sql) {
-    char* message = nullptr;
-    EXPECT_EQ(sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, &message), SQLITE_OK)
-        << (message ? message : "");
-    sqlite3_free(message);
-  }
-
- private:
-  sqlite3* db_ = nullptr;
-};
+using forebay::test::SqliteFile;
 
 class LayerOnSqlite : public ::testing::Test {
  protected:
@@ -74,7 +56,7 @@ class LayerOnSqlite : public ::testing::Test {
 
   forebay::test::TempDir folder;
   std::string path;
-  OtherProgram other;
+  SqliteFile other;
   std::unique_ptr<Layer> layer;
 };
 

@@ -1,7 +1,6 @@
 // Writes behind on a real journal and a real SQLite file, as a program uses them.
 
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <array>
 #include <atomic>
@@ -12,6 +11,7 @@
 #include "config/reader.h"
 #include "forebay/layer.h"
 #include "support/eventually.h"
+#include "support/sqlite_file.h"
 #include "support/temp_dir.h"
 
 namespace forebay {
@@ -19,35 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using forebay::test::eventually;
-
-// Another program with the same database.
-class OtherProgram {
- public:
-  explicit OtherProgram(const std::string& path) {
-    EXPECT_EQ(sqlite3_open(path.c_str(), &db_), SQLITE_OK);
-    sqlite3_busy_timeout(db_, 10'000);
-  }
-  ~OtherProgram() { sqlite3_close(db_); }
-  void run(const std::string& sql) {
-    char* message = nullptr;
-    EXPECT_EQ(sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, &message), SQLITE_OK)
-        << (message ? message : "");
-    sqlite3_free(message);
-  }
-  // The first column of the first row; empty for none.
-  std::string ask(const std::string& sql) {
-    std::string answer;
-    const auto take = [](void* into, int, char** values, char**) {
-      if (values[0] != nullptr) *static_cast<std::string*>(into) = values[0];
-      return 0;
-    };
-    EXPECT_EQ(sqlite3_exec(db_, sql.c_str(), take, &answer, nullptr), SQLITE_OK) << sqlite3_errmsg(db_);
-    return answer;
-  }
-
- private:
-  sqlite3* db_ = nullptr;
-};
+using forebay::test::SqliteFile;
 
 class BehindOnSqlite : public ::testing::Test {
  protected:
@@ -120,7 +92,7 @@ class BehindOnSqlite : public ::testing::Test {
 
   forebay::test::TempDir folder;
   std::string path;
-  OtherProgram other;
+  SqliteFile other;
   std::string flush = "flush = { every = \"1h\", batch = 10000 }\n";
   std::string timeout = "2s";
   std::string item_write = "behind";

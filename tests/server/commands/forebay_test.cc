@@ -73,12 +73,7 @@ class ForebayCommand : public testing::Test {
     auto layer = Layer::open_model(model, std::move(environment));
     if (!layer) throw std::runtime_error(layer.error().message);
     layer_ = std::move(*layer);
-    config::Server fronts;
-    fronts.resp.clear();
-    fronts.http.clear();
-    auto server = Server::open(fronts, *layer_);
-    if (!server) throw std::runtime_error(server.error().message);
-    server_ = std::move(*server);
+    server_ = open_server(*layer_);
     client_.emplace(*layer_, *server_);
   }
 

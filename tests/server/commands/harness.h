@@ -129,6 +129,15 @@ class Client {
   bool last_was_in_effect_ = false;
 };
 
+// A server whose commands are run without sockets.
+inline std::unique_ptr<Server> open_server(Layer& layer, config::Server options = {}) {
+  options.resp.clear();
+  options.http.clear();
+  auto server = Server::open(options, layer);
+  if (!server) throw std::runtime_error(server.error().message);
+  return std::move(*server);
+}
+
 // Plain keys, and time that the test moves.
 class PlainKeys : public testing::Test {
  protected:
@@ -143,12 +152,7 @@ class PlainKeys : public testing::Test {
     auto layer = Layer::open_model(model, std::move(environment));
     if (!layer) throw std::runtime_error(layer.error().message);
     layer_ = std::move(*layer);
-    config::Server fronts = model.server;
-    fronts.resp.clear();
-    fronts.http.clear();
-    auto server = Server::open(fronts, *layer_);
-    if (!server) throw std::runtime_error(server.error().message);
-    server_ = std::move(*server);
+    server_ = open_server(*layer_, model.server);
     client_.emplace(*layer_, *server_);
   }
 

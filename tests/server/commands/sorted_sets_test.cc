@@ -1,10 +1,9 @@
 // Sorted sets over a real SQLite table of scores.
 
-#include <sqlite3.h>
-
 #include <string>
 
 #include "server/commands/harness.h"
+#include "support/sqlite_file.h"
 #include "support/temp_dir.h"
 
 namespace forebay::server {
@@ -13,51 +12,29 @@ namespace {
 class SortedSets : public testing::Test {
  protected:
   SortedSets() {
-    const std::string path = (folder_ / "game.db").string();
-    if (sqlite3_open(path.c_str(), &database_) != SQLITE_OK) throw std::runtime_error("sqlite3_open");
-    ask("CREATE TABLE scores(game TEXT, player TEXT, score REAL CHECK (score < 1000), PRIMARY KEY (game, "
-        "player))");
+    ask("CREATE TABLE scores(game TEXT, player TEXT, score REAL CHECK (score < 1000), "
+        "PRIMARY KEY (game, player))");
     ask("INSERT INTO scores VALUES ('eu', 'ann', 10), ('eu', 'bob', 2.5)");
     auto layer =
-        Layer::open("[source.db]\nkind = 'sqlite'\npath = '" + path +
+        Layer::open("[source.db]\nkind = 'sqlite'\npath = '" + path_ +
                     "'\n[namespace.board]\nkey = 'board:{game}'\nsource = 'db'\ntable = 'scores'\n"
                     "type = 'zset'\nmember = 'player'\nvalue = 'score'\nwrite = 'through'\n"
                     "[namespace.row]\nkey = 'row:{game}:{player}'\nsource = 'db'\ntable = 'scores'\n");
     if (!layer) throw std::runtime_error(layer.error().message);
     layer_ = std::move(*layer);
-    config::Server fronts;
-    fronts.resp.clear();
-    fronts.http.clear();
-    auto server = Server::open(fronts, *layer_);
-    if (!server) throw std::runtime_error(server.error().message);
-    server_ = std::move(*server);
+    server_ = open_server(*layer_);
     client_.emplace(*layer_, *server_);
   }
-  ~SortedSets() override {
-    client_.reset();
-    server_.reset();
-    layer_.reset();
-    sqlite3_close(database_);
-  }
 
-  std::string ask(const std::string& sql) {
-    std::string answer;
-    sqlite3_exec(
-        database_, sql.c_str(),
-        [](void* out, int, char** columns, char**) {
-          *static_cast<std::string*>(out) = columns[0] ? columns[0] : "NULL";
-          return 0;
-        },
-        &answer, nullptr);
-    return answer;
-  }
+  std::string ask(const std::string& sql) { return database_.ask(sql); }
   template <class... Args>
   std::string run(const Args&... args) {
     return (*client_)(args...);
   }
 
   test::TempDir folder_;
-  sqlite3* database_ = nullptr;
+  const std::string path_ = (folder_ / "game.db").string();
+  test::SqliteFile database_{path_};
   std::unique_ptr<Layer> layer_;
   std::unique_ptr<Server> server_;
   std::optional<Client> client_;

@@ -18,6 +18,9 @@ class SqliteFile {
   SqliteFile(const SqliteFile&) = delete;
   SqliteFile& operator=(const SqliteFile&) = delete;
 
+  // Statements; errors are thrown as std::runtime_error, here and below.
+  void run(const std::string& sql) { ask(sql); }
+  // One line a row, its columns joined by '|', NULL as nothing.
   std::string ask(const std::string& sql) {
     std::string text;
     char* error = nullptr;
