@@ -109,13 +109,16 @@ class Writer {
   // Until the field says stop; then with nothing unsure left, if the server allows.
   void run() {
     while (!field_.stop) {
-      auto client = RespClient::connect("127.0.0.1", port_, 30s);
-      if (!client) {
-        std::this_thread::sleep_for(2ms);  // the server is being started again
-        continue;
-      }
-      if (!settle(*client)) continue;
-      while (!field_.stop && round(*client)) {
+      std::optional<RespClient> client;
+      // While the server, or the database that settling asks, is being started again.
+      eventually(
+          [&] {
+            auto fresh = RespClient::connect("127.0.0.1", port_, 30s);
+            if (fresh && settle(*fresh)) client.emplace(std::move(*fresh));
+            return client.has_value() || field_.stop;
+          },
+          60s);
+      while (client && !field_.stop && round(*client)) {
       }
     }
     eventually([&] {
@@ -224,7 +227,7 @@ class Writer {
       Shared& counter = counters_.at(i);
       if (counter.unsure == 0) continue;
       const auto reply = client.call({"GET", fmt::format("count:c{}", i)});
-      if (!reply || reply->is_error()) return pause();
+      if (!reply || reply->is_error()) return false;
       const std::uint64_t there = reply->text.empty() ? 0 : mine(std::stoll(reply->text));
       if (there < counter.acknowledged || there > counter.acknowledged + counter.unsure) {
         field_.violation(fmt::format(
@@ -237,7 +240,7 @@ class Writer {
     for (std::size_t i = 0; i < kTexts; ++i) {
       if (texts_.at(i).unsure.empty()) continue;
       const auto reply = client.call({"GET", "text:" + text_key(i)});
-      if (!reply || reply->is_error()) return pause();
+      if (!reply || reply->is_error()) return false;
       State there;
       if (reply->kind != resp::ReplyKind::kNull) there = Row{{{"v", reply->text}}};
       settle(texts_.at(i), there, "text:" + text_key(i));
@@ -245,7 +248,7 @@ class Writer {
     for (std::size_t i = 0; i < kRows; ++i) {
       if (rows_.at(i).unsure.empty()) continue;
       const auto reply = client.call({"HGETALL", "row:" + text_key(i)});
-      if (!reply || reply->is_error()) return pause();
+      if (!reply || reply->is_error()) return false;
       State there;
       for (std::size_t at = 0; at + 1 < reply->children.size(); at += 2) {
         if (!there) there.emplace();
@@ -277,11 +280,6 @@ class Writer {
     field_.kept += kept;
     own.state = there;
     own.unsure.clear();
-  }
-
-  bool pause() {
-    std::this_thread::sleep_for(2ms);  // the database is being started again
-    return false;
   }
 
   const std::size_t number_;
