@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include "support/eventually.h"
 #include "support/paths.h"
 #include "support/process.h"
+#include "support/sqlite_file.h"
 #include "support/temp_dir.h"
 #include "support/test_client.h"
 
@@ -413,12 +413,10 @@ TEST_F(Serve, SigtermFlushesWhatItCanAndTheJournalKeepsTheRest) {
   start_again();
   {
     // Somebody else holds the database while the server ends.
-    sqlite3* other = nullptr;
-    ASSERT_EQ(sqlite3_open(database.c_str(), &other), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(other, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+    test::SqliteFile other(database);
+    other.run("BEGIN EXCLUSIVE");
     EXPECT_EQ(test::TestClient(port_).ask({"SET", "user:2", "{\"name\":\"b\"}"}), "+OK");
     EXPECT_EQ(server_.stop(SIGTERM), 0) << log();
-    sqlite3_close(other);
   }
   EXPECT_THAT(log(), HasSubstr("the journal keeps 1 write that the databases do not have yet"));
   EXPECT_EQ(sql("SELECT count(*) FROM users"), "1\n");
