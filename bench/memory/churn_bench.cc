@@ -9,6 +9,8 @@
 //       small   the same from 10 bytes to 1 kB
 //   churn_bench instant [entries = 1000000]
 //     That many entries expire at one instant, and are cleared: the longest step of freeing them.
+//   churn_bench grow [entries = 10000000]
+//     From nothing to that many entries: how long single writes take, for each tenth of the way.
 //   churn_bench overhead [entries = 1000000] [bytes of a value = 64] [plain]
 //     Bytes of resident memory for each entry of a 14-byte key beyond key and value, with an expiry or
 //     without.
@@ -243,6 +245,30 @@ int instant(std::size_t entries) {
   return 0;
 }
 
+int grow(std::size_t entries) {
+  SimulatedClock clock;
+  const auto opened = open_tier(0, clock);
+  const std::string value(64, 'v');
+  std::vector<float> took;
+  took.reserve(entries / 10 + 1);
+  std::printf("%12s  %9s  %9s  %9s  %9s\n", "entries", "median us", "99.9 % us", "99.999 %", "most us");
+  for (std::size_t i = 1; i <= entries; ++i) {
+    const std::string key = key_of(i);
+    const auto start = std::chrono::steady_clock::now();
+    opened->put(key, value, {}, clock.now());
+    const std::chrono::duration<float, std::micro> one = std::chrono::steady_clock::now() - start;
+    took.push_back(one.count());
+    if (i % (entries / 10) != 0) continue;
+    std::ranges::sort(took);
+    const auto at = [&](double share) {
+      return took[static_cast<std::size_t>(share * static_cast<double>(took.size() - 1))];
+    };
+    std::printf("%12zu  %9.2f  %9.2f  %9.2f  %9.2f\n", i, at(0.5), at(0.999), at(0.99999), at(1));
+    took.clear();
+  }
+  return 0;
+}
+
 int overhead(std::size_t entries, std::size_t value_bytes, bool expiring) {
   SimulatedClock clock;
   const auto opened = open_tier(0, clock);
@@ -272,6 +298,7 @@ int main(int argc, char** argv) {
     return argc > at ? std::strtoull(argv[at], nullptr, 10) : otherwise;
   };
   if (mode == "overhead") return overhead(number(2, 1'000'000), number(3, 64), argc <= 4);
+  if (mode == "grow") return grow(std::max<std::size_t>(number(2, 10'000'000), 10));
   if (mode == "instant") return instant(number(2, 1'000'000));
   std::istringstream limits(argc > 2 ? argv[2] : "64,512");
   std::vector<std::string> workloads(argv + std::min(argc, 4), argv + argc);
