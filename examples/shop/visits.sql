@@ -1,0 +1,1 @@
+CREATE TABLE visits (page TEXT PRIMARY KEY, views INTEGER NOT NULL CHECK (views < 1000));
