@@ -111,8 +111,11 @@ Result<void> Log::set_meta(const char* name, const std::string& value) {
 
 Result<void> Log::prepare_file() {
   // Exclusive before WAL: then no other process gets in, and no shared memory file is needed.
-  for (const char* setting : {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL",
-                              "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"}) {
+  // Debian's SQLite overwrites what is deleted by default, so that trimming would write as much as was kept,
+  // and on a full disk could not make the room that it is for. FAST only overwrites what is written anyway.
+  for (const char* setting :
+       {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
+        "PRAGMA secure_delete = FAST", "BEGIN IMMEDIATE"}) {
     const int code = sqlite3_exec(database_.get(), setting, nullptr, nullptr, nullptr);
     if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED) {
       return Error{
@@ -251,17 +254,21 @@ Log::~Log() {
   if (writer_.joinable()) writer_.join();
 }
 
+std::optional<std::uint64_t> Log::disk_room() const {
+  if (options_.free_bytes) return options_.free_bytes();
+  struct statvfs disk{};
+  if (statvfs(options_.path.c_str(), &disk) != 0) return std::nullopt;
+  return std::uint64_t{disk.f_bavail} * disk.f_frsize;
+}
+
 std::optional<std::uint64_t> Log::too_little_room() const {
   if (options_.min_free == 0) return std::nullopt;
-  std::uint64_t room = 0;
-  if (options_.free_bytes) {
-    room = options_.free_bytes();
-  } else {
-    struct statvfs disk{};
-    if (statvfs(options_.path.c_str(), &disk) != 0) return std::nullopt;
-    room = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-  }
-  return room < options_.min_free ? std::optional(room) : std::nullopt;
+  const auto room = disk_room();
+  if (!room || *room >= options_.min_free) return std::nullopt;
+  // The file has room for what it grows by where it was trimmed, the write-ahead log has not.
+  const bool reused =
+      *room >= options_.min_free / 2 && *room + unused_.load(std::memory_order_relaxed) >= options_.min_free;
+  return reused ? std::nullopt : room;
 }
 
 std::optional<Error> Log::refusal(const Op& op) {
@@ -502,9 +509,16 @@ Result<void> Log::commit(const Work& work, Sync sync) {
     return done;
   }
   if (sync == Sync::kYes) synced_ = work.last;
-  if (too_little_room()) {
-    MutexLock lock(mutex_);
-    nearly_full_ = true;
+  if (too_little_room() || unused_.load(std::memory_order_relaxed) > 0) {
+    Statement free_pages(database_.get(),
+                         "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size");
+    if (free_pages.good() && free_pages.step() == SQLITE_ROW) {
+      unused_.store(free_pages.number(0), std::memory_order_relaxed);
+    }
+    if (too_little_room()) {
+      MutexLock lock(mutex_);
+      nearly_full_ = true;
+    }
   }
   if (work.trim) {
     MutexLock lock(mutex_);

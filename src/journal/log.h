@@ -15,6 +15,7 @@
 // reads what the file really holds. An fsync that failed is never tried again, not on closing either: the
 // kernel may have dropped the pages and would report success. What was kept before goes on to the database.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -41,7 +42,8 @@ struct LogOptions {
   // are as old as that. 0: no bound
   Duration max_age{0};
   // Free bytes of the disk below which nothing is taken: room for the write-ahead log and its checkpoint, so
-  // that what was taken can be written. 0: not looked at
+  // that what was taken can be written. Up to half of it may be room within the file, where it was trimmed.
+  // 0: not looked at
   std::uint64_t min_free = std::uint64_t{8} << 20;
   std::function<std::uint64_t()> free_bytes = {};  // empty: statvfs(3) of the path
   const char* vfs = nullptr;                       // SQLite's name of how it uses files; null: its default
@@ -107,6 +109,7 @@ class Log final : public Journal {
   Result<void> set_meta(const char* name, const std::string& value);
   Error error(const char* doing) const;
   std::optional<Error> refusal(const Op& op) REQUIRES(mutex_);
+  std::optional<std::uint64_t> disk_room() const;  // nothing: the disk doesn't tell
   // Free bytes of the disk if they are too few.
   std::optional<std::uint64_t> too_little_room() const;
 
@@ -128,6 +131,9 @@ class Log final : public Journal {
   Sync synchronous_ = Sync::kYes;
   std::uint64_t synced_ = 0;
   int log_pages_ = 0;
+  // Bytes of the file that trimming left unused, as of the last commit on a disk that was nearly full.
+  // Relaxed: an estimate by nature.
+  std::atomic<std::uint64_t> unused_{0};
 
   Mutex mutex_;
   Condition wake_;

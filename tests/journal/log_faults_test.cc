@@ -11,6 +11,7 @@
 
 #include "journal/faulty_vfs.h"
 #include "journal/log.h"
+#include "support/eventually.h"
 #include "support/temp_dir.h"
 
 namespace forebay::journal {
@@ -206,6 +207,26 @@ TEST_F(JournalFaults, ADiskThatIsNearlyFullRefusesWritesUntilThereIsRoomAgain) {
   EXPECT_EQ(code(keep(log, op("c"), Durability::kNone)), ErrorCode::kOverloaded);
   room = 500'000;
   EXPECT_TRUE(keep(log, op("d")));
+}
+
+TEST_F(JournalFaults, OnADiskThatIsNearlyFullTheRoomThatTrimmingMadeIsUsedAgain) {
+  std::atomic<std::uint64_t> room = 1'000'000;
+  LogOptions small = options();
+  small.min_free = 500'000;
+  small.free_bytes = [&] { return room.load(); };
+  auto opened = Log::open(small);
+  ASSERT_TRUE(opened);
+  Log& log = *opened->log;
+  const std::string large(100'000, 'x');
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(keep(log, op("a", large)));
+  room = 300'000;
+  ASSERT_TRUE(keep(log, op("b")));
+  ASSERT_TRUE(when_kept(log, 7));
+  EXPECT_EQ(code(keep(log, op("c"))), ErrorCode::kOverloaded);
+  log.trim(6, {});
+  ASSERT_TRUE(forebay::test::eventually([&] { return keep(log, op("c")).has_value(); }));
+  room = 200'000;  // less than the write-ahead log may need
+  ASSERT_TRUE(forebay::test::eventually([&] { return code(keep(log, op("d"))) == ErrorCode::kOverloaded; }));
 }
 
 }  // namespace
