@@ -99,6 +99,10 @@ struct Field {
     const std::lock_guard lock(mutex);
     if (violations.size() < 100) violations.push_back(std::move(what));
   }
+  std::size_t violated() {
+    const std::lock_guard lock(mutex);
+    return violations.size();
+  }
 };
 
 class Writer {
@@ -495,7 +499,7 @@ CampaignResult crash_campaign(RealDatabase& database, const std::string& folder,
       if (holds_applied(database, folder)) ++result.kills_before_trim;
       server.start();
       options.progress(fmt::format("{} of {} kills, {} writes acknowledged, {} violations", result.kills + 1,
-                                   options.kills, field.acknowledged.load(), field.violations.size()));
+                                   options.kills, field.acknowledged.load(), field.violated()));
     }
   }
   {
