@@ -226,7 +226,10 @@ TEST_F(JournalFaults, OnADiskThatIsNearlyFullTheRoomThatTrimmingMadeIsUsedAgain)
   log.trim(6, {});
   ASSERT_TRUE(forebay::test::eventually([&] { return keep(log, op("c")).has_value(); }));
   room = 200'000;  // less than the write-ahead log may need
-  ASSERT_TRUE(forebay::test::eventually([&] { return code(keep(log, op("d"))) == ErrorCode::kOverloaded; }));
+  ASSERT_TRUE(forebay::test::eventually([&] {
+    const auto kept = keep(log, op("d"));
+    return !kept && kept.error().code == ErrorCode::kOverloaded;
+  }));
 }
 
 }  // namespace
