@@ -1,0 +1,86 @@
+#pragma once
+
+// What the scenarios of write-behind have in common: the real program with a journal, in front of a real
+// database that can be away.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "campaign/real_database.h"
+#include "support/eventually.h"
+#include "support/forebay_process.h"
+#include "support/temp_dir.h"
+
+namespace forebay::test {
+
+using namespace std::chrono_literals;
+
+// Until it goes, the database takes no writes: PostgreSQL is stopped as by a crash, an SQLite file is held by
+// somebody else.
+class Away {
+ public:
+  explicit Away(RealDatabase& database) : database_(database) {
+    if (database_.stops()) {
+      database_.stop();
+    } else {
+      database_.run("BEGIN IMMEDIATE");
+    }
+  }
+  ~Away() {
+    if (database_.stops()) {
+      database_.start();
+    } else {
+      database_.run("COMMIT");
+    }
+  }
+  Away(const Away&) = delete;
+  Away& operator=(const Away&) = delete;
+
+ private:
+  RealDatabase& database_;
+};
+
+// The parameter names the database: "sqlite" or "postgres".
+class BehindService : public testing::TestWithParam<const char*> {
+ protected:
+  BehindService()
+      : database_(GetParam() == std::string("sqlite") ? real_sqlite() : real_postgres()),
+        forebay_(folder_.path()) {}
+
+  // `server`: more lines of [server]; `source`: of [source.db]; `spaces`: namespaces.
+  void configure(const std::string& spaces, const std::string& source = "timeout = \"5s\"\n",
+                 const std::string& server = "", const std::string& journal = "") const {
+    forebay_.configure(server + "[journal]\npath = \"journal\"\n" + journal + "[source.db]\n" +
+                       database_->source() + source + spaces);
+  }
+  void start() {
+    forebay_.start();
+    client_ = forebay_.connect();
+  }
+  void kill_and_start() {
+    forebay_.kill();
+    start();
+  }
+  template <class... Args>
+  std::string ask(const Args&... args) {
+    return client_->ask({std::string(args)...});
+  }
+  bool postgres() const { return database_->stops(); }
+
+  TempDir folder_;
+  std::unique_ptr<RealDatabase> database_;
+  ForebayProcess forebay_;
+  std::unique_ptr<TestClient> client_;
+};
+
+inline std::string database_name(const testing::TestParamInfo<const char*>& info) {
+  return info.param;
+}
+inline auto both_databases() {
+  return testing::Values("sqlite", "postgres");
+}
+
+}  // namespace forebay::test
