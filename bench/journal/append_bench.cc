@@ -22,10 +22,11 @@ class NoJournal final : public Journal {
  public:
   const std::string& id() const override { return id_; }
   std::uint32_t lanes() const override { return 4; }
-  Result<std::uint64_t> append(Op, Durability, Kept) override {
+  Result<std::uint64_t> append(const OpView&, Durability) override {
     // Relaxed: a number is all that it gives.
     return next_.fetch_add(1, std::memory_order_relaxed);
   }
+  void when_committed(std::uint64_t, Kept kept) override { kept({}); }
   void when_kept(std::uint64_t, Kept kept) override { kept({}); }
   Result<std::vector<Op>> read(std::uint32_t, const std::string*, std::uint64_t, std::uint64_t) override {
     return std::vector<Op>();

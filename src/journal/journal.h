@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "forebay/result.h"
@@ -27,9 +28,18 @@ enum class Durability : std::uint8_t {
   kSync,  // it is on the disk
 };
 
-// The journal's answer, given without its locks. Answers come one after another on the journal's thread, in
-// the order of the calls, except that append() itself answers for kNone. The error kUnknownOutcome: whether
-// the op is there after a restart shows only then.
+// One write, as append() is given it; the texts are copied.
+struct OpView {
+  std::uint32_t lane = 0;
+  std::string_view source;
+  std::string_view space;  // the namespace
+  std::string_view key;
+  std::string_view payload;  // effect.h: encode()
+};
+
+// The journal's answer, given without its locks. Answers come one after another on the journal's thread,
+// except where a call says otherwise. The error kUnknownOutcome: whether the op is there after a restart
+// shows only then.
 using Kept = std::move_only_function<void(Result<void>)>;
 
 // Thread-safe.
@@ -42,10 +52,14 @@ class Journal {
   // Lanes that ops are spread over; fixed when the journal was made.
   virtual std::uint32_t lanes() const = 0;
 
-  // Queues an op; its seq is the next one. `kept` is called once the op is as durable as asked: for kNone
-  // before this returns. An Error means that it was not taken: kOverloaded at a bound, kUnavailable after the
-  // journal has failed. `kept` then is not called. It may be empty.
-  virtual Result<std::uint64_t> append(Op op, Durability durability, Kept kept) = 0;
+  // Queues an op; its seq is the next one. An Error means that it was not taken: kOverloaded at a bound,
+  // kUnavailable after the journal has failed.
+  virtual Result<std::uint64_t> append(const OpView& op, Durability durability) = 0;
+  // Calls back once the ops up to `seq`, a number that append() gave, are written, each as durable as it
+  // asked: before this returns if they are, else in the order of the numbers. Errors always come on the
+  // journal's thread. kUnknownOutcome: the commit that was to write op `seq` failed. kUnavailable: an earlier
+  // one did, and the op has not been written.
+  virtual void when_committed(std::uint64_t seq, Kept kept) = 0;
   // Calls back once the ops up to `seq` are on the disk, whatever each of them asked for. Only then may they
   // go to a database: else a crash could leave the ledger there ahead of the journal. An error: the journal
   // failed before that.

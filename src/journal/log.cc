@@ -69,7 +69,7 @@ class Statement {
   int code_ = SQLITE_OK;
 };
 
-std::size_t size_of(const Op& op) {
+std::size_t size_of(const auto& op) {
   return op.key.size() + op.payload.size();
 }
 
@@ -210,6 +210,7 @@ Result<void> Log::recover(std::vector<Op>& ops, std::vector<Applied>& applied) {
   if (code != SQLITE_DONE) return damaged(error("reading ops").message);
   MutexLock lock(mutex_);
   next_ = expected;
+  committed_ = expected - 1;
   trimmed_ = trimmed;
   bytes_ = bytes;
   synced_ = trimmed;  // a process that was killed may have left the rest to the operating system
@@ -271,7 +272,7 @@ std::optional<std::uint64_t> Log::too_little_room() const {
   return reused ? std::nullopt : room;
 }
 
-std::optional<Error> Log::refusal(const Op& op) {
+std::optional<Error> Log::refusal(const OpView& op) {
   if (failed_) return Error{ErrorCode::kUnavailable, failed_->message};
   if (stopping_) return Error{ErrorCode::kCancelled, "shutting down"};
   if (nearly_full_) {
@@ -303,28 +304,40 @@ std::optional<Error> Log::refusal(const Op& op) {
   return std::nullopt;
 }
 
-Result<std::uint64_t> Log::append(Op op, Durability durability, Kept kept) {
-  std::uint64_t seq = 0;
+Result<std::uint64_t> Log::append(const OpView& op, Durability durability) {
+  MutexLock lock(mutex_);
+  if (auto refused = refusal(op)) return std::move(*refused);
+  const std::uint64_t seq = next_++;
+  const std::size_t size = size_of(op);
+  bytes_ += size;
+  const Instant now = options_.max_age > Duration::zero() ? clock_.now() : Instant{};
+  if (steps_.empty() || seq % kStepOps == 0 || steps_.back().bytes >= kStepBytes ||
+      now - steps_.back().since > options_.max_age / kStepsOfAge) {
+    steps_.push_back({seq, 0, now});
+  }
+  steps_.back().last = seq;
+  steps_.back().bytes += size;
+  queue_.push_back({Op{seq, op.lane, std::string(op.source), std::string(op.space), std::string(op.key),
+                       std::string(op.payload)},
+                    durability});
+  if (queue_.size() == 1) wake_.notify_one();
+  return seq;
+}
+
+void Log::when_committed(std::uint64_t seq, Kept kept) {
   {
     MutexLock lock(mutex_);
-    if (auto refused = refusal(op)) return std::move(*refused);
-    op.seq = seq = next_++;
-    const std::size_t size = size_of(op);
-    bytes_ += size;
-    const Instant now = options_.max_age > Duration::zero() ? clock_.now() : Instant{};
-    if (steps_.empty() || seq % kStepOps == 0 || steps_.back().bytes >= kStepBytes ||
-        now - steps_.back().since > options_.max_age / kStepsOfAge) {
-      steps_.push_back({seq, 0, now});
+    seq = std::min(seq, next_ - 1);
+    if (seq > committed_) {
+      auto at = committing_.end();
+      while (at != committing_.begin() && std::prev(at)->upto > seq) --at;
+      committing_.insert(at, {seq, std::move(kept)});
+      // Else the group that holds the op is still to be committed, and then they are answered.
+      if (failed_) wake_.notify_one();
+      return;
     }
-    steps_.back().last = seq;
-    steps_.back().bytes += size;
-    Kept later;
-    if (durability != Durability::kNone) later = std::exchange(kept, nullptr);
-    queue_.push_back({std::move(op), durability, std::move(later)});
-    if (queue_.size() == 1) wake_.notify_one();
   }
-  if (kept) kept({});
-  return seq;
+  kept({});
 }
 
 void Log::when_kept(std::uint64_t seq, Kept kept) {
@@ -366,9 +379,10 @@ void Log::trim(std::uint64_t seq, std::vector<Applied> applied) {
 bool Log::next(Work& work) {
   MutexLock lock(mutex_);
   wake_.wait(mutex_, [this]() NO_THREAD_SAFETY_ANALYSIS {
-    return stopping_ || !queue_.empty() || trim_ || !waiting_.empty() || !reads_.empty();
+    return stopping_ || !queue_.empty() || trim_ || !waiting_.empty() || !reads_.empty() ||
+           (failed_ && !committing_.empty());
   });
-  if (queue_.empty() && !trim_ && waiting_.empty() && reads_.empty()) return false;
+  if (queue_.empty() && !trim_ && waiting_.empty() && reads_.empty() && committing_.empty()) return false;
   std::size_t bytes = 0;
   while (!queue_.empty() && work.group.size() < kGroupOps && bytes < kGroupBytes) {
     bytes += size_of(queue_.front().op);
@@ -401,7 +415,6 @@ void Log::work() {
     }
 
     Result<void> committed;
-    std::deque<Queued> refused;
     if (!work.group.empty() || work.trim || sync == Sync::kYes) {
       // After a failure callers are refused at once, so what is left to do is only what waits.
       std::optional<Error> before;
@@ -410,43 +423,25 @@ void Log::work() {
         before = failed_;
       }
       committed = before ? Result<void>(*before) : commit(work, sync);
-      if (!committed && !before) committed = fail(committed.error(), refused);
+      if (!committed && !before) fail(committed.error(), work.last);
     }
-    for (Queued& queued : work.group) {
-      if (!queued.kept) continue;
-      if (committed) {
-        queued.kept({});
-      } else {
-        queued.kept(Error{ErrorCode::kUnknownOutcome,
-                          fmt::format("{}; whether this write was kept shows at the next start",
-                                      committed.error().message)});
-      }
-    }
+    answer_committed();
     for (Waiting& waiting : work.waiting) {
       waiting.kept(committed || waiting.upto <= synced_ ? Result<void>() : committed);
     }
     for (Read* read : work.reads) read->answer.set_value(select(*read));
-    for (Queued& queued : refused) {
-      if (!queued.kept) continue;
-      queued.kept(Error{ErrorCode::kUnavailable,
-                        fmt::format("{}; this write was not taken", committed.error().message)});
-    }
     if (committed && log_pages_ >= kCheckpointPages) {
-      // What is committed is safe whatever becomes of it; those that are queued since then are not.
+      // What is committed is safe whatever becomes of it; what is queued since then is not.
       if (auto done = checkpoint(); !done) {
-        const Error error = fail(done.error(), refused);
-        for (Queued& queued : refused) {
-          if (queued.kept) {
-            queued.kept(
-                Error{ErrorCode::kUnavailable, fmt::format("{}; this write was not taken", error.message)});
-          }
-        }
+        fail(done.error(), work.last);
+        answer_committed();
       }
     }
   }
 }
 
-Error Log::fail(const Error& error, std::deque<Queued>& refused) {
+// The ops after committed_ up to `unknown` may be in the file or not; those after that are not.
+void Log::fail(const Error& error, std::uint64_t unknown) {
   // Closing would checkpoint, and so sync again.
   sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   log_pages_ = 0;
@@ -454,9 +449,38 @@ Error Log::fail(const Error& error, std::deque<Queued>& refused) {
   failed_ =
       Error{ErrorCode::kUnavailable,
             fmt::format("{}; the journal takes no writes until the server is started again", error.message)};
-  refused = std::exchange(queue_, {});
+  unknown_ = unknown;
+  queue_.clear();
   trim_.reset();
-  return *failed_;
+}
+
+void Log::answer_committed() {
+  std::deque<Waiting> done;
+  std::uint64_t committed = 0;
+  std::uint64_t unknown = 0;
+  std::optional<Error> failed;
+  {
+    MutexLock lock(mutex_);
+    committed = committed_;
+    unknown = unknown_;
+    failed = failed_;
+    while (!committing_.empty() && (failed_ || committing_.front().upto <= committed_)) {
+      done.push_back(std::move(committing_.front()));
+      committing_.pop_front();
+    }
+  }
+  for (Waiting& waiting : done) {
+    if (waiting.upto <= committed) {
+      waiting.kept({});
+    } else if (waiting.upto <= unknown) {
+      waiting.kept(
+          Error{ErrorCode::kUnknownOutcome,
+                fmt::format("{}; whether this write was kept shows at the next start", failed->message)});
+    } else {
+      waiting.kept(
+          Error{ErrorCode::kUnavailable, fmt::format("{}; this write was not taken", failed->message)});
+    }
+  }
 }
 
 Result<void> Log::checkpoint() {
@@ -509,6 +533,10 @@ Result<void> Log::commit(const Work& work, Sync sync) {
     return done;
   }
   if (sync == Sync::kYes) synced_ = work.last;
+  {
+    MutexLock lock(mutex_);
+    committed_ = work.last;
+  }
   if (too_little_room() || unused_.load(std::memory_order_relaxed) > 0) {
     Statement free_pages(database_.get(),
                          "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size");

@@ -64,7 +64,8 @@ class Log final : public Journal {
 
   const std::string& id() const override { return id_; }
   std::uint32_t lanes() const override { return lanes_; }
-  Result<std::uint64_t> append(Op op, Durability durability, Kept kept) override EXCLUDES(mutex_);
+  Result<std::uint64_t> append(const OpView& op, Durability durability) override EXCLUDES(mutex_);
+  void when_committed(std::uint64_t seq, Kept kept) override EXCLUDES(mutex_);
   void when_kept(std::uint64_t seq, Kept kept) override EXCLUDES(mutex_);
   Result<std::vector<Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                std::uint64_t last) override EXCLUDES(mutex_);
@@ -74,13 +75,12 @@ class Log final : public Journal {
   struct Queued {
     Op op;
     Durability durability;
-    Kept kept;  // empty: answered, or nobody asks
   };
   struct Trim {
     std::uint64_t seq;
     std::vector<Applied> applied;
   };
-  struct Waiting {  // when_kept()
+  struct Waiting {
     std::uint64_t upto;
     Kept kept;
   };
@@ -90,7 +90,7 @@ class Log final : public Journal {
   struct Work {
     std::vector<Queued> group;
     std::optional<Trim> trim;
-    std::vector<Waiting> waiting;  // for what is committed with `group` at the latest
+    std::vector<Waiting> waiting;  // when_kept(), for what is committed with `group` at the latest
     std::uint64_t last = 0;        // the last op that is then committed
     std::vector<Read*> reads;
   };
@@ -108,7 +108,7 @@ class Log final : public Journal {
   Result<std::optional<std::string>> meta(const char* name);
   Result<void> set_meta(const char* name, const std::string& value);
   Error error(const char* doing) const;
-  std::optional<Error> refusal(const Op& op) REQUIRES(mutex_);
+  std::optional<Error> refusal(const OpView& op) REQUIRES(mutex_);
   std::optional<std::uint64_t> disk_room() const;  // nothing: the disk doesn't tell
   // Free bytes of the disk if they are too few.
   std::optional<std::uint64_t> too_little_room() const;
@@ -118,7 +118,8 @@ class Log final : public Journal {
   Result<void> commit(const Work& work, Sync sync);
   Result<void> write(const Work& work);
   Result<void> checkpoint();
-  Error fail(const Error& error, std::deque<Queued>& refused) EXCLUDES(mutex_);
+  void fail(const Error& error, std::uint64_t unknown) EXCLUDES(mutex_);
+  void answer_committed() EXCLUDES(mutex_);
   Result<std::vector<Op>> select(const Read& read);
 
   const LogOptions options_;
@@ -139,8 +140,11 @@ class Log final : public Journal {
   Condition wake_;
   std::deque<Queued> queue_ GUARDED_BY(mutex_);
   std::optional<Trim> trim_ GUARDED_BY(mutex_);
-  std::deque<Waiting> waiting_ GUARDED_BY(mutex_);
+  std::deque<Waiting> waiting_ GUARDED_BY(mutex_);     // when_kept()
+  std::deque<Waiting> committing_ GUARDED_BY(mutex_);  // when_committed(), by number
   std::deque<Read*> reads_ GUARDED_BY(mutex_);
+  std::uint64_t committed_ GUARDED_BY(mutex_) = 0;  // the last op that is as durable as asked
+  std::uint64_t unknown_ GUARDED_BY(mutex_) = 0;    // the last op of the group whose commit failed
   std::optional<Error> failed_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool nearly_full_ GUARDED_BY(mutex_) = false;

@@ -11,7 +11,7 @@
 namespace forebay::journal {
 namespace {
 
-std::size_t size_of(const Op& op) {
+std::size_t size_of(const auto& op) {
   return op.key.size() + op.payload.size();
 }
 
@@ -78,28 +78,28 @@ Result<void> Queue::restore(std::vector<Op> ops, std::vector<Applied> applied) {
 Result<std::uint64_t> Queue::append(const Wanted& wanted, Effect effect, Kept kept) {
   State& state = *state_;
   const std::uint32_t lane = lane_of(wanted.key, static_cast<std::uint32_t>(state.slots.size()));
-  Op op{0,
-        lane,
-        std::string(wanted.source),
-        std::string(wanted.space),
-        std::string(wanted.key),
-        encode(effect)};
+  const std::string payload = encode(effect);
+  const OpView op{lane, wanted.source, wanted.space, wanted.key, payload};
   const std::size_t bytes = size_of(op);
-  // A write that waits for nothing is acknowledged outside the lane's lock.
-  Kept at_once = wanted.durability == Durability::kNone ? std::exchange(kept, nullptr) : Kept();
   State::Slot& slot = state.slots[lane];
   std::uint64_t seq = 0;
   {
     // The journal numbers a lane's ops in the order in which they become pending.
     MutexLock lock(slot.mutex);
-    auto appended = state.journal.append(std::move(op), wanted.durability, std::move(kept));
+    auto appended = state.journal.append(op, wanted.durability);
     if (!appended) return appended;
     seq = *appended;
     slot.last = seq;
     state.add(slot, State::stream_of(slot, lane, wanted.source), wanted, std::move(effect), seq, bytes,
               false);
   }
-  if (at_once) at_once({});
+  // Outside the lane's lock, as it may call back at once.
+  if (!kept) return seq;
+  if (wanted.durability == Durability::kNone) {
+    kept({});
+  } else {
+    state.journal.when_committed(seq, std::move(kept));
+  }
   return seq;
 }
 

@@ -83,8 +83,8 @@ class Queue {
   // in another lane than lane_of() says.
   Result<void> restore(std::vector<Op> ops, std::vector<Applied> applied);
 
-  // Appends a write to the journal and makes it pending. Errors are Journal::append()'s; `kept` as there (for
-  // kNone it is called before this returns).
+  // Appends a write to the journal and makes it pending. Errors are Journal::append()'s; `kept`, which may
+  // be empty, is called as by Journal::when_committed(), for kNone before this returns; not after an error.
   struct Wanted {
     std::string_view source, space, key;
     FlushRule rule;

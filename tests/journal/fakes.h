@@ -41,14 +41,25 @@ class FakeJournal : public Journal {
   const std::string& id() const override { return id_; }
   std::uint32_t lanes() const override { return lanes_; }
 
-  Result<std::uint64_t> append(Op op, Durability durability, Kept kept) override {
+  Result<std::uint64_t> append(const OpView& op, Durability) override {
     MutexLock lock(mutex_);
     if (refuse) return *refuse;
-    op.seq = next_++;
-    const std::uint64_t seq = op.seq;
-    if (remember) ops_.push_back(std::move(op));
-    if (durability != Durability::kNone && kept) waiting_.emplace_back(seq, std::move(kept));
+    const std::uint64_t seq = next_++;
+    if (remember) {
+      ops_.push_back({seq, op.lane, std::string(op.source), std::string(op.space), std::string(op.key),
+                      std::string(op.payload)});
+    }
     return seq;
+  }
+  void when_committed(std::uint64_t seq, Kept kept) override {
+    {
+      MutexLock lock(mutex_);
+      if (seq > kept_) {
+        waiting_.emplace_back(seq, std::move(kept));
+        return;
+      }
+    }
+    kept({});
   }
   void when_kept(std::uint64_t seq, Kept kept) override {
     {

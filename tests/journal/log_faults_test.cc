@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "journal/faulty_vfs.h"
@@ -35,12 +36,15 @@ class JournalFaults : public testing::Test {
   static Op op(std::string key, std::string payload = "1") {
     return {0, 1, "db", "views", std::move(key), std::move(payload)};
   }
-  static Result<void> keep(Log& log, Op op, Durability durability = Durability::kSync) {
+  static OpView view(const Op& op) { return {op.lane, op.source, op.space, op.key, op.payload}; }
+  static Result<void> committed(Log& log, std::uint64_t seq) {
     std::promise<Result<void>> promise;
-    auto seq =
-        log.append(std::move(op), durability, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
-    if (!seq) return seq.error();
+    log.when_committed(seq, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
     return promise.get_future().get();
+  }
+  static Result<void> keep(Log& log, const Op& op, Durability durability = Durability::kSync) {
+    auto seq = log.append(view(op), durability);
+    return seq ? committed(log, *seq) : seq.error();
   }
   static Result<void> when_kept(Log& log, std::uint64_t seq) {
     std::promise<Result<void>> promise;
@@ -155,6 +159,37 @@ TEST_F(JournalFaults, ASyncThatFailedIsNeverTriedAgain) {
   ASSERT_GE(again.ops.size(), 1u);
   EXPECT_EQ(again.ops[0].key, "a");
   EXPECT_TRUE(keep(*again.log, op("d")));
+}
+
+TEST_F(JournalFaults, WhoAsksLateIsToldWhatBecameOfItsGroup) {
+  auto opened = open();
+  Log& log = *opened.log;
+  EXPECT_TRUE(keep(log, op("a")));
+  // The journal's thread is held in an answer, so that these two are one group, and the third comes after it.
+  std::promise<void> go;
+  std::promise<void> held;
+  log.when_kept(1, [&](const Result<void>&) {
+    held.set_value();
+    go.get_future().wait();
+  });
+  held.get_future().wait();
+  ASSERT_TRUE(log.append(view(op("b")), Durability::kNone));
+  ASSERT_TRUE(log.append(view(op("c", std::string(Log::kGroupBytes, 'x'))), Durability::kSync));
+  ASSERT_TRUE(log.append(view(op("d")), Durability::kSync));
+  disk_.good_syncs = 0;
+  go.set_value();
+  EXPECT_EQ(code(committed(log, 3)), ErrorCode::kUnknownOutcome);
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_TRUE(committed(log, 1));
+    EXPECT_EQ(code(committed(log, 2)), ErrorCode::kUnknownOutcome);
+    const auto after = committed(log, 4);
+    EXPECT_EQ(code(after), ErrorCode::kUnavailable);
+    EXPECT_THAT(after.error().message, HasSubstr("this write was not taken"));
+  }
+  // Whoever asks may hold what the answer needs.
+  std::promise<std::thread::id> thread;
+  log.when_committed(2, [&](const Result<void>&) { thread.set_value(std::this_thread::get_id()); });
+  EXPECT_NE(thread.get_future().get(), std::this_thread::get_id());
 }
 
 TEST_F(JournalFaults, AFullDiskLosesNothingThatWasAcknowledgedWhereverItStrikes) {

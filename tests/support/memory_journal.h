@@ -30,18 +30,14 @@ class MemoryJournal final : public journal::Journal {
   const std::string& id() const override { return id_; }
   std::uint32_t lanes() const override { return 2; }
 
-  Result<std::uint64_t> append(journal::Op op, journal::Durability durability, journal::Kept kept) override {
+  Result<std::uint64_t> append(const journal::OpView& op, journal::Durability) override {
     if (disk_.append_error) return *disk_.append_error;
     ++disk_.appended;
-    op.seq = ++disk_.last;
-    disk_.ops.push_back(std::move(op));
-    if (durability == journal::Durability::kNone) {
-      if (kept) kept({});
-    } else {
-      wait(std::move(kept));
-    }
+    disk_.ops.push_back({++disk_.last, op.lane, std::string(op.source), std::string(op.space),
+                         std::string(op.key), std::string(op.payload)});
     return disk_.last;
   }
+  void when_committed(std::uint64_t, journal::Kept kept) override { wait(std::move(kept)); }
   void when_kept(std::uint64_t, journal::Kept kept) override { wait(std::move(kept)); }
   Result<std::vector<journal::Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                         std::uint64_t last) override {
