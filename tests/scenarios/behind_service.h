@@ -8,6 +8,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "campaign/real_database.h"
 #include "support/eventually.h"
@@ -43,18 +45,25 @@ class Away {
   RealDatabase& database_;
 };
 
+// What a section has beside what is needed.
+struct More {
+  std::string server = {};
+  std::string journal = {};
+  std::string source = "timeout = \"5s\"\n";
+  std::string journal_path = "journal";  // from the folder of the configuration
+};
+
 // The parameter names the database: "sqlite" or "postgres".
 class BehindService : public testing::TestWithParam<const char*> {
  protected:
-  BehindService()
+  // `within`: as ForebayProcess takes it.
+  explicit BehindService(std::vector<std::string> within = {})
       : database_(GetParam() == std::string("sqlite") ? real_sqlite() : real_postgres()),
-        forebay_(folder_.path()) {}
+        forebay_(folder_.path(), std::move(within)) {}
 
-  // `server`: more lines of [server]; `source`: of [source.db]; `spaces`: namespaces.
-  void configure(const std::string& spaces, const std::string& source = "timeout = \"5s\"\n",
-                 const std::string& server = "", const std::string& journal = "") const {
-    forebay_.configure(server + "[journal]\npath = \"journal\"\n" + journal + "[source.db]\n" +
-                       database_->source() + source + spaces);
+  void configure(const std::string& spaces, const More& more = {}) const {
+    forebay_.configure(more.server + "[journal]\npath = \"" + more.journal_path + "\"\n" + more.journal +
+                       "[source.db]\n" + database_->source() + more.source + spaces);
   }
   void start() {
     forebay_.start();
