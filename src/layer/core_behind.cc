@@ -181,6 +181,9 @@ void Core::dead_letters(std::string_view source, std::string_view after, std::si
 
     void end(Result<std::vector<PutAside>> result) {
       step = nullptr;
+      // Whoever is answered may end the layer at once, and this runs on a thread of a source, which must not
+      // be the last to hold it.
+      sources.clear();
       std::exchange(done, nullptr)(std::move(result));
     }
   };

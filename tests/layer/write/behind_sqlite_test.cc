@@ -293,7 +293,8 @@ TEST_F(BehindOnSqlite, AReloadIsRefusedWhereTheDatabaseDoesNotTakeWhatIsPending)
 TEST_F(BehindOnSqlite, WritesDuringAReloadThatDrainsWaitAndGoWhereItSays) {
   timeout = "50ms";
   open();
-  ASSERT_TRUE(layer->drain(10s));
+  ASSERT_TRUE(layer->set_fields("item:2", {{"name", "ink"}}));
+  ASSERT_TRUE(layer->drain(10s));  // from here on the ledger is known
   other.run("BEGIN IMMEDIATE");
   ASSERT_TRUE(layer->set_fields("item:1", {{"name", "pencil"}}));
   item_write = "through";
