@@ -158,9 +158,10 @@ struct Namespace {
   milliseconds timeout{0};  // hard: after this a caller gets an error (or stale_if_error); 0: the source's
   std::size_t max_batch = 500;  // most keys of one query, 1 to 10,000
   // The rest is for WriteStrategy::kBehind: a write goes to the database once it has waited for flush_every,
-  // or flush_batch keys wait (1 to 10,000).
+  // or flush_batch keys wait (1 to 10,000),
   milliseconds flush_every{1s};
   std::size_t flush_batch = 500;
+  std::size_t flush_bytes = std::size_t{1} << 20;  // or what waits comes to this, 1 KiB to 1 GiB
   Durability durability = Durability::kFsync;
   AfterDeadLetter after_dead_letter = AfterDeadLetter::kContinue;
   WhenFull when_full = WhenFull::kRefuse;

@@ -127,6 +127,7 @@ class NamespaceReader {
     if (auto flush = section_.table("flush")) {
       flush->duration("every", space_.flush_every, 0ms, 1h);
       flush->count("batch", space_.flush_batch, std::size_t{1}, std::size_t{10'000});
+      flush->size("bytes", space_.flush_bytes, std::size_t{1} << 10, std::size_t{1} << 30);
       flush->finish();
     }
     static constexpr std::string_view kDurabilities[] = {"none", "os", "fsync"};

@@ -15,6 +15,29 @@ std::size_t size_of(const auto& op) {
   return op.key.size() + op.payload.size();
 }
 
+std::size_t bytes_of(const Step& step) {
+  std::size_t bytes = 0;
+  for (const Effect::Set& set : step.effect.sets)
+    bytes += set.column.size() + (set.text ? set.text->size() : 0);
+  for (const Effect::Sum& sum : step.effect.sums) bytes += sum.column.size() + sum.amount.size();
+  return bytes;
+}
+
+// combine(), and how many bytes the steps write more than before. O(columns), but for a removal, which
+// may swallow many steps.
+std::ptrdiff_t combine_counted(std::vector<Step>& steps, Effect effect, std::uint64_t seq) {
+  const auto last_bytes = [&](std::size_t from) {
+    std::ptrdiff_t bytes = 0;
+    for (; from < steps.size(); ++from) bytes += static_cast<std::ptrdiff_t>(bytes_of(steps[from]));
+    return bytes;
+  };
+  // Of several steps only the last takes more writes.
+  const std::size_t from = effect.remove || steps.empty() ? 0 : steps.size() - 1;
+  const std::ptrdiff_t before = last_bytes(from);
+  combine(steps, std::move(effect), seq);
+  return last_bytes(from) - before;
+}
+
 }  // namespace
 
 // Not base/hash.h's, whose seed is the process's: the lane is in the journal.
@@ -265,7 +288,8 @@ void Queue::State::add(Slot& slot, Stream& stream, const Wanted& wanted, Effect 
     share->oldest = std::min(share->oldest, now);
     parts.push_back({&stream, &generation, static_cast<std::uint32_t>(batch.items.size()),
                      static_cast<std::uint32_t>(share - generation.shares.begin())});
-    batch.items.push_back({std::string(wanted.space), std::string(wanted.key), {}, now});
+    batch.items.push_back({std::string(wanted.space), std::string(wanted.key), {}, now, wanted.key.size()});
+    generation.written += wanted.key.size();
     ++generation.unsettled;
     const Instant due = saturating_add(now, wanted.rule.every);
     changed = due < generation.due;
@@ -273,7 +297,11 @@ void Queue::State::add(Slot& slot, Stream& stream, const Wanted& wanted, Effect 
     if (++share->keys >= std::max<std::size_t>(wanted.rule.batch, 1)) generation.closed = changed = true;
   }
   const Part& part = parts.back();
-  combine(batch.items[part.item].steps, std::move(effect), seq);
+  Item& item = batch.items[part.item];
+  const auto more = static_cast<std::size_t>(combine_counted(item.steps, std::move(effect), seq));
+  item.bytes += more;
+  generation.written += more;
+  if (generation.written >= wanted.rule.bytes) generation.closed = changed = true;
   Share& share = generation.shares[part.share];
   ++share.ops;
   share.bytes += bytes;
@@ -363,7 +391,7 @@ Result<std::shared_ptr<const Batch>> Queue::State::cut(Stream& stream, std::uint
   for (Share& share : shares) share.ops = share.bytes = 0;
   for (const Item& item : front.batch->items) {
     places.emplace(item.key, left->items.size());
-    left->items.push_back({item.space, item.key, {}, item.since});
+    left->items.push_back({item.space, item.key, {}, item.since, 0});
   }
   for (const Op& op : ops) {
     if (op.source != stream.source || op.seq <= position || op.seq > left->upto) continue;

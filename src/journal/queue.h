@@ -6,7 +6,8 @@
 // A lane is a stream of writes of one source, in the journal's order; a key is always in the same one. A
 // lane's writes gather in generations: one that is closed goes to the database as a whole, in one
 // transaction, and then the lane's position in the ledger is the generation's last number. A generation
-// closes when it holds `batch` keys of some namespace, or when the flusher takes it.
+// closes when it holds `batch` keys of some namespace, when what it writes comes to `bytes`, or when the
+// flusher takes it.
 //
 // Thread-safe, with one rule: append(), of() and settle() of one key are called under the caller's lock of
 // that key, which is what makes a value that was merged and then stored a true one. Locks of the queue are
@@ -32,7 +33,8 @@ struct Item {
   std::string space;  // the namespace
   std::string key;
   std::vector<Step> steps;
-  Instant since{};  // when the first of them was appended
+  Instant since{};        // when the first of them was appended
+  std::size_t bytes = 0;  // of the key and of what the steps write
 };
 
 // What goes to the database in one transaction: a whole generation.
@@ -50,6 +52,8 @@ struct Batch {
 struct FlushRule {
   std::chrono::milliseconds every{1000};  // a write waits no longer for others
   std::size_t batch = 500;                // keys of a generation, at least 1
+  // Of what a generation writes; the write that reaches it is the last, so it may be exceeded by that one.
+  std::size_t bytes = std::size_t{1} << 20;
 };
 
 // What is pending for one key.

@@ -36,6 +36,7 @@ struct Queue::State {
     std::vector<Share> shares;
     std::uint64_t first = 0;  // of its numbers
     std::size_t unsettled = 0;
+    std::size_t written = 0;  // bytes of its items
     Instant due = kNever;
     bool closed = false;
     bool restored = false;  // an earlier process appended it

@@ -323,6 +323,10 @@ const Row kAfterBase[] = {
      "[journal]\npath = \"j\"\n[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\nwrite = "
      "\"behind\"\nflush = { batch = 0 }\n",
      19, 19, "batch must be 1 to 10000, not 0"},
+    {"FlushOfFewBytes",
+     "[journal]\npath = \"j\"\n[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\nwrite = "
+     "\"behind\"\nflush = { bytes = 100 }\n",
+     19, 19, "bytes must be 1KiB to 1GiB, not 100"},
     {"DurabilityUnknown",
      "[journal]\npath = \"j\"\n[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\nwrite = "
      "\"behind\"\ndurability = \"fsnc\"\n",

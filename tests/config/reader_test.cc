@@ -112,7 +112,7 @@ key = "order:{id}"
 source = "a"
 table = "orders"
 write = "behind"
-flush = { every = "200ms", batch = 50 }
+flush = { every = "200ms", batch = 50, bytes = "64KiB" }
 durability = "os"
 after_dead_letter = "hold"
 when_full = "through"
@@ -217,6 +217,7 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(order.write, WriteStrategy::kBehind);
   EXPECT_EQ(order.flush_every, 200ms);
   EXPECT_EQ(order.flush_batch, 50U);
+  EXPECT_EQ(order.flush_bytes, std::size_t{64} << 10);
   EXPECT_EQ(order.durability, Durability::kOs);
   EXPECT_EQ(order.after_dead_letter, AfterDeadLetter::kHold);
   EXPECT_EQ(order.when_full, WhenFull::kThrough);
@@ -273,6 +274,7 @@ TEST(Reader, WritesWaitForTheDiskAndAreNotHeldUpWhereNothingElseIsSaid) {
   const Namespace& space = model->namespaces[0];
   EXPECT_EQ(space.flush_every, 1s);
   EXPECT_EQ(space.flush_batch, 500U);
+  EXPECT_EQ(space.flush_bytes, std::size_t{1} << 20);
   EXPECT_EQ(space.durability, Durability::kFsync);
   EXPECT_EQ(space.after_dead_letter, AfterDeadLetter::kContinue);
   EXPECT_EQ(space.when_full, WhenFull::kRefuse);

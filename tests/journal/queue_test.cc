@@ -191,6 +191,47 @@ TEST_F(JournalQueue, AFullGenerationGoesAtOnceAndTheNextOneWaits) {
   EXPECT_EQ(pending("a"), "n:5 [4-4 1]");
 }
 
+TEST_F(JournalQueue, AGenerationIsFullWhenItsWritesComeToItsBytes) {
+  rule_.bytes = 1000;
+  start();
+  const std::string b = key_beside("a");
+  const std::string large(600, 'x');
+  // What is written once counts once, however often it changed, and what was removed not at all.
+  for (int i = 0; i < 100; ++i) put("a", set("v", large));
+  Effect removal;
+  removal.remove = true;
+  put(b, set("v", large.substr(0, 300)));
+  put(b, removal);
+  put(b, set("v", large.substr(0, 300)));
+  for (int i = 0; i < 100; ++i) put(b, add("n", 1));
+  scheduler_.run_due();
+  EXPECT_EQ(target_->applies, 0u);
+  put(b, set("w", large.substr(0, 100)));
+  scheduler_.run_due();
+  EXPECT_EQ(target_->applies, 1u);
+  EXPECT_EQ(pending("a") + pending(b), "nonenone");
+  // One write may be larger than a generation.
+  put("a", set("v", large + large));
+  scheduler_.run_due();
+  EXPECT_EQ(target_->applies, 2u);
+}
+
+TEST_F(JournalQueue, ARestoredJournalGoesInTransactionsOfBoundedSize) {
+  rule_.batch = 10'000;
+  const std::string large(300 << 10, 'x');
+  std::vector<std::string> keys = {"a"};
+  for (int i = 0; keys.size() < 10; ++i) {
+    if (lane_of("k" + std::to_string(i), 4) == lane_of("a", 4)) keys.push_back("k" + std::to_string(i));
+  }
+  for (const std::string& key : keys) put(key, set("v", large));
+  journal_->sync();
+  restart();
+  ASSERT_TRUE(restore());
+  start();
+  EXPECT_EQ(database_.rows.size(), 10u);
+  EXPECT_EQ(target_->applies, 3u);  // of 1 MiB: 4, 4 and 2 rows
+}
+
 TEST_F(JournalQueue, ANamespacesKeysAloneFillItsBatch) {
   rule_.batch = 2;
   start();

@@ -238,12 +238,13 @@ bool BehindPath::append(const std::shared_ptr<Wish>& wish, std::optional<std::st
   }
   answer.token = rooms_.tokens.next();
   wish->answer = std::move(answer);
-  const journal::Queue::Wanted wanted{space.config.source,
-                                      space.name(),
-                                      wish->key,
-                                      {space.config.flush_every, space.config.flush_batch},
-                                      // Both list the same words in the same order.
-                                      static_cast<journal::Durability>(space.config.durability)};
+  const journal::Queue::Wanted wanted{
+      space.config.source,
+      space.name(),
+      wish->key,
+      {space.config.flush_every, space.config.flush_batch, space.config.flush_bytes},
+      // Both list the same words in the same order.
+      static_cast<journal::Durability>(space.config.durability)};
   auto appended = rooms_.queue.append(wanted, std::move(wish->effect),
                                       [this, wish](Result<void> result) { kept(wish, std::move(result)); });
   if (!appended) {

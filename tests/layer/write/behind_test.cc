@@ -86,6 +86,21 @@ TEST_F(Behind, AStormOnOneCounterIsOneWrite) {
   EXPECT_EQ(source->calls(), 1u);
 }
 
+TEST_F(Behind, LargeValuesGoInTransactionsOfBoundedSize) {
+  policy.flush_every = 1h;
+  policy.flush_bytes = 1000;
+  open();
+  const std::string large(150, 'x');
+  for (int i = 0; i < 100; ++i) put("user:" + std::to_string(i), large);
+  pass(1s);
+  std::size_t rows = 0;
+  for (const std::size_t each : source->applies) {
+    EXPECT_EQ(each, 7u);  // 150 bytes of value, 4 of its column and 6 or 7 of the key each
+    rows += each;
+  }
+  EXPECT_GE(rows, 70u);
+}
+
 TEST_F(Behind, ReadsSeeWhatIsPendingWhateverTheCacheForgot) {
   counters();
   source->rows["1"] = "5";
