@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "forebay/result.h"
@@ -28,15 +27,6 @@ enum class Durability : std::uint8_t {
   kSync,  // it is on the disk
 };
 
-// One write, as append() is given it; the texts are copied.
-struct OpView {
-  std::uint32_t lane = 0;
-  std::string_view source;
-  std::string_view space;  // the namespace
-  std::string_view key;
-  std::string_view payload;  // effect.h: encode()
-};
-
 // The journal's answer, given without its locks. Answers come one after another on the journal's thread,
 // except where a call says otherwise. The error kUnknownOutcome: whether the op is there after a restart
 // shows only then.
@@ -52,8 +42,8 @@ class Journal {
   // Lanes that ops are spread over; fixed when the journal was made.
   virtual std::uint32_t lanes() const = 0;
 
-  // Queues an op; its seq is the next one. An Error means that it was not taken: kOverloaded at a bound,
-  // kUnavailable after the journal has failed.
+  // Queues an op, of which it takes a copy; its seq is the next one. An Error means that it was not taken:
+  // kOverloaded at a bound, kUnavailable after the journal has failed.
   virtual Result<std::uint64_t> append(const OpView& op, Durability durability) = 0;
   // Calls back once the ops up to `seq`, a number that append() gave, are written, each as durable as it
   // asked: before this returns if they are, else in the order of the numbers. Errors always come on the

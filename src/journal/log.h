@@ -2,10 +2,13 @@
 
 // The journal as a file: an SQLite database in WAL mode, held by one process (consistency.md §9, J1 to J3).
 //
-// One thread commits what all callers have queued since its last commit, so that they share an fsync: a group
-// is closed at kGroupOps ops or kGroupBytes bytes, or when the disk is idle. A group is synced
-// (synchronous=FULL) where one of its ops asks for that, or somebody waits for when_kept(); else its commit
-// ends with write(2) (NORMAL), and the next one that is synced, or a checkpoint, takes it along.
+// One thread commits what all callers have queued since its last commit, so that they share an fsync and a
+// row of the file: a group is closed at kGroupBytes bytes, or when the disk is idle. (J1 names a bound of 512
+// ops as well, which keeps the first reply of a group from waiting for rows that are inserted one by one. As
+// one row ten thousand take less than a millisecond (bench/journal), an fsync more, so that such a bound
+// would only add fsyncs.) A group is synced (synchronous=FULL) where one of its ops asks
+// for that, or somebody waits for when_kept(); else its commit ends with write(2) (NORMAL), and the next one
+// that is synced, or a checkpoint, takes it along.
 //
 // A disk that is nearly full refuses new writes until there is room again, before anything of them is
 // written.
@@ -28,9 +31,9 @@
 
 #include "base/mutex.h"
 #include "forebay/clock.h"
+#include "journal/group.h"
 #include "journal/journal.h"
-
-struct sqlite3;
+#include "journal/log_file.h"
 
 namespace forebay::journal {
 
@@ -51,8 +54,8 @@ struct LogOptions {
 
 class Log final : public Journal {
  public:
-  static constexpr std::size_t kGroupOps = 512;
   static constexpr std::size_t kGroupBytes = std::size_t{1} << 20;
+  static constexpr std::size_t kOpBytes = std::size_t{512} << 20;  // of an op's texts, at most
   static constexpr std::uint32_t kLanes = 4;
 
   struct Opened;
@@ -72,74 +75,57 @@ class Log final : public Journal {
   void trim(std::uint64_t seq, std::vector<Applied> applied) override EXCLUDES(mutex_);
 
  private:
-  struct Queued {
-    Op op;
-    Durability durability;
-  };
-  struct Trim {
-    std::uint64_t seq;
-    std::vector<Applied> applied;
-  };
   struct Waiting {
     std::uint64_t upto;
     Kept kept;
   };
   struct Read;
   struct Step;
+  // A group, and whether it must be synced.
+  struct Gathered {
+    Group group;
+    LogFile::Sync sync = LogFile::Sync::kNo;
+  };
   // What the writer thread does between two looks at what callers want.
   struct Work {
-    std::vector<Queued> group;
-    std::optional<Trim> trim;
-    std::vector<Waiting> waiting;  // when_kept(), for what is committed with `group` at the latest
-    std::uint64_t last = 0;        // the last op that is then committed
+    std::optional<LogFile::Trim> trim;
+    std::vector<Waiting> waiting;  // when_kept(), for what is committed with the group at the latest
     std::vector<Read*> reads;
+    std::uint64_t last = 0;  // the last op that is then committed
   };
-  enum class Sync : bool { kNo, kYes };
-  struct Close {
-    void operator()(sqlite3* database) const;
-  };
-  using Database = std::unique_ptr<sqlite3, Close>;
 
-  Log(LogOptions options, const Clock& clock, Database database)
-      : options_(std::move(options)), clock_(clock), database_(std::move(database)) {}
-  Result<void> prepare_file();
-  Result<void> recover(std::vector<Op>& ops, std::vector<Applied>& applied);
-  Result<void> run(const char* sql);
-  Result<std::optional<std::string>> meta(const char* name);
-  Result<void> set_meta(const char* name, const std::string& value);
-  Error error(const char* doing) const;
+  Log(LogOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
   std::optional<Error> refusal(const OpView& op) REQUIRES(mutex_);
   std::optional<std::uint64_t> disk_room() const;  // nothing: the disk doesn't tell
   // Free bytes of the disk if they are too few.
   std::optional<std::uint64_t> too_little_room() const;
+  void wake() REQUIRES(mutex_);
 
   void work();
   bool next(Work& work) EXCLUDES(mutex_);  // false: the end
-  Result<void> commit(const Work& work, Sync sync);
-  Result<void> write(const Work& work);
-  Result<void> checkpoint();
+  Result<void> commit(const Work& work, LogFile::Sync sync) EXCLUDES(mutex_);
+  void look_at_room() EXCLUDES(mutex_);
   void fail(const Error& error, std::uint64_t unknown) EXCLUDES(mutex_);
   void answer_committed() EXCLUDES(mutex_);
-  Result<std::vector<Op>> select(const Read& read);
 
   const LogOptions options_;
   const Clock& clock_;
-  const Database database_;  // the writer thread's, once it runs
   std::string id_;
   std::uint32_t lanes_ = kLanes;
-  // The writer thread's: PRAGMA synchronous of the connection, the last op on the disk for sure, pages in the
-  // write-ahead log.
-  Sync synchronous_ = Sync::kYes;
+  // The writer thread's, once it runs: the file, the group that it commits, the last op on the disk for sure.
+  std::unique_ptr<LogFile> file_;
+  Gathered group_;
   std::uint64_t synced_ = 0;
-  int log_pages_ = 0;
   // Bytes of the file that trimming left unused, as of the last commit on a disk that was nearly full.
   // Relaxed: an estimate by nature.
   std::atomic<std::uint64_t> unused_{0};
 
   Mutex mutex_;
   Condition wake_;
-  std::deque<Queued> queue_ GUARDED_BY(mutex_);
-  std::optional<Trim> trim_ GUARDED_BY(mutex_);
+  bool asleep_ GUARDED_BY(mutex_) = false;          // the writer thread, in next()
+  Gathered open_ GUARDED_BY(mutex_);                // what append() adds to
+  std::deque<Gathered> closed_ GUARDED_BY(mutex_);  // those before it
+  std::optional<LogFile::Trim> trim_ GUARDED_BY(mutex_);
   std::deque<Waiting> waiting_ GUARDED_BY(mutex_);     // when_kept()
   std::deque<Waiting> committing_ GUARDED_BY(mutex_);  // when_committed(), by number
   std::deque<Read*> reads_ GUARDED_BY(mutex_);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace forebay::journal {
 
@@ -16,7 +17,13 @@ struct Op {
   std::string payload;  // effect.h: encode()
 };
 
-// CRC-32C over all of an op but its crc, each text with its length. Pure; thread-safe.
-std::uint32_t checksum(const Op& op);
+// The same, without its number and with texts that are somebody else's.
+struct OpView {
+  std::uint32_t lane = 0;
+  std::string_view source;
+  std::string_view space;
+  std::string_view key;
+  std::string_view payload;
+};
 
 }  // namespace forebay::journal

@@ -18,10 +18,10 @@
 #include <thread>
 
 #include "cli/resp_client.h"
+#include "journal/log_file.h"
 #include "support/eventually.h"
 #include "support/paths.h"
 #include "support/process.h"
-#include "support/sqlite_file.h"
 #include "support/temp_dir.h"
 
 namespace forebay::test {
@@ -365,15 +365,17 @@ bool holds_applied(RealDatabase& database, const std::string& folder) {
     std::error_code ignored;
     std::filesystem::copy_file(folder + "/journal/" + name, copy / name, ignored);
   }
+  journal::LogFile::Content content;
+  if (!journal::LogFile::open((copy / "journal.db").string(), nullptr, 1, content)) return false;
   try {
-    SqliteFile journal((copy / "journal.db").string());
     const std::string lanes = database.ask("SELECT lane, last_seq FROM forebay_applied");
     std::stringstream lines(lanes);
     for (std::string line; std::getline(lines, line);) {
       const auto bar = line.find('|');
-      if (journal.ask(fmt::format("SELECT count(*) FROM ops WHERE lane = {} AND seq <= {}",
-                                  line.substr(0, bar), line.substr(bar + 1))) != "0") {
-        return true;
+      const auto lane = std::stoul(line.substr(0, bar));
+      const auto last = std::stoull(line.substr(bar + 1));
+      for (const journal::Op& op : content.ops) {
+        if (op.lane == lane && op.seq <= last) return true;
       }
     }
   } catch (const std::runtime_error&) {

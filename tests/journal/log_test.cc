@@ -226,8 +226,8 @@ TEST_F(JournalLog, AGapIsReportedWithItsPlaceAndNothingIsUsed) {
     auto opened = open();
     for (int i = 0; i < 3; ++i) EXPECT_TRUE(keep(*opened.log, op("a")));
   }
-  tamper("DELETE FROM ops WHERE seq = 2");
-  EXPECT_THAT(refusal(), HasSubstr("op 3 follows where op 2 should be"));
+  tamper("DELETE FROM groups WHERE first = 2");
+  EXPECT_THAT(refusal(), HasSubstr("op 3 in one group follow where op 2 should be"));
 }
 
 TEST_F(JournalLog, AChangedByteIsReportedWithItsPlace) {
@@ -235,8 +235,85 @@ TEST_F(JournalLog, AChangedByteIsReportedWithItsPlace) {
     auto opened = open();
     for (int i = 0; i < 3; ++i) EXPECT_TRUE(keep(*opened.log, op("a")));
   }
-  tamper("UPDATE ops SET payload = CAST('2' AS blob) WHERE seq = 2");
-  EXPECT_THAT(refusal(), HasSubstr("the checksum of op 2"));
+  tamper(
+      "UPDATE groups SET ops = CAST(replace(CAST(ops AS text), 'views', 'views') AS blob) WHERE first = 2");
+  EXPECT_EQ(open().ops.size(), 3u);
+  tamper(
+      "UPDATE groups SET ops = CAST(replace(CAST(ops AS text), 'views', 'hours') AS blob) WHERE first = 2");
+  EXPECT_THAT(refusal(), HasSubstr("the checksum of the group of op 2 does not match its content; nothing"));
+  tamper("UPDATE groups SET ops = CAST(ops AS blob) || x'00' WHERE first = 2");
+  EXPECT_THAT(refusal(),
+              HasSubstr("the checksum of the group of op 2 does not match its content (op 3, byte"));
+}
+
+TEST_F(JournalLog, AGroupWithOtherNumbersIsReported) {
+  {
+    auto opened = open();
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(keep(*opened.log, op("a")));
+  }
+  tamper("UPDATE groups SET last = 9 WHERE first = 3");
+  EXPECT_THAT(refusal(), HasSubstr("the checksum of the group of ops 3 to 9"));
+  tamper("UPDATE groups SET last = 1 WHERE first = 3");
+  EXPECT_THAT(refusal(), HasSubstr("ops 3 to 1 in one group follow where op 3 should be"));
+  tamper(
+      "UPDATE groups SET last = 3 WHERE first = 3; UPDATE meta SET value = x'31' WHERE name = "
+      "CAST('trimmed_to' AS blob)");
+  EXPECT_THAT(refusal(), HasSubstr("op 1 in one group follow where op 2 should be"));
+}
+
+TEST_F(JournalLog, ANewerOrOlderFormatIsRefused) {
+  (void)open();
+  tamper("PRAGMA user_version = 1");
+  EXPECT_THAT(refusal(), HasSubstr("its format is 1, this version of Forebay reads 2: let the version that "
+                                   "wrote it bring its writes to the database (forebay drain)"));
+}
+
+TEST_F(JournalLog, AGroupThatIsTrimmedInPartStaysAndIsReadInPart) {
+  {
+    auto opened = open();
+    Log& log = *opened.log;
+    // The journal's thread is held in an answer, so that what follows is one group.
+    std::promise<void> held;
+    std::promise<void> go;
+    EXPECT_TRUE(log.append(view(op("a", "1")), Durability::kSync));
+    log.when_kept(1, [&](const Result<void>&) {
+      held.set_value();
+      go.get_future().wait();
+    });
+    held.get_future().wait();
+    for (int i = 2; i <= 5; ++i) EXPECT_TRUE(log.append(view(op("a", std::to_string(i))), Durability::kSync));
+    go.set_value();
+    EXPECT_TRUE(committed(log, 5));
+    log.trim(3, {});
+    EXPECT_TRUE(keep(log, op("b")));
+    const auto ops = log.read(1, nullptr, 1, 5);
+    ASSERT_TRUE(ops);
+    ASSERT_EQ(ops->size(), 2u);
+    EXPECT_EQ(ops->front().payload, "4");
+  }
+  auto again = open();
+  ASSERT_EQ(again.ops.size(), 3u);
+  EXPECT_EQ(again.ops.front().seq, 4u);
+  EXPECT_EQ(again.ops.back().key, "b");
+  EXPECT_EQ(again.last, 6u);
+}
+
+TEST_F(JournalLog, LargeAndManyWritesAreSplitIntoGroupsAndAllThere) {
+  const std::string large(700'000, 'x');
+  {
+    auto opened = open();
+    Log& log = *opened.log;
+    for (int i = 0; i < 20'000; ++i) {
+      EXPECT_TRUE(log.append(view(op(std::to_string(i), i % 2000 == 0 ? large : "1")), Durability::kOs));
+    }
+    EXPECT_TRUE(committed(log, 20'000));
+  }
+  auto again = open();
+  ASSERT_EQ(again.ops.size(), 20'000u);
+  for (std::size_t i = 0; i < again.ops.size(); ++i) {
+    ASSERT_EQ(again.ops[i].seq, i + 1);
+    ASSERT_EQ(again.ops[i].key, std::to_string(i));
+  }
 }
 
 TEST_F(JournalLog, BeyondItsBoundsNothingIsTakenAndTrimmingMakesRoom) {

@@ -1,0 +1,84 @@
+#pragma once
+
+// The file behind journal/log.h: an SQLite database in WAL mode, one row for each commit group
+// (journal/group.h) with the CRC-32C of its bytes and numbers.
+//
+// After an error of a commit or a checkpoint the only thing that is left to do is to close it: abandon().
+// One thread at a time.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "forebay/result.h"
+#include "journal/group.h"
+#include "journal/journal.h"
+
+struct sqlite3;
+
+namespace forebay::journal {
+
+class LogFile {
+ public:
+  // What the file held when it was opened.
+  struct Content {
+    std::string id;
+    std::uint32_t lanes = 0;
+    std::uint64_t trimmed = 0;
+    std::uint64_t last = 0;  // the last number
+    std::vector<Op> ops;     // after `trimmed`
+    std::vector<Applied> applied;
+  };
+  struct Trim {
+    std::uint64_t seq;
+    std::vector<Applied> applied;
+  };
+  enum class Sync : bool { kNo, kYes };
+
+  // Makes a file with so many lanes if there is none; else reads and checks all of it, and changes nothing if
+  // it is damaged. `vfs`: SQLite's name of how it uses files; null: its default. Errors as Log::open().
+  static Result<std::unique_ptr<LogFile>> open(const std::string& path, const char* vfs, std::uint32_t lanes,
+                                               Content& content);
+  ~LogFile();
+
+  // In one transaction. Without a group and a trim, one that is synced and so takes those before along.
+  // `last`: the last number that is then in the file.
+  Result<void> commit(const Group& group, const Trim* trim, std::uint64_t last, Sync sync);
+  // Moves the write-ahead log into the database once it has grown enough. Nothing else does.
+  Result<void> checkpoint_if_due();
+  // As Journal::read().
+  Result<std::vector<Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
+                               std::uint64_t last);
+  // Bytes that are not in use, where it was trimmed; nothing: it can't tell.
+  std::optional<std::uint64_t> unused();
+  // Closing it will neither write nor sync anything.
+  void abandon();
+
+ private:
+  class Statement;
+  struct Close {
+    void operator()(sqlite3* database) const;
+  };
+  LogFile(std::string path, sqlite3* database);
+  Result<void> prepare(std::uint32_t lanes);
+  Result<void> recover(Content& content);
+  Result<void> run(const char* sql);
+  Result<void> run(std::unique_ptr<Statement>& statement, const char* sql);
+  Statement* prepared(std::unique_ptr<Statement>& statement, const char* sql);
+  Result<std::optional<std::string>> meta(const char* name);
+  Result<void> set_meta(const char* name, const std::string& value);
+  Result<void> write(const Group& group, const Trim* trim, std::uint64_t last);
+  Error error(const char* doing) const;
+
+  const std::string path_;
+  const std::unique_ptr<sqlite3, Close> database_;
+  std::uint64_t trimmed_ = 0;
+  Sync synchronous_ = Sync::kYes;  // the connection's setting
+  int log_pages_ = 0;              // in the write-ahead log
+  std::unique_ptr<Statement> begin_, commit_, insert_, remove_, position_, set_meta_;
+};
+
+}  // namespace forebay::journal
