@@ -138,8 +138,8 @@ class Dataset {
   virtual Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context);
 
   // What write() would say against a write before it asked the database: a column that there isn't, a value
-  // that its type can't hold. Good means nothing more than that. Does not block. For writes that are
-  // acknowledged before they are written (write-behind).
+  // that its type can't hold. Good means nothing more than that. Does not block, and is quick: it is asked
+  // for every write that is acknowledged before it is written (write-behind). Thread-safe.
   virtual Result<void> validate(const KeyFields& key, const Write& write) const;
 
   // Whether load() with many keys costs about as much as with one. False: it is called with one key at a

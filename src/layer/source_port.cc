@@ -79,6 +79,11 @@ class LateDataset final : public Dataset {
     return dataset != nullptr && dataset->batches();
   }
 
+  Result<void> validate(const KeyFields& key, const Write& write) const override {
+    const Dataset* dataset = opened_.load(std::memory_order_acquire);
+    return dataset != nullptr ? dataset->validate(key, write) : Result<void>();
+  }
+
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override {
     auto dataset = opened();
     if (!dataset) return std::move(dataset).error();
@@ -140,6 +145,10 @@ class ThreadedDataset final : public DatasetPort {
                done = std::move(done)]() mutable {
       done(guarded<Written>([&] { return dataset_->write(key, write, context_of(options)); }));
     });
+  }
+
+  Result<void> validate(const KeyFields& key, const Write& write) const override {
+    return guarded<void>([&] { return dataset_->validate(key, write); });
   }
 
  private:

@@ -65,6 +65,8 @@ class DatasetPort {
   // On success there is one LoadedValue a key, in order.
   virtual void load(std::vector<KeyFields> keys, CallOptions options, LoadDone done) = 0;
   virtual void write(KeyFields key, Write write, CallOptions options, WriteDone done) = 0;
+  // Dataset::validate(). Good where nothing is known yet, as the source was never reached.
+  virtual Result<void> validate(const KeyFields&, const Write&) const { return {}; }
 };
 
 // One source, as the layer calls it.

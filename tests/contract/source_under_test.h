@@ -19,6 +19,7 @@
 #include "base/cancel.h"
 #include "base/row_json.h"
 #include "forebay/source.h"
+#include "support/allocations.h"
 
 namespace forebay {
 

@@ -174,4 +174,34 @@ TEST_P(SourceContract, AFieldThatIsNoColumnOrContradictsTheKeyIsTheCallersMistak
   EXPECT_TRUE(dataset->validate({"eu", "1"}, Remove{}).has_value());
 }
 
+// It is called for every write that is written behind.
+TEST_P(SourceContract, ACheckOfAGoodWriteDoesNotAllocate) {
+  auto rows = open(orders());
+  auto counters = open(views());
+  ASSERT_NE(rows, nullptr);
+  ASSERT_NE(counters, nullptr);
+  const KeyFields order{"eu", "1"};
+  const KeyFields view{"a"};
+  const Write some = Update{{{"customer", std::string(100, 'x')}, {"total", "12"}, {"region", "eu"}}, true};
+  const Write increment = Add{"n", "1"};
+  const Write value = Upsert{{{"n", "-5"}}};
+  const int before = test::allocations_of_this_thread();
+  const bool good = rows->validate(order, some) && counters->validate(view, increment) &&
+                    counters->validate(view, value) && rows->validate(order, Remove{});
+  EXPECT_EQ(test::allocations_of_this_thread() - before, 0);
+  EXPECT_TRUE(good);
+}
+
+TEST_P(SourceContract, ValuesThatAreNoneOfTheirColumnAreKnownWithoutTheDatabase) {
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_FALSE(dataset->validate({"a"}, Update{{{"data", "no base64"}}, true}));
+  EXPECT_TRUE(dataset->validate({"a"}, Update{{{"data", "AP8Q"}}, true}));
+  EXPECT_TRUE(dataset->validate({"a"}, Update{{{"data", std::nullopt}}, true}));
+  EXPECT_TRUE(dataset->validate({"a"}, Update{{{"amount", "5"}, {"body", "text"}, {"doc", "[1]"}}, true}));
+  EXPECT_FALSE(dataset->validate({"a"}, Add{"ratio", "one", true}));
+  EXPECT_FALSE(dataset->validate({"a"}, Add{"colour", "1"}));
+  EXPECT_TRUE(dataset->validate({"a"}, Add{"ratio", "1.5", true}));
+}
+
 }  // namespace forebay

@@ -130,6 +130,23 @@ TEST_F(Behind, WritesHoldTheirConnectionUpOnlyWhereTheyAreNotInEffectYet) {
   EXPECT_FALSE(client.last_was_in_effect());
 }
 
+TEST_F(Behind, WhatTheTableCanNotTakeIsRefusedAtOnce) {
+  start();
+  auto client = connect();
+  EXPECT_THAT(client->ask({"HSET", "user:1", "colour", "red"}),
+              AllOf(HasSubstr("-ERR"), HasSubstr("no column colour"), HasSubstr("users")));
+  EXPECT_THAT(client->ask({"HINCRBY", "user:1", "colour", "1"}), HasSubstr("no column colour"));
+  EXPECT_THAT(client->ask({"HDEL", "user:1", "colour"}), HasSubstr("no column colour"));
+  EXPECT_THAT(client->ask({"SET", "user:1", R"({"name":"Ada","colour":"red"})"}),
+              HasSubstr("no column colour"));
+  EXPECT_THAT(client->ask({"HSET", "user:one", "name", "Ada"}), HasSubstr("-REFUSED"));
+  EXPECT_THAT(client->ask({"SET", "views:a", "many"}), HasSubstr("64-bit integer"));
+  EXPECT_EQ(client->ask({"HSET", "user:1", "name", "Ada"}), ":1");
+  EXPECT_EQ(client->ask({"FOREBAY", "DRAIN"}), ":1");
+  EXPECT_EQ(sql("SELECT last_seq FROM forebay_applied WHERE last_seq > 0"), "1");
+  EXPECT_EQ(sql("SELECT count(*) FROM forebay_dead"), "0");
+}
+
 // A write that has to load first holds its connection up, so that what follows sees it.
 TEST_F(Behind, AnIncrementOfAnUnknownCounterIsSeenByWhatFollowsIt) {
   sql("INSERT INTO views VALUES ('b', 40)");

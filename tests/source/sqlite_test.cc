@@ -81,6 +81,80 @@ class Sqlite : public testing::Test {
   std::shared_ptr<Source> source_ = *source::open_source(file_.settings(), {});
 };
 
+// What is refused before the journal has it would have been refused by the database.
+TEST_F(Sqlite, WhatATableNeverTakesIsKnownAndTheDatabaseAgrees) {
+  other_.execute(
+      "CREATE TABLE strict(name TEXT PRIMARY KEY, i INTEGER, r REAL, t TEXT, b BLOB, a ANY) STRICT;"
+      "CREATE TABLE loose(name TEXT PRIMARY KEY, i INTEGER, r REAL, t TEXT, b BLOB, a NUMERIC)");
+  const std::vector<std::string> texts = {"",
+                                          " ",
+                                          "7",
+                                          " 7 ",
+                                          "+7",
+                                          "-7",
+                                          "7.0",
+                                          "7.5",
+                                          ".5",
+                                          "5.",
+                                          ".",
+                                          "1e3",
+                                          "1e",
+                                          "0x1F",
+                                          "1_0",
+                                          "one",
+                                          "nan",
+                                          "inf",
+                                          "AP8Q",
+                                          "\x00",
+                                          "\t7\n",
+                                          "9223372036854775807",
+                                          "9223372036854775808",
+                                          "1e400"};
+  std::size_t refused = 0;
+  for (const char* name : {"strict", "loose"}) {
+    DatasetSpec spec = items();
+    spec.table = name;
+    auto dataset = open(spec);
+    ASSERT_NE(dataset, nullptr);
+    for (const char* column : {"i", "r", "t", "b", "a"}) {
+      for (const std::string& text : texts) {
+        const Write write = Update{{{column, text}}, true};
+        const auto known = dataset->validate({"a"}, write);
+        if (known) continue;
+        ++refused;
+        EXPECT_FALSE(dataset->write({"a"}, write, patient()))
+            << name << "." << column << " takes '" << text << "'";
+      }
+    }
+  }
+  EXPECT_GT(refused, 20U);
+}
+
+TEST_F(Sqlite, AKeyThatIsNoRowNumberIsKnownWhereTheKeyIsOne) {
+  other_.execute(
+      "CREATE TABLE numbered(name INTEGER PRIMARY KEY, body TEXT);"
+      "CREATE TABLE odd(name INTEGER PRIMARY KEY DESC, body TEXT);"
+      "CREATE TABLE wide(name BIGINT PRIMARY KEY, body TEXT)");
+  const Write write = Update{{{"body", "x"}}, true};
+  DatasetSpec spec = items();
+  spec.table = "numbered";
+  auto dataset = open(spec);
+  ASSERT_NE(dataset, nullptr);
+  for (const char* key : {"7", "-7", "9223372036854775807"})
+    EXPECT_TRUE(dataset->validate({key}, write)) << key;
+  for (const char* key : {"seven", "007", "+7", "7.0", "", "9223372036854775808"}) {
+    EXPECT_FALSE(dataset->validate({key}, write)) << key;
+    EXPECT_FALSE(dataset->write({key}, write, patient())) << key;
+  }
+  for (const char* table : {"odd", "wide"}) {
+    spec.table = table;
+    dataset = open(spec);
+    ASSERT_NE(dataset, nullptr);
+    EXPECT_TRUE(dataset->validate({"seven"}, write)) << table;
+    EXPECT_TRUE(dataset->write({"seven"}, write, patient())) << table;
+  }
+}
+
 TEST_F(Sqlite, AFileThatIsNoDatabaseIsNamed) {
   config::Source settings = file_.settings();
   settings.path = (file_.folder / "missing.db").string();

@@ -41,6 +41,7 @@ class SimSource final : public layer::SourcePort {
   bool apply_commits_despite_error = false;
   std::map<std::string, std::string> refuses;  // rows by name, with the reason
   std::optional<Error> ledger_error;
+  std::string unknown_column;  // writes that name it are found wrong without the source
 
   // ---- What a test sees.
   std::vector<std::vector<std::string>> loads;
@@ -196,6 +197,12 @@ class SimSource final : public layer::SourcePort {
                                    --source_.running;
                                    done(std::move(*outcome));
                                  });
+    }
+
+    Result<void> validate(const KeyFields&, const Write& write) const override {
+      const auto* update = std::get_if<Update>(&write);
+      if (update == nullptr || update->fields.front().first != source_.unknown_column) return {};
+      return Error{ErrorCode::kInvalidArgument, "there is no column " + source_.unknown_column};
     }
 
     void apply(const std::string& name, const Write& write, Written& written) {

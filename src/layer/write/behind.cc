@@ -50,6 +50,10 @@ bool BehindPath::write(Space& space, std::string_view key, Write write, WriteCal
     }
     whole->insert = true;
   }
+  if (auto good = check(space, key, write); !good) {
+    done(std::move(good).error());
+    return false;
+  }
   auto wish = std::make_shared<Wish>(space, key, std::move(done));
   KeyFields fields;
   match(space.config.key, key, &fields);

@@ -7,7 +7,8 @@
 // the pending writes alone say it. Where it isn't, the copy is dropped, and the next read loads the row and
 // merges. The reply follows when the journal has kept the write.
 //
-// Before anything is written down it is checked, as far as the value is known: an addition to what is no
+// Before anything is written down it is checked: by what the source's table looks like, as far as that is
+// known (pending.h: check()); and as far as the value is known: an addition to what is no
 // number, or out of 64 bits, is refused as it would be by the source. An addition answers with the new
 // number, so it needs the value before: where that is unknown it is loaded first, and the addition runs when
 // the load comes in. What only the source can know (constraints, types) it says later, by a dead letter.

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "layer/router.h"
+
 namespace forebay::layer {
 
 journal::Shape shape_of(const Space& space, const KeyFields& fields) {
@@ -13,6 +15,12 @@ journal::Shape shape_of(const Space& space, const KeyFields& fields) {
     shape.key.emplace_back(names[i], fields[i]);
   }
   return shape;
+}
+
+Result<void> check(const Space& space, std::string_view key, const Write& write) {
+  thread_local KeyFields fields;
+  match(space.config.key, key, &fields);
+  return space.port->validate(fields, write);
 }
 
 std::optional<std::string> with_pending(const journal::Shape& shape, std::optional<std::string> value,

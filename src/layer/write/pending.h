@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "journal/effect.h"
 #include "layer/space.h"
@@ -13,6 +14,11 @@ namespace forebay::layer {
 
 // How values of the namespace show the row with these key fields.
 journal::Shape shape_of(const Space& space, const KeyFields& fields);
+
+// What the source would say against a write before it looks at its rows, as far as that is known here: a
+// column that there isn't, a value that its type never takes. Doesn't block, and doesn't allocate once a
+// thread has made a few calls and nothing is wrong.
+Result<void> check(const Space& space, std::string_view key, const Write& write);
 
 // What the source's value (nothing: no row) is with pending writes. A write that this value does not take
 // (another program has made a text of the number that it adds to) is left out: the source will refuse it too.

@@ -30,7 +30,9 @@ WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p', 'f', 'v', '
 
 constexpr const char* kColumns = R"(
 SELECT a.attname, a.atttypid, pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
-       a.atthasdef OR a.attidentity <> ''
+       a.atthasdef OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a',
+       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
+       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT')
 FROM pg_catalog.pg_attribute a
 WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)";
 
@@ -109,6 +111,9 @@ Outcome<std::optional<Table>> find_table(Pool& pool, const TableName& name, cons
     column.type = (*types)[oids[static_cast<std::size_t>(i)]];
     column.readable = truth(*columns, i, 2);
     column.has_default = truth(*columns, i, 3);
+    column.generated = truth(*columns, i, 4);
+    column.may_update = truth(*columns, i, 5);
+    column.may_insert = truth(*columns, i, 6);
     table.columns.push_back(std::move(column));
   }
   return table;

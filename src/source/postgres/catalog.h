@@ -24,6 +24,9 @@ struct Column {
   Type type;
   bool readable = false;  // the role may SELECT it
   bool has_default = false;
+  bool generated = false;   // the database gives its value, and takes no other
+  bool may_update = false;  // the role may
+  bool may_insert = false;
 };
 
 struct Table {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/row_json.h"
+#include "source/column_index.h"
 #include "source/postgres/catalog.h"
 #include "source/postgres/keys.h"
 #include "source/sql_mapping.h"
@@ -68,10 +69,13 @@ class TableDataset final : public BatchedDataset {
         where_(std::move(where)),
         spec_(std::move(spec)),
         table_(std::move(table)),
+        by_name_(table_.columns),
         sql_(Dialect::kPostgres, std::move(shape)),
         read_(sql_.read()) {
     for (const std::string& key : sql_.shape().keys) key_types_.push_back(table_.column(key)->type);
     for (const std::string& column : sql_.shape().columns) columns_.push_back(table_.column(column));
+    if (spec_.kind == ValueKind::kCounter && add_column({spec_.value_column, "0"}).has_value())
+      counter_ = table_.column(spec_.value_column);
   }
 
   // Runs the read for no key: the statement prepares, and the role may run it.
@@ -126,9 +130,10 @@ class TableDataset final : public BatchedDataset {
     return std::move((**steps).written());
   }
 
+  // Without allocations, but for an error and where never_takes() needs them.
   Result<void> validate(const KeyFields& key, const Write& write) const override {
-    auto begun = begin(key, write);
-    if (!begun) return begun.error();
+    if (!spec_.writable) return wrong({ErrorCode::kUnsupported, "the namespace does not write"});
+    if (auto good = check(key, write); !good) return wrong(good.error());
     return {};
   }
 
@@ -205,12 +210,8 @@ class TableDataset final : public BatchedDataset {
 
   Result<Change> plan(const KeyFields& key, const Write& write) const {
     Change change;
-    if (key.size() != key_types_.size()) {
-      return Error{ErrorCode::kInvalidArgument,
-                   fmt::format("a key has {} fields, not {}", key.size(), key_types_.size())};
-    }
+    if (auto good = check_key(key); !good) return good.error();
     for (std::size_t f = 0; f < key.size(); ++f) {
-      if (!may_be_plain_text(key_types_[f], key[f])) return misspelled();
       auto bound = parameter(key_types_[f], key[f]);
       if (!bound) return bound.error();
       change.parameters.emplace_back(std::move(*bound));
@@ -242,30 +243,92 @@ class TableDataset final : public BatchedDataset {
       return Error{ErrorCode::kInvalidArgument,
                    fmt::format("only the column {} is written", spec_.value_column)};
     }
-    const Column* column = table_.column(name);
+    const Column* column = by_name_.find(name);
     if (column == nullptr)
       return Error{ErrorCode::kInvalidArgument, fmt::format("there is no column {}", name)};
     return column;
   }
 
+  Result<void> check(const KeyFields& key, const Write& write) const {
+    if (auto good = check_key(key); !good) return good;
+    if (const auto* upsert = std::get_if<Upsert>(&write)) {
+      return check_fields(key, upsert->fields, upsert->strings, upsert->insert);
+    }
+    if (const auto* update = std::get_if<Update>(&write)) {
+      return check_fields(key, update->fields, {}, false);
+    }
+    if (const auto* add = std::get_if<Add>(&write)) {
+      auto column = add_column(*add);
+      if (!column) return column.error();
+      return may_be_set(**column, false);
+    }
+    return {};
+  }
+  Result<void> check_key(const KeyFields& key) const {
+    if (key.size() != key_types_.size()) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("a key has {} fields, not {}", key.size(), key_types_.size())};
+    }
+    for (std::size_t f = 0; f < key.size(); ++f) {
+      if (!may_be_plain_text(key_types_[f], key[f])) return misspelled();
+    }
+    return {};
+  }
+  Result<void> check_fields(const KeyFields& key, const Fields& fields, const std::vector<bool>& strings,
+                            bool insert) const {
+    for (auto field = fields.begin(); field != fields.end(); ++field) {
+      const auto& [name, text] = *field;
+      auto column = settable(key, name, text);
+      if (!column) return column.error();
+      if (*column == nullptr) continue;
+      const auto same = [&](const auto& other) { return other.first == name; };
+      if (std::any_of(fields.begin(), field, same)) return given_twice(name);
+      if (auto good = may_be_set(**column, insert); !good) return good;
+      if (!text) continue;
+      const auto i = static_cast<std::size_t>(field - fields.begin());
+      // In a JSON column a string stays one, whatever it looks like.
+      const Type& type = (*column)->type;
+      if (type.shape == Shape::kJson && !type.array && i < strings.size() && strings[i]) continue;
+      if (const char* takes = never_takes(type, *text, spec_.kind != ValueKind::kJson))
+        return Error{ErrorCode::kRefused, fmt::format("column {} takes {}", name, takes)};
+    }
+    return {};
+  }
+  static Error given_twice(const std::string& name) {
+    return {ErrorCode::kInvalidArgument, fmt::format("the column {} is given twice", name)};
+  }
+  // A lack of rights would hold up all writes of its lane, until somebody grants them.
+  static Result<void> may_be_set(const Column& column, bool insert) {
+    if (column.generated) {
+      return Error{ErrorCode::kRefused, fmt::format("the database itself gives the column {}", column.name)};
+    }
+    if (insert ? column.may_insert : column.may_update) return {};
+    return Error{ErrorCode::kRefused,
+                 fmt::format("the role may not {} the column {}", insert ? "INSERT" : "UPDATE", column.name)};
+  }
+  // The column that a field sets; null: none, as the key says the same or Forebay keeps it itself.
+  Result<const Column*> settable(const KeyFields& key, const std::string& name,
+                                 const OptionalText& text) const {
+    auto column = writable_column(name);
+    if (!column) return column;
+    if (name == spec_.version_column) return nullptr;  // a value given for it is ignored
+    const auto& keys = sql_.shape().keys;
+    const auto at = std::ranges::find(keys, name);
+    if (at == keys.end()) return column;
+    if (text != key[static_cast<std::size_t>(at - keys.begin())])
+      return Error{ErrorCode::kInvalidArgument, fmt::format("the column {} contradicts the key", name)};
+    return nullptr;
+  }
+
   // `strings`: Upsert's.
   Result<void> set_fields(Change& change, const KeyFields& key, const Fields& fields,
                           const std::vector<bool>& strings) const {
-    const auto& keys = sql_.shape().keys;
     for (std::size_t i = 0; i < fields.size(); ++i) {
       const auto& [name, text] = fields[i];
-      auto column = writable_column(name);
+      auto column = settable(key, name, text);
       if (!column) return column.error();
-      if (name == spec_.version_column) continue;  // Forebay's own: a value given for it is ignored
-      if (const auto at = std::ranges::find(keys, name); at != keys.end()) {
-        if (text != key[static_cast<std::size_t>(at - keys.begin())]) {
-          return Error{ErrorCode::kInvalidArgument, fmt::format("the column {} contradicts the key", name)};
-        }
-        continue;
-      }
-      if (std::ranges::find(change.columns, name) != change.columns.end()) {
-        return Error{ErrorCode::kInvalidArgument, fmt::format("the column {} is given twice", name)};
-      }
+      if (*column == nullptr) continue;
+      if (std::ranges::find(change.columns, name) != change.columns.end()) return given_twice(name);
       change.columns.push_back(name);
       if (!text) {
         change.parameters.emplace_back(std::nullopt);
@@ -282,22 +345,29 @@ class TableDataset final : public BatchedDataset {
     return {};
   }
 
-  Result<void> set_added(Change& change, const Add& add) const {
+  // The column that something is added to.
+  Result<const Column*> add_column(const Add& add) const {
+    if (!is_decimal(add.amount, add.floating)) {
+      return Error{ErrorCode::kInvalidArgument,
+                   add.floating ? "the amount is not a decimal number" : "the amount is not an integer"};
+    }
+    if (counter_ != nullptr && add.field == spec_.value_column && !add.floating) return counter_;
     auto column = writable_column(add.field);
-    if (!column) return column.error();
+    if (!column) return column;
     const auto& keys = sql_.shape().keys;
     if (std::ranges::find(keys, add.field) != keys.end() || add.field == spec_.version_column) {
       return Error{ErrorCode::kInvalidArgument,
                    fmt::format("nothing can be added to the column {}", add.field)};
     }
-    if (!is_decimal(add.amount, add.floating)) {
-      return Error{ErrorCode::kInvalidArgument,
-                   add.floating ? "the amount is not a decimal number" : "the amount is not an integer"};
-    }
     const Type& type = (*column)->type;
-    if (type.array || (type.shape != Shape::kInteger && type.shape != Shape::kNumber)) {
+    if (type.array || (type.shape != Shape::kInteger && type.shape != Shape::kNumber))
       return Error{ErrorCode::kRefused, fmt::format("the column {} holds no numbers", add.field)};
-    }
+    return column;
+  }
+
+  Result<void> set_added(Change& change, const Add& add) const {
+    auto column = add_column(add);
+    if (!column) return column.error();
     change.added = *column;
     change.columns.push_back(add.field);
     change.parameters.emplace_back(add.amount);
@@ -322,10 +392,12 @@ class TableDataset final : public BatchedDataset {
   const std::string where_;  // for messages
   const DatasetSpec spec_;
   const Table table_;
+  const ColumnIndex<Column> by_name_;
   const TableSql sql_;
   const std::string read_;
   std::vector<Type> key_types_;
   std::vector<const Column*> columns_;  // those of sql_.shape().columns
+  const Column* counter_ = nullptr;     // kCounter: the value column, if something can be added to it
 };
 
 // Looks at the row (where watched columns are wanted), changes it, inserts it if there is none, and reads it

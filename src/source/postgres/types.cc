@@ -182,13 +182,16 @@ Result<std::string> storable(std::string_view text) {
   return std::string(text);
 }
 
+bool begins_json(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos &&
+         std::string_view("{[\"").find(text[first]) != std::string_view::npos;
+}
+
 // A string of a JSON column arrives here without its quotes. What looks like the beginning of JSON is left
 // for the database to judge, so that a mistake in an object doesn't end up as a string.
 Result<std::string> json_parameter(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  const bool begins_json =
-      first != std::string_view::npos && std::string_view("{[\"").find(text[first]) != std::string_view::npos;
-  if (begins_json || is_json(text)) return storable(text);
+  if (begins_json(text) || is_json(text)) return storable(text);
   std::string quoted;
   append_json_string(quoted, text);
   return quoted;
@@ -297,7 +300,120 @@ bool is_canonical_uuid(std::string_view text) {
   return true;
 }
 
+// ---- What PostgreSQL's input functions can't take. Spellings that only some versions know are left to them.
+
+std::string_view without_blanks(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+bool equals_ignoring_case(std::string_view text, std::string_view lower) {
+  return std::ranges::equal(
+      text, lower, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+}
+
+// 0x1F, 1_000: since PostgreSQL 16.
+bool is_later_spelling(std::string_view digits) {
+  const bool based = digits.size() > 2 && digits[0] == '0' && !is_digit(digits[1]);
+  return based || digits.find('_') != std::string_view::npos;
+}
+
+bool may_be_integer(std::string_view text, int bytes) {
+  text = without_blanks(text);
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  if (is_later_spelling(text)) return true;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return false;
+  if (bytes <= 0) return true;
+  const std::uint64_t most = (std::uint64_t{1} << (bytes * 8 - 1)) - (negative ? 0 : 1);
+  return value <= most;
+}
+
+bool may_be_number(std::string_view text) {
+  text = without_blanks(text);
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  if (text.empty()) return false;
+  for (const std::string_view word : {"nan", "inf", "infinity"}) {
+    if (equals_ignoring_case(text, word)) return true;
+  }
+  if (is_later_spelling(text)) return true;
+  std::size_t at = 0;
+  const auto digits = [&] {
+    const std::size_t from = at;
+    while (at < text.size() && is_digit(text[at])) ++at;
+    return at - from;
+  };
+  std::size_t count = digits();
+  if (at < text.size() && text[at] == '.') {
+    ++at;
+    count += digits();
+  }
+  if (count == 0) return false;
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+    if (digits() == 0) return false;
+  }
+  return at == text.size();
+}
+
+bool may_be_boolean(std::string_view text) {
+  text = without_blanks(text);
+  if (text.empty()) return false;
+  for (const std::string_view word : {"true", "false", "yes", "no", "on", "off", "1", "0"}) {
+    if (equals_ignoring_case(text, word.substr(0, text.size()))) return true;
+  }
+  return false;
+}
+
+bool may_be_uuid(std::string_view text) {
+  std::size_t digits = 0;
+  for (const char c : text) {
+    const bool digit = is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    if (!digit && c != '-' && c != '{' && c != '}') return false;
+    digits += digit ? 1 : 0;
+  }
+  return digits == 32;
+}
+
 }  // namespace
+
+const char* never_takes(const Type& type, std::string_view text, bool raw) {
+  const bool bytes = type.shape == Shape::kBytes && !type.array;
+  if (bytes && raw) return nullptr;
+  // What isn't JSON becomes a string of it.
+  if (type.shape == Shape::kJson && !type.array && !begins_json(text)) return nullptr;
+  if (text.find('\0') != std::string_view::npos) return "text without a NUL";
+  if (!is_utf8(text)) return "UTF-8";
+  if (type.array) return nullptr;
+  switch (type.shape) {
+    case Shape::kBoolean:
+      return may_be_boolean(text) ? nullptr : "true or false";
+    case Shape::kInteger:
+      if (may_be_integer(text, type.integer_bytes)) return nullptr;
+      return type.integer_bytes == 2   ? "a 16-bit integer"
+             : type.integer_bytes == 8 ? "a 64-bit integer"
+                                       : "a 32-bit integer";
+    case Shape::kNumber:
+      return may_be_number(text) ? nullptr : "a number";
+    case Shape::kBytes:
+      return decode_base64(text) ? nullptr : "bytes, given as base64";
+    case Shape::kJson:
+      return is_json(text) ? nullptr : "JSON";
+    case Shape::kUuid:
+      return may_be_uuid(text) ? nullptr : "a UUID";
+    case Shape::kText:
+    case Shape::kPadded:
+    case Shape::kTimestamp:
+    case Shape::kTimestampTz:
+      return nullptr;
+  }
+  return nullptr;
+}
 
 Type built_in_type(Oid oid) {
   // pg_type.dat; these numbers are part of the protocol and don't change.

@@ -69,6 +69,10 @@ Result<std::string> string_parameter(const Type& type, std::string_view text);
 // The same for a text namespace's value: bytes as they are.
 Result<std::string> raw_parameter(const Type& type, std::string_view text);
 
+// What a column of this type takes, in words, where the database is sure to refuse this text for it; null: it
+// may take it. `raw`: as raw_parameter() has it. Without allocations, but for JSON and bytes.
+const char* never_takes(const Type& type, std::string_view text, bool raw);
+
 // Whether a key's field can be the plain text of a value of this type. False for a spelling that PostgreSQL
 // would take for another ("007" for an integer) and for text that would make it refuse the statement. True
 // may still be wrong for types that this side does not know well (well_known() says which): numeric, dates,

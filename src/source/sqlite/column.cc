@@ -19,6 +19,32 @@ std::string upper(std::string_view text) {
 
 }  // namespace
 
+bool is_number(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  std::size_t at = 0;
+  const auto sign = [&] { at += at < text.size() && (text[at] == '+' || text[at] == '-') ? 1 : 0; };
+  const auto digits = [&] {
+    const std::size_t from = at;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+    return at - from;
+  };
+  sign();
+  std::size_t count = digits();
+  if (at < text.size() && text[at] == '.') {
+    ++at;
+    count += digits();
+  }
+  if (count == 0) return false;
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    sign();
+    if (digits() == 0) return false;
+  }
+  return at == text.size();
+}
+
 std::string real_text(double value) {
   if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
   std::array<char, 32> buffer;
@@ -36,6 +62,20 @@ ColumnKind kind_of(std::string_view declared_type) {
     return ColumnKind::kBytes;
   }
   return ColumnKind::kPlain;
+}
+
+bool has_integer_affinity(std::string_view declared_type) {
+  return upper(declared_type).find("INT") != std::string::npos;
+}
+
+bool is_integer_type(std::string_view declared_type) {
+  return upper(declared_type) == "INTEGER";
+}
+
+ColumnTakes strict_column_takes(std::string_view declared_type) {
+  const std::string type = upper(declared_type);
+  if (type == "INT" || type == "INTEGER") return ColumnTakes::kIntegers;
+  return type == "REAL" ? ColumnTakes::kNumbers : ColumnTakes::kAnything;
 }
 
 OptionalText column_text(const Statement& row, int column) {

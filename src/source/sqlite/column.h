@@ -22,12 +22,31 @@ enum class ColumnKind : std::uint8_t {
   kBool,   // declared BOOL or BOOLEAN: takes true and false for 1 and 0
 };
 ColumnKind kind_of(std::string_view declared_type);
+// "Datatypes In SQLite", section 3.1.
+bool has_integer_affinity(std::string_view declared_type);
+bool is_integer_type(std::string_view declared_type);
+
+// What SQLite is sure to refuse in a column, whatever its constraints say.
+enum class ColumnTakes : std::uint8_t {
+  kAnything,
+  kIntegers,  // a STRICT table's INTEGER
+  kNumbers,   // a STRICT table's REAL
+  kRowId,     // INTEGER PRIMARY KEY: 64 bits
+};
 
 struct Column {
   std::string name;
   ColumnKind kind = ColumnKind::kPlain;
   bool writable = true;  // false: generated
+  ColumnTakes takes = ColumnTakes::kAnything;
+  bool integer = false;  // declared so that SQLite stores numbers without a fraction as integers
 };
+
+// Of a column of a STRICT table.
+ColumnTakes strict_column_takes(std::string_view declared_type);
+
+// Whether SQLite takes a text for a number, as affinity and STRICT do: blanks around it, no hexadecimal.
+bool is_number(std::string_view text);
 
 // A real as column_text() gives it.
 std::string real_text(double value);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace forebay::source::sqlite {
 
 Result<std::uint64_t> evidence(const Database& database, Connection& connection) {
@@ -16,7 +18,9 @@ Result<std::uint64_t> evidence(const Database& database, Connection& connection)
 
 Result<std::vector<CatalogueColumn>> columns_of(Connection& connection, const TableName& table) {
   auto statement = connection.prepare(
-      "SELECT name, type, pk, hidden, dflt_value IS NOT NULL FROM pragma_table_xinfo(?1, ?2)");
+      "SELECT name, type, pk, hidden, dflt_value IS NOT NULL, "
+      "(SELECT strict FROM pragma_table_list(?1) AS l WHERE l.schema = ?2 COLLATE NOCASE) "
+      "FROM pragma_table_xinfo(?1, ?2)");
   if (!statement) return statement.error();
   statement->bind_text(1, table.name);
   statement->bind_text(2, table.schema.empty() ? std::string_view("main") : std::string_view(table.schema));
@@ -24,7 +28,7 @@ Result<std::vector<CatalogueColumn>> columns_of(Connection& connection, const Ta
   while (true) {
     auto row = statement->step();
     if (!row) return row.error();
-    if (!*row) return columns;
+    if (!*row) break;
     constexpr std::int64_t kHiddenOfVirtualTable = 1;
     const std::int64_t hidden = statement->integer(3);  // 2 and 3: generated columns
     if (hidden == kHiddenOfVirtualTable) continue;
@@ -33,9 +37,24 @@ Result<std::vector<CatalogueColumn>> columns_of(Connection& connection, const Ta
     column.column.kind = kind_of(statement->bytes(1));
     column.column.writable = hidden == 0;
     column.primary_key = static_cast<int>(statement->integer(2));
+    column.column.integer = has_integer_affinity(statement->bytes(1));
+    if (statement->integer(5) != 0) column.column.takes = strict_column_takes(statement->bytes(1));
     column.has_default = statement->integer(4) != 0;
+    column.integer_type = is_integer_type(statement->bytes(1));
     columns.push_back(std::move(column));
   }
+  // INTEGER PRIMARY KEY is the row's number, except in forms that have an index for it.
+  const auto keyed = [](const CatalogueColumn& column) { return column.primary_key != 0; };
+  const auto key = std::ranges::find_if(columns, keyed);
+  if (std::ranges::count_if(columns, keyed) != 1 || !key->integer_type) return columns;
+  auto indexed = connection.prepare("SELECT count(*) FROM pragma_index_list(?1, ?2) WHERE origin = 'pk'");
+  if (!indexed) return indexed.error();
+  indexed->bind_text(1, table.name);
+  indexed->bind_text(2, table.schema.empty() ? std::string_view("main") : std::string_view(table.schema));
+  auto row = indexed->step();
+  if (!row) return row.error();
+  if (*row && indexed->integer(0) == 0) key->column.takes = ColumnTakes::kRowId;
+  return columns;
 }
 
 }  // namespace forebay::source::sqlite

@@ -43,6 +43,7 @@ struct CatalogueColumn {
   Column column;
   int primary_key = 0;  // position in the primary key, from 1; 0: not in it
   bool has_default = false;
+  bool integer_type = false;  // declared INTEGER, in just this word
 };
 // The columns of a table or view, in their order; empty: there is none of this name.
 Result<std::vector<CatalogueColumn>> columns_of(Connection& connection, const TableName& table);

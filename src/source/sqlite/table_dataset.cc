@@ -9,6 +9,8 @@
 #include <cmath>
 #include <utility>
 
+#include "source/column_index.h"
+
 namespace forebay::source::sqlite {
 namespace {
 
@@ -19,6 +21,16 @@ std::optional<Number> number_of(std::string_view text) {
   const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (wrong != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+// Whether a row could have this in a column of its key, spelled like this.
+bool may_be_key(const Column& column, std::string_view field) {
+  if (column.takes != ColumnTakes::kRowId) return true;
+  const auto number = number_of<std::int64_t>(field);
+  if (!number) return false;
+  std::array<char, 24> text;
+  const auto written = std::to_chars(text.data(), text.data() + text.size(), *number);
+  return field == std::string_view(text.data(), written.ptr);
 }
 
 // How many keys one statement reads; a batch takes the smallest that fits it, with parameters to spare left
@@ -54,10 +66,17 @@ class TableDataset final : public BatchedDataset {
       : database_(database),
         spec_(std::move(spec)),
         columns_(std::move(columns)),
+        by_name_(columns_),
         key_kinds_(std::move(key_kinds)),
         sql_(Dialect::kSqlite, std::move(shape)),
         reads_{sql_.read(kListSizes[0]), sql_.read(kListSizes[1]), sql_.read(kListSizes[2]),
-               sql_.read(kListSizes[3])} {}
+               sql_.read(kListSizes[3])} {
+    for (const std::string& name : sql_.shape().keys) key_columns_.push_back(find(name));
+    const bool key = std::ranges::count(sql_.shape().keys, spec_.value_column) > 0;
+    if (spec_.kind == ValueKind::kCounter && !key && spec_.value_column != spec_.version_column)
+      counter_ = find(spec_.value_column);
+    if (counter_ != nullptr && !counter_->writable) counter_ = nullptr;
+  }
 
   Result<void> check(Connection& connection) const;
 
@@ -97,10 +116,12 @@ class TableDataset final : public BatchedDataset {
   Result<void> read_rows(Connection& connection, std::span<const KeyFields> keys,
                          std::vector<Loaded>& out) const;
 
-  const Column* find(std::string_view name) const {
-    const auto found = std::ranges::find(columns_, name, &Column::name);
-    return found == columns_.end() ? nullptr : &*found;
-  }
+  const Column* find(std::string_view name) const { return by_name_.find(name); }
+  // The column that a field of a write sets; null: none, as the key says the same or Forebay keeps it itself.
+  Result<const Column*> settable(const KeyFields& key, const std::string& name,
+                                 const OptionalText& value) const;
+  Result<void> possible(const Column& column, const OptionalText& value) const;
+  Result<void> check_names(const Fields& fields) const;
   Result<std::vector<Assignment>> assignments(const KeyFields& key, const Fields& fields) const;
   Result<void> check_key_column(std::size_t index, const KeyFields& key, const OptionalText& value) const;
   Result<const Column*> add_column(const Add& add) const;
@@ -116,6 +137,9 @@ class TableDataset final : public BatchedDataset {
   Database& database_;
   const DatasetSpec spec_;
   const std::vector<Column> columns_;  // the table's, in its order
+  const ColumnIndex<Column> by_name_;
+  std::vector<const Column*> key_columns_;
+  const Column* counter_ = nullptr;  // kCounter: the value column, if something can be added to it
   const std::vector<ColumnKind> key_kinds_;
   const TableSql sql_;
   const std::array<std::string, kListSizes.size()> reads_;  // sql_.read() of each list size
@@ -212,46 +236,84 @@ Result<void> TableDataset::check_key_column(std::size_t index, const KeyFields& 
   return mistake(fmt::format("column {} is part of the key and can't be changed", sql_.shape().keys[index]));
 }
 
+Result<const Column*> TableDataset::settable(const KeyFields& key, const std::string& name,
+                                             const OptionalText& value) const {
+  const auto& keys = sql_.shape().keys;
+  if (const auto found = std::ranges::find(keys, name); found != keys.end()) {
+    auto same = check_key_column(static_cast<std::size_t>(found - keys.begin()), key, value);
+    if (!same) return same.error();
+    return nullptr;
+  }
+  if (!spec_.version_column.empty() && name == spec_.version_column) return nullptr;
+  const Column* column = find(name);
+  if (column == nullptr) return mistake(fmt::format("there is no column {}", name));
+  if (spec_.kind == ValueKind::kCounter && (!value || !number_of<std::int64_t>(*value))) {
+    return mistake(fmt::format("column {} takes a 64-bit integer", name));
+  }
+  // A generated column may be given as it was read; the database computes it anyway.
+  return column->writable ? column : nullptr;
+}
+
 // The fields as columns to set, without the key's own (which must agree with the key) and without the
 // version.
 Result<std::vector<Assignment>> TableDataset::assignments(const KeyFields& key, const Fields& fields) const {
   std::vector<Assignment> out;
-  if (spec_.kind != ValueKind::kJson && (fields.size() != 1 || fields.front().first != spec_.value_column)) {
-    return mistake(fmt::format("this namespace's values are its column {}", spec_.value_column));
-  }
+  if (auto named = check_names(fields); !named) return named.error();
   for (const auto& [name, value] : fields) {
-    const auto& keys = sql_.shape().keys;
-    if (const auto found = std::ranges::find(keys, name); found != keys.end()) {
-      auto same = check_key_column(static_cast<std::size_t>(found - keys.begin()), key, value);
-      if (!same) return same.error();
-      continue;
-    }
-    if (!spec_.version_column.empty() && name == spec_.version_column) continue;
-    const Column* column = find(name);
-    if (column == nullptr) return mistake(fmt::format("there is no column {}", name));
-    // A generated column may be given as it was read; the database computes it anyway.
-    if (!column->writable) continue;
-    if (std::ranges::any_of(out, [&](const Assignment& other) { return other.column == column; })) {
-      return mistake(fmt::format("column {} is given twice", name));
-    }
-    if (spec_.kind == ValueKind::kCounter && (!value || !number_of<std::int64_t>(*value))) {
-      return mistake(fmt::format("column {} takes a 64-bit integer", name));
-    }
-    out.push_back({column, &value});
+    auto column = settable(key, name, value);
+    if (!column) return column.error();
+    if (*column != nullptr) out.push_back({*column, &value});
   }
   return out;
 }
 
-Result<const Column*> TableDataset::add_column(const Add& add) const {
-  const auto& keys = sql_.shape().keys;
-  const Column* column = find(add.field);
-  if (column == nullptr) return mistake(fmt::format("there is no column {}", add.field));
-  if (spec_.kind != ValueKind::kJson && add.field != spec_.value_column) {
+Result<void> TableDataset::check_names(const Fields& fields) const {
+  if (spec_.kind != ValueKind::kJson && (fields.size() != 1 || fields.front().first != spec_.value_column)) {
     return mistake(fmt::format("this namespace's values are its column {}", spec_.value_column));
   }
-  if (std::ranges::find(keys, add.field) != keys.end() || add.field == spec_.version_column ||
-      !column->writable) {
-    return mistake(fmt::format("column {} can't be changed", add.field));
+  for (auto field = fields.begin(); field != fields.end(); ++field) {
+    const auto same = [&](const auto& other) { return other.first == field->first; };
+    if (std::any_of(fields.begin(), field, same))
+      return mistake(fmt::format("column {} is given twice", field->first));
+  }
+  return {};
+}
+
+// What the database would refuse whatever else it holds.
+Result<void> TableDataset::possible(const Column& column, const OptionalText& value) const {
+  if (!value) return {};
+  const auto refused = [&](std::string_view what) {
+    return at({ErrorCode::kRefused, fmt::format("column {} takes {}", column.name, what)});
+  };
+  if (spec_.kind != ValueKind::kText && column.kind == ColumnKind::kBytes && !decode_base64(*value))
+    return refused("bytes, given as base64");
+  switch (column.takes) {
+    case ColumnTakes::kAnything:
+      return {};
+    case ColumnTakes::kRowId:
+      if (number_of<std::int64_t>(*value)) return {};
+      return refused("a 64-bit integer");
+    case ColumnTakes::kIntegers:
+    case ColumnTakes::kNumbers:
+      if (is_number(*value)) return {};
+      return refused(column.takes == ColumnTakes::kIntegers ? "an integer" : "a number");
+  }
+  return {};
+}
+
+Result<const Column*> TableDataset::add_column(const Add& add) const {
+  const Column* column = counter_ != nullptr && add.field == spec_.value_column ? counter_ : nullptr;
+  if (column == nullptr) {
+    const auto& keys = sql_.shape().keys;
+    column = find(add.field);
+    if (column == nullptr) return mistake(fmt::format("there is no column {}", add.field));
+    if (spec_.kind != ValueKind::kJson && add.field != spec_.value_column) {
+      return mistake(fmt::format("this namespace's values are its column {}", spec_.value_column));
+    }
+    if (std::ranges::find(keys, add.field) != keys.end() || add.field == spec_.version_column ||
+        !column->writable) {
+      return mistake(fmt::format("column {} can't be changed", add.field));
+    }
   }
   if (add.floating) {
     const auto amount = number_of<double>(add.amount);
@@ -375,9 +437,34 @@ Result<Plan> TableDataset::plan(const KeyFields& key, const Write& write) const 
   return plan;
 }
 
+// Without allocations, but for an error and where a row's bytes are decoded.
 Result<void> TableDataset::validate(const KeyFields& key, const Write& write) const {
-  auto planned = plan(key, write);
-  if (!planned) return planned.error();
+  if (!spec_.writable)
+    return at({ErrorCode::kUnsupported, fmt::format("source {}: not opened for writing", database_.name)});
+  if (auto right = check_key(key); !right) return right;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    if (may_be_key(*key_columns_[i], key[i])) continue;
+    return at(
+        {ErrorCode::kRefused, fmt::format("the key's column {} holds integers", key_columns_[i]->name)});
+  }
+  if (const auto* adding = std::get_if<Add>(&write)) {
+    auto column = add_column(*adding);
+    if (!column) return column.error();
+    if (adding->floating && (*column)->takes == ColumnTakes::kIntegers)
+      return at({ErrorCode::kRefused, fmt::format("column {} takes an integer", (*column)->name)});
+    return {};
+  }
+  const auto* upsert = std::get_if<Upsert>(&write);
+  const auto* update = std::get_if<Update>(&write);
+  if (upsert == nullptr && update == nullptr) return {};
+  const Fields& fields = upsert != nullptr ? upsert->fields : update->fields;
+  if (auto named = check_names(fields); !named) return named;
+  for (const auto& [name, value] : fields) {
+    auto column = settable(key, name, value);
+    if (!column) return column.error();
+    if (*column == nullptr) continue;
+    if (auto good = possible(**column, value); !good) return good;
+  }
   return {};
 }
 
@@ -424,7 +511,7 @@ Result<Written> TableDataset::write_within(Connection& connection, const KeyFiel
 }
 
 Result<Written> TableDataset::write(const KeyFields& key, const Write& write, const CallContext& context) {
-  if (auto right = validate(key, write); !right) return right.error();
+  if (auto planned = plan(key, write); !planned) return planned.error();
   const Deadline deadline(context);
   auto lease = database_.writer.acquire(deadline);
   if (!lease) return at(lease.error());

@@ -73,6 +73,20 @@ TEST_F(Behind, AnswersWhenTheJournalHasItAndWritesTheSourceLater) {
   EXPECT_TRUE(disk.ops.empty());
 }
 
+TEST_F(Behind, WhatTheTableHasNoColumnForIsRefusedBeforeTheJournalHasIt) {
+  source->unknown_column = "colour";
+  open();
+  auto wrong = write("user:1", Update{{{"colour", "red"}}, true});
+  EXPECT_EQ(wrong.text(), "!invalid_argument");
+  EXPECT_EQ(get("user:1"), "(nil)");
+  auto right = write("user:1", Update{{{"name", "Ada"}}, true});
+  pass(2s);
+  EXPECT_EQ(right.text(), "Ada");
+  EXPECT_EQ(source->rows["1"], "Ada");
+  EXPECT_EQ(disk.appended, 1u);
+  EXPECT_TRUE(source->dead.empty());
+}
+
 TEST_F(Behind, AStormOnOneCounterIsOneWrite) {
   counters();
   source->rows["1"] = "40";
