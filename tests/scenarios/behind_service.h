@@ -58,7 +58,8 @@ class BehindService : public testing::TestWithParam<const char*> {
  protected:
   // `within`: as ForebayProcess takes it.
   explicit BehindService(std::vector<std::string> within = {})
-      : database_(GetParam() == std::string("sqlite") ? real_sqlite() : real_postgres()),
+      : own_(postgres() ? nullptr : real_sqlite()),
+        database_(postgres() ? &shared_postgres() : own_.get()),
         forebay_(folder_.path(), std::move(within)) {}
 
   void configure(const std::string& spaces, const More& more = {}) const {
@@ -77,10 +78,20 @@ class BehindService : public testing::TestWithParam<const char*> {
   std::string ask(const Args&... args) {
     return client_->ask({std::string(args)...});
   }
-  bool postgres() const { return database_->stops(); }
+  static bool postgres() { return GetParam() == std::string("postgres"); }
 
+ private:
+  // One server for all tests of the program, emptied for each.
+  static RealDatabase& shared_postgres() {
+    static const std::unique_ptr<RealDatabase> server = real_postgres();
+    server->run("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    return *server;
+  }
+  const std::unique_ptr<RealDatabase> own_;
+
+ protected:
   TempDir folder_;
-  std::unique_ptr<RealDatabase> database_;
+  RealDatabase* const database_;
   ForebayProcess forebay_;
   std::unique_ptr<TestClient> client_;
 };
