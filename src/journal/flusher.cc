@@ -47,8 +47,10 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
         : stream(stream_in), attempt(std::move(batch)) {}
     Stream& stream;
     Attempt attempt;
-    Instant began{};
+    Instant began{};  // the first try
     std::optional<Instant> early_until;
+    bool applying = false;  // what Target was told
+    bool unsure = false;    // a try may have committed
   };
   // Who tries again and again: a lane, or a source that has not told its ledger.
   struct Trouble {
@@ -305,13 +307,26 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   }
 
   void begin(const std::shared_ptr<Run>& run) {
-    lanes.set_sent(run->stream);
     run->began = clock.now();
-    target.applying(run->attempt.batch());
     send(run);
   }
 
   void send(const std::shared_ptr<Run>& run) {
+    target.admit(run->stream.source, entering([run](State& me, Result<std::unique_ptr<Target::Room>> room) {
+                   if (room) {
+                     me.send_now(run, std::move(*room));
+                   } else {
+                     me.again_later(run, std::move(room.error()));
+                   }
+                 }));
+  }
+
+  void send_now(const std::shared_ptr<Run>& run, std::unique_ptr<Target::Room> room) {
+    if (!run->applying) {
+      run->applying = true;
+      lanes.set_sent(run->stream, true);
+      target.applying(run->attempt.batch());
+    }
     // Letters of the batch's keys; there are seldom any.
     std::map<Letters::Key, std::set<DeadId>> letters;
     {
@@ -330,19 +345,34 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
           return found == letters.end() ? std::set<DeadId>() : found->second;
         },
         [this](const std::string& space) { return target.holds(space); });
-    target.apply(run->attempt.batch(), std::move(next.statements), std::move(next.dead),
+    target.apply(run->attempt.batch(), std::move(next.statements), std::move(next.dead), std::move(room),
                  entering([run](State& me, Result<BatchOutcome> outcome) {
+                   if (!outcome) {
+                     const ErrorCode code = outcome.error().code;
+                     run->unsure |= code == ErrorCode::kUnknownOutcome || code == ErrorCode::kInternal;
+                   }
                    if (!outcome && outcome.error().code == ErrorCode::kConflict) {
                      me.conflict(run, std::move(outcome.error()));
                    } else if (!outcome) {
-                     me.lane_failed(run->stream, std::move(outcome.error()),
-                                    [run](State& again) { again.send(run); });
+                     me.again_later(run, std::move(outcome.error()));
                    } else if (!outcome->refused.empty()) {
                      me.refused(run, outcome->refused);
                    } else {
                      me.through(run, std::move(outcome->written));
                    }
                  }));
+  }
+
+  // Nothing of the batch is in the database, as far as that can be told: loads need not wait for it.
+  void rest(Run& run) {
+    if (!run.applying || run.unsure) return;
+    run.applying = false;
+    lanes.set_sent(run.stream, false);
+    target.not_applied(run.attempt.batch());
+  }
+  void again_later(const std::shared_ptr<Run>& run, Error error) {
+    rest(*run);
+    lane_failed(run->stream, std::move(error), [run](State& again) { again.send(run); });
   }
 
   // The ledger is where it should not be. Where that is right before or after the batch, it has only been
@@ -361,6 +391,7 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
             me.cut(stream, position, batch.upto, run);
           } else {
             me.lanes.stop(stream);
+            if (std::exchange(run->applying, false)) me.target.not_applied(batch);
             me.stop(stream,
                     fmt::format("its ledger stands at {}, the journal expects {}: the database seems to "
                                 "have been restored, or another copy of the journal to be in use",
@@ -384,14 +415,14 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
     } else if (verdict.again) {
       post([run](State& me) { me.send(run); });
     } else if (verdict.wait) {
+      rest(*run);
       MutexLock lock(mutex);
       ++sources[run->stream.source].stats.retries;
       Trouble& trouble = troubles[&run->stream];
       schedule(trouble, std::min(next_try(++trouble.failures), *run->early_until),
                [run](State& me) { me.send(run); });
     } else {
-      lane_failed(run->stream, {ErrorCode::kInternal, "the source refused writes that it was not given"},
-                  [run](State& me) { me.send(run); });
+      again_later(run, {ErrorCode::kInternal, "the source refused writes that it was not given"});
     }
   }
 
@@ -412,7 +443,7 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
       if (good) {
         me.post([run](State& next) { next.send(run); });
       } else {
-        me.lane_failed(run->stream, std::move(good.error()), [run](State& again) { again.send(run); });
+        me.again_later(run, std::move(good.error()));
       }
     }));
   }
@@ -476,12 +507,17 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   void drain(std::string_view space, std::move_only_function<void(bool)> done) {
     auto drain = std::make_shared<Drain>();
     drain->done = std::move(done);
+    std::vector<std::string> names;
     {
       MutexLock lock(mutex);
       drains.push_back(drain);
-      for (auto& [source, state] : sources) try_now(state.trouble);
+      for (auto& [source, state] : sources) {
+        names.push_back(source);
+        try_now(state.trouble);
+      }
       for (auto& [stream, trouble] : troubles) try_now(trouble);
     }
+    for (const std::string& source : names) target.try_now(source);
     for (Stream* stream : lanes.streams()) {
       const std::uint64_t last = lanes.last_of(*stream, space);
       if (last == 0) continue;

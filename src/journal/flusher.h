@@ -6,8 +6,9 @@
 // write has waited for its namespace's `every`, when it is full, or when somebody hurries; and only once the
 // journal has kept all of it (else a crash could leave the ledger ahead of the journal).
 //
-//   transient error   (the database is away, busy, or broke off): the same batch again after 50 ms to 30 s,
-//                     doubling, each time with full jitter, for ever
+//   transient error   (the database is away, busy, or broke off; a table or right is missing): the same batch
+//                     again after 50 ms to 30 s, doubling, each time with full jitter, for ever. Until then
+//                     its keys are read as if it had not been sent
 //   unknown commit    the same batch again: the ledger tells whether it had been applied
 //   refused writes    (a reason in the data): tried again write by write, as the journal has them, where
 //                     several had become one; then the batch goes without those that are still refused, and
@@ -52,9 +53,12 @@ class Target {
   using ApplyDone = std::move_only_function<void(Result<BatchOutcome>)>;
 
   virtual void open_ledger(const std::string& source, LedgerDone done) = 0;
-  // The batch is about to be sent, for the first time: from here until settled() a load can't tell whether it
+  // The batch is about to be sent: from here until settled() or not_applied() a load can't tell whether it
   // saw its writes. Queue::of() says `applying` for its keys already.
   virtual void applying(const Batch& batch) = 0;
+  // It was sent, and nothing of it is in the database, nor will be before it is sent again: what a load sees
+  // is without its writes. Queue::of() says so already.
+  virtual void not_applied(const Batch& batch) = 0;
   // One item may hold several statements; dead letters are in `dead`. Refusals name the item.
   struct Dead {
     std::size_t item;
@@ -66,8 +70,20 @@ class Target {
     std::size_t item;
     const Effect* effect;
   };
+  // Room for one batch at its source, until it is destroyed.
+  class Room {
+   public:
+    virtual ~Room() = default;
+  };
+  // Calls `go` once when the source has room for a batch, on any thread, perhaps within this call; with an
+  // Error when it never will have, as the source has been replaced.
+  using Admitted = std::move_only_function<void(Result<std::unique_ptr<Room>>)>;
+  virtual void admit(const std::string& source, Admitted go) = 0;
+  // `room` was admitted for it, and is let go when the call has ended.
   virtual void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-                     ApplyDone done) = 0;
+                     std::unique_ptr<Room> room, ApplyDone done) = 0;
+  // Somebody waits for the source's batches: what waits for it to be back looks again at once.
+  virtual void try_now(const std::string& source) = 0;
   // The transaction is through. For each item, under the key's lock: Queue::settle(), and then what the
   // copies should be: `written` (nothing: unknown, or put aside, and the copy must go) merged with what is
   // still pending.

@@ -432,9 +432,9 @@ std::shared_ptr<const Batch> Queue::State::take(Stream& stream, Instant now) {
   return stream.generations.front()->batch;
 }
 
-void Queue::State::set_sent(Stream& stream) {
+void Queue::State::set_sent(Stream& stream, bool sent) {
   MutexLock lock(slots[stream.lane].mutex);
-  stream.generations.front()->sent = true;
+  stream.generations.front()->sent = sent;
 }
 
 // Takes the keys' parts in the generation, and its numbers, out of what is pending.

@@ -125,7 +125,7 @@ struct Queue::State {
 
   // The generation that goes next, if one is ready; the stream then is busy until finish().
   std::shared_ptr<const Batch> take(Stream& stream, Instant now);
-  void set_sent(Stream& stream);
+  void set_sent(Stream& stream, bool sent);
   // The generation that was taken is in the database: the callbacks that waited for it.
   std::vector<Flushed> finish(Stream& stream);
   void stop(Stream& stream);

@@ -134,7 +134,7 @@ std::vector<BehindTarget::SourceAt> Core::behind_sources() const {
       return space->info.writes_behind && space->config.source == active->config.name;
     });
     if (used || !behind_->queue().spaces(active->config.name).empty())
-      all.push_back({active->config.name, active->port, active->config.timeout});
+      all.push_back({active->config.name, active->port, active->config.timeout, active->gate});
   }
   return all;
 }

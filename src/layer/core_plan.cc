@@ -255,7 +255,7 @@ void Core::take_over(Plan plan) {
   if (behind_) {
     std::vector<BehindTarget::SourceAt> places;
     for (const auto& active : plan.sources)
-      places.push_back({active->config.name, active->port, active->config.timeout});
+      places.push_back({active->config.name, active->port, active->config.timeout, active->gate});
     behind_->set_places(places, plan.spaces);
   }
   std::vector<std::shared_ptr<SourceGate>> gates;

@@ -125,8 +125,14 @@ class Model {
       model.later([done = std::move(done), told]() mutable { done(std::move(*told)); });
     }
     void applying(const Batch&) override {}
+    void not_applied(const Batch&) override {}
+    void try_now(const std::string&) override {}
+    void admit(const std::string&, Admitted go) override {
+      if (model.one_of(2) == 0) return go(std::make_unique<Room>());
+      model.later([go = std::move(go)]() mutable { go(std::make_unique<Room>()); });
+    }
     void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-               ApplyDone done) override {
+               std::unique_ptr<Room>, ApplyDone done) override {
       auto call = std::make_shared<FakeDatabase::Call>(FakeDatabase::Call{batch, {}, std::move(dead)});
       for (const Statement& statement : statements) {
         call->statements.push_back({statement.item, *statement.effect});

@@ -262,6 +262,9 @@ class FakeTarget final : public Target {
     ApplyDone done;
   };
   std::vector<Pending> pending;
+  bool busy = false;  // batches wait for let_in()
+  std::vector<Admitted> waiting;
+  std::size_t hurried = 0;  // calls of try_now()
   std::vector<LedgerDone> ledgers;
   // What happened, in order: "applying 1-5", "apply 1-5 a:2 b:1 dead 4", "settled 1-5"
   std::vector<std::string> seen;
@@ -289,8 +292,17 @@ class FakeTarget final : public Target {
     seen.push_back("applying " + range(batch));
     if (on_applying) on_applying();
   }
+  void not_applied(const Batch& batch) override { seen.push_back("not applied " + range(batch)); }
+  void try_now(const std::string&) override { ++hurried; }
+  void admit(const std::string&, Admitted go) override {
+    waiting.push_back(std::move(go));
+    if (!busy) let_in();
+  }
+  void let_in() {
+    for (auto all = std::exchange(waiting, {}); Admitted & go : all) go(std::make_unique<Room>());
+  }
   void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-             ApplyDone done) override {
+             std::unique_ptr<Room>, ApplyDone done) override {
     ++applies;
     std::string what = "apply " + range(batch);
     FakeDatabase::Call call{batch, {}, std::move(dead)};

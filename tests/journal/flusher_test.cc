@@ -108,7 +108,7 @@ TEST_F(JournalFlusher, AfterTheJournalFailedWhatItHadNotKeptIsNeverSent) {
   EXPECT_EQ(queue_->of("a")->ops, 1u);
 }
 
-TEST_F(JournalFlusher, ItSaysApplyingFromTheFirstTryToTheEnd) {
+TEST_F(JournalFlusher, ItSaysApplyingWhileATryIsOnItsWayOrMayHaveCommitted) {
   target_->automatic = false;
   start();
   put("a", add("n", 1));
@@ -116,11 +116,58 @@ TEST_F(JournalFlusher, ItSaysApplyingFromTheFirstTryToTheEnd) {
   EXPECT_FALSE(queue_->of("a")->applying);
   flush();
   target_->fail({ErrorCode::kUnavailable, "away"});
-  EXPECT_TRUE(queue_->of("a")->applying);
+  EXPECT_FALSE(queue_->of("a")->applying);
   scheduler_.advance(milliseconds(25));
+  EXPECT_TRUE(queue_->of("a")->applying);
+  target_->fail({ErrorCode::kUnknownOutcome, "broke off"});
+  EXPECT_TRUE(queue_->of("a")->applying);
+  scheduler_.advance(milliseconds(50));
+  target_->fail({ErrorCode::kUnavailable, "away"});
+  EXPECT_TRUE(queue_->of("a")->applying);  // the try before may be there
+  scheduler_.advance(milliseconds(100));
   target_->answer();
-  EXPECT_THAT(seen(), ElementsAre("applying 0-1", "apply 0-1 a", "apply 0-1 a", "settled 0-1"));
+  EXPECT_THAT(seen(), ElementsAre("applying 0-1", "apply 0-1 a", "not applied 0-1", "applying 0-1",
+                                  "apply 0-1 a", "apply 0-1 a", "apply 0-1 a", "settled 0-1"));
   EXPECT_FALSE(queue_->of("a"));
+}
+
+TEST_F(JournalFlusher, ABatchThatWaitsForRoomIsNotOnItsWay) {
+  target_->busy = true;
+  start();
+  put("a", add("n", 1));
+  flush();
+  EXPECT_EQ(target_->waiting.size(), 1u);
+  EXPECT_FALSE(queue_->of("a")->applying);
+  bool through = false;
+  flusher_->drain("", [&](bool good) { through = good; });
+  EXPECT_EQ(target_->hurried, 1u);
+  scheduler_.advance(seconds(60));
+  EXPECT_THAT(seen(), IsEmpty());
+  target_->let_in();
+  scheduler_.run_due();
+  EXPECT_TRUE(through);
+  EXPECT_THAT(seen(), ElementsAre("applying 0-1", "apply 0-1 a", "settled 0-1"));
+  // A flusher that has ended sends nothing any more.
+  put("a", add("n", 1));
+  flush();
+  flusher_.reset();
+  target_->let_in();
+  EXPECT_THAT(seen(), IsEmpty());
+}
+
+TEST_F(JournalFlusher, WhatAPersonHasToMendIsSaidAtOnceAndTriedAgain) {
+  target_->apply_error = Error{ErrorCode::kConfig, "there is no table t"};
+  start();
+  for (int i = 0; i < 100; ++i) put("k" + std::to_string(i), add("n", 1));
+  flush();
+  EXPECT_THAT(flusher_->health(), ElementsAre(HasSubstr("tries again: there is no table t")));
+  scheduler_.advance(seconds(300));
+  EXPECT_FALSE(queue_->of("k7")->applying);
+  EXPECT_TRUE(database_.dead.empty());
+  target_->apply_error.reset();
+  scheduler_.advance(seconds(30));
+  EXPECT_EQ(database_.rows.size(), 100u);
+  EXPECT_THAT(flusher_->health(), IsEmpty());
 }
 
 TEST_F(JournalFlusher, TransientErrorsAreRetriedForEverWithADoublingBoundAndFullJitter) {
@@ -366,8 +413,11 @@ TEST(JournalFlusherThreads, ManyThreadsAppendWhileLanesAreFlushed) {
       done(std::move(ledger));
     }
     void applying(const Batch&) override {}
+    void not_applied(const Batch&) override {}
+    void try_now(const std::string&) override {}
+    void admit(const std::string&, Admitted go) override { go(std::make_unique<Room>()); }
     void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-               ApplyDone done) override {
+               std::unique_ptr<Room>, ApplyDone done) override {
       FakeDatabase::Call call{batch, {}, std::move(dead)};
       for (const Statement& statement : statements)
         call.statements.push_back({statement.item, *statement.effect});

@@ -87,10 +87,27 @@ void SourceGate::promote(FlightPtr flight) {
     push(foreground_, std::move(flight));  // its place in the background is skipped: it has started by then
 }
 
-bool SourceGate::next(Batch& batch, PendingWrite& write) {
+bool SourceGate::batch_is_next() const {
+  if (turns_.empty() || !breaker_.allows()) return false;
+  if (batches_in_flight_ >= std::max<std::size_t>(options_.limit / 2, 1)) return false;
+  const bool others = !writes_.empty() || !halves_.empty() || foreground_.size > 0;
+  return !batch_went_last_ || !others;
+}
+
+bool SourceGate::next(Next& next) {
   if (in_flight_ >= options_.limit || closed_) return false;
+  if (batch_is_next()) {
+    next.turn = std::move(turns_.front());
+    turns_.pop_front();
+    ++in_flight_;
+    ++batches_in_flight_;
+    batch_went_last_ = true;
+    return true;
+  }
+  Batch& batch = next.batch;
+  batch_went_last_ = false;
   if (!writes_.empty()) {
-    write = std::move(writes_.front());
+    next.write = std::move(writes_.front());
     writes_.pop_front();
     ++in_flight_;
     return true;
@@ -112,16 +129,17 @@ bool SourceGate::next(Batch& batch, PendingWrite& write) {
 
 void SourceGate::dispatch() {
   for (;;) {
-    Batch batch;
-    PendingWrite write{};
+    Next going;
     {
       MutexLock lock(mutex_);
-      if (!next(batch, write)) return;
+      if (!next(going)) return;
     }
-    if (write.done) {
-      send_write(std::move(write));
+    if (going.turn) {
+      going.turn(Slot(self_));
+    } else if (going.write.done) {
+      send_write(std::move(going.write));
     } else {
-      send(std::move(batch));
+      send(std::move(going.batch));
     }
   }
 }
@@ -246,6 +264,37 @@ void SourceGate::send_write(PendingWrite write) {
       });
 }
 
+SourceGate::Slot::~Slot() {
+  if (const auto gate = gate_.lock()) (*gate)->free_slot();
+}
+
+void SourceGate::Slot::ended(const Error* error) {
+  if (const auto gate = gate_.lock()) (*gate)->record(error == nullptr || !source_is_unwell(*error), error);
+}
+
+void SourceGate::free_slot() {
+  {
+    MutexLock lock(mutex_);
+    --in_flight_;
+    --batches_in_flight_;
+  }
+  dispatch();
+}
+
+void SourceGate::queue_batch(Turn turn) {
+  std::optional<Error> refused;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) {
+      refused = refusal();
+    } else {
+      turns_.push_back(std::move(turn));
+    }
+  }
+  if (refused) return turn(std::move(*refused));  // NOLINT(bugprone-use-after-move): not moved if refused
+  dispatch();
+}
+
 void SourceGate::record(bool good, const Error* error) {
   Instant probe_at = kNever;
   std::string last;
@@ -291,10 +340,11 @@ void SourceGate::schedule_probe(Instant at) {
   });
 }
 
-void SourceGate::probe() {
+void SourceGate::probe(bool early) {
   {
     MutexLock lock(mutex_);
     if (closed_ || breaker_.state() != Breaker::State::kOpen) return;
+    if (!early && clock_.now() < breaker_.probe_at()) return;  // another probe has begun a new pause
     breaker_.begin_probe();
   }
   ping_(CallOptions{options_.timeout, nullptr}, [self = std::weak_ptr(self_)](Result<void> answer) {
@@ -350,6 +400,7 @@ void SourceGate::reset_stats() {
 
 void SourceGate::close() {
   std::deque<PendingWrite> writes;
+  std::deque<Turn> turns;
   std::vector<FlightPtr> flights;
   Error cancelled;
   {
@@ -364,9 +415,11 @@ void SourceGate::close() {
     for (const Batch& half : halves_) flights.insert(flights.end(), half.flights.begin(), half.flights.end());
     halves_.clear();
     writes = std::exchange(writes_, {});
+    turns = std::exchange(turns_, {});
   }
   for (const FlightPtr& flight : flights) sink_.failed(flight, cancelled);
   for (PendingWrite& write : writes) write.done(cancelled);
+  for (Turn& turn : turns) turn(cancelled);
 }
 
 }  // namespace forebay::layer

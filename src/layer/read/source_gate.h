@@ -13,8 +13,17 @@
 // breaker is open loads and writes fail at once; when its pause ends the gate pings the source by itself, so
 // that it closes without a client having to try.
 //
-// A batch that the source refused for a reason in the data is halved and sent again, down to the key that is
-// to blame: one bad key must not take its neighbours' answers away.
+// Batches of writes behind take a slot each as well, at most half of the slots at once (one at least), and
+// where others wait they take turns with them, so that neither starves. They count for the breaker. While it
+// is open they wait: nobody's reply depends on them, and they are due whenever the source is back.
+//
+// Who waits for whom: a batch waits for a slot, and slots are held by calls to the source only, which end by
+// their timeouts. Nothing that holds a slot waits for a batch: a load that a batch overlapped gives its slot
+// back before it waits for the batch's end, and a write through waits for its key's pending writes before it
+// is queued here.
+//
+// A batch of loads that the source refused for a reason in the data is halved and sent again, down to the key
+// that is to blame: one bad key must not take its neighbours' answers away.
 //
 // Thread-safe. The sink's and writes' callbacks run without the gate's lock.
 
@@ -69,6 +78,26 @@ class SourceGate {
   // Queues a write and dispatches. `done` is called exactly once.
   void write(DatasetPort& port, KeyFields key, Write write, WriteDone done);
 
+  // A slot for one call. Free again when this is destroyed; the gate may be gone by then.
+  class Slot {
+   public:
+    explicit Slot(std::weak_ptr<SourceGate*> gate) : gate_(std::move(gate)) {}
+    Slot(Slot&&) noexcept = default;
+    Slot& operator=(Slot&&) = delete;
+    ~Slot();
+    // The call has ended, with an error or well (null): for the breaker.
+    void ended(const Error* error);
+
+   private:
+    std::weak_ptr<SourceGate*> gate_;
+  };
+  // Calls `turn` once, without the lock, when a batch may be sent: then it makes the call, or lets the slot
+  // go. The error, kCancelled: the gate was closed before.
+  using Turn = std::move_only_function<void(Result<Slot>)>;
+  void queue_batch(Turn turn);
+  // Somebody waits for batches: an open breaker doesn't wait for the end of its pause to look again.
+  void probe_now() { probe(true); }
+
   // The source was found unreachable before it was asked for anything: the breaker opens, and probes.
   void start_open(const Error& error);
 
@@ -104,7 +133,14 @@ class SourceGate {
   Error refusal() const REQUIRES(mutex_);
   static void push(Queue& queue, FlightPtr flight);
   static std::vector<FlightPtr> pop(Queue& queue);
-  bool next(Batch& batch, PendingWrite& write) REQUIRES(mutex_);
+  struct Next {
+    Batch batch;
+    PendingWrite write{};
+    Turn turn;
+  };
+  bool next(Next& next) REQUIRES(mutex_);
+  bool batch_is_next() const REQUIRES(mutex_);
+  void free_slot();
   void send(Batch batch);
   void call_source(Batch batch);
   // Queues the two halves of a batch; false: it has but one key.
@@ -114,7 +150,7 @@ class SourceGate {
   void start_pause(Instant probe_at, const std::string& error);
   void record(bool good, const Error* error);
   void schedule_probe(Instant at);
-  void probe();
+  void probe(bool early = false);
 
   const GateOptions options_;
   const Clock& clock_;
@@ -131,7 +167,10 @@ class SourceGate {
   Queue background_ GUARDED_BY(mutex_);
   std::deque<PendingWrite> writes_ GUARDED_BY(mutex_);
   std::deque<Batch> halves_ GUARDED_BY(mutex_);  // of batches that were refused
+  std::deque<Turn> turns_ GUARDED_BY(mutex_);
   std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
+  std::size_t batches_in_flight_ GUARDED_BY(mutex_) = 0;  // of in_flight_
+  bool batch_went_last_ GUARDED_BY(mutex_) = false;
   bool closed_ GUARDED_BY(mutex_) = false;
   bool reached_ GUARDED_BY(mutex_) = false;  // kept by reset_stats(): no counter but a fact
   SourceStats stats_ GUARDED_BY(mutex_);

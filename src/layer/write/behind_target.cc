@@ -16,6 +16,11 @@ namespace {
 // A transaction of many statements may take longer than one call.
 constexpr std::chrono::milliseconds kForEachStatement{10};
 
+struct SlotRoom final : journal::Target::Room {
+  explicit SlotRoom(SourceGate::Slot slot_in) : slot(std::move(slot_in)) {}
+  SourceGate::Slot slot;
+};
+
 KeyFields fields_of(const Space& space, std::string_view key) {
   KeyFields fields;
   match(space.config.key, key, &fields);
@@ -81,8 +86,27 @@ void BehindTarget::applying(const journal::Batch& batch) {
   }
 }
 
+void BehindTarget::not_applied(const journal::Batch& batch) {
+  for (const journal::Item& item : batch.items) {
+    rooms_.reads.resume(rooms_.flights.end_apply(item.key, hash_bytes(item.key), [](const ApplyFence*) {}));
+  }
+}
+
+void BehindTarget::try_now(const std::string& source) {
+  if (const auto at = source_of(source)) at->gate->probe_now();
+}
+
+void BehindTarget::admit(const std::string& source, Admitted go) {
+  const auto at = source_of(source);
+  if (!at) return go(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
+  at->gate->queue_batch([go = std::move(go)](Result<SourceGate::Slot> slot) mutable {
+    if (!slot) return go(std::move(slot).error());
+    go(std::unique_ptr<Room>(std::make_unique<SlotRoom>(std::move(*slot))));
+  });
+}
+
 void BehindTarget::apply(const journal::Batch& batch, std::vector<Statement> statements,
-                         std::vector<Dead> dead, ApplyDone done) {
+                         std::vector<Dead> dead, std::unique_ptr<Room> room, ApplyDone done) {
   const auto at = source_of(batch.source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", batch.source)});
   PortBatch out;
@@ -111,7 +135,12 @@ void BehindTarget::apply(const journal::Batch& batch, std::vector<Statement> sta
                         {}});
   }
   const auto timeout = at->timeout + kForEachStatement * statements.size();
-  at->port->apply(std::move(out), CallOptions{timeout, nullptr}, std::move(done));
+  at->port->apply(std::move(out), CallOptions{timeout, nullptr},
+                  [room = std::move(room), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
+                    static_cast<SlotRoom&>(*room).slot.ended(outcome ? nullptr : &outcome.error());
+                    room.reset();  // what follows may want one
+                    done(std::move(outcome));
+                  });
 }
 
 void BehindTarget::settled(const journal::Batch& batch, std::vector<std::optional<Written>> written) {

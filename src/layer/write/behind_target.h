@@ -20,6 +20,7 @@
 #include "layer/invalidate/invalidator.h"
 #include "layer/read/flight.h"
 #include "layer/read/read_path.h"
+#include "layer/read/source_gate.h"
 #include "layer/source_port.h"
 #include "memory/tier.h"
 #include "observe/miss_ratio_curve.h"
@@ -52,6 +53,7 @@ class BehindTarget final : public journal::Target {
     std::string name;
     std::shared_ptr<SourcePort> port;
     std::chrono::milliseconds timeout;
+    std::shared_ptr<SourceGate> gate;  // batches pass there
   };
   void set_places(const std::vector<SourceAt>& sources, const std::vector<Space*>& spaces);
   // Lets go of the ports.
@@ -59,8 +61,11 @@ class BehindTarget final : public journal::Target {
 
   void open_ledger(const std::string& source, LedgerDone done) override;
   void applying(const journal::Batch& batch) override;
+  void not_applied(const journal::Batch& batch) override;
+  void admit(const std::string& source, Admitted go) override;
   void apply(const journal::Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-             ApplyDone done) override;
+             std::unique_ptr<Room> room, ApplyDone done) override;
+  void try_now(const std::string& source) override;
   void settled(const journal::Batch& batch, std::vector<std::optional<Written>> written) override;
   bool holds(const std::string& space) const override;
   void run_blocking(Task task) override;

@@ -181,6 +181,26 @@ TEST_F(BehindOnSqlite, ADatabaseThatIsBusyIsWaitedFor) {
   EXPECT_EQ(other.ask("SELECT views FROM visits"), "51");
 }
 
+TEST_F(BehindOnSqlite, ATableThatIsGoneIsSaidAndWaitedForAndNothingIsPutAside) {
+  open();
+  for (int i = 10; i < 200; ++i) {
+    ASSERT_TRUE(layer->set_fields("item:" + std::to_string(i), {{"name", "cup"}}));
+  }
+  other.run("ALTER TABLE items RENAME TO gone");
+  layer->drain("", 0ms, [](bool) {});
+  ASSERT_TRUE(eventually([&] { return !layer->stats().health.empty(); }));
+  EXPECT_NE(layer->stats().health[0].find("no such table"), std::string::npos) << layer->stats().health[0];
+  EXPECT_NE(get("item:10").find("no such table"),
+            std::string::npos);  // rows are merged with what the database has
+  ASSERT_TRUE(layer->set_fields("item:10", {{"shop", "north"}}));
+  EXPECT_TRUE(letters().empty());
+  other.run("ALTER TABLE gone RENAME TO items");
+  ASSERT_TRUE(layer->drain(30s));
+  EXPECT_EQ(other.ask("SELECT count(*) || max(shop) FROM items WHERE name = 'cup'"), "190north");
+  EXPECT_TRUE(letters().empty());
+  EXPECT_TRUE(layer->stats().health.empty());
+}
+
 TEST_F(BehindOnSqlite, ARefusedRowIsALetterThatCanBeEditedAndSentAgain) {
   open();
   ASSERT_TRUE(layer->set_fields("item:1", {{"name", ""}}));

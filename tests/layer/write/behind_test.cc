@@ -339,6 +339,142 @@ TEST_F(Behind, ASourceThatIsAwayIsTriedUntilItIsBack) {
   EXPECT_EQ(source->rows.size(), 10u);
 }
 
+TEST_F(Behind, BatchesThatFailOpenTheBreakerAndWaitUntilItCloses) {
+  source_config.breaker_minimum = 5;
+  source->apply_error = source->ping_error = Error{ErrorCode::kUnavailable, "connection refused"};
+  open();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(put("user:" + std::to_string(i), "v"), "v");
+  pass(10s);
+  EXPECT_EQ(core->stats().sources[0].breaker, "open");
+  const std::size_t tries = source->tries;
+  EXPECT_LE(tries, 7u);
+  pass(300s);
+  EXPECT_EQ(source->tries, tries);  // the gate's probes ask for them
+  EXPECT_EQ(core->stats().sources[0].in_flight, 0u);
+  source->apply_error.reset();
+  source->ping_error.reset();
+  // Who drains does not wait for the next probe.
+  bool drained = false;
+  core->drain("", 0ms, [&](bool good) { drained = good; });
+  pass(1s);
+  EXPECT_TRUE(drained);
+  EXPECT_EQ(source->rows.size(), 10u);
+  EXPECT_EQ(core->stats().sources[0].breaker, "closed");
+}
+
+TEST_F(Behind, ABreakerThatLoadsHaveOpenedKeepsBatchesBackAndReadsExact) {
+  source_config.breaker_minimum = 4;
+  counters();
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  source->load_error = source->ping_error = Error{ErrorCode::kUnavailable, "connection refused"};
+  for (int i = 2; i < 8; ++i) get("user:" + std::to_string(i), 20ms);
+  ASSERT_EQ(core->stats().sources[0].breaker, "open");
+  pass(5s);
+  EXPECT_EQ(source->tries, 0u);
+  invalidate("user:1");
+  EXPECT_EQ(get("user:1", 0ms), "!unavailable");  // at once
+  source->load_error.reset();
+  source->ping_error.reset();
+  pass(30s);
+  EXPECT_EQ(source->rows["1"], "7");
+  EXPECT_EQ(get("user:1", 20ms), "7");
+}
+
+// Loads that wait for a batch give their slot back, and neither keeps the other out.
+TEST_F(Behind, BatchesAndLoadsShareOneSlot) {
+  counters();
+  source->connections = 1;
+  source->batches = false;
+  policy.flush_every = 1ms;
+  for (int i = 0; i < 40; ++i) source->rows[std::to_string(i)] = "5";
+  open();
+  for (int i = 0; i < 40; ++i) add("user:" + std::to_string(i), "2", 15ms);
+  std::vector<Pending<Answer>> readers;
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 40; ++i) {
+      const std::string key = "user:" + std::to_string(i);
+      write(key, Add{"n", "1", false});
+      invalidate(key);
+      readers.push_back(read(key));
+    }
+    dispatch();
+    pass(20ms);
+  }
+  pass(4s);
+  EXPECT_EQ(source->most_running, 1u);
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(source->rows[std::to_string(i)], "27");
+  for (const auto& reader : readers) EXPECT_TRUE(reader.answered());
+  EXPECT_EQ(get("user:7", 20ms), "27");
+}
+
+TEST_F(Behind, BatchesTakeNoMoreThanHalfOfTheSlots) {
+  source->connections = 2;
+  source->apply_takes = 100ms;
+  open();
+  for (int i = 0; i < 40; ++i) put("user:" + std::to_string(i), "v");  // in both lanes
+  pass(1050ms);
+  EXPECT_EQ(source->running, 1u);
+  source->rows["x"] = "Ada";
+  EXPECT_EQ(get("user:x", 20ms), "Ada");
+  pass(1s);
+  EXPECT_EQ(source->rows.size(), 41u);
+}
+
+TEST_F(Behind, BatchesAndLoadsTakeTurns) {
+  source->connections = 1;
+  source->batches = false;
+  source->apply_takes = 100ms;
+  source->rows["x"] = "Ada";
+  open();
+  for (int i = 0; i < 40; ++i) put("user:" + std::to_string(i), "v");  // in both lanes
+  pass(1050ms);
+  ASSERT_EQ(source->tries, 1u);
+  auto reader = read("user:x");
+  dispatch();
+  pass(70ms);
+  EXPECT_EQ(reader.text(), "Ada");  // before the other lane's batch
+  pass(1s);
+  ASSERT_EQ(source->tries, 2u);
+  put("user:1", "w");
+  pass(995ms);
+  std::vector<Pending<Answer>> readers;
+  for (int i = 0; i < 200; ++i) readers.push_back(read("user:y" + std::to_string(i)));
+  dispatch();
+  pass(50ms);
+  EXPECT_EQ(source->tries, 3u);  // before the other loads
+  pass(5s);
+  for (const auto& each : readers) EXPECT_TRUE(each.answered());
+}
+
+// A missing table, say.
+TEST_F(Behind, WhileNothingCanBeAppliedReadsAreAnsweredWithWhatIsPending) {
+  counters();
+  random = FixedRandom({~std::uint64_t{0} / 2});
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "2", 20ms);
+  source->apply_error = Error{ErrorCode::kConfig, "there is no table users"};
+  pass(60s);
+  invalidate("user:1");
+  const std::size_t tries = source->tries;
+  EXPECT_EQ(get("user:1", 20ms), "7");
+  EXPECT_EQ(source->tries, tries);
+  EXPECT_EQ(core->stats().sources[0].breaker, "closed");
+  ASSERT_FALSE(core->stats().health.empty());
+  EXPECT_NE(core->stats().health[0].find("there is no table users"), std::string::npos);
+  EXPECT_TRUE(source->dead.empty());
+  source->load_error = Error{ErrorCode::kRefused, "there is no table users"};
+  invalidate("user:1");
+  EXPECT_EQ(get("user:1", 20ms), "!refused");
+  source->load_error.reset();
+  source->apply_error.reset();
+  pass(60s);
+  EXPECT_EQ(source->rows["1"], "7");
+  EXPECT_TRUE(core->stats().health.empty());
+}
+
 TEST_F(Behind, AChangeThatWasReportedDuringAnApplyKeepsItsAnswerOut) {
   open();
   put("user:1", "mine");
