@@ -45,7 +45,7 @@ using Fields = std::vector<std::pair<std::string, OptionalText>>;
 enum class ValueKind : std::uint8_t {
   kJson,     // a table's row, or a query's rows, as JSON text
   kText,     // one column's value as it is
-  kCounter,  // one integer column, raised and lowered by deltas
+  kCounter,  // one column of numbers, raised and lowered by deltas
 };
 
 // Which rows a namespace stands for. Everything here comes from the configuration, never from a client.

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/stream_parser.hpp>
+#include <charconv>
 #include <iterator>
 #include <utility>
 
+#include "base/number_text.h"
 #include "base/row_json.h"
 #include "journal/decimal.h"
 
@@ -454,17 +456,27 @@ Kind kind_after(const Cell& before, const Effect::Set& set) {
   return set.from == From::kText && is_json(*set.text) ? Kind::kOther : Kind::kString;
 }
 
+// As a double, which no column of numbers goes beyond in practice.
+bool is_finite(std::string_view decimal) {
+  double value = 0;
+  return std::from_chars(decimal.data(), decimal.data() + decimal.size(), value).ec !=
+         std::errc::result_out_of_range;
+}
+
 Result<void> add_to(const Shape& shape, Cell& cell, const Effect::Sum& sum) {
   const auto refused = [&](std::string_view why) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("column {} {}", sum.column, why)};
   };
   const std::string before = cell.text.value_or("0");
   const auto whole = integer_of(before);
-  if (shape.kind == ValueKind::kCounter && !whole) return refused("does not hold an integer");
+  if (shape.kind == ValueKind::kCounter && !whole && !sum.floating)
+    return refused("does not hold an integer");
   auto after = sum_of(before, sum.amount);
   if (!after) {
     return refused(whole && integer_of(sum.amount) ? "would overflow 64 bits" : "does not hold a number");
   }
+  if (sum.floating && !is_finite(*after)) return refused("would become infinite");
+  if (shape.kind == ValueKind::kCounter) after = without_trailing_zeros(std::move(*after));
   cell.text = std::move(after);
   if (cell.kind == Kind::kUnknown) cell.kind = Kind::kOther;
   return {};

@@ -107,6 +107,39 @@ TEST_P(SourceContract, AddOnARowsColumnTakesFractionsWhereAsked) {
   EXPECT_EQ(ask("SELECT body FROM items"), "text");
 }
 
+TEST_P(SourceContract, ACounterMayHaveAFraction) {
+  execute("DROP TABLE IF EXISTS sums");
+  execute("CREATE TABLE sums(name text PRIMARY KEY, ratio double precision, exact numeric(8,2), n bigint)");
+  for (const char* name : {"ratio", "exact"}) {
+    DatasetSpec spec = views();
+    spec.table = "sums";
+    spec.value_column = name;
+    auto dataset = open(spec);
+    ASSERT_NE(dataset, nullptr);
+    execute("DELETE FROM sums");
+    EXPECT_EQ(write(*dataset, {"a"}, Add{name, "0.5", true}).added, "0.5") << name;
+    EXPECT_EQ(load(*dataset, KeyFields{"a"}), "0.5");
+    EXPECT_EQ(write_error(*dataset, {"a"}, Add{name, "1"}).code, ErrorCode::kRefused);  // no integer
+    EXPECT_EQ(write(*dataset, {"a"}, Add{name, "1.50", true}).added, "2") << name;
+    EXPECT_EQ(write(*dataset, {"a"}, Add{name, "3"}).added, "5") << name;
+    EXPECT_EQ(load(*dataset, KeyFields{"a"}), "5");
+    EXPECT_EQ(write(*dataset, {"a"}, Upsert{{{name, "-7.25"}}}).after.value, "-7.25");
+    for (const char* text : {"NaN", "inf", "many", ""}) {
+      EXPECT_FALSE(dataset->validate({"a"}, Upsert{{{name, text}}})) << text;
+      EXPECT_FALSE(dataset->validate({"a"}, Add{name, text, true})) << text;
+    }
+    EXPECT_TRUE(dataset->validate({"a"}, Add{name, "-0.125", true}));
+    EXPECT_EQ(ask(std::string("SELECT ") + name + " FROM sums"), "-7.25");
+  }
+  DatasetSpec spec = views();
+  spec.table = "sums";
+  auto integers = open(spec);
+  ASSERT_NE(integers, nullptr);
+  EXPECT_EQ(integers->validate({"a"}, Add{"n", "0.5", true}).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(write_error(*integers, {"a"}, Add{"n", "0.5", true}).code, ErrorCode::kRefused);
+  EXPECT_FALSE(integers->validate({"a"}, Upsert{{{"n", "0.5"}}}));
+}
+
 TEST_P(SourceContract, AWriteTellsTheWatchedColumnsBeforeAndAfter) {
   auto dataset = open(orders());
   ASSERT_NE(dataset, nullptr);

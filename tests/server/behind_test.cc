@@ -24,12 +24,17 @@ class Behind : public ServerTest {
   Behind() {
     sql("CREATE TABLE views(name TEXT PRIMARY KEY, n INTEGER CHECK (n < 1000));"
         "CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT NOT NULL, age INTEGER CHECK (age >= 0));"
+        "CREATE TABLE rates(name TEXT PRIMARY KEY, rate REAL);"
         "CREATE TABLE scores(game INTEGER, who TEXT, score REAL, PRIMARY KEY (game, who))");
     auto read = config::read(
         "[journal]\npath = \"journal\"\n"
         "[source.db]\nkind = \"sqlite\"\npath = \"db\"\n"
         "[namespace.views]\nkey = \"views:{name}\"\nsource = \"db\"\ntable = \"views\"\ntype = \"counter\"\n"
         "value = \"n\"\nwrite = \"behind\"\nflush = { every = \"1h\" }\n"
+        "[namespace.rate]\nkey = \"rate:{name}\"\nsource = \"db\"\ntable = \"rates\"\ntype = \"counter\"\n"
+        "value = \"rate\"\nwrite = \"behind\"\nflush = { every = \"1h\" }\n"
+        "[namespace.rated]\nkey = \"rated:{name}\"\nsource = \"db\"\ntable = \"rates\"\ntype = \"counter\"\n"
+        "value = \"rate\"\nwrite = \"through\"\n"
         "[namespace.user]\nkey = \"user:{id}\"\nsource = \"db\"\ntable = \"users\"\nwrite = \"behind\"\n"
         "flush = { every = \"1h\" }\n"
         "[namespace.board]\nkey = \"board:{game}\"\nsource = \"db\"\ntable = \"scores\"\ntype = \"zset\"\n"
@@ -128,6 +133,41 @@ TEST_F(Behind, WritesHoldTheirConnectionUpOnlyWhereTheyAreNotInEffectYet) {
   EXPECT_FALSE(client.last_was_in_effect());
   EXPECT_EQ(client("INCR", "through:a"), ":1");
   EXPECT_FALSE(client.last_was_in_effect());
+}
+
+TEST_F(Behind, IncrByFloatAddsToNumbersWithAFraction) {
+  sql("INSERT INTO rates VALUES ('a', 10.5), ('huge', 1.7e308), ('b', 2)");
+  start();
+  auto client = connect();
+  EXPECT_EQ(client->ask({"INCRBYFLOAT", "rate:a", "0.1"}), "10.6");
+  EXPECT_THAT(client->ask({"INCR", "rate:a"}), HasSubstr("does not hold an integer"));
+  EXPECT_EQ(client->ask({"INCRBYFLOAT", "rate:a", "-5.6"}), "5");
+  EXPECT_EQ(client->ask({"INCR", "rate:a"}), ":6");
+  EXPECT_EQ(client->ask({"INCRBYFLOAT", "rate:a", "5.0e3"}), "5006");
+  EXPECT_EQ(client->ask({"GET", "rate:a"}), "5006");
+  EXPECT_EQ(client->ask({"INCRBYFLOAT", "rate:new", "3"}), "3");
+  EXPECT_EQ(client->ask({"INCRBYFLOAT", "rated:b", "0.5"}), "2.5");
+  EXPECT_EQ(client->ask({"INCRBYFLOAT", "rated:b", "0.5"}), "3");
+  EXPECT_EQ(client->ask({"INCR", "rated:b"}), ":4");
+  for (const char* key : {"rate:a", "rated:b"}) {
+    EXPECT_EQ(client->ask({"INCRBYFLOAT", key, "x"}), "-ERR value is not a valid float");
+    EXPECT_EQ(client->ask({"INCRBYFLOAT", key, "nan"}), "-ERR value is not a valid float");
+    EXPECT_EQ(client->ask({"INCRBYFLOAT", key, "-inf"}), "-ERR increment would produce NaN or Infinity");
+  }
+  for (const char* key : {"rate:huge", "rated:huge"}) {
+    EXPECT_THAT(client->ask({"INCRBYFLOAT", key, "1.7e308"}), HasSubstr("would become infinite"));
+    EXPECT_THAT(client->ask({"INCRBYFLOAT", key, "1e400"}), HasSubstr("-ERR"));
+  }
+  EXPECT_THAT(client->ask({"INCRBYFLOAT", "views:a", "0.5"}), HasSubstr("column n holds integers"));
+  EXPECT_THAT(client->ask({"INCRBYFLOAT", "through:a", "0.5"}), HasSubstr("column n holds integers"));
+  EXPECT_THAT(client->ask({"INCRBYFLOAT", "user:1", "0.5"}),
+              HasSubstr("are no counters; HINCRBYFLOAT raises"));
+  EXPECT_EQ(client->ask({"FOREBAY", "DRAIN"}), ":1");
+  EXPECT_EQ(sql("SELECT group_concat(name || rate, ' ') FROM (SELECT * FROM rates ORDER BY name)"),
+            "a5006.0 b4.0 huge1.7e+308 new3.0");
+  EXPECT_EQ(sql("SELECT count(*) FROM forebay_dead"), "0");
+  EXPECT_EQ(client->ask({"GET", "rate:a"}), "5006");
+  EXPECT_EQ(client->ask({"INCRBYFLOAT", "rate:huge", "0"}).size(), 309u);
 }
 
 TEST_F(Behind, WhatTheTableCanNotTakeIsRefusedAtOnce) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/number_text.h"
 #include "base/row_json.h"
 #include "source/column_index.h"
 #include "source/postgres/catalog.h"
@@ -51,6 +52,17 @@ bool is_decimal(std::string_view text, bool fraction) {
   return text.empty();
 }
 
+// Whether a decimal is in the range of a type of numbers; numeric takes them all.
+bool fits(const Type& type, std::string_view decimal) {
+  if (decimal.starts_with('+')) decimal.remove_prefix(1);
+  const auto in_range = [&](auto value) {
+    return std::from_chars(decimal.data(), decimal.data() + decimal.size(), value).ec !=
+           std::errc::result_out_of_range;
+  };
+  if (type.cast == "double precision") return in_range(double{});
+  return type.cast != "real" || in_range(float{});
+}
+
 // What a write does, checked and in the database's terms.
 struct Change {
   std::vector<std::string> columns;      // set in a row that exists and given to one that is created
@@ -60,6 +72,7 @@ struct Change {
   bool remove = false;
   bool insert = false;  // the row must not exist
   const Column* added = nullptr;
+  bool whole = false;  // what is added is an integer
 };
 
 class TableDataset final : public BatchedDataset {
@@ -181,6 +194,8 @@ class TableDataset final : public BatchedDataset {
     } else {
       // The value column comes first; watched ones may follow.
       if (!is_null(rows, row, at)) loaded.value = raw_value(columns_.front()->type, cell(rows, row, at));
+      if (loaded.value && spec_.kind == ValueKind::kCounter)
+        loaded.value = without_trailing_zeros(std::move(*loaded.value));
       at += static_cast<int>(columns_.size());
     }
     if (!spec_.version_column.empty() && !is_null(rows, row, at)) {
@@ -196,6 +211,13 @@ class TableDataset final : public BatchedDataset {
     const int at = static_cast<int>(key_types_.size() + static_cast<std::size_t>(found - columns_.begin()));
     if (is_null(rows, row, at)) return std::nullopt;
     return plain_text(column->type, cell(rows, row, at));
+  }
+
+  // The column that was added to, of the first row.
+  OptionalText added_text(const ResultPtr& rows, const Column* column) const {
+    OptionalText text = column_text(rows, 0, column);
+    if (text && spec_.kind == ValueKind::kCounter) text = without_trailing_zeros(std::move(*text));
+    return text;
   }
 
   Fields watched(const ResultPtr& rows, int row) const {
@@ -247,6 +269,14 @@ class TableDataset final : public BatchedDataset {
     if (column == nullptr)
       return Error{ErrorCode::kInvalidArgument, fmt::format("there is no column {}", name)};
     return column;
+  }
+
+  // Of a counter: what can be added to.
+  Result<void> check_number(const Column& column, const OptionalText& text) const {
+    if (spec_.kind != ValueKind::kCounter || (text && is_decimal(*text, !is_integer(column.type)))) return {};
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("the column {} takes {}", column.name,
+                             is_integer(column.type) ? "an integer" : "a number")};
   }
 
   Result<void> check(const KeyFields& key, const Write& write) const {
@@ -314,7 +344,10 @@ class TableDataset final : public BatchedDataset {
     if (name == spec_.version_column) return nullptr;  // a value given for it is ignored
     const auto& keys = sql_.shape().keys;
     const auto at = std::ranges::find(keys, name);
-    if (at == keys.end()) return column;
+    if (at == keys.end()) {
+      if (auto number = check_number(**column, text); !number) return number.error();
+      return column;
+    }
     if (text != key[static_cast<std::size_t>(at - keys.begin())])
       return Error{ErrorCode::kInvalidArgument, fmt::format("the column {} contradicts the key", name)};
     return nullptr;
@@ -362,6 +395,11 @@ class TableDataset final : public BatchedDataset {
     const Type& type = (*column)->type;
     if (type.array || (type.shape != Shape::kInteger && type.shape != Shape::kNumber))
       return Error{ErrorCode::kRefused, fmt::format("the column {} holds no numbers", add.field)};
+    const bool fraction = spec_.kind == ValueKind::kCounter || !is_decimal(add.amount, false);
+    if (add.floating && type.shape == Shape::kInteger && fraction)
+      return Error{ErrorCode::kRefused, fmt::format("the column {} holds integers", add.field)};
+    if (add.floating && !fits(type, add.amount))
+      return Error{ErrorCode::kRefused, fmt::format("the column {} would become infinite", add.field)};
     return column;
   }
 
@@ -369,6 +407,7 @@ class TableDataset final : public BatchedDataset {
     auto column = add_column(add);
     if (!column) return column.error();
     change.added = *column;
+    change.whole = !add.floating;
     change.columns.push_back(add.field);
     change.parameters.emplace_back(add.amount);
     change.statement = sql_.add(add.field);
@@ -475,6 +514,11 @@ class TableWrite final : public WriteSteps {
   }
   Outcome<void> changed(ResultPtr row) {
     if (dataset_.key_of(row, 0) != key_) return fail(TableDataset::misspelled());
+    if (change_.whole && dataset_.spec_.kind == ValueKind::kCounter &&
+        !is_decimal(dataset_.added_text(row, change_.added).value_or(""), false)) {
+      return fail(
+          {ErrorCode::kRefused, fmt::format("the column {} does not hold an integer", change_.added->name)});
+    }
     step_ = Step::kDone;
     if (change_.remove) {
       if (!dataset_.spec_.watch_columns.empty()) written_.images.before = dataset_.watched(row, 0);
@@ -489,7 +533,7 @@ class TableWrite final : public WriteSteps {
   void show(const ResultPtr& row) {
     written_.after = dataset_.loaded_row(row, 0);
     if (!dataset_.spec_.watch_columns.empty()) written_.images.after = dataset_.watched(row, 0);
-    if (change_.added != nullptr) written_.added = dataset_.column_text(row, 0, change_.added);
+    if (change_.added != nullptr) written_.added = dataset_.added_text(row, change_.added);
   }
   void run(Step step, std::string sql, std::vector<OptionalText> parameters) {
     step_ = step;
@@ -531,8 +575,10 @@ class Checker {
     if (spec_.kind != ValueKind::kJson) {
       auto column = readable(spec_.value_column, "the value column");
       if (!column) return column.error();
-      if (spec_.kind == ValueKind::kCounter && !is_integer((*column)->type)) {
-        return config(fmt::format("the value column {} of a counter must be an integer", spec_.value_column));
+      const Type& type = (*column)->type;
+      const bool number = !type.array && (type.shape == Shape::kInteger || type.shape == Shape::kNumber);
+      if (spec_.kind == ValueKind::kCounter && !number) {
+        return config(fmt::format("the value column {} of a counter must be a number", spec_.value_column));
       }
     }
     if (!spec_.version_column.empty()) {

@@ -68,6 +68,15 @@ bool has_integer_affinity(std::string_view declared_type) {
   return upper(declared_type).find("INT") != std::string::npos;
 }
 
+bool is_fraction_type(std::string_view declared_type) {
+  const std::string type = upper(declared_type);
+  if (type.find("INT") != std::string::npos) return false;
+  for (const char* name : {"REAL", "FLOA", "DOUB", "NUMERIC", "DECIMAL"}) {
+    if (type.find(name) != std::string::npos) return true;
+  }
+  return false;
+}
+
 bool is_integer_type(std::string_view declared_type) {
   return upper(declared_type) == "INTEGER";
 }

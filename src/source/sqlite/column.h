@@ -22,8 +22,9 @@ enum class ColumnKind : std::uint8_t {
   kBool,   // declared BOOL or BOOLEAN: takes true and false for 1 and 0
 };
 ColumnKind kind_of(std::string_view declared_type);
-// "Datatypes In SQLite", section 3.1.
+// "Datatypes In SQLite", section 3.1; the second: of numbers with a fraction, NUMERIC and DECIMAL included.
 bool has_integer_affinity(std::string_view declared_type);
+bool is_fraction_type(std::string_view declared_type);
 bool is_integer_type(std::string_view declared_type);
 
 // What SQLite is sure to refuse in a column, whatever its constraints say.
@@ -39,7 +40,9 @@ struct Column {
   ColumnKind kind = ColumnKind::kPlain;
   bool writable = true;  // false: generated
   ColumnTakes takes = ColumnTakes::kAnything;
-  bool integer = false;  // declared so that SQLite stores numbers without a fraction as integers
+  // What is declared, for counters: SQLite itself would hold anything.
+  bool integer = false;
+  bool fraction = false;
 };
 
 // Of a column of a STRICT table.

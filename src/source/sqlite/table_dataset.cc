@@ -9,6 +9,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/number_text.h"
 #include "source/column_index.h"
 
 namespace forebay::source::sqlite {
@@ -23,6 +24,11 @@ std::optional<Number> number_of(std::string_view text) {
   return value;
 }
 
+bool is_finite(std::string_view text) {
+  const auto number = number_of<double>(text);
+  return number && std::isfinite(*number);
+}
+
 // Whether a row could have this in a column of its key, spelled like this.
 bool may_be_key(const Column& column, std::string_view field) {
   if (column.takes != ColumnTakes::kRowId) return true;
@@ -32,6 +38,9 @@ bool may_be_key(const Column& column, std::string_view field) {
   const auto written = std::to_chars(text.data(), text.data() + text.size(), *number);
   return field == std::string_view(text.data(), written.ptr);
 }
+
+// Below it every integer is a double.
+constexpr double kRealsAreExact = 9007199254740992;
 
 // How many keys one statement reads; a batch takes the smallest that fits it, with parameters to spare left
 // NULL.
@@ -158,6 +167,8 @@ Loaded TableDataset::row_value(const Statement& row) const {
     loaded.value = json.take();
   } else {
     loaded.value = column_text(row, first);
+    if (loaded.value && spec_.kind == ValueKind::kCounter)
+      loaded.value = without_trailing_zeros(std::move(*loaded.value));
   }
   if (!spec_.version_column.empty()) {
     const int version = first + static_cast<int>(sql_.shape().columns.size());
@@ -247,8 +258,12 @@ Result<const Column*> TableDataset::settable(const KeyFields& key, const std::st
   if (!spec_.version_column.empty() && name == spec_.version_column) return nullptr;
   const Column* column = find(name);
   if (column == nullptr) return mistake(fmt::format("there is no column {}", name));
-  if (spec_.kind == ValueKind::kCounter && (!value || !number_of<std::int64_t>(*value))) {
-    return mistake(fmt::format("column {} takes a 64-bit integer", name));
+  if (spec_.kind == ValueKind::kCounter) {
+    const bool integer = value && number_of<std::int64_t>(*value);
+    const bool number = integer || (value && column->fraction && is_finite(*value));
+    if (!number)
+      return mistake(
+          fmt::format("column {} takes a {}", name, column->fraction ? "number" : "64-bit integer"));
   }
   // A generated column may be given as it was read; the database computes it anyway.
   return column->writable ? column : nullptr;
@@ -316,8 +331,9 @@ Result<const Column*> TableDataset::add_column(const Add& add) const {
     }
   }
   if (add.floating) {
-    const auto amount = number_of<double>(add.amount);
-    if (!amount || !std::isfinite(*amount)) return mistake("the amount to add is not a number");
+    if (!is_finite(add.amount)) return mistake("the amount to add is not a number");
+    if (spec_.kind == ValueKind::kCounter && column->integer)
+      return at({ErrorCode::kRefused, fmt::format("column {} holds integers", column->name)});
   } else if (!number_of<std::int64_t>(add.amount)) {
     return mistake("the amount to add is not a 64-bit integer");
   }
@@ -385,8 +401,11 @@ Result<void> TableDataset::add(Connection& connection, const KeyFields& key, con
   };
   // SQLite would count text as 0, and turn an integer that overflows into a real.
   const bool whole = before.add_type == SQLITE_INTEGER || before.add_type == SQLITE_NULL;
-  if (!whole && (before.add_type != SQLITE_FLOAT || spec_.kind == ValueKind::kCounter)) {
-    return refused(spec_.kind == ValueKind::kCounter ? "does not hold an integer" : "does not hold a number");
+  const bool integers = spec_.kind == ValueKind::kCounter && !add.floating;
+  const bool whole_real = before.add_type == SQLITE_FLOAT && std::abs(before.add_real) < kRealsAreExact &&
+                          std::trunc(before.add_real) == before.add_real;
+  if (!whole && !whole_real && (before.add_type != SQLITE_FLOAT || integers)) {
+    return refused(integers ? "does not hold an integer" : "does not hold a number");
   }
   auto statement = connection.prepare(before.exists ? sql_.add(column.name) : sql_.insert_add(column.name));
   if (!statement) return at(statement.error());
@@ -450,7 +469,8 @@ Result<void> TableDataset::validate(const KeyFields& key, const Write& write) co
   if (const auto* adding = std::get_if<Add>(&write)) {
     auto column = add_column(*adding);
     if (!column) return column.error();
-    if (adding->floating && (*column)->takes == ColumnTakes::kIntegers)
+    if (adding->floating && (*column)->takes == ColumnTakes::kIntegers &&
+        !number_of<std::int64_t>(adding->amount))
       return at({ErrorCode::kRefused, fmt::format("column {} takes an integer", (*column)->name)});
     return {};
   }
@@ -501,6 +521,8 @@ Result<Written> TableDataset::write_within(Connection& connection, const KeyFiel
   if (!after) return after.error();
   written.images.after = std::move(after->watched);
   if (add_to != nullptr) written.added = std::move(after->add_text);
+  if (written.added && spec_.kind == ValueKind::kCounter)
+    written.added = without_trailing_zeros(std::move(*written.added));
   std::vector<Loaded> row;
   if (auto read = read_rows(connection, {&key, 1}, row); !read) return read.error();
   written.after = std::move(row.front());

@@ -10,14 +10,38 @@
 namespace forebay::server {
 namespace {
 
+constexpr std::string_view kNotFinite = "ERR increment would produce NaN or Infinity";
 constexpr std::string_view kOverflow = "ERR increment or decrement would overflow";
+
+bool refuse_no_counter(Context& context, const NamespaceInfo& space, std::string_view for_rows) {
+  if (space.kind == ValueKind::kCounter) return false;
+  std::string text = "ERR keys of namespace '" + space.name + "' are no counters";
+  if (space.row) text.append("; ").append(for_rows).append(" raises a column of a row");
+  context.reply.error(text);
+  return true;
+}
+
+// A counter as Redis writes it, which knows no exponents.
+std::string redis_number(const std::string& text) {
+  if (text.find_first_of("eE") == std::string::npos) return text;
+  const auto number = parse_float(text);
+  return number ? format_float(*number) : text;
+}
+
+void add_float_bound(Context& context, const NamespaceInfo& space) {
+  if (refuse_no_counter(context, space, "HINCRBYFLOAT")) return;
+  const auto amount = parse_float(context.args[2]);
+  if (!amount) return context.reply.error(kNotAFloat);
+  if (std::isinf(*amount)) return context.reply.error(kNotFinite);
+  Add add{space.value_column, format_float(*amount), true};
+  write_source(context, context.args[1], std::move(add), [](resp::Writer& reply, const WriteAnswer& answer) {
+    reply.bulk(redis_number(answer.added.value_or("")));
+  });
+}
 
 // The number is raised in the database, so that nobody's increment is lost.
 void add_bound(Context& context, const NamespaceInfo& space, std::int64_t amount) {
-  if (space.kind != ValueKind::kCounter) {
-    return context.reply.error("ERR keys of namespace '" + space.name + "' are no counters" +
-                               (space.row ? "; HINCRBY raises a column of a row" : ""));
-  }
+  if (refuse_no_counter(context, space, "HINCRBY")) return;
   Add add{space.value_column, std::to_string(amount), false};
   write_source(context, context.args[1], std::move(add), [](resp::Writer& reply, const WriteAnswer& answer) {
     const auto number = parse_integer(answer.added.value_or(""));
@@ -102,7 +126,8 @@ void decrby(Context& context) {
 
 void incrbyfloat(Context& context) {
   const std::string_view key = context.args[1];
-  if (refuse_bound(context, key)) return;
+  if (const NamespaceInfo& space = context.layer.route(key); space.bound)
+    return add_float_bound(context, space);
   const Stamp fresh = context.layer.stamp_for(key, context.now);
   std::string_view refusal;
   std::string text;  // outlives update(), which copies from it
@@ -115,7 +140,7 @@ void incrbyfloat(Context& context) {
     }
     const long double sum = *old + *amount;
     if (std::isnan(sum) || std::isinf(sum)) {
-      refusal = "ERR increment would produce NaN or Infinity";
+      refusal = kNotFinite;
       return Change::keep();
     }
     text = format_float(sum);
