@@ -80,7 +80,7 @@ std::string ForebayProcess::metrics() const {
 double ForebayProcess::metric(const std::string& sample) const {
   const std::string all = metrics();
   const std::size_t at = all.find("\n" + sample + " ");
-  if (at == std::string::npos) throw std::runtime_error("there is no " + sample + " in\n" + all);
+  if (at == std::string::npos) throw std::runtime_error("/metrics has no " + sample);
   return std::stod(all.substr(at + sample.size() + 2));
 }
 
