@@ -130,36 +130,8 @@ std::optional<PendingKey> Queue::of(std::string_view key) const {
   // Relaxed: who must see a write has had the key's lock after its append().
   if (records_.load(std::memory_order_relaxed) == 0) return std::nullopt;
   State::Slot& slot = state_->slot_of(key);
-  PendingKey pending;
   MutexLock lock(slot.mutex);
-  const auto found = slot.keys.find(key);
-  if (found == slot.keys.end()) return std::nullopt;
-  pending.since = kNever;
-  for (const State::Part& part : found->second) {
-    const Item& item = part.generation->batch->items[part.item];
-    if (item.steps.empty()) continue;
-    const State::Stream& stream = *part.stream;
-    pending.applying |=
-        part.generation->sent || (part.generation->restored && !stream.confirmed && !stream.stopped);
-    pending.since = std::min(pending.since, item.since);
-    const bool first = pending.steps.empty();
-    if (first) pending.steps = item.steps;
-    for (const Step& step : item.steps) {
-      pending.ops += step.ops;
-      pending.last = std::max(pending.last, step.last);
-      if (first) continue;
-      const std::size_t before = pending.steps.size();
-      combine(pending.steps, step.effect, step.last);
-      if (pending.steps.size() > before) {
-        pending.steps.back().first = step.first;
-        pending.steps.back().ops = step.ops;
-      } else {
-        pending.steps.back().ops += step.ops - 1;
-      }
-    }
-  }
-  if (pending.steps.empty()) return std::nullopt;
-  return pending;
+  return State::pending_of(slot, key);
 }
 
 std::uint64_t Queue::when_flushed(std::string_view key, Flushed done) {
@@ -245,6 +217,7 @@ void Queue::settle(std::string_view key) {
   if (sent == parts.end()) return;
   --sent->generation->unsettled;
   parts.erase(sent);
+  State::forget_merged(slot, key);
   if (parts.empty()) slot.keys.erase(found);
 }
 
@@ -390,6 +363,7 @@ Result<std::shared_ptr<const Batch>> Queue::State::cut(Stream& stream, std::uint
   std::vector<Share> shares = front.shares;
   for (Share& share : shares) share.ops = share.bytes = 0;
   for (const Item& item : front.batch->items) {
+    forget_merged(slot, item.key);
     places.emplace(item.key, left->items.size());
     left->items.push_back({item.space, item.key, {}, item.since, 0});
   }
@@ -437,6 +411,66 @@ void Queue::State::set_sent(Stream& stream, bool sent) {
   stream.generations.front()->sent = sent;
 }
 
+void Queue::State::merge(PendingKey& pending, const Part& part) {
+  const Item& item = part.generation->batch->items[part.item];
+  if (item.steps.empty()) return;
+  pending.since = std::min(pending.since, item.since);
+  const bool first = pending.steps.empty();
+  if (first) pending.steps = item.steps;
+  for (const Step& step : item.steps) {
+    pending.ops += step.ops;
+    pending.last = std::max(pending.last, step.last);
+    if (first) continue;
+    const std::size_t before = pending.steps.size();
+    combine(pending.steps, step.effect, step.last);
+    if (pending.steps.size() > before) {
+      pending.steps.back().first = step.first;
+      pending.steps.back().ops = step.ops;
+    } else {
+      pending.steps.back().ops += step.ops - 1;
+    }
+  }
+}
+
+// A key's part in an open generation is its last one. (10,000 generations of a counter: 740 us, and 0.1 us
+// where they have been merged.)
+std::optional<PendingKey> Queue::State::pending_of(Slot& slot, std::string_view key) {
+  const auto found = slot.keys.find(key);
+  if (found == slot.keys.end()) return std::nullopt;
+  const std::vector<Part>& parts = found->second;
+  PendingKey pending;
+  pending.since = kNever;
+  std::size_t from = 0;
+  if (parts.size() >= kManyParts) {
+    auto merged = slot.merged.find(key);
+    if (merged == slot.merged.end()) {
+      merged = slot.merged.emplace(std::string(key), Merged{}).first;
+      merged->second.pending.since = kNever;
+    }
+    std::size_t& count = merged->second.parts;
+    for (; count < parts.size() - 1 && parts[count].generation->closed; ++count)
+      merge(merged->second.pending, parts[count]);
+    pending = merged->second.pending;
+    from = count;
+  }
+  for (; from < parts.size(); ++from) merge(pending, parts[from]);
+  if (pending.steps.empty()) return std::nullopt;
+  // Of a stream's generations the first is sent, and those that were restored are the first.
+  const Stream* seen = nullptr;
+  for (const Part& part : parts) {
+    if (part.stream == seen || part.generation->batch->items[part.item].steps.empty()) continue;
+    seen = part.stream;
+    pending.applying |=
+        part.generation->sent || (part.generation->restored && !seen->confirmed && !seen->stopped);
+  }
+  return pending;
+}
+
+void Queue::State::forget_merged(Slot& slot, std::string_view key) {
+  if (slot.merged.empty()) return;
+  if (const auto merged = slot.merged.find(key); merged != slot.merged.end()) slot.merged.erase(merged);
+}
+
 // Takes the keys' parts in the generation, and its numbers, out of what is pending.
 void Queue::State::drop(Slot& slot, Generation& generation) {
   for (const Item& item : generation.batch->items) {
@@ -446,6 +480,7 @@ void Queue::State::drop(Slot& slot, Generation& generation) {
     const auto part = std::ranges::find(found->second, &generation, &Part::generation);
     if (part == found->second.end()) continue;
     found->second.erase(part);
+    forget_merged(slot, item.key);
     if (found->second.empty()) slot.keys.erase(found);
     --generation.unsettled;
   }

@@ -70,10 +70,18 @@ struct Queue::State {
     std::uint32_t item;   // of its batch
     std::uint32_t share;  // of its shares
   };
+  // What the closed generations of a key come to that has many: merged once, not for every read. Gone when
+  // one of them is.
+  struct Merged {
+    PendingKey pending;
+    std::size_t parts = 0;  // the first so many
+  };
+  static constexpr std::size_t kManyParts = 8;
   struct Slot {
     mutable Mutex mutex;
     // In order of their first write; never empty.
     std::unordered_map<std::string, std::vector<Part>, StringHash, std::equal_to<>> keys GUARDED_BY(mutex);
+    std::unordered_map<std::string, Merged, StringHash, std::equal_to<>> merged GUARDED_BY(mutex);
     std::map<std::string, std::unique_ptr<Stream>, std::less<>> streams GUARDED_BY(mutex);
     std::map<std::uint64_t, std::shared_ptr<Waiter>> waiters GUARDED_BY(mutex);
     std::uint64_t last GUARDED_BY(mutex) = 0;  // the last number appended here
@@ -141,6 +149,11 @@ struct Queue::State {
 
   // ---- What these are made of.
 
+  // Takes a part's steps into what those before it come to.
+  static void merge(PendingKey& pending, const Part& part);
+  // Nothing: all its parts are without steps.
+  static std::optional<PendingKey> pending_of(Slot& slot, std::string_view key) REQUIRES(slot.mutex);
+  static void forget_merged(Slot& slot, std::string_view key) REQUIRES(slot.mutex);
   void drop(Slot& slot, Generation& generation) REQUIRES(slot.mutex);
   static std::vector<Flushed> passed(Slot& slot, Stream& stream) REQUIRES(slot.mutex);
   std::uint64_t wait_locked(Slot& slot, std::vector<std::pair<Stream*, std::uint64_t>> wanted, Flushed done)

@@ -176,6 +176,45 @@ TEST_F(JournalQueue, AHotCountersWritesTakeNoMoreMemoryTheMoreTheyAre) {
   EXPECT_EQ(pending("a"), "n:1000 [1-1000 1000]");
 }
 
+// Whatever was read in between, and merged for that.
+TEST_F(JournalQueue, AKeyInManyGenerationsIsReadAsWhatTheyComeTo) {
+  rule_.batch = 2;
+  target_->automatic = false;
+  start();
+  const std::string beside = key_beside("a");
+  int sum = 0;
+  std::uint64_t first = 1;
+  const auto expect = [&](bool applying) {
+    const auto of = queue_->of("a");
+    ASSERT_TRUE(of);
+    EXPECT_EQ(shown(of->steps), "n:" + std::to_string(sum) + " [" + std::to_string(first) + "-" +
+                                    std::to_string(of->last) + " " + std::to_string(of->ops) + "]");
+    EXPECT_EQ(of->applying, applying);
+  };
+  for (int i = 1; i <= 40; ++i) {
+    put("a", add("n", i));
+    sum += i;
+    expect(false);
+    put("a", add("n", 1));
+    ++sum;
+    expect(false);
+    put(beside, add("n", 1));  // closes it
+    expect(false);
+  }
+  scheduler_.run_due();
+  expect(true);
+  for (int i = 1; i <= 40; ++i) {
+    expect(true);
+    target_->answer();
+    sum -= i + 1;
+    first += 3;
+    if (i < 40) expect(false);
+    scheduler_.run_due();
+  }
+  EXPECT_EQ(pending("a"), "none");
+  EXPECT_EQ(database_.rows["a"]["n"], std::to_string(40 * 41 / 2 + 40));
+}
+
 TEST_F(JournalQueue, AFullGenerationGoesAtOnceAndTheNextOneWaits) {
   rule_.batch = 2;
   start();
