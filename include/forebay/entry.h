@@ -60,9 +60,15 @@ class EntryView {
 
 // What a writer wants to become of an entry.
 struct Change {
-  enum class Kind : std::uint8_t { kKeep, kErase, kReplace, kRestamp };
+  enum class Kind : std::uint8_t {
+    kKeep,
+    kErase,
+    kReplace,
+    kRevalue,  // other bytes, the same stamp; there must be an entry
+    kRestamp,
+  };
   Kind kind = Kind::kKeep;
-  std::string_view bytes;       // kReplace; borrowed until the writer's call returns
+  std::string_view bytes;       // kReplace, kRevalue; borrowed until the writer's call returns
   std::optional<Value> shared;  // kReplace: used instead of bytes
   Stamp stamp;                  // kReplace, kRestamp
 
@@ -74,6 +80,7 @@ struct Change {
   static Change replace(Value value, const Stamp& stamp) {
     return {Kind::kReplace, {}, std::move(value), stamp};
   }
+  static Change revalue(std::string_view bytes) { return {Kind::kRevalue, bytes, {}, {}}; }
   static Change restamp(const Stamp& stamp) { return {Kind::kRestamp, {}, {}, stamp}; }
 };
 

@@ -145,6 +145,11 @@ void Entry::rewrite(const Plan& plan, const Payload& payload, const Stamp& stamp
   if (payload.shared == nullptr) put(plan.key_at + key_bytes, payload.bytes.data(), plan.value_bytes);
 }
 
+void Entry::overwrite(std::string_view bytes) {
+  const Layout layout = this->layout();
+  put(layout.key_at + layout.key_bytes, bytes.data(), bytes.size());
+}
+
 void Entry::write_head(const Plan& plan, std::size_t key_bytes, const Stamp& stamp, const TimeBase& base) {
   // Above the shape is the expiry's lower half or, without one, what was there: the key's first bytes.
   const std::uint32_t above = (plan.shape & kExpires) != 0 ? plan.expires_ms & 0xffff : shape_ >> 16;

@@ -112,6 +112,14 @@ class Entry {
   // `payload.bytes` may point into this entry's value.
   void rewrite(const Plan& plan, const Payload& payload, const Stamp& stamp, const TimeBase& base);
 
+  // Whether the value is this many bytes that lie here, and not none for a row that isn't there.
+  bool has_bytes_of(std::size_t size) const {
+    const Layout layout = this->layout();
+    return layout.value_bytes == size && (layout.parts & (kShared | kNegative)) == 0;
+  }
+  // Writes other bytes of the same number over the value. Requires has_bytes_of().
+  void overwrite(std::string_view bytes);
+
   Ref chain() const { return chain_; }
   void set_chain(Ref next) { store_word(chain_, next); }
 

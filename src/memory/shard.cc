@@ -247,6 +247,12 @@ PutOutcome Shard::decide_and_write(std::uint64_t hash, std::string_view key, Ins
   switch (change.kind) {
     case Change::Kind::kReplace:
       return replace(hash, key, entry, change, now);
+    case Change::Kind::kRevalue:
+      if (entry == nullptr) break;
+      if (visits_ == 1 && revalue(*entry, change.bytes, now)) return PutOutcome::kStored;
+      change.stamp = {};
+      entry->read_stamp(common_.base, change.stamp);
+      return replace(hash, key, entry, change, now);
     case Change::Kind::kRestamp:
       if (entry == nullptr) break;
       return store(hash, key, entry, entry->payload(), change.stamp, now);
@@ -351,6 +357,18 @@ void Shard::rewrite(Entry& entry, const Entry::Plan& plan, const Payload& payloa
   entry.set_accessed(common_.base.seconds(now));
   link(entry);
   policy_->on_replace(entry.hook(), entry.hook());
+}
+
+// False: the value has another length, so that more than its bytes changes.
+bool Shard::revalue(Entry& entry, std::string_view bytes, Instant now) {
+  if (!entry.has_bytes_of(bytes.size())) return false;
+  const Writing section(*this);
+  entry.overwrite(bytes);
+  ++changes_;
+  entry.set_revision(next_revision());
+  entry.set_accessed(common_.base.seconds(now));
+  policy_->on_replace(entry.hook(), entry.hook());
+  return true;
 }
 
 bool Shard::erase(std::uint64_t hash, std::string_view key, Instant now, Departure why) {

@@ -127,8 +127,8 @@ class Model {
 
   void update(const std::string& key) {
     int calls = 0;
-    const std::string value = draw_value();
-    const Stamp stamp = draw_stamp();
+    std::string value = draw_value();
+    Stamp stamp = draw_stamp();
     const std::uint32_t kind = draw(10);
     const PutOutcome outcome = shards_->update(key, now_, [&](const EntryView* entry) {
       ++calls;
@@ -139,6 +139,13 @@ class Model {
       if (kind == 1) return Change::erase();
       if (kind == 2) return Change::restamp(stamp);
       if (kind == 3) return Change::replace(Value::bytes(value), stamp);
+      if (kind == 4) {
+        if (kept != nullptr) stamp = kept->stamp;
+        // Most often as long as the one before.
+        if (kept != nullptr && draw(4) != 0)
+          value.assign(kept->value.size(), static_cast<char>('a' + draw(26)));
+        return Change::revalue(value);
+      }
       return Change::replace(value, stamp);
     });
     EXPECT_EQ(calls, 1);
@@ -156,7 +163,8 @@ class Model {
         break;
       }
       case PutOutcome::kKept:
-        EXPECT_LE(kind, 2u);
+        EXPECT_TRUE(kind <= 2 || kind == 4);
+        EXPECT_TRUE(kind != 4 || live(key) == nullptr);
         if (kind == 1) model_.erase(key);
         break;
       case PutOutcome::kTooLarge:

@@ -214,6 +214,28 @@ TEST_F(TierTest, RestampKeepsThePayload) {
   EXPECT_EQ(tier->size(), 2u);
 }
 
+TEST_F(TierTest, RevalueKeepsTheStamp) {
+  Stamp stamp = expiring(now() + 1h);
+  stamp.loaded_at = now() - 1s;
+  stamp.version = 7;
+  tier->put("a", "old", stamp, now());
+  tier->put("absent", "", {.negative = true}, now());
+  std::uint64_t revision = look("a")->revision;
+  for (const std::string& value : {std::string("new"), std::string("longer than it was"), std::string(),
+                                   std::string(9'000, 'x'), std::string(9'000, 'y'), std::string("new")}) {
+    EXPECT_EQ(tier->update("a", now(), [&](const EntryView*) { return Change::revalue(value); }),
+              PutOutcome::kStored);
+    EXPECT_EQ(get("a"), value);
+    EXPECT_EQ(look("a")->stamp.expires, stamp.expires);
+    EXPECT_EQ(look("a")->stamp.loaded_at, stamp.loaded_at);
+    EXPECT_EQ(look("a")->stamp.version, 7u);
+    EXPECT_NE(std::exchange(revision, look("a")->revision), look("a")->revision);
+  }
+  EXPECT_EQ(tier->update("none", now(), [](const EntryView*) { return Change::revalue("x"); }),
+            PutOutcome::kKept);
+  EXPECT_EQ(get("none"), std::nullopt);
+}
+
 TEST_F(TierTest, AccessedIsTheLastUseBeforeThisOne) {
   put("a", "1");
   const Instant written = now();
