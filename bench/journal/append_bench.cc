@@ -69,7 +69,7 @@ void run(int keys, int appends, int threads) {
     if (encode(effect).empty()) std::abort();
   });
   const double appended = timed(threads, each, [&](int thread, int i) {
-    if (!queue.append({"db", "views", name(thread, i), rule}, effect, {})) std::abort();
+    if (!queue.append({"db", "views", name(thread, i), system_clock().now(), rule}, effect)) std::abort();
   });
   const double asked = timed(threads, each, [&](int thread, int i) {
     if (!queue.of(name(thread, i))) std::abort();

@@ -68,6 +68,12 @@ struct WriteAnswer {
   bool existed = false;        // something was there before
   OptionalText added;          // Add: the new number
   std::uint64_t token = 0;     // for reads at Level::kReadYourWrites
+  std::uint64_t ticket = 0;    // Layer::write_at_once(): what has to be kept before anybody is told
+};
+// Of an integer that was added to a counter.
+struct AddAnswer {
+  std::int64_t number = 0;   // the new one
+  std::uint64_t ticket = 0;  // as WriteAnswer's
 };
 using WriteCallback = std::move_only_function<void(Result<WriteAnswer>)>;
 
@@ -243,6 +249,20 @@ class Layer {
   bool write(std::string_view key, Write write, WriteCallback done);
   // The same from a whole value as a client sends it.
   bool write_value(std::string_view key, std::string_view value, WriteCallback done);
+  // The short way of a write behind that has to wait for nothing but the journal: it is in effect when this
+  // returns. Nothing: it has to wait for something else, or isn't written behind; nothing was done, and
+  // write() is the call for it. An answer with a `ticket` must not be shown to anybody before when_kept() of
+  // that ticket, or of a later one, has called back without an error: one call does for many writes. The
+  // answer's `value` is not set. `now`: the clock's.
+  std::optional<Result<WriteAnswer>> write_at_once(std::string_view key, const Write& write, Instant now);
+  std::optional<Result<WriteAnswer>> write_value_at_once(std::string_view key, std::string_view value,
+                                                         Instant now);
+  // The same of INCR for counters whose value is cached, without an allocation. Nothing, too, where there is
+  // an error to tell.
+  std::optional<AddAnswer> add_at_once(std::string_view key, std::int64_t amount, Instant now);
+  // The error kUnknownOutcome: whether the writes since the last ticket that was kept are there shows once
+  // the journal is read again.
+  void when_kept(std::uint64_t ticket, std::move_only_function<void(Result<void>)> done);
 
   // ---- The memory tier.
   const NamespaceInfo& route(std::string_view key) const;

@@ -2,12 +2,28 @@
 
 // Decimal numbers as texts, added exactly: what a counter is raised by. Pure functions; thread-safe.
 
+#include <array>
+#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace forebay::journal {
+
+// An integer's text, without an allocation.
+class Digits {
+ public:
+  explicit Digits(std::int64_t number)
+      : end_(std::to_chars(text_.data(), text_.data() + text_.size(), number).ptr) {}
+  Digits(const Digits&) = delete;
+  Digits& operator=(const Digits&) = delete;
+  std::string_view view() const { return {text_.data(), end_}; }
+
+ private:
+  std::array<char, 20> text_;  // of -2^63
+  const char* end_;
+};
 
 // Of 64 bits, with a sign or without; nothing: it is none.
 std::optional<std::int64_t> integer_of(std::string_view text);

@@ -39,9 +39,11 @@ Member member_of(const Effect::Set& set) {
 
 class Writer {
  public:
+  explicit Writer(std::string& out) : out_(out) {}
+
   // Begins a member of the effect.
   void member(std::string_view name) {
-    out_ += out_.empty() ? "{\"" : ",\"";
+    out_ += std::exchange(empty_, false) ? "{\"" : ",\"";
     out_ += name;
     out_ += "\":";
   }
@@ -108,15 +110,16 @@ class Writer {
     append_json_string(out_, id.journal);
     fmt::format_to(std::back_inserter(out_), ",\"lane\":{},\"seq\":{}}}", id.lane, id.seq);
   }
-  std::string take() {
-    if (out_.empty()) out_ += '{';
-    out_ += '}';
-    return std::move(out_);
-  }
+  void end() { out_ += empty_ ? "{}" : "}"; }
 
  private:
-  std::string out_;
+  std::string& out_;
+  bool empty_ = true;
 };
+
+bool is_plain(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+}
 
 Error wrong(std::string what) {
   return {ErrorCode::kInvalidArgument, "the operation can't be read: " + what};
@@ -372,7 +375,7 @@ struct Cell {
   Kind kind = Kind::kUnknown;  // of JSON; of a column that is null or was never seen: unknown
 };
 
-// A row as a value shows it; of texts and counters only the value column.
+// A row as a value of JSON shows it.
 struct Row {
   bool exists = false;
   std::vector<Cell> cells;
@@ -391,14 +394,10 @@ bool is_number(std::string_view text) {
   return !text.empty() && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9')) && is_json(text);
 }
 
-Result<Row> row_of(const Shape& shape, std::optional<std::string> value) {
+Result<Row> row_of(const std::optional<std::string>& value) {
   Row row;
   row.exists = value.has_value();
   if (!value) return row;
-  if (shape.kind != ValueKind::kJson) {
-    row.cells.push_back({shape.value_column, std::move(value), Kind::kString});
-    return row;
-  }
   std::vector<bool> strings;
   auto fields = fields_of_row(*value, &strings);
   if (!fields) return fields.error();
@@ -411,12 +410,8 @@ Result<Row> row_of(const Shape& shape, std::optional<std::string> value) {
   return row;
 }
 
-std::optional<std::string> value_of(const Shape& shape, Row row) {
+std::optional<std::string> value_of(const Row& row) {
   if (!row.exists) return std::nullopt;
-  if (shape.kind != ValueKind::kJson) {
-    Cell* cell = row.find(shape.value_column);
-    return cell == nullptr ? std::nullopt : std::move(cell->text);
-  }
   RowJson json;
   for (const Cell& cell : row.cells) {
     if (!cell.text) {
@@ -433,7 +428,6 @@ std::optional<std::string> value_of(const Shape& shape, Row row) {
 void make_row(const Shape& shape, Row& row) {
   if (std::exchange(row.exists, true)) return;
   row.cells.clear();
-  if (shape.kind != ValueKind::kJson) return;
   for (const auto& [column, text] : shape.key) {
     // A guess: most keys that look like integers are such in the table.
     const bool integer = text && is_number(*text) && integer_of(*text).has_value();
@@ -463,12 +457,13 @@ bool is_finite(std::string_view decimal) {
          std::errc::result_out_of_range;
 }
 
-Result<void> add_to(const Shape& shape, Cell& cell, const Effect::Sum& sum) {
+// What a column holds after an addition.
+Result<std::string> added(const Shape& shape, const OptionalText& text, const Effect::Sum& sum) {
   const auto refused = [&](std::string_view why) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("column {} {}", sum.column, why)};
   };
-  const std::string before = cell.text.value_or("0");
-  const auto whole = integer_of(before);
+  const std::string_view before = text ? std::string_view(*text) : "0";
+  const bool whole = integer_of(before).has_value();
   if (shape.kind == ValueKind::kCounter && !whole && !sum.floating)
     return refused("does not hold an integer");
   auto after = sum_of(before, sum.amount);
@@ -476,10 +471,8 @@ Result<void> add_to(const Shape& shape, Cell& cell, const Effect::Sum& sum) {
     return refused(whole && integer_of(sum.amount) ? "would overflow 64 bits" : "does not hold a number");
   }
   if (sum.floating && !is_finite(*after)) return refused("would become infinite");
-  if (shape.kind == ValueKind::kCounter) after = without_trailing_zeros(std::move(*after));
-  cell.text = std::move(after);
-  if (cell.kind == Kind::kUnknown) cell.kind = Kind::kOther;
-  return {};
+  if (shape.kind == ValueKind::kCounter) return without_trailing_zeros(std::move(*after));
+  return std::move(*after);
 }
 
 Result<void> apply(const Shape& shape, const Effect& effect, Row& row) {
@@ -489,16 +482,42 @@ Result<void> apply(const Shape& shape, const Effect& effect, Row& row) {
   if (effect.insert || makes_row_before_sums(effect)) make_row(shape, row);
   if (row.exists) {
     for (const Effect::Set& set : effect.sets) {
-      if (shape.kind != ValueKind::kJson && set.column != shape.value_column) continue;
       Cell& cell = row.cell(set.column);
       cell.kind = kind_after(cell, set);
       cell.text = set.text;
     }
   }
   for (const Effect::Sum& sum : effect.sums) {
-    if (shape.kind != ValueKind::kJson && sum.column != shape.value_column) continue;
     make_row(shape, row);
-    if (auto added = add_to(shape, row.cell(sum.column), sum); !added) return added;
+    Cell& cell = row.cell(sum.column);
+    auto after = added(shape, cell.text, sum);
+    if (!after) return after.error();
+    cell.text = std::move(*after);
+    if (cell.kind == Kind::kUnknown) cell.kind = Kind::kOther;
+  }
+  return {};
+}
+
+// The same of a text or a counter, of whose row a value shows one column: nothing for no row, or for NULL in
+// it.
+Result<void> apply(const Shape& shape, const Effect& effect, bool& exists, OptionalText& text) {
+  if (effect.insert && exists) return {};
+  if (effect.remove) {
+    exists = false;
+    text.reset();
+  }
+  exists = exists || effect.insert || makes_row_before_sums(effect);
+  if (exists) {
+    for (const Effect::Set& set : effect.sets) {
+      if (set.column == shape.value_column) text = set.text;
+    }
+  }
+  for (const Effect::Sum& sum : effect.sums) {
+    if (sum.column != shape.value_column) continue;
+    exists = true;
+    auto after = added(shape, text, sum);
+    if (!after) return after.error();
+    text = std::move(*after);
   }
   return {};
 }
@@ -523,10 +542,17 @@ Effect effect_of(const Write& write) {
     effect.make = update->fields.empty() && update->create;
     for (const auto& [column, text] : update->fields) effect.sets.push_back({column, text});
   } else if (const auto* add = std::get_if<Add>(&write)) {
-    effect.sums.push_back({add->field, add->amount, add->floating});
+    effect.sums = std::vector<Effect::Sum>(1);
+    effect.sums.front() = {add->field, add->amount, add->floating};
   } else {
     effect.remove = true;
   }
+  return effect;
+}
+
+Effect effect_of(const Addition& addition) {
+  Effect effect;
+  effect.sums.push_back({std::string(addition.column), std::to_string(addition.amount), false});
   return effect;
 }
 
@@ -552,7 +578,13 @@ std::vector<Write> writes_of(const Effect& effect) {
 }
 
 std::string encode(const Effect& effect) {
-  Writer writer;
+  std::string out;
+  encode(effect, out);
+  return out;
+}
+
+void encode(const Effect& effect, std::string& out) {
+  Writer writer(out);
   writer.flag("insert", effect.insert);
   writer.flag("remove", effect.remove);
   if (effect.make || !effect.sets.empty()) {
@@ -566,7 +598,13 @@ std::string encode(const Effect& effect) {
   }
   writer.sums(effect.sums);
   if (effect.revives) writer.revives(*effect.revives);
-  return writer.take();
+  writer.end();
+}
+
+void encode(const Addition& addition, std::string& out) {
+  if (!is_plain(addition.column)) return encode(effect_of(addition), out);
+  const Digits amount(addition.amount);
+  out.append(R"({"add":{")").append(addition.column).append(R"(":")").append(amount.view()).append(R"("}})");
 }
 
 Result<Effect> decode(std::string_view text) {
@@ -574,40 +612,81 @@ Result<Effect> decode(std::string_view text) {
 }
 
 void combine(std::vector<Step>& steps, Effect effect, std::uint64_t seq) {
+  const bool alone = stands_alone(effect);
+  if (!alone && !effect.remove && !steps.empty() && !stands_alone(steps.back().effect) &&
+      take(steps.back().effect, effect)) {
+    steps.back().last = seq;
+    ++steps.back().ops;
+    return;
+  }
   Step step{std::move(effect), seq, seq, 1};
-  if (!stands_alone(step.effect)) {
-    if (step.effect.remove) {
-      while (!steps.empty() && !stands_alone(steps.back().effect)) {
-        step.first = steps.back().first;
-        step.ops += steps.back().ops;
-        steps.pop_back();
-      }
-    } else if (!steps.empty() && !stands_alone(steps.back().effect) &&
-               take(steps.back().effect, step.effect)) {
-      steps.back().last = seq;
-      ++steps.back().ops;
-      return;
-    }
+  while (!alone && step.effect.remove && !steps.empty() && !stands_alone(steps.back().effect)) {
+    step.first = steps.back().first;
+    step.ops += steps.back().ops;
+    steps.pop_back();
   }
   steps.push_back(std::move(step));
 }
 
-bool absolute(const Shape& shape, std::span<const Step> steps) {
-  return std::ranges::any_of(steps, [&](const Step& step) {
-    const Effect& effect = step.effect;
-    return effect.remove || (shape.kind != ValueKind::kJson && !effect.insert && !effect.update &&
-                             sets_column(effect, shape.value_column));
-  });
+void combine(std::vector<Step>& steps, const Addition& addition, std::uint64_t seq) {
+  if (!steps.empty() && !stands_alone(steps.back().effect)) {
+    Step& step = steps.back();
+    Effect& effect = step.effect;
+    const bool same = effect.sets.empty() && effect.sums.size() == 1 && !effect.update &&
+                      effect.sums.front().column == addition.column;
+    const auto before = same ? integer_of(effect.sums.front().amount) : std::nullopt;
+    std::int64_t sum = 0;
+    if (before && !__builtin_add_overflow(*before, addition.amount, &sum)) {
+      effect.sums.front().amount = Digits(sum).view();
+      step.last = seq;
+      ++step.ops;
+      return;
+    }
+  }
+  combine(steps, effect_of(addition), seq);
 }
+
+bool absolute(const Shape& shape, const Effect& effect) {
+  return effect.remove || (shape.kind != ValueKind::kJson && !effect.insert && !effect.update &&
+                           sets_column(effect, shape.value_column));
+}
+
+bool absolute(const Shape& shape, std::span<const Step> steps) {
+  return std::ranges::any_of(steps, [&](const Step& step) { return absolute(shape, step.effect); });
+}
+
+namespace {
+
+// `effect_at` names the effects, of which there are `count`.
+template <class EffectAt>
+Result<std::optional<std::string>> merge_all(const Shape& shape, std::optional<std::string> value,
+                                             std::size_t count, const EffectAt& effect_at) {
+  if (shape.kind != ValueKind::kJson) {
+    bool exists = value.has_value();
+    for (std::size_t i = 0; i < count; ++i) {
+      if (auto applied = apply(shape, effect_at(i), exists, value); !applied) return applied.error();
+    }
+    return value;
+  }
+  auto row = row_of(value);
+  if (!row) return row.error();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (auto applied = apply(shape, effect_at(i), *row); !applied) return applied.error();
+  }
+  return value_of(*row);
+}
+
+}  // namespace
 
 Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,
                                          std::span<const Step> steps) {
-  auto row = row_of(shape, std::move(value));
-  if (!row) return row.error();
-  for (const Step& step : steps) {
-    if (auto applied = apply(shape, step.effect, *row); !applied) return applied.error();
-  }
-  return value_of(shape, std::move(*row));
+  return merge_all(shape, std::move(value), steps.size(),
+                   [&](std::size_t i) -> const Effect& { return steps[i].effect; });
+}
+
+Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,
+                                         const Effect& effect) {
+  return merge_all(shape, std::move(value), 1, [&](std::size_t) -> const Effect& { return effect; });
 }
 
 OptionalText column_of(const Shape& shape, const std::optional<std::string>& value, std::string_view column) {
@@ -616,10 +695,7 @@ OptionalText column_of(const Shape& shape, const std::optional<std::string>& val
     auto field = field_of_row(*value, column);
     return field && *field ? std::move(**field) : std::nullopt;
   }
-  if (column == shape.value_column) return value;
-  const auto key = std::ranges::find(shape.key, column,
-                                     [](const auto& field) -> const std::string& { return field.first; });
-  return key == shape.key.end() ? std::nullopt : key->second;
+  return column == shape.value_column ? value : std::nullopt;
 }
 
 }  // namespace forebay::journal

@@ -55,11 +55,22 @@ struct Effect {
   bool operator==(const Effect&) const = default;
 };
 
+// The effect of which there are the most where there are many: an integer added to one column. What takes it
+// does the same as with the Effect that it stands for.
+struct Addition {
+  std::string_view column;
+  std::int64_t amount = 0;
+};
+
 Effect effect_of(const Write& write);
+Effect effect_of(const Addition& addition);
 // The statements that apply it, in order; none: it changes nothing.
 std::vector<Write> writes_of(const Effect& effect);
 
 std::string encode(const Effect& effect);
+// The same, after what is in `out` already.
+void encode(const Effect& effect, std::string& out);
+void encode(const Addition& addition, std::string& out);
 // kInvalidArgument: the text is no effect; says where and why.
 Result<Effect> decode(std::string_view text);
 
@@ -75,21 +86,26 @@ struct Step {
 // something else in the database (a change of an existing row only, then one that makes it; integers that
 // leave 64 bits together) begins a new step. Appends and revived dead letters stay steps of their own.
 void combine(std::vector<Step>& steps, Effect effect, std::uint64_t seq);
+// Allocates nothing where the last step adds to the same column already.
+void combine(std::vector<Step>& steps, const Addition& addition, std::uint64_t seq);
 
 // How a namespace's values show a row.
 struct Shape {
   ValueKind kind = ValueKind::kJson;
-  std::string value_column;  // kText, kCounter
-  Fields key;                // the key columns with this key's values: what a new row begins with
+  std::string_view value_column;  // kText, kCounter; borrowed
+  Fields key;                     // kJson: the key columns with this key's values: what a new row begins with
 };
 // Whether the steps alone say what the value is, whatever the row was before.
 bool absolute(const Shape& shape, std::span<const Step> steps);
+bool absolute(const Shape& shape, const Effect& effect);
 // What a value (nothing: no row) becomes. A column's JSON kind stays that of the value before where the text
 // allows it. An append to a row that is there changes nothing. Columns of a new row that nobody named are
 // missing: the database gives them their defaults. kInvalidArgument: something is added to what is no number,
 // or an integer leaves 64 bits, or the value is no JSON object.
 Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,
                                          std::span<const Step> steps);
+Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,
+                                         const Effect& effect);
 // The text of a column of a value as merge() returns it; nothing: no row, no such column, or NULL.
 OptionalText column_of(const Shape& shape, const std::optional<std::string>& value, std::string_view column);
 

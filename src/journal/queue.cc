@@ -38,6 +38,13 @@ std::ptrdiff_t combine_counted(std::vector<Step>& steps, Effect effect, std::uin
   return last_bytes(from) - before;
 }
 
+// Where it takes no new step, its few digits more are not counted.
+std::ptrdiff_t combine_counted(std::vector<Step>& steps, const Addition& addition, std::uint64_t seq) {
+  const std::size_t before = steps.size();
+  combine(steps, addition, seq);
+  return steps.size() == before ? 0 : static_cast<std::ptrdiff_t>(bytes_of(steps.back()));
+}
+
 }  // namespace
 
 // Not base/hash.h's, whose seed is the process's: the lane is in the journal.
@@ -69,6 +76,7 @@ Result<void> Queue::restore(std::vector<Op> ops, std::vector<Applied> applied) {
     MutexLock lock(slot.mutex);
     State::stream_of(slot, at.lane, at.source).position = at.seq;
   }
+  const Instant now = state_->clock.now();
   for (Op& op : ops) {
     if (op.lane != lane_of(op.key, lanes)) {
       return Error{ErrorCode::kInternal,
@@ -86,8 +94,9 @@ Result<void> Queue::restore(std::vector<Op> ops, std::vector<Applied> applied) {
       return Error{ErrorCode::kInternal,
                    fmt::format("the journal's op {} can't be read: {}", op.seq, effect.error().message)};
     }
-    const Wanted wanted{op.source, op.space, op.key, {.every = {}}};
-    state_->add(slot, stream, wanted, std::move(*effect), op.seq, size_of(op), true);
+    const Wanted wanted{op.source, op.space, op.key, now, {.every = {}}};
+    state_->add(slot, stream, wanted, op.seq, size_of(op), true,
+                [&](std::vector<Step>& steps) { return combine_counted(steps, std::move(*effect), op.seq); });
   }
   for (State::Slot& slot : state_->slots) {
     MutexLock lock(slot.mutex);
@@ -98,32 +107,38 @@ Result<void> Queue::restore(std::vector<Op> ops, std::vector<Applied> applied) {
   return {};
 }
 
-Result<std::uint64_t> Queue::append(const Wanted& wanted, Effect effect, Kept kept) {
+template <class Kind>
+Result<std::uint64_t> Queue::append_any(const Wanted& wanted, Kind effect) {
+  constexpr std::size_t kKeptText = std::size_t{64} << 10;
   State& state = *state_;
   const std::uint32_t lane = lane_of(wanted.key, static_cast<std::uint32_t>(state.slots.size()));
-  const std::string payload = encode(effect);
+  thread_local std::string payload;  // kept for its room
+  payload.clear();
+  if (payload.capacity() > kKeptText) payload.shrink_to_fit();
+  encode(effect, payload);
   const OpView op{lane, wanted.source, wanted.space, wanted.key, payload};
-  const std::size_t bytes = size_of(op);
   State::Slot& slot = state.slots[lane];
-  std::uint64_t seq = 0;
-  {
-    // The journal numbers a lane's ops in the order in which they become pending.
-    MutexLock lock(slot.mutex);
-    auto appended = state.journal.append(op, wanted.durability);
-    if (!appended) return appended;
-    seq = *appended;
-    slot.last = seq;
-    state.add(slot, State::stream_of(slot, lane, wanted.source), wanted, std::move(effect), seq, bytes,
-              false);
-  }
-  // Outside the lane's lock, as it may call back at once.
-  if (!kept) return seq;
-  if (wanted.durability == Durability::kNone) {
-    kept({});
-  } else {
-    state.journal.when_committed(seq, std::move(kept));
-  }
+  // The journal numbers a lane's ops in the order in which they become pending.
+  MutexLock lock(slot.mutex);
+  auto seq = state.journal.append(op, wanted.durability);
+  if (!seq) return seq;
+  slot.last = *seq;
+  State::Stream& stream = State::stream_of(slot, lane, wanted.source);
+  state.add(slot, stream, wanted, *seq, wanted.key.size() + payload.size(), false,
+            [&](std::vector<Step>& steps) { return combine_counted(steps, std::move(effect), *seq); });
   return seq;
+}
+
+Result<std::uint64_t> Queue::append(const Wanted& wanted, Effect effect) {
+  return append_any(wanted, std::move(effect));
+}
+
+Result<std::uint64_t> Queue::append(const Wanted& wanted, const Addition& addition) {
+  return append_any(wanted, addition);
+}
+
+void Queue::when_committed(std::uint64_t seq, Kept kept) {
+  state_->journal.when_committed(seq, std::move(kept));
 }
 
 std::optional<PendingKey> Queue::of(std::string_view key) const {
@@ -224,16 +239,17 @@ void Queue::settle(std::string_view key) {
 // ---- Queue::State
 
 Queue::State::Stream& Queue::State::stream_of(Slot& slot, std::uint32_t lane, std::string_view source) {
+  if (slot.recent != nullptr && slot.recent->source == source) return *slot.recent;
   const auto found = slot.streams.find(source);
-  if (found != slot.streams.end()) return *found->second;
+  if (found != slot.streams.end()) return *(slot.recent = found->second.get());
   auto stream = std::make_unique<Stream>();
   stream->source = source;
   stream->lane = lane;
   return *slot.streams.emplace(std::string(source), std::move(stream)).first->second;
 }
 
-void Queue::State::add(Slot& slot, Stream& stream, const Wanted& wanted, Effect effect, std::uint64_t seq,
-                       std::size_t bytes, bool restored) {
+void Queue::State::add(Slot& slot, Stream& stream, const Wanted& wanted, std::uint64_t seq, std::size_t bytes,
+                       bool restored, FunctionRef<std::ptrdiff_t(std::vector<Step>&)> take_in) {
   if (stream.generations.empty() || stream.generations.back()->closed) {
     auto made = std::make_unique<Generation>();
     made->batch->source = stream.source;
@@ -257,21 +273,21 @@ void Queue::State::add(Slot& slot, Stream& stream, const Wanted& wanted, Effect 
       generation.shares.push_back({.space = std::string(wanted.space)});
       share = std::prev(generation.shares.end());
     }
-    const Instant now = clock.now();
-    share->oldest = std::min(share->oldest, now);
+    share->oldest = std::min(share->oldest, wanted.now);
     parts.push_back({&stream, &generation, static_cast<std::uint32_t>(batch.items.size()),
                      static_cast<std::uint32_t>(share - generation.shares.begin())});
-    batch.items.push_back({std::string(wanted.space), std::string(wanted.key), {}, now, wanted.key.size()});
+    batch.items.push_back(
+        {std::string(wanted.space), std::string(wanted.key), {}, wanted.now, wanted.key.size()});
     generation.written += wanted.key.size();
     ++generation.unsettled;
-    const Instant due = saturating_add(now, wanted.rule.every);
+    const Instant due = saturating_add(wanted.now, wanted.rule.every);
     changed = due < generation.due;
     generation.due = std::min(generation.due, due);
     if (++share->keys >= std::max<std::size_t>(wanted.rule.batch, 1)) generation.closed = changed = true;
   }
   const Part& part = parts.back();
   Item& item = batch.items[part.item];
-  const auto more = static_cast<std::size_t>(combine_counted(item.steps, std::move(effect), seq));
+  const auto more = static_cast<std::size_t>(take_in(item.steps));
   item.bytes += more;
   generation.written += more;
   if (generation.written >= wanted.rule.bytes) generation.closed = changed = true;

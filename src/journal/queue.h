@@ -87,14 +87,19 @@ class Queue {
   // in another lane than lane_of() says.
   Result<void> restore(std::vector<Op> ops, std::vector<Applied> applied);
 
-  // Appends a write to the journal and makes it pending. Errors are Journal::append()'s; `kept`, which may
-  // be empty, is called as by Journal::when_committed(), for kNone before this returns; not after an error.
+  // Appends a write to the journal and makes it pending; its number. Errors are Journal::append()'s.
+  // Allocates nothing for a key that the open generation has already, where the write falls into that key's
+  // last step.
   struct Wanted {
     std::string_view source, space, key;
+    Instant now;
     FlushRule rule;
     Durability durability = Durability::kSync;
   };
-  Result<std::uint64_t> append(const Wanted& wanted, Effect effect, Kept kept);
+  Result<std::uint64_t> append(const Wanted& wanted, Effect effect);
+  Result<std::uint64_t> append(const Wanted& wanted, const Addition& addition);
+  // As Journal::when_committed().
+  void when_committed(std::uint64_t seq, Kept kept);
 
   // Nothing: the database has all of the key's writes. Costs one relaxed load while nothing at all is
   // pending.
@@ -121,6 +126,8 @@ class Queue {
  private:
   friend class Flusher;
   struct State;
+  template <class Kind>
+  Result<std::uint64_t> append_any(const Wanted& wanted, Kind effect);
   std::unique_ptr<State> state_;
   std::atomic<std::uint64_t> records_{0};
 };

@@ -18,6 +18,7 @@
 
 #include "base/hash.h"
 #include "base/mutex.h"
+#include "forebay/function_ref.h"
 #include "journal/queue.h"
 
 namespace forebay::journal {
@@ -83,6 +84,7 @@ struct Queue::State {
     std::unordered_map<std::string, std::vector<Part>, StringHash, std::equal_to<>> keys GUARDED_BY(mutex);
     std::unordered_map<std::string, Merged, StringHash, std::equal_to<>> merged GUARDED_BY(mutex);
     std::map<std::string, std::unique_ptr<Stream>, std::less<>> streams GUARDED_BY(mutex);
+    Stream* recent GUARDED_BY(mutex) = nullptr;  // the one that was asked for last
     std::map<std::uint64_t, std::shared_ptr<Waiter>> waiters GUARDED_BY(mutex);
     std::uint64_t last GUARDED_BY(mutex) = 0;  // the last number appended here
     std::uint64_t next_waiter GUARDED_BY(mutex) = 1;
@@ -105,9 +107,10 @@ struct Queue::State {
     return slots[lane_of(key, static_cast<std::uint32_t>(slots.size()))];
   }
   static Stream& stream_of(Slot& slot, std::uint32_t lane, std::string_view source) REQUIRES(slot.mutex);
-  // Takes a write into the stream's open generation, or into a new one.
-  void add(Slot& slot, Stream& stream, const Wanted& wanted, Effect effect, std::uint64_t seq,
-           std::size_t bytes, bool restored) REQUIRES(slot.mutex);
+  // Takes a write into the stream's open generation, or into a new one. `take_in` does so with the key's
+  // steps, and says how many bytes they write more than before.
+  void add(Slot& slot, Stream& stream, const Wanted& wanted, std::uint64_t seq, std::size_t bytes,
+           bool restored, FunctionRef<std::ptrdiff_t(std::vector<Step>&)> take_in) REQUIRES(slot.mutex);
   // Has the flusher look at the stream when its first generation is due, unless it will anyway.
   void arm(Slot& slot, Stream& stream) REQUIRES(slot.mutex);
   static bool ready(const Stream& stream, Instant now);

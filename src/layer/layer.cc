@@ -124,6 +124,24 @@ bool Layer::write_value(std::string_view key, std::string_view value, WriteCallb
   return impl_->core->writes().write_value(impl_->core->route(key), key, value, std::move(done));
 }
 
+std::optional<Result<WriteAnswer>> Layer::write_at_once(std::string_view key, const Write& write,
+                                                        Instant now) {
+  return impl_->core->writes().write_at_once(impl_->core->route(key), key, write, now);
+}
+
+std::optional<Result<WriteAnswer>> Layer::write_value_at_once(std::string_view key, std::string_view value,
+                                                              Instant now) {
+  return impl_->core->writes().write_value_at_once(impl_->core->route(key), key, value, now);
+}
+
+std::optional<AddAnswer> Layer::add_at_once(std::string_view key, std::int64_t amount, Instant now) {
+  return impl_->core->writes().add_at_once(impl_->core->route(key), key, amount, now);
+}
+
+void Layer::when_kept(std::uint64_t ticket, std::move_only_function<void(Result<void>)> done) {
+  impl_->core->writes().when_kept(ticket, std::move(done));
+}
+
 const NamespaceInfo& Layer::route(std::string_view key) const {
   return impl_->core->route(key).info;
 }

@@ -261,7 +261,7 @@ class Model {
   void put(const std::string& key, Effect effect) {
     const FlushRule rule{.every = milliseconds(one_of(2) * 300), .batch = 1 + one_of(4)};
     const std::string space = space_of(key);
-    auto seq = queue_->append({"db", space, key, rule}, effect, {});
+    auto seq = queue_->append({"db", space, key, clock_.now(), rule}, effect);
     if (!seq) {
       wrong_ = seq.error().message;
       return;

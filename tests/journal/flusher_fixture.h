@@ -58,7 +58,7 @@ class JournalFlusher : public testing::Test {
   }
 
   std::uint64_t put(const std::string& key, Effect effect, const std::string& space = "s") {
-    auto seq = queue_->append({"db", space, key, rule_}, std::move(effect), {});
+    auto seq = queue_->append({"db", space, key, clock_.now(), rule_}, std::move(effect));
     EXPECT_TRUE(seq);
     return seq ? *seq : 0;
   }

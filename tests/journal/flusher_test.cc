@@ -453,7 +453,7 @@ TEST(JournalFlusherThreads, ManyThreadsAppendWhileLanesAreFlushed) {
         for (int i = 0; i < kWrites; ++i) {
           const std::string key = std::to_string((i * 7 + thread) % kKeys);
           MutexLock lock(target.key_locks[std::stoul(key)]);
-          EXPECT_TRUE(queue.append({"db", "s", key, rule}, add("n", 1), {}));
+          EXPECT_TRUE(queue.append({"db", "s", key, system_clock().now(), rule}, add("n", 1)));
           EXPECT_TRUE(queue.of(key));
           if (i % 100 == 0) {
             const auto id = queue.when_flushed(key, [&](bool good) { flushed += good ? 1 : 1000; });

@@ -200,7 +200,7 @@ std::optional<Answer> ReadPath::from_pending(Space& space, std::string_view key,
   if (queue_ == nullptr || queue_->empty()) return std::nullopt;
   const auto pending = queue_->of(key);
   if (!pending) return std::nullopt;
-  const journal::Shape shape = shape_of(space, fields_of(space, key));
+  const journal::Shape shape = shape_of(space, key);
   if (!journal::absolute(shape, pending->steps)) return std::nullopt;
   auto value = with_pending(shape, std::nullopt, pending->steps);
   Answer answer = absent(value ? ReadResult::kHit : ReadResult::kNegative);

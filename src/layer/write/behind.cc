@@ -2,97 +2,160 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
 #include <utility>
 
+#include "journal/decimal.h"
 #include "layer/noted.h"
 #include "layer/read/freshness.h"
-#include "layer/router.h"
 #include "layer/write/pending.h"
 
 namespace forebay::layer {
 
-// One write on its way.
-struct BehindPath::Wish {
-  Wish(Space& space_in, std::string_view key_in, WriteCallback reply_in)
-      : space(space_in), key(key_in), hash(hash_bytes(key_in)), reply(std::move(reply_in)) {}
-
+// A write, as what is done with it under the key's lock needs it. Borrows the key.
+struct BehindPath::Order {
   Space& space;
-  const std::string key;
-  const std::uint64_t hash;
+  std::string_view key;
+  std::uint64_t hash;
   journal::Shape shape;
-  Write write;  // as it was asked for
   journal::Effect effect;
   bool again = false;  // a dead letter's
   bool needs_value = false;
   bool whole = false;  // the value after it doesn't depend on the one before
-  WriteCallback reply;
-  Result<WriteAnswer> answer = WriteAnswer();
-  // The reply goes when both have ended, in either order: the step under the key's lock, and the journal.
-  std::atomic<int> open{2};
 };
 
-// The value before a write, as far as it can be told without the source.
+// The value of a key, as far as it can be told without the source.
 struct BehindPath::Known {
   bool known = false;
   std::optional<std::string> value;  // nothing: no row
-  bool copied = false;               // from the cached copy, whose stamp this is
-  Stamp stamp;
+  bool copied = false;               // from the cached copy
 };
 
-bool BehindPath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
-  if (space.config.append) {
-    auto* whole = std::get_if<Upsert>(&write);
-    if (whole == nullptr) {
-      done(Error{ErrorCode::kUnsupported,
-                 fmt::format("namespace '{}' only takes whole rows (append = true)", space.name())});
-      return false;
-    }
-    whole->insert = true;
+struct BehindPath::Outcome {
+  Taken taken = Taken::kRefused;
+  Result<WriteAnswer> answer = WriteAnswer();  // but for the value
+  std::optional<std::string> value;            // the one that was cached
+  Stamp stamp;                                 // with which; its own where it was there before
+};
+
+// A write that waits for something.
+struct BehindPath::Wish {
+  Wish(Space& space, std::string_view key_in, Write write_in, WriteCallback reply_in)
+      : key(key_in),
+        write(std::move(write_in)),
+        order(order_of(space, key, hash_bytes(key), write)),
+        reply(std::move(reply_in)) {}
+  Wish(Space& space, std::string_view key_in, journal::Effect effect, WriteCallback reply_in)
+      : key(key_in),
+        order{space, key, hash_bytes(key), shape_of(space, key), std::move(effect), true},
+        reply(std::move(reply_in)) {}
+
+  const std::string key;
+  Write write;  // as it was asked for
+  Order order;
+  WriteCallback reply;
+};
+
+namespace {
+
+// What the namespace makes of a write, if it takes it.
+Result<void> adapt(const Space& space, Write& write) {
+  if (!space.config.append) return {};
+  auto* whole = std::get_if<Upsert>(&write);
+  if (whole == nullptr) {
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("namespace '{}' only takes whole rows (append = true)", space.name())};
   }
-  if (auto good = check(space, key, write); !good) {
+  whole->insert = true;
+  return {};
+}
+
+}  // namespace
+
+BehindPath::Order BehindPath::order_of(Space& space, std::string_view key, std::uint64_t hash,
+                                       const Write& write) {
+  Order order{space, key, hash, shape_of(space, key), journal::effect_of(write)};
+  order.needs_value = std::holds_alternative<Add>(write);
+  order.whole = journal::absolute(order.shape, order.effect);
+  return order;
+}
+
+std::optional<Result<WriteAnswer>> BehindPath::write_at_once(Space& space, std::string_view key,
+                                                             const Write& write, Instant now) {
+  if (space.config.append) return std::nullopt;
+  if (auto good = check(space, key, write); !good) return std::move(good).error();
+  Order order = order_of(space, key, hash_bytes(key), write);
+  Outcome outcome = try_once(order, now, false, false);
+  switch (outcome.taken) {
+    case Taken::kYes:
+      return std::move(outcome.answer);
+    case Taken::kRefused:
+      if (outcome.answer.error().code == ErrorCode::kOverloaded &&
+          space.config.when_full == config::WhenFull::kThrough) {
+        return std::nullopt;
+      }
+      return std::move(outcome.answer);
+    case Taken::kNeedsValue:
+    case Taken::kHeld:
+    case Taken::kNotYet:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<AddAnswer> BehindPath::add_at_once(Space& space, std::string_view key, std::int64_t amount,
+                                                 Instant now) {
+  std::optional<AddAnswer> answer;
+  const std::uint64_t hash = hash_bytes(key);
+  rooms_.flights.with_key(key, hash, [&](bool writing) {
+    if (writing || space.held.load(std::memory_order_relaxed)) return;
+    AddAnswer added;
+    std::optional<journal::Digits> digits;
+    const PutOutcome put = rooms_.tier.update(hash, key, now, [&](const EntryView* entry) -> Change {
+      if (entry == nullptr || entry->shared() || !space.owns(entry->stamp()) || entry->stamp().negative ||
+          now >= entry->stamp().fresh_until) {
+        return Change::keep();
+      }
+      const auto before = journal::integer_of(entry->bytes());
+      if (!before || __builtin_add_overflow(*before, amount, &added.number)) return Change::keep();
+      const journal::Queue::Wanted how = wanted(space, key, now);
+      const auto seq = rooms_.queue.append(how, journal::Addition{space.config.value_column, amount});
+      // Who writes it the long way is told why.
+      if (!seq) return Change::keep();
+      if (how.durability != journal::Durability::kNone) added.ticket = *seq;
+      answer = added;
+      digits.emplace(added.number);
+      return Change::revalue(digits->view());
+    });
+    if (!answer) return;
+    if (put != PutOutcome::kStored) rooms_.tier.erase(key, now, Departure::kInvalidated);
+    if (put != PutOutcome::kStored && rooms_.curves.sampled(hash)) rooms_.curves.dropped(hash);
+  });
+  return answer;
+}
+
+bool BehindPath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
+  auto good = adapt(space, write);
+  if (good) good = check(space, key, write);
+  if (!good) {
     done(std::move(good).error());
     return false;
   }
-  auto wish = std::make_shared<Wish>(space, key, std::move(done));
-  KeyFields fields;
-  match(space.config.key, key, &fields);
-  wish->shape = shape_of(space, fields);
-  wish->needs_value = std::holds_alternative<Add>(write);
-  wish->effect = journal::effect_of(write);
-  wish->write = std::move(write);
-  const journal::Step step{wish->effect, 0, 0, 1};
-  wish->whole = journal::absolute(wish->shape, {&step, 1});
-  return attempt(wish, false);
+  return attempt(std::make_shared<Wish>(space, key, std::move(write), std::move(done)), false);
 }
 
 void BehindPath::write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done) {
-  auto wish = std::make_shared<Wish>(space, key, std::move(done));
-  KeyFields fields;
-  match(space.config.key, key, &fields);
-  wish->shape = shape_of(space, fields);
-  wish->effect = std::move(effect);
-  wish->again = true;
-  attempt(wish, true);
+  attempt(std::make_shared<Wish>(space, key, std::move(effect), std::move(done)), true);
 }
 
 bool BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn) {
-  Taken taken = Taken::kRefused;
-  rooms_.flights.with_key(wish->key, wish->hash, [&](bool writing) {
-    if (wish->space.held.load(std::memory_order_relaxed)) {
-      taken = Taken::kHeld;
-    } else if (writing && !turn) {
-      taken = Taken::kNotYet;
-    } else {
-      taken = take(wish, stale_ok);
-    }
-  });
+  Outcome outcome = try_once(wish->order, rooms_.clock.now(), stale_ok, turn);
+  const Taken taken = outcome.taken;
   switch (taken) {
     case Taken::kNeedsValue:
       load_for(wish);
       break;
     case Taken::kRefused:
-      refuse(wish);
+      refuse(wish, std::move(outcome.answer).error());
       break;
     case Taken::kHeld:
       keep_for_later(wish);
@@ -101,7 +164,7 @@ bool BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool 
       wait_for_turn(wish, stale_ok);
       break;
     case Taken::kYes:
-      finish(wish);
+      answer_when_kept(wish, std::move(outcome));
       break;
   }
   return taken == Taken::kYes;
@@ -109,23 +172,25 @@ bool BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool 
 
 // A write through of the key is on its way, which was there before.
 void BehindPath::wait_for_turn(const std::shared_ptr<Wish>& wish, bool stale_ok) {
-  Task start = [this, wish, stale_ok] {
+  const std::uint64_t hash = wish->order.hash;
+  Task start = [this, wish, hash, stale_ok] {
     attempt(wish, stale_ok, true);
-    if (Task next = rooms_.flights.end_write(wish->key, wish->hash, false, [](const WriteFence&) {})) next();
+    if (Task next = rooms_.flights.end_write(wish->key, hash, false, [](const WriteFence&) {})) next();
   };
-  if (rooms_.flights.begin_write(wish->key, wish->hash, start)) start();
+  if (rooms_.flights.begin_write(wish->key, hash, start)) start();
 }
 
-void BehindPath::refuse(const std::shared_ptr<Wish>& wish) {
-  const bool full = wish->answer.error().code == ErrorCode::kOverloaded;
-  if (full && wish->space.config.when_full == config::WhenFull::kThrough && !wish->again) {
-    return rooms_.write_through(wish->space, wish->key, std::move(wish->write), std::move(wish->reply));
+void BehindPath::refuse(const std::shared_ptr<Wish>& wish, Error error) {
+  Space& space = wish->order.space;
+  const bool full = error.code == ErrorCode::kOverloaded;
+  if (full && space.config.when_full == config::WhenFull::kThrough && !wish->order.again) {
+    return rooms_.write_through(space, wish->key, std::move(wish->write), std::move(wish->reply));
   }
-  wish->reply(std::move(wish->answer));
+  wish->reply(std::move(error));
 }
 
 void BehindPath::keep_for_later(const std::shared_ptr<Wish>& wish) {
-  if (wish->again) {
+  if (wish->order.again) {
     return wish->reply(Error{ErrorCode::kUnavailable, "the configuration is being reloaded: try again"});
   }
   {
@@ -161,137 +226,159 @@ void BehindPath::release(const std::vector<Space*>& spaces, bool replaced) {
 }
 
 void BehindPath::load_for(const std::shared_ptr<Wish>& wish) {
-  auto taken = std::make_shared<std::optional<bool>>();
+  auto taken = std::make_shared<std::optional<Outcome>>();
   rooms_.reads.load_for_write(
-      wish->space, wish->key,
+      wish->order.space, wish->key,
       [this, wish, taken](std::optional<Value>& loaded) {
-        std::optional<std::string> value;
-        if (wish->space.held.load(std::memory_order_relaxed)) return;  // it will be looked at again
-        if (loaded) value = loaded->view();
-        *taken = append(wish, &value);
-        if (!**taken) return;
+        // It will be looked at again.
+        if (wish->order.space.held.load(std::memory_order_relaxed)) return;
+        Known value{true, std::nullopt, false};
+        if (loaded) value.value = loaded->view();
+        Outcome& outcome = taken->emplace();
+        outcome.answer = append(wish->order, value, rooms_.clock.now());
+        if (!outcome.answer) return;
+        outcome.taken = Taken::kYes;
         loaded.reset();
-        if (value) loaded = Value::bytes(std::move(*value));
+        if (value.value) loaded = Value::bytes(*value.value);
+        outcome.value = std::move(value.value);
       },
       [this, wish, taken](Result<Answer> answer) {
-        if (*taken) return **taken ? finish(wish) : refuse(wish);
+        if (*taken) {
+          Outcome& outcome = **taken;
+          if (outcome.answer) return answer_when_kept(wish, std::move(outcome));
+          return refuse(wish, std::move(outcome.answer).error());
+        }
         if (!answer) return wish->reply(std::move(answer).error());
         attempt(wish, true);
       });
 }
 
-BehindPath::Taken BehindPath::take(const std::shared_ptr<Wish>& wish, bool stale_ok) {
-  const Instant now = rooms_.clock.now();
-  Known before = known(*wish, now, stale_ok);
-  if (!before.known && wish->needs_value) return Taken::kNeedsValue;
-  if (wish->again) before = {};
-  if (!append(wish, before.known ? &before.value : nullptr)) return Taken::kRefused;
-  store(*wish, before, now);
-  return Taken::kYes;
+void BehindPath::answer_when_kept(const std::shared_ptr<Wish>& wish, Outcome outcome) {
+  WriteAnswer& answer = *outcome.answer;
+  if (outcome.value && !wish->order.space.config.append) {
+    answer.value = Value::bytes(std::move(*outcome.value));
+  }
+  const std::uint64_t ticket = std::exchange(answer.ticket, 0);
+  if (ticket == 0) return wish->reply(std::move(outcome.answer));
+  rooms_.queue.when_committed(ticket,
+                              [this, wish, answer = std::move(outcome.answer)](Result<void> kept) mutable {
+                                if (!kept) {
+                                  // The write may be gone at the next start: nothing must be built on it.
+                                  rooms_.flights.with_key(wish->key, wish->order.hash, [&](bool) {
+                                    rooms_.tier.erase(wish->key, rooms_.clock.now(), Departure::kInvalidated);
+                                  });
+                                  answer = std::move(kept).error();
+                                }
+                                wish->reply(std::move(answer));
+                              });
 }
 
-BehindPath::Known BehindPath::known(const Wish& wish, Instant now, bool stale_ok) const {
+BehindPath::Outcome BehindPath::try_once(Order& order, Instant now, bool stale_ok, bool turn) {
+  Outcome outcome;
+  rooms_.flights.with_key(order.key, order.hash, [&](bool writing) {
+    if (order.space.held.load(std::memory_order_relaxed)) {
+      outcome.taken = Taken::kHeld;
+    } else if (writing && !turn) {
+      outcome.taken = Taken::kNotYet;
+    } else {
+      outcome = take(order, now, stale_ok);
+    }
+  });
+  return outcome;
+}
+
+BehindPath::Outcome BehindPath::take(Order& order, Instant now, bool stale_ok) {
+  Outcome outcome;
+  const PutOutcome put =
+      rooms_.tier.update(order.hash, order.key, now, [&](const EntryView* entry) -> Change {
+        Known value = known(order, entry, now, stale_ok);
+        if (!value.known && order.needs_value) {
+          outcome.taken = Taken::kNeedsValue;
+          return Change::keep();
+        }
+        if (order.again) value = {};
+        outcome.answer = append(order, value, now);
+        if (!outcome.answer) return Change::keep();
+        outcome.taken = Taken::kYes;
+        outcome.value = std::move(value.value);
+        if (!outcome.value || order.space.config.append) return Change::erase();
+        if (value.copied && !order.whole && !entry->stamp().negative) {
+          outcome.stamp = entry->stamp();
+          return Change::revalue(*outcome.value);
+        }
+        outcome.stamp = order.space.stamp(order.space.epoch.load(std::memory_order_acquire), now);
+        set_times(order.space.config, outcome.stamp, now, rooms_.random);
+        return Change::replace(*outcome.value, outcome.stamp);
+      });
+  if (outcome.taken == Taken::kYes) note(order, outcome, put, now);
+  return outcome;
+}
+
+BehindPath::Known BehindPath::known(const Order& order, const EntryView* entry, Instant now,
+                                    bool stale_ok) const {
   Known found;
   // The copy includes all that is pending.
-  rooms_.tier.find(
-      wish.hash, wish.key, now,
-      [&](const EntryView& entry) {
-        const Stamp& stamp = entry.stamp();
-        if (!wish.space.owns(stamp)) return;
-        if (wish.needs_value && !stale_ok && now >= stamp.fresh_until) return;
-        found.known = found.copied = true;
-        found.stamp = stamp;
-        if (!stamp.negative) found.value = entry.value().view();
-      },
-      Touch::kYes);
-  if (found.known) return found;
-  if (const auto pending = rooms_.queue.of(wish.key);
-      pending && journal::absolute(wish.shape, pending->steps)) {
+  if (entry != nullptr && order.space.owns(entry->stamp()) &&
+      (!order.needs_value || stale_ok || now < entry->stamp().fresh_until)) {
+    found.known = found.copied = true;
+    if (entry->stamp().negative) return found;
+    found.value = entry->shared() ? entry->shared()->view() : entry->bytes();
+    return found;
+  }
+  if (const auto pending = rooms_.queue.of(order.key);
+      pending && journal::absolute(order.shape, pending->steps)) {
     found.known = true;
-    found.value = with_pending(wish.shape, std::nullopt, pending->steps);
+    found.value = with_pending(order.shape, std::nullopt, pending->steps);
   }
   return found;
 }
 
-bool BehindPath::append(const std::shared_ptr<Wish>& wish, std::optional<std::string>* value) {
-  const Space& space = wish->space;
+journal::Queue::Wanted BehindPath::wanted(const Space& space, std::string_view key, Instant now) {
+  return {space.config.source,
+          space.name(),
+          key,
+          now,
+          {space.config.flush_every, space.config.flush_batch, space.config.flush_bytes},
+          // Both list the same words in the same order.
+          static_cast<journal::Durability>(space.config.durability)};
+}
+
+Result<WriteAnswer> BehindPath::append(Order& order, Known& value, Instant now) {
+  const Space& space = order.space;
   WriteAnswer answer;
-  const journal::Step step{wish->effect, 0, 0, 1};
   std::optional<std::string> after;
-  if (value != nullptr) {
-    answer.existed = value->has_value();
-    if (wish->effect.insert && answer.existed) {
-      wish->answer =
-          Error{ErrorCode::kRefused,
-                fmt::format("namespace '{}' takes each row once, and this one is there", space.name())};
-      return false;
+  if (value.known) {
+    answer.existed = value.value.has_value();
+    if (order.effect.insert && answer.existed) {
+      return Error{ErrorCode::kRefused,
+                   fmt::format("namespace '{}' takes each row once, and this one is there", space.name())};
     }
-    auto merged = journal::merge(wish->shape, *value, {&step, 1});
-    if (!merged) {
-      wish->answer = Error{ErrorCode::kRefused, std::move(merged).error().message};
-      return false;
-    }
+    auto merged = journal::merge(order.shape, value.value, order.effect);
+    if (!merged) return Error{ErrorCode::kRefused, std::move(merged).error().message};
     after = std::move(*merged);
-    if (!wish->effect.sums.empty()) {
-      answer.added = journal::column_of(wish->shape, after, wish->effect.sums.front().column);
+    if (!order.effect.sums.empty()) {
+      answer.added = journal::column_of(order.shape, after, order.effect.sums.front().column);
     }
-    if (after && !space.config.append) answer.value = Value::bytes(*after);
-  } else if (wish->whole) {
-    after = with_pending(wish->shape, std::nullopt, {&step, 1});
-    if (after) answer.value = Value::bytes(*after);
+  } else if (order.whole) {
+    if (auto merged = journal::merge(order.shape, std::nullopt, order.effect)) after = std::move(*merged);
   }
   answer.token = rooms_.tokens.next();
-  wish->answer = std::move(answer);
-  const journal::Queue::Wanted wanted{
-      space.config.source,
-      space.name(),
-      wish->key,
-      {space.config.flush_every, space.config.flush_batch, space.config.flush_bytes},
-      // Both list the same words in the same order.
-      static_cast<journal::Durability>(space.config.durability)};
-  auto appended = rooms_.queue.append(wanted, std::move(wish->effect),
-                                      [this, wish](Result<void> result) { kept(wish, std::move(result)); });
-  if (!appended) {
-    wish->answer = std::move(appended).error();
-    return false;
-  }
-  if (value != nullptr) *value = std::move(after);
-  return true;
+  const journal::Queue::Wanted how = wanted(space, order.key, now);
+  auto seq = rooms_.queue.append(how, std::move(order.effect));
+  if (!seq) return std::move(seq).error();
+  if (how.durability != journal::Durability::kNone) answer.ticket = *seq;
+  value.value = std::move(after);
+  return answer;
 }
 
-void BehindPath::store(const Wish& wish, const Known& before, Instant now) {
-  const auto erase = [&] {
-    rooms_.tier.erase(wish.key, now, Departure::kInvalidated);
-    if (rooms_.curves.sampled(wish.hash)) rooms_.curves.dropped(wish.hash);
-  };
-  const std::optional<Value>& value = wish.answer->value;
-  if (!value || wish.space.config.append) return erase();
-  Stamp stamp = before.stamp;
-  if (wish.whole || !before.copied || stamp.negative) {
-    stamp = wish.space.stamp(wish.space.epoch.load(std::memory_order_acquire), now);
-    set_times(wish.space.config, stamp, now, rooms_.random);
+void BehindPath::note(const Order& order, const Outcome& outcome, PutOutcome put, Instant now) {
+  if (outcome.value && !order.space.config.append) {
+    note_write(rooms_.curves, order.space, order.key, order.hash, outcome.value->size(), outcome.stamp, put);
+    if (put == PutOutcome::kStored) return;
+    // A full or too small memory tier must not leave the old value behind.
+    rooms_.tier.erase(order.key, now, Departure::kInvalidated);
   }
-  const PutOutcome outcome =
-      rooms_.tier.update(wish.key, now, [&](const EntryView*) { return Change::replace(*value, stamp); });
-  note_write(rooms_.curves, wish.space, wish.key, wish.hash, value_bytes(*value), stamp, outcome);
-  if (outcome != PutOutcome::kStored) erase();
-}
-
-// On the journal's thread; for durability "none" inside append(), and then it has been kept.
-void BehindPath::kept(const std::shared_ptr<Wish>& wish, Result<void> kept) {
-  if (!kept) {
-    // The write may be gone at the next start: nothing must be built on it.
-    rooms_.flights.with_key(wish->key, wish->hash, [&](bool) {
-      wish->answer = std::move(kept).error();
-      rooms_.tier.erase(wish->key, rooms_.clock.now(), Departure::kInvalidated);
-    });
-  }
-  finish(wish);
-}
-
-void BehindPath::finish(const std::shared_ptr<Wish>& wish) {
-  if (wish->open.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  wish->reply(std::move(wish->answer));
+  if (rooms_.curves.sampled(order.hash)) rooms_.curves.dropped(order.hash);
 }
 
 }  // namespace forebay::layer

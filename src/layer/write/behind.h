@@ -19,9 +19,13 @@
 // While a reload takes a namespace elsewhere, its writes are held, and then go where the new configuration
 // says.
 //
+// A write that has to wait for nothing but the journal is decided on the caller's stack (write_at_once), and
+// many of them wait for the journal together, by the last one's ticket; any other is kept on the heap until
+// it is answered.
+//
 // `existed` of an answer is what is known without asking the source; false where nothing is.
 //
-// Thread-safe. Lock order: the key's shard of the flights, then the queue, then the memory tier's shard.
+// Thread-safe. Lock order: the key's shard of the flights, then the memory tier's shard, then the queue.
 
 #include <functional>
 #include <memory>
@@ -57,10 +61,18 @@ class BehindPath {
   };
   explicit BehindPath(Rooms rooms) : rooms_(std::move(rooms)) {}
 
+  // As Layer::write_at_once(): without a callback, and without allocating once everything has grown.
+  std::optional<Result<WriteAnswer>> write_at_once(Space& space, std::string_view key, const Write& write,
+                                                   Instant now);
+  std::optional<AddAnswer> add_at_once(Space& space, std::string_view key, std::int64_t amount, Instant now);
   // Returns whether it is in effect, as Layer::write() does.
   bool write(Space& space, std::string_view key, Write write, WriteCallback done);
   // A dead letter's effect, unchecked: it has been through that.
   void write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done);
+  // Calls back once the writes with tickets up to this one are kept.
+  void when_kept(std::uint64_t ticket, journal::Kept kept) {
+    rooms_.queue.when_committed(ticket, std::move(kept));
+  }
 
   bool pending(std::string_view key) const { return rooms_.queue.of(key).has_value(); }
   void after_flush(std::string_view key, journal::Queue::Flushed done) {
@@ -73,8 +85,10 @@ class BehindPath {
   void release(const std::vector<Space*>& spaces, bool replaced);
 
  private:
+  struct Order;
   struct Wish;
   struct Known;
+  struct Outcome;
   enum class Taken : std::uint8_t { kYes, kRefused, kNeedsValue, kHeld, kNotYet };
   struct Held {
     std::string key;
@@ -82,20 +96,25 @@ class BehindPath {
     WriteCallback done;
   };
 
-  // `turn`: the key's turn to write (FlightTable::begin_write) is this write's.
+  static Order order_of(Space& space, std::string_view key, std::uint64_t hash, const Write& write);
+  // One try, under the key's lock. `stale_ok`: a copy whose time is up will do as the value before. `turn`:
+  // the key's turn to write (FlightTable::begin_write) is this write's.
+  Outcome try_once(Order& order, Instant now, bool stale_ok, bool turn);
+  // These run under the key's lock; known() and append() while the key's entry is being decided on.
+  Outcome take(Order& order, Instant now, bool stale_ok);
+  Known known(const Order& order, const EntryView* entry, Instant now, bool stale_ok) const;
+  // How the namespace's writes are appended.
+  static journal::Queue::Wanted wanted(const Space& space, std::string_view key, Instant now);
+  // Checks and appends; the value before becomes the one after.
+  Result<WriteAnswer> append(Order& order, Known& value, Instant now);
+  void note(const Order& order, const Outcome& outcome, PutOutcome put, Instant now);
+
   bool attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn = false);
   void wait_for_turn(const std::shared_ptr<Wish>& wish, bool stale_ok);
-  void refuse(const std::shared_ptr<Wish>& wish);
+  void refuse(const std::shared_ptr<Wish>& wish, Error error);
   void keep_for_later(const std::shared_ptr<Wish>& wish);
   void load_for(const std::shared_ptr<Wish>& wish);
-  // These three run under the key's lock.
-  Taken take(const std::shared_ptr<Wish>& wish, bool stale_ok);
-  Known known(const Wish& wish, Instant now, bool stale_ok) const;
-  // Checks and appends; `value` becomes the value after it. Null: the value is unknown.
-  bool append(const std::shared_ptr<Wish>& wish, std::optional<std::string>* value);
-  void store(const Wish& wish, const Known& before, Instant now);
-  void kept(const std::shared_ptr<Wish>& wish, Result<void> kept);
-  static void finish(const std::shared_ptr<Wish>& wish);
+  void answer_when_kept(const std::shared_ptr<Wish>& wish, Outcome outcome);
 
   Rooms rooms_;
   Mutex mutex_;

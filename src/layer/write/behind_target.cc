@@ -189,7 +189,7 @@ void BehindTarget::store(Space& space, const journal::Item& item, std::uint64_t 
                          Instant now) {
   std::optional<std::string> value = written.after.value;
   if (const auto pending = rooms_.queue.of(item.key)) {
-    value = with_pending(shape_of(space, fields_of(space, item.key)), std::move(value), pending->steps);
+    value = with_pending(shape_of(space, item.key), std::move(value), pending->steps);
   }
   PutOutcome outcome = PutOutcome::kKept;
   if (value) {

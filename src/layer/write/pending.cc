@@ -10,6 +10,7 @@ journal::Shape shape_of(const Space& space, const KeyFields& fields) {
   journal::Shape shape;
   shape.kind = space.config.kind;
   shape.value_column = space.config.value_column;
+  if (shape.kind != ValueKind::kJson) return shape;
   const std::vector<std::string>& names = space.config.key.fields;
   for (std::size_t i = 0; i < names.size() && i < fields.size(); ++i) {
     shape.key.emplace_back(names[i], fields[i]);
@@ -23,11 +24,17 @@ Result<void> check(const Space& space, std::string_view key, const Write& write)
   return space.port->validate(fields, write);
 }
 
+journal::Shape shape_of(const Space& space, std::string_view key) {
+  KeyFields fields;
+  if (space.config.kind == ValueKind::kJson) match(space.config.key, key, &fields);
+  return shape_of(space, fields);
+}
+
 std::optional<std::string> with_pending(const journal::Shape& shape, std::optional<std::string> value,
                                         std::span<const journal::Step> steps) {
   if (auto all = journal::merge(shape, value, steps)) return std::move(*all);
   for (const journal::Step& step : steps) {
-    if (auto one = journal::merge(shape, value, {&step, 1})) value = std::move(*one);
+    if (auto one = journal::merge(shape, value, step.effect)) value = std::move(*one);
   }
   return value;
 }

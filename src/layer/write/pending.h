@@ -12,8 +12,10 @@
 
 namespace forebay::layer {
 
-// How values of the namespace show the row with these key fields.
+// How values of the namespace, which the shape borrows from, show the row with these key fields, or of this
+// key.
 journal::Shape shape_of(const Space& space, const KeyFields& fields);
+journal::Shape shape_of(const Space& space, std::string_view key);
 
 // What the source would say against a write before it looks at its rows, as far as that is known here: a
 // column that there isn't, a value that its type never takes. Doesn't block, and doesn't allocate once a

@@ -21,6 +21,22 @@ struct PendingWrite {
   std::uint32_t epoch = 0;
 };
 
+// A whole value as a client sends it.
+Result<Upsert> upsert_of(const Space& space, std::string_view value) {
+  Upsert upsert;
+  if (!space.info.row) {
+    upsert.fields.emplace_back(space.config.value_column, std::string(value));
+    return upsert;
+  }
+  auto fields = fields_of_row(value, &upsert.strings);
+  if (!fields) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("namespace '{}' holds rows: {}", space.name(), fields.error().message)};
+  }
+  upsert.fields = std::move(*fields);
+  return upsert;
+}
+
 }  // namespace
 
 bool WritePath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
@@ -32,11 +48,31 @@ bool WritePath::write(Space& space, std::string_view key, Write write, WriteCall
                           space.name())});
     return false;
   }
-  if (space.config.write == config::WriteStrategy::kBehind && behind_ != nullptr) {
-    return behind_->write(space, key, std::move(write), std::move(done));
-  }
+  if (is_behind(space)) return behind_->write(space, key, std::move(write), std::move(done));
   write_through(space, key, std::move(write), std::move(done));
   return false;
+}
+
+std::optional<Result<WriteAnswer>> WritePath::write_at_once(Space& space, std::string_view key,
+                                                            const Write& write, Instant now) {
+  if (!is_behind(space)) return std::nullopt;
+  return behind_->write_at_once(space, key, write, now);
+}
+
+std::optional<AddAnswer> WritePath::add_at_once(Space& space, std::string_view key, std::int64_t amount,
+                                                Instant now) {
+  if (!is_behind(space) || space.config.kind != ValueKind::kCounter || space.config.append)
+    return std::nullopt;
+  return behind_->add_at_once(space, key, amount, now);
+}
+
+void WritePath::when_kept(std::uint64_t ticket, journal::Kept kept) {
+  if (behind_ == nullptr) return kept({});
+  behind_->when_kept(ticket, std::move(kept));
+}
+
+bool WritePath::is_behind(const Space& space) const {
+  return space.config.write == config::WriteStrategy::kBehind && behind_ != nullptr;
 }
 
 void WritePath::write_through(Space& space, std::string_view key, Write write, WriteCallback done) {
@@ -147,19 +183,20 @@ bool WritePath::write_value(Space& space, std::string_view key, std::string_view
     put_aside(space, key, value, std::move(done));
     return true;
   }
-  Upsert upsert;
-  if (space.info.row) {
-    auto fields = fields_of_row(value, &upsert.strings);
-    if (!fields) {
-      done(Error{ErrorCode::kInvalidArgument,
-                 fmt::format("namespace '{}' holds rows: {}", space.name(), fields.error().message)});
-      return false;
-    }
-    upsert.fields = std::move(*fields);
-  } else {
-    upsert.fields.emplace_back(space.config.value_column, std::string(value));
+  auto upsert = upsert_of(space, value);
+  if (!upsert) {
+    done(std::move(upsert).error());
+    return false;
   }
-  return write(space, key, std::move(upsert), std::move(done));
+  return write(space, key, std::move(*upsert), std::move(done));
+}
+
+std::optional<Result<WriteAnswer>> WritePath::write_value_at_once(Space& space, std::string_view key,
+                                                                  std::string_view value, Instant now) {
+  if (!is_behind(space)) return std::nullopt;
+  auto upsert = upsert_of(space, value);
+  if (!upsert) return std::move(upsert).error();
+  return behind_->write_at_once(space, key, std::move(*upsert), now);
 }
 
 }  // namespace forebay::layer

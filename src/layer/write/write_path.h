@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "journal/journal.h"
 #include "layer/invalidate/invalidator.h"
 #include "layer/read/flight.h"
 #include "layer/read/source_gate.h"
@@ -51,6 +52,13 @@ class WritePath {
   void write_through(Space& space, std::string_view key, Write write, WriteCallback done);
   // A whole value as a client sends it: a JSON object for rows, text otherwise.
   bool write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done);
+  // As Layer's calls of these names.
+  std::optional<Result<WriteAnswer>> write_at_once(Space& space, std::string_view key, const Write& write,
+                                                   Instant now);
+  std::optional<Result<WriteAnswer>> write_value_at_once(Space& space, std::string_view key,
+                                                         std::string_view value, Instant now);
+  std::optional<AddAnswer> add_at_once(Space& space, std::string_view key, std::int64_t amount, Instant now);
+  void when_kept(std::uint64_t ticket, journal::Kept kept);
 
   // Makes a value the cached copy, without a source call: what a program or a client says the value is. Loads
   // in progress are fenced.
@@ -66,6 +74,7 @@ class WritePath {
   }
 
  private:
+  bool is_behind(const Space& space) const;
   // `epoch`: of the namespace when the write began; a purge since then must not be undone by its value.
   void written(Space& space, const std::string& key, std::uint32_t epoch, Result<Written> result,
                WriteCallback& reply);
