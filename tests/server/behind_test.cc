@@ -122,11 +122,15 @@ TEST_F(Behind, WritesHoldTheirConnectionUpOnlyWhereTheyAreNotInEffectYet) {
   start();
   Client client(*layer, *server);
   EXPECT_EQ(client("SET", "views:a", "5"), "+OK");
-  EXPECT_TRUE(client.last_was_in_effect());
+  EXPECT_TRUE(client.last_was_held());
   EXPECT_EQ(client("INCR", "views:a"), ":6");
-  EXPECT_TRUE(client.last_was_in_effect());
+  EXPECT_TRUE(client.last_was_held());
   EXPECT_EQ(client("HSET", "user:1", "name", "Eve"), ":1");
-  EXPECT_TRUE(client.last_was_in_effect());
+  EXPECT_TRUE(client.last_was_held());
+  EXPECT_EQ(client("ZINCRBY", "board:1", "3", "mia"), "$1|3");
+  EXPECT_FALSE(client.last_was_held());  // loaded first
+  EXPECT_EQ(client("ZINCRBY", "board:1", "3", "mia"), "$1|6");
+  EXPECT_TRUE(client.last_was_held());
   EXPECT_EQ(client("ZADD", "board:1", "3", "eve", "4", "ada"), ":2");
   EXPECT_TRUE(client.last_was_in_effect());
   EXPECT_EQ(client("INCR", "views:unknown"), ":1");  // loaded first

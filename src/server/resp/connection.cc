@@ -192,6 +192,7 @@ void Connection::process() {
   processing_ = false;
   gathering_.reset();
   if (closed_) return;
+  if (const std::uint64_t ticket = replies_.ask(); ticket != 0) loop_.await_kept(*this, ticket);
 
   if (replies_.failed()) count_failed();
   const std::size_t left = input_.pending().size();
@@ -293,8 +294,10 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
   if (mode == ReplyMode::kSkipNext && session_.reply_mode() == ReplyMode::kSkipNext) {
     session_.set_reply_mode(ReplyMode::kOn);
   }
+  const std::uint64_t ticket = std::exchange(ticket_, 0);
   if (&target == &replies_.target()) {
     replies_.on_written(target.size() - before);
+    if (ticket != 0 && target.size() > before) replies_.hold(before, ticket, found.index);
   } else {
     settle();  // deferred, and perhaps complete already
     loop_.dispatch_soon();
@@ -382,6 +385,12 @@ void Connection::on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, st
   replies_.complete(pending, std::move(fill), bytes);
   session_.on_output(output_memory());
   if (!closed_ && !processing_) resume();
+}
+
+void Connection::on_kept(std::uint64_t ticket, std::string_view error) {
+  const Self keep(this);
+  replies_.release(ticket, error);
+  process();
 }
 
 // Sends from `from` on until all is sent or the socket is full. False: the connection has closed.

@@ -49,9 +49,13 @@ class Connection final : public ConnectionControl {
   bool overdue(Instant now) const;
   // A deferred reply is complete: `fill` writes it and keeps `bytes` until then.
   void on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, std::size_t bytes);
+  // The writes with tickets up to this one are kept; `error`: not empty where that failed, and then what
+  // takes the place of their replies.
+  void on_kept(std::uint64_t ticket, std::string_view error);
 
   void close_after_replies() override { closing_ = true; }
   void in_effect() override { replies_.in_effect(); }
+  void hold_reply(std::uint64_t ticket) override { ticket_ = ticket; }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
   void on_inner(const Command& command, bool failed) override;
 
@@ -122,7 +126,8 @@ class Connection final : public ConnectionControl {
   bool closing_ = false;                    // nothing more is executed
   bool ended_ = false;                      // the client sends no more
   bool closed_ = false;
-  bool muted_ = false;  // the command being executed is not to be answered
+  bool muted_ = false;        // the command being executed is not to be answered
+  std::uint64_t ticket_ = 0;  // for which its reply is to be held; 0: it isn't
 };
 
 }  // namespace forebay::server

@@ -17,6 +17,7 @@
 #include "server/admission.h"
 #include "server/clients.h"
 #include "server/log.h"
+#include "server/resp/commands/access.h"
 #include "server/resp/connection.h"
 
 namespace forebay::server {
@@ -142,6 +143,26 @@ void EventLoop::dispatch_soon() {
   post([this] {
     dispatch_posted_ = false;
     layer().dispatch();
+  });
+}
+
+void EventLoop::await_kept(Connection& connection, std::uint64_t ticket) {
+  awaited_ = std::max(awaited_, ticket);
+  awaiting_.push_back(connection.session().id());
+  if (awaiting_.size() == 1) post([this] { ask_when_kept(); });
+}
+
+void EventLoop::ask_when_kept() {
+  const std::uint64_t ticket = std::exchange(awaited_, 0);
+  layer().when_kept(ticket, [this, mailbox = mailbox_, ticket,
+                             waiting = std::exchange(awaiting_, {})](Result<void> kept) mutable {
+    std::string error = kept ? std::string() : error_text(kept.error());
+    mailbox->post([this, ticket, waiting = std::move(waiting), error = std::move(error)] {
+      for (const std::uint64_t id : waiting) {
+        const auto found = connections_.find(id);
+        if (found != connections_.end()) found->second->on_kept(ticket, error);
+      }
+    });
   });
 }
 

@@ -66,6 +66,9 @@ class EventLoop {
   void post(Task task) { posted_.push_back(std::move(task)); }
   // Layer::dispatch() once all connections that are readable in this turn have been served.
   void dispatch_soon();
+  // Connection::on_kept() once Layer::when_kept() of the ticket has called back, which is asked once for all
+  // connections that are served in this turn.
+  void await_kept(Connection& connection, std::uint64_t ticket);
   void run_after(Duration delay, Task task);
   // Registers the socket: Connection::on_events() is called until the descriptor is closed. False: the system
   // refused.
@@ -79,6 +82,7 @@ class EventLoop {
   void run();
   int timeout_ms() const;
   void run_posted();
+  void ask_when_kept();
   void run_timers();
   void accept_pending();
   void listen_for_clients(bool on);
@@ -96,6 +100,8 @@ class EventLoop {
   std::multimap<Time, Task> timers_;
   std::unordered_map<std::uint64_t, Connection*> connections_;
   std::uint16_t port_ = 0;
+  std::vector<std::uint64_t> awaiting_;  // connections whose replies are held
+  std::uint64_t awaited_ = 0;            // the last ticket among theirs
   bool dispatch_posted_ = false;
   bool draining_ = false;
   bool finished_ = false;

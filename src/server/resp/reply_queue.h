@@ -1,10 +1,12 @@
 #pragma once
 
-// Keeps replies in the order of their requests while some of them are still to come.
+// Keeps replies in the order of their requests while some of them are still to come, or must not leave yet.
 //
 // Replies that nothing precedes go straight to ready(). Once a reply is deferred, what follows is kept behind
-// it until it is complete. While nothing is deferred this costs a comparison. Used on one event loop's
-// thread; no sockets here.
+// it until it is complete. A reply that is held is there already, but what it says is true only once the
+// write behind it has been kept: held replies, and all that follow them, wait in groups for the ticket of the
+// last one. While nothing is deferred or held this costs a comparison. Used on one event loop's thread; no
+// sockets here.
 //
 // How large a deferred reply will be is not known when it is opened, so memory is bounded by what the ones
 // before it turned out to be: expected() is for the connection to stop opening more in time.
@@ -37,6 +39,10 @@ class ReplyQueue {
     kInEffect,
   };
 
+  struct Held {  // a place in `behind`
+    std::size_t begin, end;
+    std::uint32_t command;
+  };
   // A deferred reply. Shared with whoever completes it; used on the loop's thread only.
   struct Pending {
     Request request{};
@@ -46,6 +52,11 @@ class ReplyQueue {
     resp::Protocol protocol{};
     std::uint32_t command = 0;  // its index in the registry
     bool muted = false;         // CLIENT REPLY OFF or SKIP when it was asked
+    // A group of held replies, all of them in `behind`, with other replies among them.
+    std::uint64_t ticket = 0;  // 0: it is none
+    bool asked = false;        // it takes no more held replies: its release has been asked for
+    bool released = false;
+    std::vector<Held> held;
   };
 
   // Whether a request of this kind may start now: an exclusive one waits for the deferred replies of
@@ -56,8 +67,8 @@ class ReplyQueue {
                                 pending_.size() < kMaxOpen);
   }
   bool empty() const { return pending_.empty(); }
-  // Whether a deferred reply is still to come.
-  bool loading() const { return open_ > 0; }
+  // Whether a reply is still to come, or to be released.
+  bool loading() const { return open_ > 0 || groups_ > 0; }
 
   // Where the next reply is to be written.
   std::string& target() { return pending_.empty() ? ready_ : pending_.back()->behind; }
@@ -77,7 +88,7 @@ class ReplyQueue {
 
   // What was deferred last is in effect; its reply is still to come.
   void in_effect() {
-    if (pending_.empty() || pending_.back()->fill) return;
+    if (pending_.empty() || pending_.back()->fill || pending_.back()->ticket != 0) return;
     if (std::size_t* count = count_of(pending_.back()->request)) --*count;
     pending_.back()->request = Request::kInEffect;
   }
@@ -93,19 +104,67 @@ class ReplyQueue {
     usual_ = std::max(bytes, usual_ - usual_ / 8);
   }
 
+  // The reply that was written to target() from `begin` on is held for the ticket, which is above those
+  // before it. on_written() has been called.
+  void hold(std::size_t begin, std::uint64_t ticket, std::uint32_t command) {
+    if (pending_.empty() || pending_.back()->ticket == 0 || pending_.back()->asked) {
+      std::string& before = target();
+      auto group = std::make_shared<Pending>();
+      group->request = Request::kInEffect;
+      group->behind.assign(before, begin);
+      if (pending_.empty()) held_ += before.size() - begin;
+      before.resize(begin);
+      begin = 0;
+      pending_.push_back(std::move(group));
+      ++groups_;
+    }
+    Pending& group = *pending_.back();
+    group.ticket = ticket;
+    group.held.push_back({begin, group.behind.size(), command});
+  }
+
+  // The ticket of the last of the held replies whose release has not been asked for; 0: there are none. They
+  // are now.
+  std::uint64_t ask() {
+    std::uint64_t ticket = 0;
+    if (groups_ == 0) return ticket;
+    for (auto each = pending_.rbegin(); each != pending_.rend(); ++each) {
+      Pending& group = **each;
+      if (group.ticket == 0) continue;
+      if (std::exchange(group.asked, true)) break;
+      ticket = std::max(ticket, group.ticket);
+    }
+    return ticket;
+  }
+
+  // Replies held for tickets up to this one may leave; with an error, it takes their place.
+  void release(std::uint64_t ticket, std::string_view error) {
+    for (const auto& each : pending_) {
+      Pending& group = *each;
+      if (group.ticket == 0 || group.released || !group.asked) continue;
+      if (group.ticket > ticket) return;
+      group.released = true;
+      --groups_;
+      if (!error.empty()) replace_held(group, error);
+    }
+  }
+
   // Moves to ready() what complete replies at the front allow, until there are `most` bytes: the rest stays
   // where it is, so that no second copy of all of it comes to be. True: something moved.
   bool settle(std::size_t most) {
     bool moved = false;
-    while (!pending_.empty() && pending_.front()->fill && ready_.size() < most) {
+    while (!pending_.empty() && (pending_.front()->fill || pending_.front()->released) &&
+           ready_.size() < most) {
       const std::shared_ptr<Pending> front = std::move(pending_.front());
       pending_.pop_front();
-      complete_ -= front->bytes;
-      const std::size_t before = ready_.size();
-      resp::Writer writer(ready_, front->protocol);
-      front->fill(writer);
-      if (ready_.size() > before && ready_[before] == '-') failed_.push_back(front->command);
-      if (front->muted) ready_.resize(before);
+      if (front->fill) {
+        complete_ -= front->bytes;
+        const std::size_t before = ready_.size();
+        resp::Writer writer(ready_, front->protocol);
+        front->fill(writer);
+        if (ready_.size() > before && ready_[before] == '-') failed_.push_back(front->command);
+        if (front->muted) ready_.resize(before);
+      }
       held_ -= front->behind.size();
       ready_.append(front->behind);
       moved = true;
@@ -129,7 +188,7 @@ class ReplyQueue {
   std::size_t expected() const { return open_ * usual_; }
   void clear() {
     pending_.clear();
-    open_ = concurrent_ = exclusive_ = complete_ = held_ = 0;
+    open_ = groups_ = concurrent_ = exclusive_ = complete_ = held_ = 0;
   }
   // The commands whose deferred replies were errors, since they were last taken.
   bool failed() const { return !failed_.empty(); }
@@ -142,12 +201,28 @@ class ReplyQueue {
     return request == Request::kConcurrent ? &concurrent_ : &exclusive_;
   }
 
+  void replace_held(Pending& group, std::string_view error) {
+    std::string text;
+    std::size_t from = 0;
+    for (const Held& held : group.held) {
+      text.append(group.behind, from, held.begin - from);
+      from = held.end;
+      if (held.begin == held.end) continue;  // muted
+      resp::Writer(text, resp::Protocol::kResp2).error(error);
+      failed_.push_back(held.command);
+    }
+    text.append(group.behind, from);
+    held_ += text.size() - group.behind.size();
+    group.behind = std::move(text);
+  }
+
   std::string ready_;
   std::deque<std::shared_ptr<Pending>> pending_;
   std::size_t held_ = 0;
   std::size_t complete_ = 0;
-  std::size_t open_ = 0;   // of pending_, those without a fill
-  std::size_t usual_ = 0;  // bytes of one deferred reply
+  std::size_t open_ = 0;    // of pending_, those without a fill
+  std::size_t groups_ = 0;  // of pending_, held replies that are not released
+  std::size_t usual_ = 0;   // bytes of one deferred reply
   std::vector<std::uint32_t> failed_;
   std::size_t concurrent_ = 0;  // of the open ones
   std::size_t exclusive_ = 0;

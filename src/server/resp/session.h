@@ -28,6 +28,8 @@ class ConnectionControl {
   // The command that runs has deferred its reply, and whatever is asked from now on sees what it did: the
   // client's next requests need not wait for that reply.
   virtual void in_effect() = 0;
+  // What the command that runs answers must not leave before Layer::when_kept() of this ticket.
+  virtual void hold_reply(std::uint64_t ticket) = 0;
   // Runs `task` on this loop's thread after `delay`, unless the server stops before.
   virtual void run_after(Duration delay, Task task) = 0;
   // Counts a command that was executed inside another (EXEC); `failed`: it answered with an error.

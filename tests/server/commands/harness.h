@@ -52,10 +52,12 @@ class IdleControl final : public ConnectionControl {
  public:
   void close_after_replies() override {}
   void in_effect() override { ++in_effects; }
+  void hold_reply(std::uint64_t ticket) override { held = ticket; }
   void run_after(Duration, Task) override {}
   void on_inner(const Command&, bool) override {}
 
   int in_effects = 0;
+  std::uint64_t held = 0;
 };
 
 // One client. Replies are the wire's bytes with `|` for each line end but the last, which is left out.
@@ -76,6 +78,7 @@ class Client {
     resp::Writer reply(out, session_.protocol());
     std::vector<std::shared_ptr<WaitedSlot>> deferred;
     const int in_effects = control_.in_effects;
+    control_.held = 0;
     Context context{args, layer_, server_, session_, reply, layer_.clock().now(), [&] {
                       deferred.push_back(std::make_shared<WaitedSlot>());
                       return std::shared_ptr<ReplySlot>(deferred.back());
@@ -100,6 +103,8 @@ class Client {
     return in_one_line(out);
   }
 
+  // Whether the last command was answered at once, with a reply that must not leave before its write is kept.
+  bool last_was_held() const { return control_.held != 0; }
   bool last_was_deferred() const { return last_was_deferred_; }
   // Whether the last command's deferred reply held nobody up.
   bool last_was_in_effect() const { return last_was_in_effect_; }

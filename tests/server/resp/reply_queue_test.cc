@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace forebay::server {
 namespace {
@@ -17,6 +18,16 @@ class Replies : public testing::Test {
   }
   void complete(ReplyQueue::Pending& pending, const std::string& text) {
     queue_.complete(pending, [text](resp::Writer& reply) { reply.simple(text); }, 0);
+  }
+  void reply(const std::string& text) {
+    const std::size_t before = queue_.target().size();
+    resp::Writer(queue_.target(), resp::Protocol::kResp2).simple(text);
+    queue_.on_written(queue_.target().size() - before);
+  }
+  void reply_held(const std::string& text, std::uint64_t ticket, std::uint32_t command = 0) {
+    const std::size_t before = queue_.target().size();
+    reply(text);
+    queue_.hold(before, ticket, command);
   }
   std::string sent() {
     queue_.settle(1 << 20);
@@ -74,6 +85,74 @@ TEST_F(Replies, AWriteThatWasAnsweredAtOnceHoldsNobodyUp) {
   EXPECT_FALSE(queue_.may_start(Request::kExclusive));
   complete(*next, "OK");
   EXPECT_TRUE(queue_.may_start(Request::kExclusive));
+}
+
+TEST_F(Replies, HeldOnesLeaveWithWhatFollowsOnceTheirTicketIsKept) {
+  reply("before");
+  reply_held("1", 10);
+  reply("read");
+  reply_held("2", 11);
+  EXPECT_TRUE(queue_.may_start(Request::kExclusive));
+  EXPECT_TRUE(queue_.loading());
+  EXPECT_EQ(queue_.ask(), 11u);
+  EXPECT_EQ(queue_.ask(), 0u);
+  EXPECT_EQ(sent(), "+before\r\n");
+  // Those that come later wait for their own.
+  reply_held("3", 12);
+  EXPECT_EQ(queue_.ask(), 12u);
+  reply("last");
+  EXPECT_EQ(queue_.held(), std::string("+1\r\n+read\r\n+2\r\n+3\r\n+last\r\n").size());
+  queue_.release(11, "");
+  EXPECT_EQ(sent(), "+1\r\n+read\r\n+2\r\n");
+  EXPECT_TRUE(queue_.loading());
+  queue_.release(12, "");
+  EXPECT_EQ(sent(), "+3\r\n+last\r\n");
+  EXPECT_FALSE(queue_.loading());
+  EXPECT_TRUE(queue_.empty());
+  EXPECT_EQ(queue_.held(), 0u);
+}
+
+TEST_F(Replies, HeldOnesThatNobodyAskedForDoNotLeave) {
+  reply_held("1", 10);
+  EXPECT_EQ(queue_.ask(), 10u);
+  reply_held("2", 11);
+  queue_.release(11, "");  // somebody else's writes were kept, and these are not said to be yet
+  EXPECT_EQ(sent(), "+1\r\n");
+  EXPECT_EQ(queue_.ask(), 11u);
+  queue_.release(11, "");
+  EXPECT_EQ(sent(), "+2\r\n");
+}
+
+TEST_F(Replies, HeldOnesKeepTheirPlaceBetweenDeferredOnes) {
+  const auto first = defer(Request::kConcurrent);
+  complete(*first, "a");
+  reply_held("1", 10);
+  const auto second = defer(Request::kConcurrent);
+  reply_held("2", 11);
+  EXPECT_EQ(queue_.ask(), 11u);
+  EXPECT_EQ(sent(), "+a\r\n");
+  complete(*second, "b");
+  EXPECT_EQ(sent(), "");
+  queue_.release(11, "");
+  EXPECT_EQ(sent(), "+1\r\n+b\r\n+2\r\n");
+  EXPECT_TRUE(queue_.empty());
+  EXPECT_EQ(queue_.held(), 0u);
+}
+
+TEST_F(Replies, AnErrorTakesThePlaceOfHeldOnesOnly) {
+  reply_held("1", 10, 7);
+  reply("read");
+  reply_held("2", 11, 8);
+  queue_.ask();
+  reply_held("3", 12, 9);
+  queue_.ask();
+  queue_.release(11, "UNKNOWNOUTCOME the disk is gone");
+  EXPECT_EQ(sent(), "-UNKNOWNOUTCOME the disk is gone\r\n+read\r\n-UNKNOWNOUTCOME the disk is gone\r\n");
+  EXPECT_EQ(queue_.take_failed(), (std::vector<std::uint32_t>{7, 8}));
+  EXPECT_EQ(queue_.held(), std::string("+3\r\n").size());
+  queue_.release(12, "");
+  EXPECT_EQ(sent(), "+3\r\n");
+  EXPECT_EQ(queue_.held(), 0u);
 }
 
 TEST_F(Replies, OnlySoManyAreOpenAtOnce) {

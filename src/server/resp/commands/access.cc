@@ -92,6 +92,12 @@ WriteCallback answer_write(Context& context, RenderWrite render) {
   };
 }
 
+void answer_at_once(Context& context, const Result<WriteAnswer>& answer, RenderWrite& render) {
+  if (!answer) return context.reply.error(error_text(answer.error()));
+  render(context.reply, *answer);
+  if (answer->ticket != 0) context.session.control().hold_reply(answer->ticket);
+}
+
 }  // namespace
 
 std::string error_text(const Error& error) {
@@ -192,11 +198,15 @@ void load_values(Context& context, std::span<const std::string_view> keys, Rende
 }
 
 void write_source(Context& context, std::string_view key, Write write, RenderWrite render) {
+  if (const auto answer = context.layer.write_at_once(key, write, context.now))
+    return answer_at_once(context, *answer, render);
   if (context.layer.write(key, std::move(write), answer_write(context, std::move(render))))
     context.session.control().in_effect();
 }
 
 void write_source_value(Context& context, std::string_view key, std::string_view value, RenderWrite render) {
+  if (const auto answer = context.layer.write_value_at_once(key, value, context.now))
+    return answer_at_once(context, *answer, render);
   if (context.layer.write_value(key, value, answer_write(context, std::move(render))))
     context.session.control().in_effect();
 }

@@ -6,6 +6,7 @@
 
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
+#include "server/resp/session.h"
 
 namespace forebay::server {
 namespace {
@@ -42,6 +43,11 @@ void add_float_bound(Context& context, const NamespaceInfo& space) {
 // The number is raised in the database, so that nobody's increment is lost.
 void add_bound(Context& context, const NamespaceInfo& space, std::int64_t amount) {
   if (refuse_no_counter(context, space, "HINCRBY")) return;
+  if (const auto answer = context.layer.add_at_once(context.args[1], amount, context.now)) {
+    context.reply.integer(answer->number);
+    if (answer->ticket != 0) context.session.control().hold_reply(answer->ticket);
+    return;
+  }
   Add add{space.value_column, std::to_string(amount), false};
   write_source(context, context.args[1], std::move(add), [](resp::Writer& reply, const WriteAnswer& answer) {
     const auto number = parse_integer(answer.added.value_or(""));
@@ -52,11 +58,9 @@ void add_bound(Context& context, const NamespaceInfo& space, std::int64_t amount
 
 void add(Context& context, std::int64_t amount) {
   const std::string_view key = context.args[1];
+  const NamespaceInfo& space = context.layer.route(key);
+  if (space.bound) return add_bound(context, space, amount);
   const Stamp fresh = context.layer.stamp_for(key, context.now);
-  if (fresh.space != 0) {
-    const NamespaceInfo& space = context.layer.route(key);
-    if (space.bound) return add_bound(context, space, amount);
-  }
   std::string_view refusal;
   std::optional<std::int64_t> sum;
   std::string text;  // outlives update(), which copies from it
