@@ -99,6 +99,7 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   std::size_t inside GUARDED_BY(mutex) = 0;
   std::map<std::string, SourceState, std::less<>> sources GUARDED_BY(mutex);
   std::map<Stream*, Trouble> troubles GUARDED_BY(mutex);
+  std::map<Stream*, Instant> waiting GUARDED_BY(mutex);      // for room at their source, and since when
   std::map<Stream*, std::string> stopped GUARDED_BY(mutex);  // and why
   std::string journal_failed GUARDED_BY(mutex);
   std::vector<std::shared_ptr<Drain>> drains GUARDED_BY(mutex);
@@ -312,7 +313,15 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   }
 
   void send(const std::shared_ptr<Run>& run) {
+    {
+      MutexLock lock(mutex);
+      waiting.emplace(&run->stream, clock.now());
+    }
     target.admit(run->stream.source, entering([run](State& me, Result<std::unique_ptr<Target::Room>> room) {
+                   {
+                     MutexLock lock(me.mutex);
+                     me.waiting.erase(&run->stream);
+                   }
                    if (room) {
                      me.send_now(run, std::move(*room));
                    } else {
@@ -657,6 +666,11 @@ std::vector<std::string> Flusher::health() const {
     if (!lasting(trouble)) continue;
     all.push_back(fmt::format("source {}: lane {} of write-behind is held up, and tries again: {}",
                               stream->source, stream->lane, trouble.error.message));
+  }
+  for (const auto& [stream, since] : state_->waiting) {
+    if (now - since < kRetryMost || state_->troubles.contains(stream)) continue;
+    all.push_back(fmt::format("source {}: lane {} of write-behind waits for its source to answer again",
+                              stream->source, stream->lane));
   }
   for (const std::string& source : unknown) {
     all.push_back(

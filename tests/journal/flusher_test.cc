@@ -141,10 +141,14 @@ TEST_F(JournalFlusher, ABatchThatWaitsForRoomIsNotOnItsWay) {
   bool through = false;
   flusher_->drain("", [&](bool good) { through = good; });
   EXPECT_EQ(target_->hurried, 1u);
+  EXPECT_THAT(flusher_->health(), IsEmpty());
   scheduler_.advance(seconds(60));
   EXPECT_THAT(seen(), IsEmpty());
+  EXPECT_THAT(flusher_->health(),
+              ElementsAre("source db: lane 0 of write-behind waits for its source to answer again"));
   target_->let_in();
   scheduler_.run_due();
+  EXPECT_THAT(flusher_->health(), IsEmpty());
   EXPECT_TRUE(through);
   EXPECT_THAT(seen(), ElementsAre("applying 0-1", "apply 0-1 a", "settled 0-1"));
   // A flusher that has ended sends nothing any more.

@@ -181,6 +181,29 @@ TEST_F(BehindOnSqlite, ADatabaseThatIsBusyIsWaitedFor) {
   EXPECT_EQ(other.ask("SELECT views FROM visits"), "51");
 }
 
+TEST_F(BehindOnSqlite, WhileNothingIsKnownOfATableItsWritesAreTaken) {
+  path = (folder / "late.db").string();
+  Environment environment;
+  environment.unreachable = Unreachable::kServeWithout;
+  auto opened = Layer::open(toml(), environment);
+  ASSERT_TRUE(opened) << opened.error().message;
+  layer = std::move(*opened);
+  ASSERT_TRUE(layer->set_fields("item:1", {{"colour", "red"}}));
+  ASSERT_TRUE(layer->set_fields("item:2", {{"name", "cup"}}));
+  SqliteFile late(path);
+  late.run(
+      "PRAGMA journal_mode=WAL; CREATE TABLE items(id INTEGER PRIMARY KEY, name TEXT, shop TEXT);"
+      "CREATE TABLE visits(page TEXT PRIMARY KEY, views INTEGER); CREATE TABLE log(id INTEGER PRIMARY KEY, "
+      "line TEXT)");
+  ASSERT_TRUE(layer->drain(30s));
+  EXPECT_EQ(late.ask("SELECT group_concat(id || name) FROM items"), "2cup");
+  ASSERT_EQ(letters().size(), 1u);
+  EXPECT_NE(letters()[0].letter.error.find("no column colour"), std::string::npos);
+  const auto known = layer->set_fields("item:1", {{"colour", "red"}});
+  ASSERT_FALSE(known);
+  EXPECT_NE(known.error().message.find("no column colour"), std::string::npos);
+}
+
 TEST_F(BehindOnSqlite, ATableThatIsGoneIsSaidAndWaitedForAndNothingIsPutAside) {
   open();
   for (int i = 10; i < 200; ++i) {
