@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <string>
 #include <utility>
@@ -106,24 +107,34 @@ class LateDataset final : public Dataset {
   std::atomic<Dataset*> opened_{nullptr};
 };
 
+// Looked at again, at most this often, where a write does not fit a table as it was when it was opened.
+constexpr std::chrono::seconds kLookAgain{1};
+
+// Where a table has got a column since it was opened, the dataset is opened anew as soon as a write names it.
+// What was opened before stays: calls may be using it.
 class ThreadedDataset final : public DatasetPort {
  public:
-  ThreadedDataset(std::unique_ptr<Dataset> dataset, ThreadPool& pool)
-      : dataset_(std::move(dataset)), pool_(pool) {}
-  ThreadedDataset(std::unique_ptr<LateDataset> late, ThreadPool& pool)
-      : late_(late.get()), dataset_(std::move(late)), pool_(pool) {}
+  ThreadedDataset(Source& source, DatasetSpec spec, std::unique_ptr<Dataset> dataset, ThreadPool& pool)
+      : source_(source), spec_(std::move(spec)), current_(dataset.get()), pool_(pool) {
+    keep(std::move(dataset));
+  }
+  ThreadedDataset(Source& source, DatasetSpec spec, std::unique_ptr<LateDataset> late, ThreadPool& pool)
+      : source_(source), spec_(std::move(spec)), late_(late.get()), current_(late.get()), pool_(pool) {
+    keep(std::move(late));
+  }
 
-  bool batches() const override { return dataset_->batches(); }
+  bool batches() const override { return current()->batches(); }
 
   // The dataset as its source made it; it may have to be opened first, which blocks.
   Result<Dataset*> own() {
-    if (late_ != nullptr) return late_->opened();
-    return dataset_.get();
+    Dataset* dataset = current();
+    if (dataset == late_) return late_->opened();
+    return dataset;
   }
 
   void load(std::vector<KeyFields> keys, CallOptions options, LoadDone done) override {
     pool_.run([this, keys = std::move(keys), options = std::move(options), done = std::move(done)]() mutable {
-      auto loaded = guarded<std::vector<Loaded>>([&] { return dataset_->load(keys, context_of(options)); });
+      auto loaded = guarded<std::vector<Loaded>>([&] { return current()->load(keys, context_of(options)); });
       if (!loaded) return done(std::move(loaded).error());
       if (loaded->size() != keys.size()) {
         return done(Error{ErrorCode::kInternal, "the source answered " + std::to_string(loaded->size()) +
@@ -143,17 +154,55 @@ class ThreadedDataset final : public DatasetPort {
   void write(KeyFields key, Write write, CallOptions options, WriteDone done) override {
     pool_.run([this, key = std::move(key), write = std::move(write), options = std::move(options),
                done = std::move(done)]() mutable {
-      done(guarded<Written>([&] { return dataset_->write(key, write, context_of(options)); }));
+      const auto once = [&] {
+        return guarded<Written>([&] { return current()->write(key, write, context_of(options)); });
+      };
+      auto written = once();
+      // Nothing has changed then.
+      if (!written && written.error().code == ErrorCode::kInvalidArgument && may_look() && look(key, write))
+        written = once();
+      done(std::move(written));
     });
   }
 
   Result<void> validate(const KeyFields& key, const Write& write) const override {
-    return guarded<void>([&] { return dataset_->validate(key, write); });
+    auto good = guarded<void>([&] { return current()->validate(key, write); });
+    if (!good && good.error().code == ErrorCode::kInvalidArgument && may_look())
+      pool_.run([this, key, write] { look(key, write); });
+    return good;
   }
 
  private:
-  LateDataset* late_ = nullptr;  // dataset_, if it is one
-  std::unique_ptr<Dataset> dataset_;
+  // Acquire: who sees a dataset sees it complete.
+  Dataset* current() const { return current_.load(std::memory_order_acquire); }
+  void keep(std::unique_ptr<Dataset> dataset) const {
+    MutexLock lock(mutex_);
+    datasets_.push_back(std::move(dataset));
+  }
+  bool may_look() const {
+    const auto now = std::chrono::steady_clock::now();
+    MutexLock lock(mutex_);
+    if (now < look_at_) return false;
+    look_at_ = now + kLookAgain;
+    return true;
+  }
+  // Whether the table, as it is now, takes a write that it did not take before. Blocks.
+  bool look(const KeyFields& key, const Write& write) const {
+    auto fresh = guarded<std::unique_ptr<Dataset>>([&] { return source_.open_dataset(spec_); });
+    if (!fresh || !guarded<void>([&] { return (*fresh)->validate(key, write); })) return false;
+    spdlog::info("namespace '{}': its table has changed, and is known anew", spec_.name);
+    current_.store(fresh->get(), std::memory_order_release);
+    keep(std::move(*fresh));
+    return true;
+  }
+
+  Source& source_;
+  const DatasetSpec spec_;
+  LateDataset* late_ = nullptr;  // the first one, if it is one
+  mutable std::atomic<Dataset*> current_;
+  mutable Mutex mutex_;
+  mutable std::vector<std::unique_ptr<Dataset>> datasets_ GUARDED_BY(mutex_);
+  mutable std::chrono::steady_clock::time_point look_at_ GUARDED_BY(mutex_){};
   ThreadPool& pool_;
 };
 
@@ -193,7 +242,8 @@ ThreadedSource::ThreadedSource(std::shared_ptr<Source> source)
 Result<std::shared_ptr<DatasetPort>> ThreadedSource::open(const DatasetSpec& spec) {
   auto dataset = guarded<std::unique_ptr<Dataset>>([&] { return source_->open_dataset(spec); });
   if (!dataset) return std::move(dataset).error();
-  return std::shared_ptr<DatasetPort>(std::make_shared<ThreadedDataset>(std::move(*dataset), pool_));
+  return std::shared_ptr<DatasetPort>(
+      std::make_shared<ThreadedDataset>(*source_, spec, std::move(*dataset), pool_));
 }
 
 std::shared_ptr<DatasetPort> SourcePort::open_later(const DatasetSpec&) {
@@ -201,7 +251,8 @@ std::shared_ptr<DatasetPort> SourcePort::open_later(const DatasetSpec&) {
 }
 
 std::shared_ptr<DatasetPort> ThreadedSource::open_later(const DatasetSpec& spec) {
-  return std::make_shared<ThreadedDataset>(std::make_unique<LateDataset>(*source_, spec), pool_);
+  return std::make_shared<ThreadedDataset>(*source_, spec, std::make_unique<LateDataset>(*source_, spec),
+                                           pool_);
 }
 
 void ThreadedSource::ping(CallOptions options, PingDone done) {

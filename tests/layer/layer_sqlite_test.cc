@@ -82,6 +82,16 @@ TEST_F(LayerOnSqlite, WritesAreSeenAtOnceAndInvalidateWhatDependsOnThem) {
   EXPECT_EQ(get("stock:south"), "2");
 }
 
+TEST_F(LayerOnSqlite, AColumnThatWasAddedIsKnownToTheWriteThatNamesIt) {
+  open();
+  other.run("ALTER TABLE items ADD COLUMN colour TEXT");
+  const auto written = layer->set_fields("item:1", {{"colour", "red"}});
+  ASSERT_TRUE(written) << written.error().message;
+  EXPECT_EQ(get("item:1"), R"({"id":1,"name":"pen","shop":"north","price":1.5,"colour":"red"})");
+  EXPECT_EQ(get("item:2"), R"({"id":2,"name":"ink","shop":"north","price":3,"colour":null})");
+  EXPECT_FALSE(layer->set_fields("item:1", {{"color", "red"}}));
+}
+
 TEST_F(LayerOnSqlite, ARefusedWriteChangesNothingAnywhere) {
   open();
   const std::string before = get("item:1");

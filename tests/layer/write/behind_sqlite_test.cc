@@ -204,6 +204,19 @@ TEST_F(BehindOnSqlite, WhileNothingIsKnownOfATableItsWritesAreTaken) {
   EXPECT_NE(known.error().message.find("no column colour"), std::string::npos);
 }
 
+TEST_F(BehindOnSqlite, AColumnThatIsAddedIsKnownSoon) {
+  open();
+  EXPECT_FALSE(layer->set_fields("item:1", {{"colour", "red"}}));
+  other.run("ALTER TABLE items ADD COLUMN colour TEXT");
+  ASSERT_TRUE(eventually([&] { return layer->set_fields("item:1", {{"colour", "red"}}).has_value(); }));
+  EXPECT_NE(get("item:1").find(R"("colour":"red")"), std::string::npos);
+  EXPECT_NE(get("item:2").find(R"("colour":null)"), std::string::npos);
+  ASSERT_TRUE(layer->drain(10s));
+  EXPECT_EQ(other.ask("SELECT colour FROM items WHERE id = 1"), "red");
+  EXPECT_FALSE(layer->set_fields("item:1", {{"color", "red"}}));
+  EXPECT_TRUE(letters().empty());
+}
+
 TEST_F(BehindOnSqlite, ATableThatIsGoneIsSaidAndWaitedForAndNothingIsPutAside) {
   open();
   for (int i = 10; i < 200; ++i) {
