@@ -74,6 +74,24 @@ class BehindService : public testing::TestWithParam<const char*> {
     forebay_.kill();
     start();
   }
+  // From here on the database counts the transactions that bring batches: each of them moves the ledger once.
+  void count_transactions() {
+    const std::string ledger = postgres()
+                                   ? "SELECT count(*) AS n FROM pg_tables WHERE tablename = 'forebay_applied'"
+                                   : "SELECT count(*) AS n FROM sqlite_master WHERE name = 'forebay_applied'";
+    ASSERT_TRUE(eventually([&] { return database_->ask(ledger) == "1"; }));
+    database_->run("CREATE TABLE moves(n integer)");
+    if (postgres()) {
+      database_->run(
+          "CREATE FUNCTION moved() RETURNS trigger LANGUAGE plpgsql AS "
+          "$$BEGIN INSERT INTO moves VALUES (1); RETURN NULL; END$$;"
+          "CREATE TRIGGER moved AFTER UPDATE ON forebay_applied EXECUTE FUNCTION moved()");
+    } else {
+      database_->run(
+          "CREATE TRIGGER moved AFTER UPDATE ON forebay_applied BEGIN INSERT INTO moves VALUES (1); END");
+    }
+  }
+  int transactions() { return std::stoi(database_->ask("SELECT count(*) AS n FROM moves")); }
   template <class... Args>
   std::string ask(const Args&... args) {
     return client_->ask({std::string(args)...});

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <atomic>
+#include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -154,6 +156,26 @@ TEST_P(RestartBehind, SwitchingBetweenBehindAndThroughUnderWritersLosesNothing) 
     EXPECT_EQ(database_->ask("SELECT v FROM texts WHERE id = '" + std::to_string(t) + "'"), last[t]);
     EXPECT_EQ(ask("GET", "text:" + std::to_string(t)), last[t]);
   }
+}
+
+TEST_P(RestartBehind, AnotherServerOnTheSameJournalDoesNotStart) {
+  configure_as("behind", "1h");
+  start();
+  EXPECT_EQ(ask("SET", "text:a", "1"), "+OK");
+  const TempDir elsewhere;
+  std::filesystem::copy_file(folder_ / "forebay.toml", elsewhere / "forebay.toml");
+  std::filesystem::create_directory_symlink(folder_ / "journal", elsewhere / "journal");
+  ForebayProcess other(elsewhere.path());
+  try {
+    other.start();
+    ADD_FAILURE() << "it started:\n" << other.log();
+  } catch (const std::runtime_error& failure) {
+    EXPECT_THAT(failure.what(), HasSubstr("journal"));
+    EXPECT_THAT(failure.what(), HasSubstr("another process"));
+  }
+  EXPECT_EQ(ask("GET", "text:a"), "1");
+  EXPECT_EQ(ask("FOREBAY", "DRAIN", "20000"), ":1");
+  EXPECT_EQ(database_->ask("SELECT v FROM texts"), "1");
 }
 
 TEST_P(RestartBehind, FlushedAnswersWhenTheDatabaseHasItOrWhenItsTimeIsOver) {
