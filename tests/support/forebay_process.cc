@@ -1,5 +1,7 @@
 #include "support/forebay_process.h"
 
+#include <gtest/gtest.h>
+
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -24,6 +26,12 @@ std::size_t count(std::string_view text, std::string_view what) {
 }
 
 }  // namespace
+
+ForebayProcess::~ForebayProcess() {
+  for (; starts_ > 0; --starts_) {
+    if (const std::string said = log(); said.find("Sanitizer") != std::string::npos) ADD_FAILURE() << said;
+  }
+}
 
 void ForebayProcess::configure(std::string_view toml) const {
   std::ofstream(folder_ / "forebay.toml") << "[server]\nresp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n"

@@ -26,6 +26,11 @@ class ForebayProcess {
   explicit ForebayProcess(std::filesystem::path folder, std::vector<std::string> within = {})
       : folder_(std::move(folder)), within_(std::move(within)) {}
 
+  // Whatever a sanitizer has said in a log is a failure of the test.
+  ~ForebayProcess();
+  ForebayProcess(const ForebayProcess&) = delete;
+  ForebayProcess& operator=(const ForebayProcess&) = delete;
+
   // `toml`: everything but [server]'s addresses, which stand before it. It counts from the next start() or
   // reload() on.
   void configure(std::string_view toml) const;
