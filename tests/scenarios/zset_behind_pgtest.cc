@@ -96,7 +96,10 @@ TEST_P(ZsetBehind, WhatATableCantKeepOrIsNotSupportedIsRefusedAndNothingIsPendin
   // One bad score refuses the command's others as well.
   EXPECT_THAT(ask("ZADD", "board:eu", "1", "ann", "nan", "bob"),
               StartsWith("-ERR value is not a valid float"));
-  EXPECT_EQ(ask("ZMSCORE", "board:eu", "ann", "bob"), "[10 2.5]");
+  EXPECT_EQ(ask("ZINCRBY", "board:eu", "1.7e308", "max"), "1.7e+308");
+  EXPECT_THAT(ask("ZINCRBY", "board:eu", "1.7e308", "max"), HasSubstr("would become infinite"));
+  EXPECT_EQ(ask("ZMSCORE", "board:eu", "ann", "bob", "max"), "[10 2.5 1.7e+308]");
+  EXPECT_EQ(ask("ZREM", "board:eu", "max"), ":1");
   EXPECT_EQ(ask("FOREBAY", "DRAIN", "20000"), ":1");
   EXPECT_EQ(forebay_.run({"deadletters", "list"}).text, "no dead letters\n");
   EXPECT_EQ(scores(), before);
