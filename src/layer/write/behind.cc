@@ -126,9 +126,7 @@ std::optional<AddAnswer> BehindPath::add_at_once(Space& space, std::string_view 
       digits.emplace(added.number);
       return Change::revalue(digits->view());
     });
-    if (!answer) return;
-    if (put != PutOutcome::kStored) rooms_.tier.erase(key, now, Departure::kInvalidated);
-    if (put != PutOutcome::kStored && rooms_.curves.sampled(hash)) rooms_.curves.dropped(hash);
+    if (answer && put != PutOutcome::kStored) drop_copy(key, hash, now);
   });
   return answer;
 }
@@ -260,17 +258,17 @@ void BehindPath::answer_when_kept(const std::shared_ptr<Wish>& wish, Outcome out
   }
   const std::uint64_t ticket = std::exchange(answer.ticket, 0);
   if (ticket == 0) return wish->reply(std::move(outcome.answer));
-  rooms_.queue.when_committed(ticket,
-                              [this, wish, answer = std::move(outcome.answer)](Result<void> kept) mutable {
-                                if (!kept) {
-                                  // The write may be gone at the next start: nothing must be built on it.
-                                  rooms_.flights.with_key(wish->key, wish->order.hash, [&](bool) {
-                                    rooms_.tier.erase(wish->key, rooms_.clock.now(), Departure::kInvalidated);
-                                  });
-                                  answer = std::move(kept).error();
-                                }
-                                wish->reply(std::move(answer));
-                              });
+  auto tell = [this, wish, answer = std::move(outcome.answer)](Result<void> kept) mutable {
+    if (!kept) {
+      // The write may be gone when the journal is read again: nothing must be built on it.
+      rooms_.flights.with_key(wish->key, wish->order.hash, [&](bool) {
+        rooms_.tier.erase(wish->key, rooms_.clock.now(), Departure::kInvalidated);
+      });
+      answer = std::move(kept).error();
+    }
+    wish->reply(std::move(answer));
+  };
+  rooms_.queue.when_committed(ticket, std::move(tell));
 }
 
 BehindPath::Outcome BehindPath::try_once(Order& order, Instant now, bool stale_ok, bool turn) {
@@ -374,11 +372,16 @@ Result<WriteAnswer> BehindPath::append(Order& order, Known& value, Instant now) 
 void BehindPath::note(const Order& order, const Outcome& outcome, PutOutcome put, Instant now) {
   if (outcome.value && !order.space.config.append) {
     note_write(rooms_.curves, order.space, order.key, order.hash, outcome.value->size(), outcome.stamp, put);
-    if (put == PutOutcome::kStored) return;
     // A full or too small memory tier must not leave the old value behind.
-    rooms_.tier.erase(order.key, now, Departure::kInvalidated);
+    if (put != PutOutcome::kStored) drop_copy(order.key, order.hash, now);
+  } else if (rooms_.curves.sampled(order.hash)) {
+    rooms_.curves.dropped(order.hash);
   }
-  if (rooms_.curves.sampled(order.hash)) rooms_.curves.dropped(order.hash);
+}
+
+void BehindPath::drop_copy(std::string_view key, std::uint64_t hash, Instant now) {
+  rooms_.tier.erase(key, now, Departure::kInvalidated);
+  if (rooms_.curves.sampled(hash)) rooms_.curves.dropped(hash);
 }
 
 }  // namespace forebay::layer

@@ -108,6 +108,7 @@ class BehindPath {
   // Checks and appends; the value before becomes the one after.
   Result<WriteAnswer> append(Order& order, Known& value, Instant now);
   void note(const Order& order, const Outcome& outcome, PutOutcome put, Instant now);
+  void drop_copy(std::string_view key, std::uint64_t hash, Instant now);
 
   bool attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn = false);
   void wait_for_turn(const std::shared_ptr<Wish>& wish, bool stale_ok);
