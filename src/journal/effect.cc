@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -364,21 +365,22 @@ bool absolute(const Shape& shape, std::span<const Step> steps) {
 
 namespace {
 
-// `effect_at` names the effects, of which there are `count`.
-template <class EffectAt>
+// `effect_in` finds the effect in each of the parts.
+template <class Part, class EffectIn>
 Result<std::optional<std::string>> merge_all(const Shape& shape, std::optional<std::string> value,
-                                             std::size_t count, const EffectAt& effect_at) {
+                                             std::span<const Part> parts, EffectIn effect_in) {
   if (shape.kind != ValueKind::kJson) {
     bool exists = value.has_value();
-    for (std::size_t i = 0; i < count; ++i) {
-      if (auto applied = apply(shape, effect_at(i), exists, value); !applied) return applied.error();
+    for (const Part& part : parts) {
+      if (auto applied = apply(shape, std::invoke(effect_in, part), exists, value); !applied)
+        return applied.error();
     }
     return value;
   }
   auto row = row_of(value);
   if (!row) return row.error();
-  for (std::size_t i = 0; i < count; ++i) {
-    if (auto applied = apply(shape, effect_at(i), *row); !applied) return applied.error();
+  for (const Part& part : parts) {
+    if (auto applied = apply(shape, std::invoke(effect_in, part), *row); !applied) return applied.error();
   }
   return value_of(*row);
 }
@@ -387,13 +389,12 @@ Result<std::optional<std::string>> merge_all(const Shape& shape, std::optional<s
 
 Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,
                                          std::span<const Step> steps) {
-  return merge_all(shape, std::move(value), steps.size(),
-                   [&](std::size_t i) -> const Effect& { return steps[i].effect; });
+  return merge_all(shape, std::move(value), steps, &Step::effect);
 }
 
 Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,
                                          const Effect& effect) {
-  return merge_all(shape, std::move(value), 1, [&](std::size_t) -> const Effect& { return effect; });
+  return merge_all(shape, std::move(value), std::span(&effect, 1), std::identity());
 }
 
 OptionalText column_of(const Shape& shape, const std::optional<std::string>& value, std::string_view column) {
