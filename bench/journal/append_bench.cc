@@ -32,6 +32,7 @@ class NoJournal final : public Journal {
     return std::vector<Op>();
   }
   void trim(std::uint64_t, std::vector<Applied>) override {}
+  void watch(Watcher*) override {}
 
  private:
   const std::string id_ = "none";

@@ -101,7 +101,7 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   std::map<Stream*, Trouble> troubles GUARDED_BY(mutex);
   std::map<Stream*, Instant> waiting GUARDED_BY(mutex);      // for room at their source, and since when
   std::map<Stream*, std::string> stopped GUARDED_BY(mutex);  // and why
-  std::string journal_failed GUARDED_BY(mutex);
+  std::string journal_failed GUARDED_BY(mutex);              // why, while it is
   std::vector<std::shared_ptr<Drain>> drains GUARDED_BY(mutex);
 
   // ---- Coming and going. What runs on others' threads enters; the destructor closes, and waits for them.
@@ -293,18 +293,28 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
                         if (kept) {
                           me.post([run](State& next) { next.begin(run); });
                         } else {
-                          me.lose(run->stream, kept.error());
+                          me.put_back(run->stream, kept.error());
                         }
                       }));
   }
 
-  // What the journal did not keep is not sent, and nothing after it in its lane.
-  void lose(Stream& stream, const Error& error) {
+  // What the journal has not kept is not sent, nor anything after it in its lane, before it is open again.
+  void put_back(Stream& stream, const Error& error) {
+    lanes.put_back(stream);
+    if (error.code == ErrorCode::kConflict) {  // it is, without some of the batch
+      post([&stream](State& me) { me.look(stream); });
+      return;
+    }
+    MutexLock lock(mutex);
+    if (journal_failed.empty()) journal_failed = error.message;
+  }
+  void reopened() {
     {
       MutexLock lock(mutex);
-      if (journal_failed.empty()) journal_failed = error.message;
+      journal_failed.clear();
     }
-    give_up(stream);
+    lanes.trim();
+    for (Stream* stream : lanes.streams()) post([stream](State& me) { me.look(*stream); });
   }
 
   void begin(const std::shared_ptr<Run>& run) {
@@ -615,6 +625,15 @@ void Flusher::drain(std::string_view space, std::move_only_function<void(bool)> 
   state_->drain(space, std::move(done));
 }
 
+void Flusher::journal_failed(const Error& error) {
+  MutexLock lock(state_->mutex);
+  state_->journal_failed = error.message;
+}
+
+void Flusher::journal_reopened() {
+  state_->reopened();
+}
+
 void Flusher::dead_changed(const std::string& source) {
   {
     MutexLock lock(state_->mutex);
@@ -646,7 +665,7 @@ std::vector<std::string> Flusher::health() const {
   };
   MutexLock lock(state_->mutex);
   if (!state_->journal_failed.empty()) {
-    all.push_back(fmt::format("{}; writes that it may not have kept are not sent to a database",
+    all.push_back(fmt::format("{}; writes that it may not have kept are not sent to a database before that",
                               state_->journal_failed));
   }
   for (const auto& [stream, why] : state_->stopped) {

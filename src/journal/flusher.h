@@ -20,7 +20,7 @@
 //                     restored, the journal's file copied): the lane stops, says so in health(), and its
 //                     writes stay in the journal. Where a transaction of the process before may have
 //                     committed late, the batch goes on from there
-//   the journal fails what it had not kept is never sent: whether it was written shows at the next start
+//   the journal fails what it has not kept is not sent until it is open again, and shows what it has
 //
 // After a dead letter later writes of the key go on (`continue`) or follow it into forebay_dead until it is
 // retried or dropped (`hold`). A retry that is refused again is passed over: its dead letter stays as it was.
@@ -122,6 +122,9 @@ class Flusher {
   // before it tries again tries at once. `done`: true once all of it is through; false: a lane that holds
   // some has stopped or was never started, or the flusher ended first.
   void drain(std::string_view space, std::move_only_function<void(bool)> done);
+  // The journal takes no writes; again for another reason. It is open again: after Queue::lose().
+  void journal_failed(const Error& error);
+  void journal_reopened();
   // The dead letters of a source were changed from outside (retried, dropped): which keys are held is read
   // again.
   void dead_changed(const std::string& source);

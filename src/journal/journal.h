@@ -28,9 +28,22 @@ enum class Durability : std::uint8_t {
 };
 
 // The journal's answer, given without its locks. Answers come one after another on the journal's thread,
-// except where a call says otherwise. The error kUnknownOutcome: whether the op is there after a restart
-// shows only then.
+// except where a call says otherwise. The error kUnknownOutcome: whether the op is there shows when the
+// journal is opened again.
 using Kept = std::move_only_function<void(Result<void>)>;
+
+// Is told what becomes of a journal whose disk failed. Called on the journal's thread, one call at a time.
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+  // It takes no writes from here on, and answers no reads; why is in the error. Again if it can't be opened
+  // again for another reason.
+  virtual void failed(const Error& error) = 0;
+  // It is open again, holds `ops`, and takes writes as soon as this returns. Of what was appended before it
+  // failed, the ops up to `last` are kept and those after it are lost: their numbers are never used again. An
+  // Error: it stays closed, and this is called again later.
+  virtual Result<void> reopened(std::vector<Op> ops, std::uint64_t last) = 0;
+};
 
 // Thread-safe.
 class Journal {
@@ -43,16 +56,16 @@ class Journal {
   virtual std::uint32_t lanes() const = 0;
 
   // Queues an op, of which it takes a copy; its seq is the next one. An Error means that it was not taken:
-  // kOverloaded at a bound, kUnavailable after the journal has failed.
+  // kOverloaded at a bound, kUnavailable while its disk has failed.
   virtual Result<std::uint64_t> append(const OpView& op, Durability durability) = 0;
   // Calls back once the ops up to `seq`, a number that append() gave, are written, each as durable as it
   // asked: before this returns if they are, else in the order of the numbers. Errors always come on the
   // journal's thread. kUnknownOutcome: the commit that was to write op `seq` failed. kUnavailable: an earlier
-  // one did, and the op has not been written.
+  // one did, and the op has not been written; or it turned out to be lost.
   virtual void when_committed(std::uint64_t seq, Kept kept) = 0;
   // Calls back once the ops up to `seq` are on the disk, whatever each of them asked for. Only then may they
   // go to a database: else a crash could leave the ledger there ahead of the journal. An error: the journal
-  // failed before that.
+  // failed before that. kConflict: it is open again, and op `seq` is lost.
   virtual void when_kept(std::uint64_t seq, Kept kept) = 0;
   // The ops of a lane with numbers from `first` to `last`, those that are trimmed excepted: one key's, or
   // all for null. Blocks until what was appended before is written; not to be called from a Kept. Linear in
@@ -61,6 +74,9 @@ class Journal {
                                        std::uint64_t last) = 0;
   // Forgets the ops up to `seq`, some time later, and remembers the positions with that.
   virtual void trim(std::uint64_t seq, std::vector<Applied> applied) = 0;
+  // Who is told from now on; null: nobody, and no call is under way when this returns. Borrowed. A journal
+  // that failed is opened again only while somebody watches.
+  virtual void watch(Watcher* watcher) = 0;
 };
 
 }  // namespace forebay::journal

@@ -1,11 +1,16 @@
 #include "journal/log.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <future>
+#include <system_error>
 #include <utility>
 
 namespace forebay::journal {
@@ -26,8 +31,39 @@ std::size_t size_of(const auto& op) {
 
 }  // namespace
 
+// Keeps other processes out, also while the file is closed.
+class Log::Hold {
+ public:
+  static Result<std::unique_ptr<Hold>> take(const std::string& journal) {
+    const std::string path = journal + "-lock";
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    std::unique_ptr<Hold> hold(new Hold(file));
+    if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0) return hold;
+    const int code = errno;
+    return Error{
+        ErrorCode::kConfig,
+        code == EWOULDBLOCK
+            ? fmt::format("journal {}: another process holds it; a journal serves one at a time", journal)
+            : fmt::format("journal {}: locking {}: {}", journal, path, std::system_category().message(code))};
+  }
+  ~Hold() {
+    if (file_ >= 0) close(file_);
+  }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+ private:
+  explicit Hold(int file) : file_(file) {}
+  const int file_;
+};
+
+Log::Log(LogOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+
 Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   std::unique_ptr<Log> log(new Log(options, clock));
+  auto hold = Hold::take(options.path);
+  if (!hold) return std::move(hold).error();
+  log->hold_ = std::move(*hold);
   LogFile::Content content;
   auto file = LogFile::open(options.path, options.vfs, kLanes, content);
   if (!file) return std::move(file).error();
@@ -144,12 +180,12 @@ void Log::when_committed(std::uint64_t seq, Kept kept) {
   {
     MutexLock lock(mutex_);
     seq = std::min(seq, next_ - 1);
-    if (seq > committed_) {
+    if (seq > committed_ || lost(seq)) {
       auto at = committing_.end();
       while (at != committing_.begin() && std::prev(at)->upto > seq) --at;
       committing_.insert(at, {seq, std::move(kept)});
       // Else the group that holds the op is still to be committed, and then they are answered.
-      if (failed_) wake();
+      if (failed_ || seq <= committed_) wake();
       return;
     }
   }
@@ -188,19 +224,19 @@ Result<std::vector<Op>> Log::read(std::uint32_t lane, const std::string* key, st
 void Log::trim(std::uint64_t seq, std::vector<Applied> applied) {
   MutexLock lock(mutex_);
   seq = std::min(seq, next_ - 1);
-  if (failed_ || seq <= trimmed_) return;
+  if (seq <= trimmed_) return;
   trim_ = LogFile::Trim{seq, std::move(applied)};
   wake();
 }
 
 bool Log::next(Work& work) {
   MutexLock lock(mutex_);
-  asleep_ = true;
   wake_.wait(mutex_, [this]() NO_THREAD_SAFETY_ANALYSIS {
-    return stopping_ || !open_.group.empty() || trim_ || !waiting_.empty() || !reads_.empty() ||
-           (failed_ && !committing_.empty());
+    const bool any = stopping_ || !open_.group.empty() || trim_ || !waiting_.empty() || !reads_.empty() ||
+                     (!committing_.empty() && committing_.front().upto <= committed_);
+    asleep_ = !any;
+    return any;
   });
-  asleep_ = false;
   if (open_.group.empty() && !trim_ && waiting_.empty() && reads_.empty() && committing_.empty())
     return false;
   if (!closed_.empty()) {
@@ -212,6 +248,7 @@ bool Log::next(Work& work) {
   work.last = group_.group.empty() ? next_ - 1 : group_.group.last();
   while (!waiting_.empty() && waiting_.front().upto <= work.last) {
     work.waiting.push_back(std::move(waiting_.front()));
+    work.waiting.back().lost = lost(work.waiting.back().upto);
     waiting_.pop_front();
   }
   while (!reads_.empty() && reads_.front()->upto <= work.last) {
@@ -224,6 +261,10 @@ bool Log::next(Work& work) {
 
 void Log::work() {
   while (true) {
+    if (!file_) {
+      if (!wait_closed()) return;
+      continue;
+    }
     Work work;
     if (!next(work)) return;
     Sync sync = group_.sync;
@@ -232,29 +273,26 @@ void Log::work() {
     }
 
     Result<void> committed;
-    if (!group_.group.empty() || work.trim || sync == Sync::kYes) {
-      // After a failure callers are refused at once, so what is left to do is only what waits.
-      std::optional<Error> before;
-      {
-        MutexLock lock(mutex_);
-        before = failed_;
-      }
-      committed = before ? Result<void>(*before) : commit(work, sync);
-      if (!committed && !before) fail(committed.error(), work.last);
-    }
+    if (!group_.group.empty() || work.trim || sync == Sync::kYes) committed = commit(work, sync);
+    if (!committed) fail(committed.error(), work.last, std::move(work.trim));
     group_.group.clear(kKeptBuffer);
     group_.sync = Sync::kNo;
     answer_committed();
     for (Waiting& waiting : work.waiting) {
-      waiting.kept(committed || waiting.upto <= synced_ ? Result<void>() : committed);
+      if (waiting.lost) {
+        waiting.kept(Error{ErrorCode::kConflict, "the journal's disk failed, and this write was lost"});
+      } else {
+        waiting.kept(committed || waiting.upto <= synced_ ? Result<void>() : committed);
+      }
     }
     for (Read* read : work.reads) {
-      read->answer.set_value(file_->read(read->lane, read->key, read->first, read->last));
+      read->answer.set_value(file_ ? file_->read(read->lane, read->key, read->first, read->last)
+                                   : Result<std::vector<Op>>(committed.error()));
     }
     if (!committed) continue;
     // What is committed is safe whatever becomes of it; what is queued since then is not.
     if (auto done = file_->checkpoint_if_due(); !done) {
-      fail(done.error(), work.last);
+      fail(done.error(), work.last, std::nullopt);
       answer_committed();
     }
   }
@@ -288,47 +326,174 @@ void Log::look_at_room() {
   nearly_full_ = true;
 }
 
-// The ops after committed_ up to `unknown` may be in the file or not; those after that are not.
-void Log::fail(const Error& error, std::uint64_t unknown) {
-  // Closing would checkpoint, and so sync again.
-  file_->abandon();
-  MutexLock lock(mutex_);
-  failed_ =
-      Error{ErrorCode::kUnavailable,
-            fmt::format("{}; the journal takes no writes until the server is started again", error.message)};
-  unknown_ = unknown;
-  closed_.clear();
-  open_.group.clear(0);
-  trim_.reset();
+bool Log::lost(std::uint64_t seq) const {
+  const auto after =
+      std::ranges::upper_bound(lost_, seq, {}, &std::pair<std::uint64_t, std::uint64_t>::first);
+  return after != lost_.begin() && seq <= std::prev(after)->second;
 }
 
 void Log::answer_committed() {
-  std::deque<Waiting> done;
-  std::uint64_t committed = 0;
-  std::uint64_t unknown = 0;
-  std::optional<Error> failed;
+  struct Answer {
+    Kept kept;
+    Result<void> result;
+  };
+  std::vector<Answer> answers;
   {
     MutexLock lock(mutex_);
-    committed = committed_;
-    unknown = unknown_;
-    failed = failed_;
     while (!committing_.empty() && (failed_ || committing_.front().upto <= committed_)) {
-      done.push_back(std::move(committing_.front()));
+      const std::uint64_t seq = committing_.front().upto;
+      Result<void> result;
+      if (lost(seq)) {
+        result = Error{ErrorCode::kUnavailable, "the journal's disk failed, and this write was lost"};
+      } else if (seq > committed_ && seq <= unknown_) {
+        result = Error{ErrorCode::kUnknownOutcome,
+                       fmt::format("{}; whether this write was kept shows then", failed_->message)};
+      } else if (seq > committed_) {
+        result =
+            Error{ErrorCode::kUnavailable, fmt::format("{}; this write was not taken", failed_->message)};
+      }
+      answers.push_back({std::move(committing_.front().kept), std::move(result)});
       committing_.pop_front();
     }
   }
-  for (Waiting& waiting : done) {
-    if (waiting.upto <= committed) {
-      waiting.kept({});
-    } else if (waiting.upto <= unknown) {
-      waiting.kept(
-          Error{ErrorCode::kUnknownOutcome,
-                fmt::format("{}; whether this write was kept shows at the next start", failed->message)});
+  for (Answer& answer : answers) answer.kept(std::move(answer.result));
+}
+
+// ---- After a failure
+
+void Log::fail(const Error& error, std::uint64_t unknown, std::optional<LogFile::Trim> trim) {
+  file_->abandon();
+  file_.reset();
+  reopen_in_ = options_.reopen_first;
+  reopen_at_ = std::chrono::steady_clock::now() + reopen_in_;
+  MutexLock lock(mutex_);
+  failed_ = Error{ErrorCode::kUnavailable,
+                  fmt::format("{}; the journal takes no writes until it can be opened again", error.message)};
+  unknown_ = unknown;
+  closed_.clear();
+  open_ = {};
+  if (!trim_) trim_ = std::move(trim);
+}
+
+bool Log::wait_closed() {
+  tell_failed();
+  std::deque<Waiting> waiting;
+  std::deque<Read*> reads;
+  std::optional<Error> failed;
+  bool try_now = false;
+  {
+    MutexLock lock(mutex_);
+    const auto asked = [this]() NO_THREAD_SAFETY_ANALYSIS {
+      const bool any =
+          stopping_ || watch_changed_ || !waiting_.empty() || !reads_.empty() || !committing_.empty();
+      asleep_ = !any;
+      return any;
+    };
+    if (watched_) {
+      wake_.wait_until(mutex_, reopen_at_, asked);
     } else {
-      waiting.kept(
-          Error{ErrorCode::kUnavailable, fmt::format("{}; this write was not taken", failed->message)});
+      wake_.wait(mutex_, asked);
     }
+    asleep_ = false;
+    try_now = watched_ && !stopping_ && std::chrono::steady_clock::now() >= reopen_at_;
+    if (stopping_ && waiting_.empty() && reads_.empty() && committing_.empty()) return false;
+    watch_changed_ = false;
+    waiting = std::exchange(waiting_, {});
+    reads = std::exchange(reads_, {});
+    for (Waiting& each : waiting) each.lost = lost(each.upto);
+    failed = failed_;
   }
+  answer_committed();
+  for (Waiting& each : waiting) {
+    each.kept(each.upto <= synced_ && !each.lost ? Result<void>() : Result<void>(*failed));
+  }
+  for (Read* read : reads) read->answer.set_value(*failed);
+  if (!try_now) return true;
+  auto done = reopen();
+  if (done) return true;
+  reopen_in_ = std::min(2 * reopen_in_, options_.reopen_most);
+  reopen_at_ = std::chrono::steady_clock::now() + reopen_in_;
+  MutexLock lock(mutex_);
+  failed_ = Error{
+      ErrorCode::kUnavailable,
+      fmt::format("{}; the journal takes no writes until it can be opened again", done.error().message)};
+  return true;
+}
+
+void Log::watch(Watcher* watcher) {
+  {
+    MutexLock lock(watch_mutex_);
+    watcher_ = watcher;
+  }
+  MutexLock lock(mutex_);
+  watched_ = watcher != nullptr;
+  watch_changed_ = true;
+  if (failed_) wake();
+}
+
+void Log::tell_failed() {
+  std::optional<Error> failed;
+  {
+    MutexLock lock(mutex_);
+    failed = failed_;
+  }
+  MutexLock lock(watch_mutex_);
+  if (watcher_ == nullptr || told_ == failed->message) return;
+  told_ = failed->message;
+  watcher_->failed(*failed);
+}
+
+Result<void> Log::reopen() {
+  if (auto written = LogFile::rewrite(options_.path, options_.vfs); !written) return written;
+  LogFile::Content content;
+  auto file = LogFile::open(options_.path, options_.vfs, lanes_, content);
+  if (!file) return std::move(file).error();
+  std::uint64_t next = 0;
+  std::uint64_t written = 0;
+  {
+    MutexLock lock(mutex_);
+    next = next_;
+    written = std::max(committed_, unknown_);
+  }
+  // An attempt before this one may have come so far as to give the lost numbers to no op.
+  const std::uint64_t kept = content.voided && *content.voided > synced_ ? *content.voided - 1 : content.last;
+  Result<void> good;
+  if (content.id != id_ || content.lanes != lanes_ || kept > written || content.last >= next) {
+    good = Error{ErrorCode::kInternal,
+                 fmt::format("journal {}: the file is not the one that failed", options_.path)};
+  } else if (kept < synced_) {
+    good = Error{ErrorCode::kInternal,
+                 fmt::format("journal {}: the file ends with op {}, but ops up to {} had been synced",
+                             options_.path, kept, synced_)};
+  } else {
+    good = (*file)->void_numbers(content.last + 1, next - 1);
+  }
+  std::size_t bytes = 0;
+  for (const Op& op : content.ops) bytes += size_of(op);
+  if (good) {
+    MutexLock lock(watch_mutex_);
+    good = watcher_ == nullptr ? Error{ErrorCode::kUnavailable, "nobody watches the journal"}
+                               : watcher_->reopened(std::move(content.ops), kept);
+  }
+  if (!good) {
+    (*file)->abandon();
+    return good;
+  }
+  file_ = std::move(*file);
+  synced_ = next - 1;
+  told_.clear();
+  MutexLock lock(mutex_);
+  if (kept < next - 1) lost_.emplace_back(kept + 1, next - 1);
+  failed_.reset();
+  committed_ = next - 1;
+  trimmed_ = content.trimmed;
+  if (trim_ && trim_->seq <= trimmed_) trim_.reset();
+  const Instant since = steps_.empty() ? clock_.now() : steps_.front().since;
+  steps_.clear();
+  bytes_ = bytes;
+  if (trimmed_ < next - 1) steps_.push_back({next - 1, bytes, since});
+  nearly_full_ = too_little_room().has_value();
+  return {};
 }
 
 }  // namespace forebay::journal

@@ -13,12 +13,19 @@
 // A disk that is nearly full refuses new writes until there is room again, before anything of them is
 // written.
 //
-// Failure: any error of a commit or a checkpoint, a full disk included, gives the group kUnknownOutcome and
-// ends the journal for writes: everything queued and to come is refused until the process starts again and
-// reads what the file really holds. An fsync that failed is never tried again, not on closing either: the
-// kernel may have dropped the pages and would report success. What was kept before goes on to the database.
+// Failure: any error of a commit or a checkpoint, a full disk included, gives the group kUnknownOutcome, and
+// everything queued and to come is refused. Nothing is tried again on that connection, not on closing either:
+// after an fsync that failed the kernel may have dropped the pages, and the next one would report success.
+// The file is closed as it is, and from time to time everything in it is written and synced again
+// (LogFile::rewrite()); once that succeeds it is opened and checked as at the start, and what it holds
+// decides what was kept. If that is less than had been synced before, or the file is another one, it stays
+// closed until a person has looked. What is not in it is lost; its numbers stay unused, so that nobody who
+// still asks about a number is told of another op. Until then what is known to be synced goes on to the
+// databases. Meanwhile, as always, a lock on a file beside it (its name with "-lock") keeps other processes
+// out.
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -27,6 +34,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -50,6 +58,9 @@ struct LogOptions {
   std::uint64_t min_free = std::uint64_t{8} << 20;
   std::function<std::uint64_t()> free_bytes = {};  // empty: statvfs(3) of the path
   const char* vfs = nullptr;                       // SQLite's name of how it uses files; null: its default
+  // How long after a failure it is opened again, and at most after failures of that; doubling in between.
+  Duration reopen_first = std::chrono::milliseconds(100);
+  Duration reopen_most = std::chrono::seconds(5);
 };
 
 class Log final : public Journal {
@@ -73,11 +84,15 @@ class Log final : public Journal {
   Result<std::vector<Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                std::uint64_t last) override EXCLUDES(mutex_);
   void trim(std::uint64_t seq, std::vector<Applied> applied) override EXCLUDES(mutex_);
+  // Not to be called by a watcher.
+  void watch(Watcher* watcher) override EXCLUDES(mutex_, watch_mutex_);
 
  private:
+  class Hold;
   struct Waiting {
     std::uint64_t upto;
     Kept kept;
+    bool lost = false;
   };
   struct Read;
   struct Step;
@@ -94,7 +109,7 @@ class Log final : public Journal {
     std::uint64_t last = 0;  // the last op that is then committed
   };
 
-  Log(LogOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+  Log(LogOptions options, const Clock& clock);
   std::optional<Error> refusal(const OpView& op) REQUIRES(mutex_);
   std::optional<std::uint64_t> disk_room() const;  // nothing: the disk doesn't tell
   // Free bytes of the disk if they are too few.
@@ -105,17 +120,27 @@ class Log final : public Journal {
   bool next(Work& work) EXCLUDES(mutex_);  // false: the end
   Result<void> commit(const Work& work, LogFile::Sync sync) EXCLUDES(mutex_);
   void look_at_room() EXCLUDES(mutex_);
-  void fail(const Error& error, std::uint64_t unknown) EXCLUDES(mutex_);
+  bool lost(std::uint64_t seq) const REQUIRES(mutex_);
   void answer_committed() EXCLUDES(mutex_);
+  // What the ops after committed_ up to `unknown` came to is unknown from here on; those after them are gone.
+  void fail(const Error& error, std::uint64_t unknown, std::optional<LogFile::Trim> trim) EXCLUDES(mutex_);
+  bool wait_closed() EXCLUDES(mutex_, watch_mutex_);  // a while; false: the end
+  void tell_failed() EXCLUDES(mutex_, watch_mutex_);
+  Result<void> reopen() EXCLUDES(mutex_, watch_mutex_);
 
   const LogOptions options_;
   const Clock& clock_;
   std::string id_;
   std::uint32_t lanes_ = kLanes;
-  // The writer thread's, once it runs: the file, the group that it commits, the last op on the disk for sure.
+  std::unique_ptr<Hold> hold_;
+  // The writer thread's, once it runs: the file (null: it failed), the group that it commits, the last op on
+  // the disk for sure; when the file is opened again, and which error the watcher knows.
   std::unique_ptr<LogFile> file_;
   Gathered group_;
   std::uint64_t synced_ = 0;
+  std::chrono::steady_clock::time_point reopen_at_;
+  Duration reopen_in_{0};
+  std::string told_;
   // Bytes of the file that trimming left unused, as of the last commit on a disk that was nearly full.
   // Relaxed: an estimate by nature.
   std::atomic<std::uint64_t> unused_{0};
@@ -132,12 +157,18 @@ class Log final : public Journal {
   std::uint64_t committed_ GUARDED_BY(mutex_) = 0;  // the last op that is as durable as asked
   std::uint64_t unknown_ GUARDED_BY(mutex_) = 0;    // the last op of the group whose commit failed
   std::optional<Error> failed_ GUARDED_BY(mutex_);
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> lost_ GUARDED_BY(mutex_);  // numbers, from and to
+  bool watched_ GUARDED_BY(mutex_) = false;
+  bool watch_changed_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool nearly_full_ GUARDED_BY(mutex_) = false;
   std::uint64_t next_ GUARDED_BY(mutex_) = 1;
   std::uint64_t trimmed_ GUARDED_BY(mutex_) = 0;
   std::size_t bytes_ GUARDED_BY(mutex_) = 0;   // of ops after trimmed_, and those of their first step
   std::deque<Step> steps_ GUARDED_BY(mutex_);  // oldest first
+
+  Mutex watch_mutex_;  // held while the watcher is called; before mutex_ and all that the watcher locks
+  Watcher* watcher_ GUARDED_BY(watch_mutex_) = nullptr;
   std::thread writer_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <random>
 #include <string_view>
 #include <utility>
@@ -241,6 +242,7 @@ Result<void> LogFile::recover(Content& content) {
       content.ops.push_back({seq, op.lane, std::string(op.source), std::string(op.space), std::string(op.key),
                              std::string(op.payload)});
     }
+    content.voided = bytes.empty() ? std::optional(first) : std::nullopt;
     expected = last + 1;
     any = true;
   }
@@ -273,12 +275,59 @@ Result<std::unique_ptr<LogFile>> LogFile::open(const std::string& path, const ch
   return file;
 }
 
+Result<void> LogFile::rewrite(const std::string& path, const char* vfs_name) {
+  sqlite3_vfs* const vfs = sqlite3_vfs_find(vfs_name);
+  std::vector<char> buffer(std::size_t{1} << 16);  // SQLite's own VFS takes less than 128 KiB
+  struct File {
+    explicit File(const sqlite3_vfs& vfs)
+        : memory(static_cast<std::size_t>(vfs.szOsFile)),
+          file(reinterpret_cast<sqlite3_file*>(memory.data())) {}
+    ~File() {
+      if (file->pMethods != nullptr) file->pMethods->xClose(file);
+    }
+    std::vector<char> memory;
+    sqlite3_file* file;
+  };
+  for (const auto& [name, kind] :
+       {std::pair(path, SQLITE_OPEN_MAIN_DB), std::pair(path + "-wal", SQLITE_OPEN_WAL)}) {
+    const auto failed = [&name = name](const char* doing, int code) {
+      return Error{ErrorCode::kInternal,
+                   fmt::format("journal {}: {}: {}", name, doing, sqlite3_errstr(code))};
+    };
+    int there = 0;
+    int code = vfs->xAccess(vfs, name.c_str(), SQLITE_ACCESS_EXISTS, &there);
+    if (code != SQLITE_OK) return failed("looking for it", code);
+    if (there == 0) continue;
+    const File opened(*vfs);
+    sqlite3_file* const file = opened.file;
+    code = vfs->xOpen(vfs, name.c_str(), file, SQLITE_OPEN_READWRITE | kind, nullptr);
+    if (code != SQLITE_OK) return failed("opening", code);
+    sqlite3_int64 size = 0;
+    code = file->pMethods->xFileSize(file, &size);
+    if (code != SQLITE_OK) return failed("reading", code);
+    for (sqlite3_int64 at = 0; at < size;) {
+      const int part = static_cast<int>(std::min<sqlite3_int64>(size - at, std::ssize(buffer)));
+      code = file->pMethods->xRead(file, buffer.data(), part, at);
+      if (code != SQLITE_OK) return failed("reading", code);
+      code = file->pMethods->xWrite(file, buffer.data(), part, at);
+      if (code != SQLITE_OK) return failed("writing it again", code);
+      at += part;
+    }
+    code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    if (code != SQLITE_OK) return failed("syncing", code);
+  }
+  return {};
+}
+
 void LogFile::abandon() {
   sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 Result<void> LogFile::checkpoint_if_due() {
-  if (log_pages_ < kCheckpointPages) return {};
+  return log_pages_ < kCheckpointPages ? Result<void>() : checkpoint();
+}
+
+Result<void> LogFile::checkpoint() {
   log_pages_ = 0;
   const int code =
       sqlite3_wal_checkpoint_v2(database_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
@@ -349,18 +398,28 @@ Result<void> LogFile::commit(const Group& group, const Trim* trim, std::uint64_t
   return {};
 }
 
+Result<void> LogFile::void_numbers(std::uint64_t first, std::uint64_t last) {
+  auto done = first > last ? set_meta("synced_to", std::to_string(last)) : insert(first, last, {});
+  if (done) done = checkpoint();
+  return done;
+}
+
+Result<void> LogFile::insert(std::uint64_t first, std::uint64_t last, std::string_view bytes) {
+  constexpr const char* kInsert = "INSERT INTO groups(first, last, crc, ops) VALUES (?1, ?2, ?3, ?4)";
+  if (Statement* const row = prepared(insert_, kInsert)) {
+    row->bind(1, first);
+    row->bind(2, last);
+    row->bind(3, std::uint64_t{checksum(first, last, bytes)});
+    row->bind(4, bytes);
+  }
+  return run(insert_, kInsert);
+}
+
 Result<void> LogFile::write(const Group& group, const Trim* trim, std::uint64_t last) {
   // A transaction that changes something is synced, and so all before it.
   if (group.empty() && trim == nullptr) return set_meta("synced_to", std::to_string(last));
   if (!group.empty()) {
-    constexpr const char* kInsert = "INSERT INTO groups(first, last, crc, ops) VALUES (?1, ?2, ?3, ?4)";
-    if (Statement* const insert = prepared(insert_, kInsert)) {
-      insert->bind(1, group.first());
-      insert->bind(2, group.last());
-      insert->bind(3, std::uint64_t{checksum(group.first(), group.last(), group.bytes())});
-      insert->bind(4, group.bytes());
-    }
-    if (auto inserted = run(insert_, kInsert); !inserted) return inserted;
+    if (auto inserted = insert(group.first(), group.last(), group.bytes()); !inserted) return inserted;
   }
   if (trim == nullptr) return {};
   constexpr const char* kRemove = "DELETE FROM groups WHERE first <= ?1 AND last <= ?1";

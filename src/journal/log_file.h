@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "forebay/result.h"
@@ -29,7 +30,9 @@ class LogFile {
     std::uint32_t lanes = 0;
     std::uint64_t trimmed = 0;
     std::uint64_t last = 0;  // the last number
-    std::vector<Op> ops;     // after `trimmed`
+    // The first of the last group's numbers if they were given to no op.
+    std::optional<std::uint64_t> voided;
+    std::vector<Op> ops;  // after `trimmed`
     std::vector<Applied> applied;
   };
   struct Trim {
@@ -42,11 +45,20 @@ class LogFile {
   // it is damaged. `vfs`: SQLite's name of how it uses files; null: its default. Errors as Log::open().
   static Result<std::unique_ptr<LogFile>> open(const std::string& path, const char* vfs, std::uint32_t lanes,
                                                Content& content);
+  // Makes sure that the disk has what reading the file shows: reads its bytes and those of its write-ahead
+  // log, writes them in place and syncs them. After an fsync that failed the kernel may take pages for clean
+  // that never reached the disk, and go on showing them (A. Rebello et al., "Can Applications Recover from
+  // fsync Failures?", USENIX ATC 2020); written again they are dirty again. By way of the VFS, so that it is
+  // the same files that are written. Nobody may have the file open.
+  static Result<void> rewrite(const std::string& path, const char* vfs);
   ~LogFile();
 
   // In one transaction. Without a group and a trim, one that is synced and so takes those before along.
   // `last`: the last number that is then in the file.
   Result<void> commit(const Group& group, const Trim* trim, std::uint64_t last, Sync sync);
+  // Gives the numbers from `first` to `last`, which follow those in the file, to no op, and then moves the
+  // write-ahead log into the database; all of it synced. `first` beyond `last`: only that.
+  Result<void> void_numbers(std::uint64_t first, std::uint64_t last);
   // Moves the write-ahead log into the database once it has grown enough. Nothing else does.
   Result<void> checkpoint_if_due();
   // As Journal::read().
@@ -70,6 +82,8 @@ class LogFile {
   Statement* prepared(std::unique_ptr<Statement>& statement, const char* sql);
   Result<std::optional<std::string>> meta(const char* name);
   Result<void> set_meta(const char* name, const std::string& value);
+  Result<void> checkpoint();
+  Result<void> insert(std::uint64_t first, std::uint64_t last, std::string_view bytes);
   Result<void> write(const Group& group, const Trim* trim, std::uint64_t last);
   Error error(const char* doing) const;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/hash_inline.h"
@@ -234,6 +235,34 @@ void Queue::settle(std::string_view key) {
   parts.erase(sent);
   State::forget_merged(slot, key);
   if (parts.empty()) slot.keys.erase(found);
+}
+
+Result<std::vector<std::string>> Queue::lose(const std::vector<Op>& ops, std::uint64_t last) {
+  std::vector<Effect> effects;
+  effects.reserve(ops.size());
+  for (const Op& op : ops) {
+    auto effect = decode(op.payload);
+    if (!effect) {
+      return Error{ErrorCode::kInternal,
+                   fmt::format("the journal's op {} can't be read: {}", op.seq, effect.error().message)};
+    }
+    effects.push_back(std::move(*effect));
+  }
+  std::vector<std::string> keys;
+  for (State::Slot& slot : state_->slots) {
+    std::vector<Flushed> done;
+    {
+      MutexLock lock(slot.mutex);
+      for (auto& [source, stream] : slot.streams) {
+        std::ranges::move(state_->lose(slot, *stream, ops, effects, last, keys), std::back_inserter(done));
+      }
+    }
+    for (Flushed& flushed : done) flushed(true);
+  }
+  std::ranges::sort(keys);
+  const auto twice = std::ranges::unique(keys);
+  keys.erase(twice.begin(), twice.end());
+  return keys;
 }
 
 // ---- Queue::State
@@ -485,6 +514,48 @@ std::optional<PendingKey> Queue::State::pending_of(Slot& slot, std::string_view 
 void Queue::State::forget_merged(Slot& slot, std::string_view key) {
   if (slot.merged.empty()) return;
   if (const auto merged = slot.merged.find(key); merged != slot.merged.end()) slot.merged.erase(merged);
+}
+
+void Queue::State::put_back(Stream& stream) {
+  MutexLock lock(slots[stream.lane].mutex);
+  stream.busy = false;
+}
+
+std::vector<Queue::Flushed> Queue::State::lose(Slot& slot, Stream& stream, const std::vector<Op>& ops,
+                                               const std::vector<Effect>& effects, std::uint64_t last,
+                                               std::vector<std::string>& keys) {
+  std::uint64_t from = 0;
+  while (!stream.generations.empty() && stream.generations.back()->batch->upto > last) {
+    Generation& generation = *stream.generations.back();
+    for (const Item& item : generation.batch->items) keys.push_back(item.key);
+    from = generation.first;
+    drop(slot, generation);
+    stream.generations.pop_back();
+  }
+  if (from == 0) return {};
+  // Of the oldest of these generations some may be kept.
+  const Instant now = clock.now();
+  const auto begin = std::ranges::lower_bound(ops, from, {}, &Op::seq);
+  for (auto op = begin; op != ops.end() && op->seq <= last; ++op) {
+    if (op->lane != stream.lane || op->source != stream.source) continue;
+    const Wanted wanted{op->source, op->space, op->key, now, {.every = {}}};
+    add(slot, stream, wanted, op->seq, size_of(*op), false, [&](std::vector<Step>& steps) {
+      return combine_counted(steps, effects[static_cast<std::size_t>(op - ops.begin())], op->seq);
+    });
+  }
+  const std::uint64_t left =
+      stream.generations.empty() ? stream.position : stream.generations.back()->batch->upto;
+  std::vector<std::shared_ptr<Waiter>> moved;
+  const auto waiting = stream.waiters.upper_bound(left);
+  for (auto waiter = waiting; waiter != stream.waiters.end(); ++waiter) moved.push_back(waiter->second);
+  stream.waiters.erase(waiting, stream.waiters.end());
+  for (auto& waiter : moved) {
+    for (auto& [wanted, seq] : waiter->wanted) {
+      if (wanted == &stream) seq = left;
+    }
+    stream.waiters.emplace(left, std::move(waiter));
+  }
+  return passed(slot, stream);
 }
 
 // Takes the keys' parts in the generation, and its numbers, out of what is pending.

@@ -87,6 +87,12 @@ class Queue {
   // in another lane than lane_of() says.
   Result<void> restore(std::vector<Op> ops, std::vector<Applied> applied);
 
+  // The journal was opened again and holds `ops`; of what was appended, the writes after `last` are lost
+  // (Watcher::reopened()). Takes those out, and says whose they were: keys, some perhaps without a lost
+  // write. Who waits for a lost write waits for what is left before it. None of them has been sent.
+  // kInternal, with nothing changed: an op can't be read.
+  Result<std::vector<std::string>> lose(const std::vector<Op>& ops, std::uint64_t last);
+
   // Appends a write to the journal and makes it pending; its number. Errors are Journal::append()'s.
   // Allocates nothing for a key that the open generation has already, where the write falls into that key's
   // last step.

@@ -137,6 +137,8 @@ struct Queue::State {
   // The generation that goes next, if one is ready; the stream then is busy until finish().
   std::shared_ptr<const Batch> take(Stream& stream, Instant now);
   void set_sent(Stream& stream, bool sent);
+  // The generation that was taken is not sent: the journal has not kept it.
+  void put_back(Stream& stream);
   // The generation that was taken is in the database: the callbacks that waited for it.
   std::vector<Flushed> finish(Stream& stream);
   void stop(Stream& stream);
@@ -157,6 +159,11 @@ struct Queue::State {
   // Nothing: all its parts are without steps.
   static std::optional<PendingKey> pending_of(Slot& slot, std::string_view key) REQUIRES(slot.mutex);
   static void forget_merged(Slot& slot, std::string_view key) REQUIRES(slot.mutex);
+  // Takes the stream's writes after `last` out. `ops`: what the journal holds, `effects`: theirs.
+  std::vector<Flushed> lose(Slot& slot, Stream& stream, const std::vector<Op>& ops,
+                            const std::vector<Effect>& effects, std::uint64_t last,
+                            std::vector<std::string>& keys) REQUIRES(slot.mutex);
+
   void drop(Slot& slot, Generation& generation) REQUIRES(slot.mutex);
   static std::vector<Flushed> passed(Slot& slot, Stream& stream) REQUIRES(slot.mutex);
   std::uint64_t wait_locked(Slot& slot, std::vector<std::pair<Stream*, std::uint64_t>> wanted, Flushed done)

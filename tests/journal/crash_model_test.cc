@@ -28,7 +28,7 @@ using test::FakeRows;
 const std::string kJournal = "journal-1";
 
 // A way to be wrong that the model must find: the test of the model itself.
-enum class Mutation { kNone, kNoLedger, kSendsUnkept, kTrimsEarly };
+enum class Mutation { kNone, kNoLedger, kSendsUnkept, kTrimsEarly, kForgetsLost };
 
 // Sanitizers make a run some twenty times as long.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -86,7 +86,11 @@ class Model {
           queue_->when_flushed(key(), [](bool) {});
           break;
         case 11:
-          if (one_of(4) == 0) crash();
+          if (one_of(4) == 0) {
+            crash();
+          } else if (one_of(3) == 0) {
+            outage();
+          }
           break;
       }
       scheduler_.run_due();
@@ -208,6 +212,23 @@ class Model {
     start();
   }
 
+  // The journal's disk fails for a while. Some of what it had not said to be kept is lost.
+  void outage() {
+    if (journal_->refuse || mutation_ == Mutation::kSendsUnkept) return;
+    const Error error{ErrorCode::kUnavailable, "no disk"};
+    journal_->break_off(error);
+    flusher_->journal_failed(error);
+    later([this] {
+      const std::uint64_t kept = journal_->kept() + one_of(journal_->last() - journal_->kept() + 1);
+      journal_->come_back(kept, mutation_ != Mutation::kForgetsLost);
+      std::erase_if(accepted_, [&](const auto& op) { return op.first > kept; });
+      if (mutation_ != Mutation::kForgetsLost) {
+        if (!queue_->lose(journal_->ops(), kept)) wrong_ = "the queue does not read what the journal kept";
+      }
+      flusher_->journal_reopened();
+    });
+  }
+
   void append() {
     const std::string key = this->key();
     Effect effect;
@@ -262,6 +283,7 @@ class Model {
     const FlushRule rule{.every = milliseconds(one_of(2) * 300), .batch = 1 + one_of(4)};
     const std::string space = space_of(key);
     auto seq = queue_->append({"db", space, key, clock_.now(), rule}, effect);
+    if (!seq && journal_->refuse) return;
     if (!seq) {
       wrong_ = seq.error().message;
       return;
@@ -349,7 +371,7 @@ class Model {
       wrong_ += " ops that went through: " + std::to_string(database_ops_) + ", accepted " +
                 std::to_string(accepted_.size());
     }
-    if (journal_->trimmed() != journal_->last()) wrong_ += " the journal is not trimmed";
+    if (!journal_->ops().empty()) wrong_ += " the journal is not trimmed";
   }
   std::string difference(const FakeRows& rows) const {
     std::string text;
@@ -404,6 +426,12 @@ TEST(JournalCrashModel, FindsWritesThatAreSentBeforeTheyAreKept) {
   std::size_t found = 0;
   for (std::uint64_t seed = 1; seed <= kMutantSeeds; ++seed)
     found += !Model(seed, Mutation::kSendsUnkept).run().empty();
+  EXPECT_GT(found, 10u);
+}
+TEST(JournalCrashModel, FindsLostWritesThatAreSent) {
+  std::size_t found = 0;
+  for (std::uint64_t seed = 1; seed <= kMutantSeeds; ++seed)
+    found += !Model(seed, Mutation::kForgetsLost).run().empty();
   EXPECT_GT(found, 10u);
 }
 TEST(JournalCrashModel, FindsAJournalThatIsTrimmedTooEarly) {

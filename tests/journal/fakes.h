@@ -97,19 +97,41 @@ class FakeJournal : public Journal {
     }
   }
 
+  void watch(Watcher*) override {}
+
   // Keeps the ops up to `upto`, and says so.
   void sync(std::uint64_t upto = ~std::uint64_t{0}) {
-    std::vector<Kept> done;
+    std::vector<std::pair<Kept, Result<void>>> done;
     {
       MutexLock lock(mutex_);
       if (!fail) kept_ = std::max(kept_, std::min(upto, next_ - 1));
       std::erase_if(waiting_, [&](auto& waiting) {
         if (!fail && waiting.first > kept_) return false;
-        done.push_back(std::move(waiting.second));
+        Result<void> result;
+        if (fail && waiting.first > kept_) result = *fail;
+        for (const auto& [from, to] : lost_) {
+          if (waiting.first >= from && waiting.first <= to) result = Error{ErrorCode::kConflict, "lost"};
+        }
+        done.emplace_back(std::move(waiting.second), std::move(result));
         return true;
       });
     }
-    for (Kept& kept : done) fail ? kept(*fail) : kept({});
+    for (auto& [kept, result] : done) kept(std::move(result));
+  }
+  // Its disk fails, and then answers again: it has kept what is numbered up to `upto`, and the numbers of the
+  // rest are not used again. `tells`: who waits for those is told that they are lost.
+  void break_off(const Error& error) {
+    refuse = fail = fail_read = error;
+    sync();
+  }
+  void come_back(std::uint64_t upto, bool tells = true) {
+    MutexLock lock(mutex_);
+    refuse.reset();
+    fail.reset();
+    fail_read.reset();
+    std::erase_if(ops_, [&](const Op& op) { return op.seq > upto; });
+    if (tells && upto < next_ - 1) lost_.emplace_back(upto + 1, next_ - 1);
+    kept_ = next_ - 1;
   }
 
   std::vector<Op> ops() const { return ops_; }
@@ -128,6 +150,7 @@ class FakeJournal : public Journal {
   std::uint64_t next_ = 1;
   std::uint64_t kept_ = 0;
   std::vector<std::pair<std::uint64_t, Kept>> waiting_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> lost_;  // numbers, from and to
 };
 
 using FakeRow = std::map<std::string, std::string>;

@@ -94,18 +94,61 @@ TEST_F(JournalFlusher, WhatTheJournalHasNotKeptIsNotSent) {
   EXPECT_EQ(target_->applies, 1u);
 }
 
-TEST_F(JournalFlusher, AfterTheJournalFailedWhatItHadNotKeptIsNeverSent) {
+TEST_F(JournalFlusher, AfterTheJournalFailedWhatItHadNotKeptIsNotSentBeforeItIsOpenAgain) {
   start();
   journal_->fail = Error{ErrorCode::kUnknownOutcome, "disk on fire"};
   put("a", add("n", 1));
   flush();
-  bool through = true;
+  std::optional<bool> through;
   flusher_->drain("", [&](bool good) { through = good; });
-  EXPECT_FALSE(through);
   scheduler_.advance(seconds(100));
   EXPECT_EQ(target_->applies, 0u);
   EXPECT_THAT(flusher_->health(), ElementsAre(HasSubstr("disk on fire; writes that it may not have kept")));
   EXPECT_EQ(queue_->of("a")->ops, 1u);
+  flusher_->journal_failed({ErrorCode::kUnavailable, "still on fire"});
+  EXPECT_THAT(flusher_->health(), ElementsAre(HasSubstr("still on fire; writes")));
+  EXPECT_FALSE(through);
+
+  journal_->fail.reset();
+  EXPECT_TRUE(queue_->lose(journal_->ops(), 1));
+  flusher_->journal_reopened();
+  scheduler_.run_due();
+  EXPECT_THAT(flusher_->health(), IsEmpty());
+  EXPECT_EQ(through, true);
+  EXPECT_EQ(database_.rows["a"]["n"], "1");
+}
+
+TEST_F(JournalFlusher, ABatchThatWaitedForTheJournalGoesWithoutWhatWasLost) {
+  journal_->at_once = false;
+  start();
+  put("a", add("n", 1));
+  put("b", add("n", 1));
+  put("a", add("n", 10));
+  flush();  // it waits
+  EXPECT_EQ(target_->applies, 0u);
+  std::vector<Op> kept = journal_->ops();
+  kept.resize(2);
+  std::vector<bool> flushed;
+  queue_->when_flushed("a", [&](bool good) { flushed.push_back(good); });
+  EXPECT_THAT(*queue_->lose(kept, 2), ElementsAre("a", "b"));
+  EXPECT_EQ(queue_->of("a")->last, 1u);
+  flusher_->journal_reopened();
+  scheduler_.run_due();
+  EXPECT_EQ(target_->applies, 0u);
+  // The journal's answer about the old batch.
+  journal_->fail = Error{ErrorCode::kConflict, "lost"};
+  journal_->sync();
+  journal_->fail.reset();
+  journal_->at_once = true;
+  scheduler_.run_due();
+  EXPECT_THAT(seen(), ElementsAre("applying 0-2", "apply 0-2 a b", "settled 0-2"));
+  EXPECT_EQ(database_.rows["a"]["n"], "1");
+  EXPECT_THAT(flushed, ElementsAre(true));
+  EXPECT_TRUE(queue_->empty());
+  EXPECT_EQ(put("a", add("n", 5)), 4u);
+  flush();
+  EXPECT_THAT(seen(), ElementsAre("applying 2-4", "apply 2-4 a", "settled 2-4"));
+  EXPECT_EQ(database_.rows["a"]["n"], "6");
 }
 
 TEST_F(JournalFlusher, ItSaysApplyingWhileATryIsOnItsWayOrMayHaveCommitted) {

@@ -308,6 +308,36 @@ TEST_F(JournalQueue, WhenFlushedIsCalledOnceTheDatabaseHasIt) {
   EXPECT_EQ(through, 2);
 }
 
+TEST_F(JournalQueue, WhatTheJournalLostIsTakenOutAndTheRestStays) {
+  put("a", add("n", 1));
+  put("b", add("n", 2));
+  rule_.batch = 1;  // what follows in their lanes is in other generations
+  put("a", add("n", 3));
+  put("a", set("v", "x"));
+  put("b", add("n", 4));
+  const std::string before = pending("a");
+  EXPECT_THAT(*queue_->lose(journal_->ops(), 5), testing::IsEmpty());
+  EXPECT_EQ(pending("a"), before);
+  std::vector<bool> flushed;
+  queue_->when_flushed("a", [&](bool good) { flushed.push_back(good); });
+  std::vector<Op> kept = journal_->ops();
+  kept.resize(3);
+  EXPECT_THAT(*queue_->lose(kept, 3), ElementsAre("a", "b"));
+  EXPECT_EQ(pending("a"), "n:4 [1-3 2]");
+  EXPECT_EQ(pending("b"), "n:2 [2-2 1]");
+  EXPECT_EQ(queue_->stats().front().records, 3u);
+  EXPECT_THAT(flushed, ElementsAre());
+  EXPECT_THAT(*queue_->lose({}, 0), ElementsAre("a", "b"));
+  EXPECT_EQ(pending("a"), "none");
+  EXPECT_TRUE(queue_->empty());
+  EXPECT_TRUE(queue_->stats().empty());
+  EXPECT_THAT(flushed, ElementsAre(true));
+  kept.back().payload = "?";
+  put("a", add("n", 1));
+  EXPECT_FALSE(queue_->lose(kept, 3));
+  EXPECT_EQ(pending("a"), "n:1 [6-6 1]");
+}
+
 TEST_F(JournalQueue, WhatWasForgottenIsNotCalledAndTheQueuesEndAnswersTheOthers) {
   put("a", add("n", 1));
   std::string called;

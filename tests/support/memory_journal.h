@@ -53,6 +53,8 @@ class MemoryJournal final : public journal::Journal {
     disk_.applied = std::move(applied);
   }
 
+  void watch(journal::Watcher*) override {}
+
   // Answers those who wait.
   void answer(const Result<void>& result) {
     for (auto waiting = std::exchange(waiting_, {}); !waiting.empty(); waiting.pop_front()) {

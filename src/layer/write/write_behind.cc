@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -38,6 +39,7 @@ Result<OpenedJournal> open_log(const config::Journal& config, const Clock& clock
 WriteBehind::WriteBehind(OpenedJournal opened, Rooms rooms)
     : tier_(rooms.tier),
       flights_(rooms.flights),
+      curves_(rooms.curves),
       clock_(rooms.clock),
       scheduler_(rooms.scheduler),
       journal_(std::move(opened.journal)),
@@ -70,6 +72,7 @@ Result<std::unique_ptr<WriteBehind>> WriteBehind::open(const config::Journal& co
   }
   if (auto restored = behind->queue_.restore(std::move(ops), std::move(applied)); !restored)
     return std::move(restored).error();
+  behind->journal_->watch(behind.get());
   return behind;
 }
 
@@ -77,6 +80,28 @@ WriteBehind::~WriteBehind() {
   stop();
   // Answers those whose writes it has yet to keep, so before the queue.
   journal_.reset();
+}
+
+void WriteBehind::failed(const Error& error) {
+  spdlog::error("{}; reads go on, and what it has kept goes to the databases", error.message);
+  flusher_->journal_failed(error);
+}
+
+Result<void> WriteBehind::reopened(std::vector<journal::Op> ops, std::uint64_t last) {
+  auto keys = queue_.lose(ops, last);
+  if (!keys) return std::move(keys).error();
+  // A copy with a lost write in it must go. Nothing has been written since, so that none is made again.
+  for (const std::string& key : *keys) {
+    const std::uint64_t hash = hash_bytes(key);
+    flights_.with_key(key, hash, [&](bool) {
+      tier_.erase(key, clock_.now(), Departure::kInvalidated);
+      if (curves_.sampled(hash)) curves_.dropped(hash);
+    });
+  }
+  flusher_->journal_reopened();
+  spdlog::info("the journal is open again and takes writes; {} are in it, the last has number {}", ops.size(),
+               last);
+  return {};
 }
 
 void WriteBehind::ledger_known(const std::string& source) {
@@ -127,6 +152,7 @@ void WriteBehind::start(std::vector<std::string> sources) {
 }
 
 void WriteBehind::stop() {
+  if (journal_) journal_->watch(nullptr);
   flusher_.reset();
   target_.close();
 }

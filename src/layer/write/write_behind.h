@@ -28,7 +28,7 @@ struct OpenedJournal {
 // kConfig and kInternal as journal/log.h has them.
 using OpenJournal = std::function<Result<OpenedJournal>(const config::Journal&)>;
 
-class WriteBehind {
+class WriteBehind : private journal::Watcher {
  public:
   // Borrowed, but for the functions. `run_blocking`: runs tasks that block; empty: a thread of its own does.
   // `restored`: gets the keys that had writes pending when the journal was opened, once their source's ledger
@@ -52,7 +52,7 @@ class WriteBehind {
   };
   // Reads what the journal holds; nothing is sent before start().
   static Result<std::unique_ptr<WriteBehind>> open(const config::Journal& config, Rooms rooms);
-  ~WriteBehind();
+  ~WriteBehind() override;
 
   // A source or namespace that pending writes name must be there: kConfig says which isn't, and how many
   // writes that is.
@@ -87,9 +87,13 @@ class WriteBehind {
   // `done`, to be called by whoever is first: what it waits for, or the timeout.
   class Race;
   void ledger_known(const std::string& source);
+  // The journal's thread.
+  void failed(const Error& error) override;
+  Result<void> reopened(std::vector<journal::Op> ops, std::uint64_t last) override;
 
   memory::Tier& tier_;
   FlightTable& flights_;
+  observe::MissRatioCurves& curves_;
   const Clock& clock_;
   Scheduler& scheduler_;
   std::unique_ptr<journal::Journal> journal_;
