@@ -26,7 +26,7 @@ class NoJournal final : public Journal {
     // Relaxed: a number is all that it gives.
     return next_.fetch_add(1, std::memory_order_relaxed);
   }
-  void when_committed(std::uint64_t, Kept kept) override { kept({}); }
+  void when_committed(std::uint64_t, std::uint64_t, Kept kept) override { kept({}); }
   void when_kept(std::uint64_t, Kept kept) override { kept({}); }
   Result<std::vector<Op>> read(std::uint32_t, const std::string*, std::uint64_t, std::uint64_t) override {
     return std::vector<Op>();

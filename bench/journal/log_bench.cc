@@ -57,7 +57,7 @@ void run(int appends, int window, const std::filesystem::path& folder) {
         seq = *appended;
       }
       auto done = std::make_shared<std::promise<void>>();
-      log.when_committed(seq, [done](const Result<void>& kept) {
+      log.when_committed(seq, seq, [done](const Result<void>& kept) {
         if (!kept) std::abort();
         done->set_value();
       });

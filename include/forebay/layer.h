@@ -128,17 +128,18 @@ struct NamespaceStats {
   std::uint64_t pending_records = 0, pending_bytes = 0;
   double pending_oldest_seconds = 0;
 };
-// Writes behind of one source, since the start.
+// Writes behind of one namespace, since the start.
 struct FlushStats {
   std::string source;
-  std::uint64_t batches = 0;        // transactions
+  std::string space;                // the namespace
+  std::uint64_t batches = 0;        // transactions that brought some of them
   std::uint64_t writes = 0;         // that they brought
   std::uint64_t retries = 0;        // of whole batches
   std::uint64_t dead = 0;           // writes that were put aside
   std::uint64_t passed_over = 0;    // retries of dead letters that were refused again
   std::size_t dead_letters = 0;     // now, of this journal
   double flush_seconds = 0;         // sum over batches, from the first try to the end
-  std::uint64_t largest_batch = 0;  // writes
+  std::uint64_t largest_batch = 0;  // the namespace's writes in one
 };
 // A write behind that the database refused (docs/write-behind.md).
 struct PutAside {
@@ -164,7 +165,7 @@ struct LayerStats {
   std::vector<NamespaceStats> namespaces;  // index 0: keys without one
   std::vector<SourceStats> sources;
   double feed_lag_seconds = 0;
-  std::vector<FlushStats> flushes;  // sources that are written behind
+  std::vector<FlushStats> flushes;  // namespaces that are written behind, or were
   // What a person must see to about writes behind, one sentence each; empty: nothing.
   std::vector<std::string> health;
 };
@@ -251,18 +252,19 @@ class Layer {
   bool write_value(std::string_view key, std::string_view value, WriteCallback done);
   // The short way of a write behind that has to wait for nothing but the journal: it is in effect when this
   // returns. Nothing: it has to wait for something else, or isn't written behind; nothing was done, and
-  // write() is the call for it. An answer with a `ticket` must not be shown to anybody before when_kept() of
-  // that ticket, or of a later one, has called back without an error: one call does for many writes. The
-  // answer's `value` is not set. `now`: the clock's.
+  // write() is the call for it. An answer with a `ticket` must not be shown to anybody before when_kept() has
+  // called back for it without an error. Later writes have larger tickets. The answer's `value` is not set.
+  // `now`: the clock's.
   std::optional<Result<WriteAnswer>> write_at_once(std::string_view key, const Write& write, Instant now);
   std::optional<Result<WriteAnswer>> write_value_at_once(std::string_view key, std::string_view value,
                                                          Instant now);
   // The same of INCR for counters whose value is cached, without an allocation. Nothing, too, where there is
   // an error to tell.
   std::optional<AddAnswer> add_at_once(std::string_view key, std::int64_t amount, Instant now);
-  // The error kUnknownOutcome: whether the writes since the last ticket that was kept are there shows once
-  // the journal is read again.
-  void when_kept(std::uint64_t ticket, std::move_only_function<void(Result<void>)> done);
+  // Calls back once the writes with tickets from `first` to `last` are kept: one call does for many. An error
+  // is about all of them: kUnknownOutcome, some may not have been kept (which shows once the journal is read
+  // again); kUnavailable: none was.
+  void when_kept(std::uint64_t first, std::uint64_t last, std::move_only_function<void(Result<void>)> done);
 
   // ---- The memory tier.
   const NamespaceInfo& route(std::string_view key) const;

@@ -117,18 +117,21 @@ Attempt::Done Attempt::through(const std::string& journal,
                                std::vector<std::optional<Written>> written) const {
   Done done;
   done.written.resize(batch_->items.size());
+  done.counts.resize(batch_->items.size());
   for (std::size_t i = 0; i < sent_.size(); ++i) {
     const Unit& unit = units_[sent_[i]];
-    done.applied_ops += unit.ops;
+    done.counts[unit.item].applied_ops += unit.ops;
     if (unit.effect->revives) done.revived.push_back({unit.item, *unit.effect->revives});
     // What was passed over changed nothing: the row is as the statement before left it.
     if (i < written.size() && written[i]) done.written[unit.item] = std::move(written[i]);
   }
   for (const std::size_t at : put_away_) {
-    done.dead_ops += units_[at].ops;
+    done.counts[units_[at].item].dead_ops += units_[at].ops;
     done.put_aside.push_back({units_[at].item, {journal, batch_->lane, units_[at].last}});
   }
-  for (const Unit& unit : units_) done.passed_over += unit.fate == Unit::Fate::kPassOver ? 1 : 0;
+  for (const Unit& unit : units_) {
+    if (unit.fate == Unit::Fate::kPassOver) ++done.counts[unit.item].passed_over;
+  }
   return done;
 }
 

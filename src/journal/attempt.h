@@ -59,7 +59,11 @@ class Attempt {
   // What the last try did, once it is through.
   struct Done {
     std::vector<std::optional<Written>> written;  // for each item, as Target::settled() has it
-    std::uint64_t applied_ops = 0, dead_ops = 0, passed_over = 0;
+    // What became of each item's ops.
+    struct Count {
+      std::uint64_t applied_ops = 0, dead_ops = 0, passed_over = 0;
+    };
+    std::vector<Count> counts;
     struct Letter {
       std::size_t item;
       DeadId id;

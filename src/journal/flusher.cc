@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "journal/attempt.h"
+#include "journal/flush_counts.h"
 #include "journal/queue_state.h"
 
 namespace forebay::journal {
@@ -79,7 +80,7 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
     DeadId id;
   };
   struct SourceState {
-    FlushStats stats;
+    FlushCounts counts;
     Trouble trouble;
     Letters letters;
     bool reading = false;         // the ledger has been asked for its letters
@@ -182,7 +183,6 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   }
   void lane_failed(Stream& stream, Error error, std::function<void(State&)> again) {
     MutexLock lock(mutex);
-    ++sources[stream.source].stats.retries;
     failed(troubles[&stream], std::move(error), std::move(again));
   }
 
@@ -391,6 +391,10 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   }
   void again_later(const std::shared_ptr<Run>& run, Error error) {
     rest(*run);
+    {
+      MutexLock lock(mutex);
+      sources[run->stream.source].counts.retried(run->attempt.batch());
+    }
     lane_failed(run->stream, std::move(error), [run](State& again) { again.send(run); });
   }
 
@@ -436,7 +440,7 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
     } else if (verdict.wait) {
       rest(*run);
       MutexLock lock(mutex);
-      ++sources[run->stream.source].stats.retries;
+      sources[run->stream.source].counts.retried(run->attempt.batch());
       Trouble& trouble = troubles[&run->stream];
       schedule(trouble, std::min(next_try(++trouble.failures), *run->early_until),
                [run](State& me) { me.send(run); });
@@ -484,13 +488,7 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
       for (const auto& letter : done.revived) changed(false, letter);
       // Which try committed, and what it put aside, the ledger knows.
       unsure = earlier && (state.letters.count != 0 || !done.revived.empty());
-      FlushStats& stats = state.stats;
-      ++stats.batches;
-      stats.applied_ops += done.applied_ops;
-      stats.dead += done.dead_ops;
-      stats.passed_over += done.passed_over;
-      stats.flush_seconds += std::chrono::duration<double>(clock.now() - run->began).count();
-      stats.largest_batch = std::max(stats.largest_batch, batch.ops);
+      state.counts.through(batch, done, clock.now() - run->began);
       troubles.erase(&stream);
     }
     target.settled(batch, std::move(done.written));
@@ -613,9 +611,7 @@ void Flusher::start(std::vector<std::string> sources) {
   for (const std::string& source : sources) {
     {
       MutexLock lock(state_->mutex);
-      auto [state, made] = state_->sources.try_emplace(source);
-      if (!made) continue;
-      state->second.stats.source = source;
+      if (!state_->sources.try_emplace(source).second) continue;
     }
     state_->begin(source);
   }
@@ -646,8 +642,9 @@ std::vector<FlushStats> Flusher::stats() const {
   std::vector<FlushStats> all;
   MutexLock lock(state_->mutex);
   for (const auto& [source, state] : state_->sources) {
-    all.push_back(state.stats);
-    all.back().dead_letters = state.letters.count;
+    std::map<std::string, std::size_t> letters;
+    for (const auto& [key, ids] : state.letters.by_key) letters[key.first] += ids.size();
+    std::ranges::move(state.counts.list(source, letters), std::back_inserter(all));
   }
   return all;
 }

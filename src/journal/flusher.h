@@ -93,13 +93,14 @@ class Target {
   virtual void run_blocking(Task task) = 0;
 };
 
-struct FlushStats {  // of one source
+struct FlushStats {  // of one namespace
   std::string source;
+  std::string space;
   // Since the start. `dead`: ops that were put aside; `passed_over`: retries of dead letters refused again
   std::uint64_t batches = 0, applied_ops = 0, retries = 0, dead = 0, passed_over = 0;
   std::size_t dead_letters = 0;     // now, of this journal
   double flush_seconds = 0;         // sum over batches, from the first try to the end
-  std::uint64_t largest_batch = 0;  // ops
+  std::uint64_t largest_batch = 0;  // the namespace's ops in one
 };
 
 class Flusher {
@@ -129,6 +130,7 @@ class Flusher {
   // again.
   void dead_changed(const std::string& source);
 
+  // Of the namespaces that it has had to do with. A batch of several counts for each of them.
   std::vector<FlushStats> stats() const;
   // What a person must see to, one sentence each; empty: nothing.
   std::vector<std::string> health() const;

@@ -58,11 +58,12 @@ class Journal {
   // Queues an op, of which it takes a copy; its seq is the next one. An Error means that it was not taken:
   // kOverloaded at a bound, kUnavailable while its disk has failed.
   virtual Result<std::uint64_t> append(const OpView& op, Durability durability) = 0;
-  // Calls back once the ops up to `seq`, a number that append() gave, are written, each as durable as it
-  // asked: before this returns if they are, else in the order of the numbers. Errors always come on the
-  // journal's thread. kUnknownOutcome: the commit that was to write op `seq` failed. kUnavailable: an earlier
-  // one did, and the op has not been written; or it turned out to be lost.
-  virtual void when_committed(std::uint64_t seq, Kept kept) = 0;
+  // Calls back once the ops from `first` to `last`, numbers that append() gave, are written, each as durable
+  // as it asked: before this returns if they are, else in the order of their last ones. Errors always come on
+  // the journal's thread. kUnknownOutcome: the commit that was to write them failed, or the one that was to
+  // write some of them. kUnavailable: an earlier one did, and none of them has been written; or all turned
+  // out to be lost.
+  virtual void when_committed(std::uint64_t first, std::uint64_t last, Kept kept) = 0;
   // Calls back once the ops up to `seq` are on the disk, whatever each of them asked for. Only then may they
   // go to a database: else a crash could leave the ledger there ahead of the journal. An error: the journal
   // failed before that. kConflict: it is open again, and op `seq` is lost.

@@ -176,16 +176,17 @@ Result<std::uint64_t> Log::append(const OpView& op, Durability durability) {
   return seq;
 }
 
-void Log::when_committed(std::uint64_t seq, Kept kept) {
+void Log::when_committed(std::uint64_t first, std::uint64_t last, Kept kept) {
   {
     MutexLock lock(mutex_);
-    seq = std::min(seq, next_ - 1);
-    if (seq > committed_ || lost(seq)) {
+    last = std::min(last, next_ - 1);
+    first = std::min(first, last);
+    if (last > committed_ || any_lost(first, last)) {
       auto at = committing_.end();
-      while (at != committing_.begin() && std::prev(at)->upto > seq) --at;
-      committing_.insert(at, {seq, std::move(kept)});
-      // Else the group that holds the op is still to be committed, and then they are answered.
-      if (failed_ || seq <= committed_) wake();
+      while (at != committing_.begin() && std::prev(at)->last > last) --at;
+      committing_.insert(at, {first, last, std::move(kept)});
+      // Else the group that holds the last op is still to be committed, and then they are answered.
+      if (failed_ || last <= committed_) wake();
       return;
     }
   }
@@ -233,7 +234,7 @@ bool Log::next(Work& work) {
   MutexLock lock(mutex_);
   wake_.wait(mutex_, [this]() NO_THREAD_SAFETY_ANALYSIS {
     const bool any = stopping_ || !open_.group.empty() || trim_ || !waiting_.empty() || !reads_.empty() ||
-                     (!committing_.empty() && committing_.front().upto <= committed_);
+                     (!committing_.empty() && committing_.front().last <= committed_);
     asleep_ = !any;
     return any;
   });
@@ -326,10 +327,24 @@ void Log::look_at_room() {
   nearly_full_ = true;
 }
 
-bool Log::lost(std::uint64_t seq) const {
+bool Log::any_lost(std::uint64_t first, std::uint64_t last) const {
   const auto after =
-      std::ranges::upper_bound(lost_, seq, {}, &std::pair<std::uint64_t, std::uint64_t>::first);
-  return after != lost_.begin() && seq <= std::prev(after)->second;
+      std::ranges::upper_bound(lost_, last, {}, &std::pair<std::uint64_t, std::uint64_t>::first);
+  return after != lost_.begin() && first <= std::prev(after)->second;
+}
+
+Result<void> Log::became(std::uint64_t first, std::uint64_t last) const {
+  if (last <= committed_ && !any_lost(first, last)) return {};
+  const auto all = [&](const auto& range) { return range.first <= first && last <= range.second; };
+  if (std::ranges::any_of(lost_, all))
+    return Error{ErrorCode::kUnavailable, "the journal's disk failed, and this write was lost"};
+  if (last <= committed_)
+    return Error{ErrorCode::kUnknownOutcome,
+                 "the journal's disk failed; this write, or another that was asked for with it, was lost"};
+  if (first > unknown_ && first > committed_)
+    return Error{ErrorCode::kUnavailable, fmt::format("{}; this write was not taken", failed_->message)};
+  return Error{ErrorCode::kUnknownOutcome,
+               fmt::format("{}; whether this write was kept shows then", failed_->message)};
 }
 
 void Log::answer_committed() {
@@ -340,19 +355,9 @@ void Log::answer_committed() {
   std::vector<Answer> answers;
   {
     MutexLock lock(mutex_);
-    while (!committing_.empty() && (failed_ || committing_.front().upto <= committed_)) {
-      const std::uint64_t seq = committing_.front().upto;
-      Result<void> result;
-      if (lost(seq)) {
-        result = Error{ErrorCode::kUnavailable, "the journal's disk failed, and this write was lost"};
-      } else if (seq > committed_ && seq <= unknown_) {
-        result = Error{ErrorCode::kUnknownOutcome,
-                       fmt::format("{}; whether this write was kept shows then", failed_->message)};
-      } else if (seq > committed_) {
-        result =
-            Error{ErrorCode::kUnavailable, fmt::format("{}; this write was not taken", failed_->message)};
-      }
-      answers.push_back({std::move(committing_.front().kept), std::move(result)});
+    while (!committing_.empty() && (failed_ || committing_.front().last <= committed_)) {
+      Committing& front = committing_.front();
+      answers.push_back({std::move(front.kept), became(front.first, front.last)});
       committing_.pop_front();
     }
   }

@@ -79,7 +79,7 @@ class Log final : public Journal {
   const std::string& id() const override { return id_; }
   std::uint32_t lanes() const override { return lanes_; }
   Result<std::uint64_t> append(const OpView& op, Durability durability) override EXCLUDES(mutex_);
-  void when_committed(std::uint64_t seq, Kept kept) override EXCLUDES(mutex_);
+  void when_committed(std::uint64_t first, std::uint64_t last, Kept kept) override EXCLUDES(mutex_);
   void when_kept(std::uint64_t seq, Kept kept) override EXCLUDES(mutex_);
   Result<std::vector<Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                std::uint64_t last) override EXCLUDES(mutex_);
@@ -93,6 +93,10 @@ class Log final : public Journal {
     std::uint64_t upto;
     Kept kept;
     bool lost = false;
+  };
+  struct Committing {  // when_committed()
+    std::uint64_t first, last;
+    Kept kept;
   };
   struct Read;
   struct Step;
@@ -120,7 +124,10 @@ class Log final : public Journal {
   bool next(Work& work) EXCLUDES(mutex_);  // false: the end
   Result<void> commit(const Work& work, LogFile::Sync sync) EXCLUDES(mutex_);
   void look_at_room() EXCLUDES(mutex_);
-  bool lost(std::uint64_t seq) const REQUIRES(mutex_);
+  bool lost(std::uint64_t seq) const REQUIRES(mutex_) { return any_lost(seq, seq); }
+  bool any_lost(std::uint64_t first, std::uint64_t last) const REQUIRES(mutex_);
+  // What when_committed() answers; requires that they are committed, or that the journal has failed.
+  Result<void> became(std::uint64_t first, std::uint64_t last) const REQUIRES(mutex_);
   void answer_committed() EXCLUDES(mutex_);
   // What the ops after committed_ up to `unknown` came to is unknown from here on; those after them are gone.
   void fail(const Error& error, std::uint64_t unknown, std::optional<LogFile::Trim> trim) EXCLUDES(mutex_);
@@ -151,8 +158,8 @@ class Log final : public Journal {
   Gathered open_ GUARDED_BY(mutex_);                // what append() adds to
   std::deque<Gathered> closed_ GUARDED_BY(mutex_);  // those before it
   std::optional<LogFile::Trim> trim_ GUARDED_BY(mutex_);
-  std::deque<Waiting> waiting_ GUARDED_BY(mutex_);     // when_kept()
-  std::deque<Waiting> committing_ GUARDED_BY(mutex_);  // when_committed(), by number
+  std::deque<Waiting> waiting_ GUARDED_BY(mutex_);        // when_kept()
+  std::deque<Committing> committing_ GUARDED_BY(mutex_);  // by their last numbers
   std::deque<Read*> reads_ GUARDED_BY(mutex_);
   std::uint64_t committed_ GUARDED_BY(mutex_) = 0;  // the last op that is as durable as asked
   std::uint64_t unknown_ GUARDED_BY(mutex_) = 0;    // the last op of the group whose commit failed

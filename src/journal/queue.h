@@ -105,7 +105,7 @@ class Queue {
   Result<std::uint64_t> append(const Wanted& wanted, Effect effect);
   Result<std::uint64_t> append(const Wanted& wanted, const Addition& addition);
   // As Journal::when_committed().
-  void when_committed(std::uint64_t seq, Kept kept);
+  void when_committed(std::uint64_t first, std::uint64_t last, Kept kept);
 
   // Nothing: the database has all of the key's writes. Costs one relaxed load while nothing at all is
   // pending.

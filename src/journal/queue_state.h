@@ -106,6 +106,12 @@ struct Queue::State {
   Slot& slot_of(std::string_view key) {
     return slots[lane_of(key, static_cast<std::uint32_t>(slots.size()))];
   }
+  static std::size_t size_of(const Op& op) { return op.key.size() + op.payload.size(); }
+  // combine(), and how many bytes the steps write more than before. O(columns), but for a removal, which may
+  // swallow many steps. An addition that takes no new step counts as none.
+  static std::ptrdiff_t combine_counted(std::vector<Step>& steps, Effect effect, std::uint64_t seq);
+  static std::ptrdiff_t combine_counted(std::vector<Step>& steps, const Addition& addition,
+                                        std::uint64_t seq);
   static Stream& stream_of(Slot& slot, std::uint32_t lane, std::string_view source) REQUIRES(slot.mutex);
   // Takes a write into the stream's open generation, or into a new one. `take_in` does so with the key's
   // steps, and says how many bytes they write more than before.

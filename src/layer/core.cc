@@ -341,6 +341,15 @@ LayerStats Core::stats() const {
     stats.namespaces.push_back(std::move(each));
   }
   if (behind_) behind_->stats(stats);
+  for (const Space* space : router().spaces()) {
+    if (!space->info.writes_behind) continue;
+    const auto known = std::ranges::find_if(stats.flushes, [&](const FlushStats& flush) {
+      return flush.source == space->config.source && flush.space == space->name();
+    });
+    if (known == stats.flushes.end()) {
+      stats.flushes.push_back({.source = space->config.source, .space = space->name()});
+    }
+  }
   MutexLock lock(config_mutex_);
   for (const auto& active : sources_) {
     stats.sources.push_back(active->gate->stats());

@@ -138,8 +138,9 @@ std::optional<AddAnswer> Layer::add_at_once(std::string_view key, std::int64_t a
   return impl_->core->writes().add_at_once(impl_->core->route(key), key, amount, now);
 }
 
-void Layer::when_kept(std::uint64_t ticket, std::move_only_function<void(Result<void>)> done) {
-  impl_->core->writes().when_kept(ticket, std::move(done));
+void Layer::when_kept(std::uint64_t first, std::uint64_t last,
+                      std::move_only_function<void(Result<void>)> done) {
+  impl_->core->writes().when_kept(first, last, std::move(done));
 }
 
 const NamespaceInfo& Layer::route(std::string_view key) const {

@@ -121,25 +121,28 @@ void add_behind(const LayerStats& stats, std::vector<Metric>& out) {
   Metric applied{
       "forebay_journal_applied_total", "Writes behind that the database has.", MetricKind::kCounter, {}};
   Metric batches{
-      "forebay_journal_batches_total", "Transactions that brought them.", MetricKind::kCounter, {}};
+      "forebay_journal_batches_total", "Transactions that brought some of them.", MetricKind::kCounter, {}};
   Metric seconds{"forebay_journal_flush_seconds_total",
                  "Time from each batch's first try to its end.",
                  MetricKind::kCounter,
                  {}};
-  Metric largest{"forebay_journal_largest_batch", "Most writes of one batch.", MetricKind::kGauge, {}};
-  Metric retries{"forebay_journal_retries_total", "Batches that were tried again.", MetricKind::kCounter, {}};
+  Metric largest{"forebay_journal_largest_batch", "Most writes of one transaction.", MetricKind::kGauge, {}};
+  Metric retries{
+      "forebay_journal_retries_total", "Transactions that were tried again.", MetricKind::kCounter, {}};
   Metric refused{
       "forebay_journal_refused_total", "Writes behind that the database refused.", MetricKind::kCounter, {}};
   Metric dead{"forebay_dead_letters", "Refused writes that wait for a person.", MetricKind::kGauge, {}};
   for (const FlushStats& flush : stats.flushes) {
-    const auto label = [&flush] { return std::pair<std::string, std::string>("source", flush.source); };
-    applied.samples.push_back({{label()}, number(flush.writes)});
-    batches.samples.push_back({{label()}, number(flush.batches)});
-    seconds.samples.push_back({{label()}, flush.flush_seconds});
-    largest.samples.push_back({{label()}, number(flush.largest_batch)});
-    retries.samples.push_back({{label()}, number(flush.retries)});
-    refused.samples.push_back({{label()}, number(flush.dead)});
-    dead.samples.push_back({{label()}, number(flush.dead_letters)});
+    const auto add = [&flush](Metric& metric, double value) {
+      metric.samples.push_back({{{"source", flush.source}, {"namespace", flush.space}}, value});
+    };
+    add(applied, number(flush.writes));
+    add(batches, number(flush.batches));
+    add(seconds, flush.flush_seconds);
+    add(largest, number(flush.largest_batch));
+    add(retries, number(flush.retries));
+    add(refused, number(flush.dead));
+    add(dead, number(flush.dead_letters));
   }
   for (Metric* metric :
        {&pending, &bytes, &oldest, &applied, &batches, &seconds, &largest, &retries, &refused, &dead})

@@ -51,7 +51,7 @@ class FakeJournal : public Journal {
     }
     return seq;
   }
-  void when_committed(std::uint64_t seq, Kept kept) override {
+  void when_committed(std::uint64_t, std::uint64_t seq, Kept kept) override {
     {
       MutexLock lock(mutex_);
       if (seq > kept_) {

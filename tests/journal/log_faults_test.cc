@@ -39,7 +39,7 @@ class JournalFaults : public testing::Test {
   static OpView view(const Op& op) { return {op.lane, op.source, op.space, op.key, op.payload}; }
   static Result<void> committed(Log& log, std::uint64_t seq) {
     std::promise<Result<void>> promise;
-    log.when_committed(seq, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
+    log.when_committed(seq, seq, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
     return promise.get_future().get();
   }
   static Result<void> keep(Log& log, const Op& op, Durability durability = Durability::kSync) {
@@ -188,7 +188,7 @@ TEST_F(JournalFaults, WhoAsksLateIsToldWhatBecameOfItsGroup) {
   }
   // Whoever asks may hold what the answer needs.
   std::promise<std::thread::id> thread;
-  log.when_committed(2, [&](const Result<void>&) { thread.set_value(std::this_thread::get_id()); });
+  log.when_committed(2, 2, [&](const Result<void>&) { thread.set_value(std::this_thread::get_id()); });
   EXPECT_NE(thread.get_future().get(), std::this_thread::get_id());
 }
 

@@ -120,9 +120,10 @@ class JournalReopens : public testing::Test {
                                const std::string& payload = "1") {
     return log_->append({1, "db", "views", key, payload}, durability);
   }
-  Result<void> committed(std::uint64_t seq) {
+  Result<void> committed(std::uint64_t seq) { return committed(seq, seq); }
+  Result<void> committed(std::uint64_t first, std::uint64_t last) {
     std::promise<Result<void>> promise;
-    log_->when_committed(seq, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
+    log_->when_committed(first, last, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
     return promise.get_future().get();
   }
   Result<void> when_kept(std::uint64_t seq) {
@@ -241,6 +242,12 @@ TEST_F(JournalReopens, WhileTheDiskIsAwayWritesAreRefusedAndWhatIsLostKeepsItsNu
     EXPECT_THAT(lost.error().message, HasSubstr("this write was lost"));
     EXPECT_EQ(code(when_kept(2)), ErrorCode::kConflict);
   }
+  // Who asks for several at once is not told that a lost one is kept, nor that a kept one is lost.
+  EXPECT_EQ(code(committed(2, 3)), ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(code(committed(1, 3)), ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(code(committed(1, 2)), ErrorCode::kUnknownOutcome);
+  EXPECT_TRUE(committed(1, 1));
+  EXPECT_TRUE(committed(3, 3));
   EXPECT_EQ(log_->read(1, nullptr, 1, 9)->size(), 2u);
   EXPECT_THAT(restart(), ElementsAre("a", "d"));
   EXPECT_EQ(found_[1].seq, 3u);

@@ -40,7 +40,7 @@ class JournalLog : public testing::Test {
   static OpView view(const Op& op) { return {op.lane, op.source, op.space, op.key, op.payload}; }
   static Result<void> committed(Log& log, std::uint64_t seq) {
     std::promise<Result<void>> promise;
-    log.when_committed(seq, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
+    log.when_committed(seq, seq, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
     return promise.get_future().get();
   }
   // Appends and waits until it is kept.
@@ -126,7 +126,7 @@ TEST_F(JournalLog, AnswersComeInTheOrderOfTheNumbersAndAtOnceForWhatIsCommitted)
   ASSERT_TRUE(committed(*opened.log, 3));
   for (const std::uint64_t seq : {3U, 1U, 2U}) {
     bool at_once = false;
-    opened.log->when_committed(seq, [&](Result<void> kept) { at_once = kept.has_value(); });
+    opened.log->when_committed(seq, seq, [&](Result<void> kept) { at_once = kept.has_value(); });
     EXPECT_TRUE(at_once);
   }
   // The journal's thread is held in an answer, so that what follows is one group.
@@ -137,7 +137,7 @@ TEST_F(JournalLog, AnswersComeInTheOrderOfTheNumbersAndAtOnceForWhatIsCommitted)
   std::promise<void> last;
   for (int i = 5; i <= 8; ++i) EXPECT_TRUE(opened.log->append(view(op("a")), Durability::kSync));
   for (const std::uint64_t seq : {6U, 5U, 8U, 7U}) {
-    opened.log->when_committed(seq, [&, seq](const Result<void>& kept) {
+    opened.log->when_committed(seq, seq, [&, seq](const Result<void>& kept) {
       EXPECT_TRUE(kept);
       answers.push_back(seq);
       if (seq == 8) last.set_value();

@@ -125,7 +125,7 @@ TEST_F(JournalQueue, KeptIsSaidWhenTheJournalSaysSo) {
   int kept = 0;
   const auto seq = queue_->append({"db", "s", "a", clock_.now(), rule_}, add("n", 1));
   ASSERT_TRUE(seq);
-  queue_->when_committed(*seq, [&](Result<void> good) { kept += good ? 1 : 100; });
+  queue_->when_committed(*seq, *seq, [&](Result<void> good) { kept += good ? 1 : 100; });
   EXPECT_EQ(kept, 0);
   journal_->sync();
   EXPECT_EQ(kept, 1);

@@ -72,8 +72,8 @@ TEST_P(OneInTenThousand, IsADeadLetterWithItsReasonAndTheOthersArrive) {
   EXPECT_THAT(listed, HasSubstr(key(kPoison) + "\n"));
   EXPECT_THAT(listed, HasSubstr(reason));
   EXPECT_EQ(std::ranges::count(listed, '\n'), 2) << listed;
-  EXPECT_EQ(forebay_.metric("forebay_dead_letters{source=\"db\"}"), 1);
-  EXPECT_EQ(forebay_.metric("forebay_journal_refused_total{source=\"db\"}"), 1);
+  EXPECT_EQ(forebay_.metric("forebay_dead_letters{source=\"db\",namespace=\"thing\"}"), 1);
+  EXPECT_EQ(forebay_.metric("forebay_journal_refused_total{source=\"db\",namespace=\"thing\"}"), 1);
   EXPECT_EQ(ask("GET", key(kPoison)), "(nil)") << "readers see what the database has";
 
   const std::string id = listed.substr(0, listed.find(' '));
@@ -94,7 +94,7 @@ TEST_P(OneInTenThousand, IsADeadLetterWithItsReasonAndTheOthersArrive) {
             "n" + std::to_string(kPoison) + "|5");
   EXPECT_EQ(number("SELECT count(*) AS n FROM things"), kWrites);
   EXPECT_EQ(number("SELECT count(*) AS n FROM forebay_dead"), 0);
-  EXPECT_EQ(forebay_.metric("forebay_dead_letters{source=\"db\"}"), 0);
+  EXPECT_EQ(forebay_.metric("forebay_dead_letters{source=\"db\",namespace=\"thing\"}"), 0);
   EXPECT_EQ(ask("HGET", key(kPoison), "price"), "5");
 }
 

@@ -195,7 +195,7 @@ TEST_P(Overload, WritesGoThroughInTheirOrderAtTheBoundWhereTheNamespaceSaysSo) {
   EXPECT_EQ(in_database(1), sum);
   EXPECT_EQ(database_->ask("SELECT count(*) AS n FROM texts WHERE v = '" + last + "'"),
             std::to_string(kThreads));
-  EXPECT_GT(forebay_.metric("forebay_journal_applied_total{source=\"db\"}"), 20)
+  EXPECT_GT(forebay_.metric("forebay_journal_applied_total{source=\"db\",namespace=\"count\"}"), 20)
       << "some were written behind";
   EXPECT_GT(forebay_.metric("forebay_source_calls_total{source=\"db\",op=\"write\"}"), 0)
       << "and some through";

@@ -15,6 +15,7 @@ namespace forebay::test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class RestartBehind : public BehindService {
  protected:
@@ -208,16 +209,16 @@ TEST_P(RestartBehind, MetricsStatsAndExplainTellWhatIsGoingOn) {
   start();
   EXPECT_EQ(ask("SET", "count:a", "1"), "+OK");
   EXPECT_EQ(ask("FOREBAY", "DRAIN", "20000"), ":1");
-  const std::string space = "namespace=\"count\"", source = "source=\"db\"";
+  const std::string space = "namespace=\"count\"", flushed = "source=\"db\",namespace=\"count\"";
   EXPECT_EQ(metric("forebay_journal_pending", space), 0);
   EXPECT_EQ(metric("forebay_journal_pending_bytes", space), 0);
   EXPECT_EQ(metric("forebay_journal_oldest_seconds", space), 0);
-  EXPECT_EQ(metric("forebay_journal_applied_total", source), 1);
-  EXPECT_EQ(metric("forebay_journal_batches_total", source), 1);
-  EXPECT_EQ(metric("forebay_journal_largest_batch", source), 1);
-  const double flushing = metric("forebay_journal_flush_seconds_total", source);
+  EXPECT_EQ(metric("forebay_journal_applied_total", flushed), 1);
+  EXPECT_EQ(metric("forebay_journal_batches_total", flushed), 1);
+  EXPECT_EQ(metric("forebay_journal_largest_batch", flushed), 1);
+  const double flushing = metric("forebay_journal_flush_seconds_total", flushed);
   EXPECT_GT(flushing, 0);
-  EXPECT_EQ(metric("forebay_journal_retries_total", source), 0);
+  EXPECT_EQ(metric("forebay_journal_retries_total", flushed), 0);
   {
     const Away away(*database_);
     std::string pipeline;
@@ -229,10 +230,11 @@ TEST_P(RestartBehind, MetricsStatsAndExplainTellWhatIsGoingOn) {
     EXPECT_GT(bytes, 10 * std::string("count:a").size());
     EXPECT_EQ(metric("forebay_journal_pending", "namespace=\"text\""), 0);
     EXPECT_TRUE(eventually([&] { return metric("forebay_journal_oldest_seconds", space) > 0.1; }));
-    EXPECT_TRUE(eventually([&] { return metric("forebay_journal_retries_total", source) > 0; }));
+    EXPECT_TRUE(eventually([&] { return metric("forebay_journal_retries_total", flushed) > 0; }));
     EXPECT_THAT(ask("FOREBAY", "STATS", "count"), HasSubstr("pending_writes :10 "));
     EXPECT_THAT(ask("FOREBAY", "STATS", "count"),
                 HasSubstr("pending_bytes :" + std::to_string(static_cast<int>(bytes))));
+    EXPECT_THAT(ask("FOREBAY", "STATS", "count"), Not(HasSubstr("pending_oldest_ms :0 ")));
     const std::string explained = ask("FOREBAY", "EXPLAIN", "count:a");
     EXPECT_THAT(explained, HasSubstr(" pending_writes 10 "));
     EXPECT_THAT(explained, HasSubstr(R"( pending {"add":{"n":")"));
@@ -243,16 +245,19 @@ TEST_P(RestartBehind, MetricsStatsAndExplainTellWhatIsGoingOn) {
   EXPECT_EQ(metric("forebay_journal_pending", space), 0);
   EXPECT_EQ(metric("forebay_journal_pending_bytes", space), 0);
   EXPECT_EQ(metric("forebay_journal_oldest_seconds", space), 0);
-  EXPECT_EQ(metric("forebay_journal_applied_total", source), 11);
-  EXPECT_GT(metric("forebay_journal_flush_seconds_total", source), flushing);
+  EXPECT_EQ(metric("forebay_journal_applied_total", flushed), 11);
+  EXPECT_GT(metric("forebay_journal_flush_seconds_total", flushed), flushing);
   EXPECT_EQ(ask("FOREBAY", "EXPLAIN", "count:a").find("pending_age_ms"), std::string::npos);
-  EXPECT_EQ(metric("forebay_dead_letters", source), 0);
+  const std::string person = "source=\"db\",namespace=\"person\"";
+  EXPECT_EQ(metric("forebay_dead_letters", person), 0);
 
   EXPECT_EQ(ask("SET", "person:a", R"({"age":-1})"), "+OK");
   EXPECT_EQ(ask("FOREBAY", "DRAIN", "20000"), ":1");
-  EXPECT_EQ(metric("forebay_dead_letters", source), 1);
-  EXPECT_EQ(metric("forebay_journal_refused_total", source), 1);
-  EXPECT_EQ(metric("forebay_journal_applied_total", source), 11);
+  EXPECT_EQ(metric("forebay_dead_letters", person), 1);
+  EXPECT_EQ(metric("forebay_journal_refused_total", person), 1);
+  EXPECT_EQ(metric("forebay_journal_applied_total", person), 0);
+  EXPECT_EQ(metric("forebay_journal_applied_total", flushed), 11);
+  EXPECT_THAT(ask("FOREBAY", "STATS", "person"), HasSubstr("refused_writes :1 dead_letters :1"));
 }
 
 INSTANTIATE_TEST_SUITE_P(On, RestartBehind, both_databases(), database_name);

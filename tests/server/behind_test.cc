@@ -287,9 +287,12 @@ TEST_F(Behind, MetricsShowWhatIsPendingAndWhatBecameOfIt) {
   put_aside(*client);
   metrics = http("GET", "/metrics");
   EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_pending{namespace=\"views\"} 0\n"));
-  EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_applied_total{source=\"db\"} 2\n"));
-  EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_refused_total{source=\"db\"} 1\n"));
-  EXPECT_THAT(metrics, HasSubstr("\nforebay_dead_letters{source=\"db\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_applied_total{source=\"db\",namespace=\"views\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_refused_total{source=\"db\",namespace=\"user\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nforebay_dead_letters{source=\"db\",namespace=\"user\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nforebay_dead_letters{source=\"db\",namespace=\"views\"} 0\n"));
+  EXPECT_THAT(client->ask({"FOREBAY", "STATS", "user"}), HasSubstr("flushed_writes :1 "));
+  EXPECT_THAT(client->ask({"FOREBAY", "STATS", "user"}), HasSubstr("refused_writes :1 dead_letters :1"));
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ class ForebayProcess {
   // A subcommand, with `--server` behind its arguments.
   Output run(std::vector<std::string> arguments) const;
   // A sample of /metrics by its name and labels as they are written there:
-  // `forebay_dead_letters{source="db"}`.
+  // `forebay_dead_letters{source="db",namespace="n"}`.
   double metric(const std::string& sample) const;
   std::string metrics() const;
 

@@ -37,7 +37,7 @@ class MemoryJournal final : public journal::Journal {
                          std::string(op.key), std::string(op.payload)});
     return disk_.last;
   }
-  void when_committed(std::uint64_t, journal::Kept kept) override { wait(std::move(kept)); }
+  void when_committed(std::uint64_t, std::uint64_t, journal::Kept kept) override { wait(std::move(kept)); }
   void when_kept(std::uint64_t, journal::Kept kept) override { wait(std::move(kept)); }
   Result<std::vector<journal::Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                         std::uint64_t last) override {

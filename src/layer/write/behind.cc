@@ -268,7 +268,7 @@ void BehindPath::answer_when_kept(const std::shared_ptr<Wish>& wish, Outcome out
     }
     wish->reply(std::move(answer));
   };
-  rooms_.queue.when_committed(ticket, std::move(tell));
+  rooms_.queue.when_committed(ticket, ticket, std::move(tell));
 }
 
 BehindPath::Outcome BehindPath::try_once(Order& order, Instant now, bool stale_ok, bool turn) {

@@ -69,9 +69,9 @@ class BehindPath {
   bool write(Space& space, std::string_view key, Write write, WriteCallback done);
   // A dead letter's effect, unchecked: it has been through that.
   void write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done);
-  // Calls back once the writes with tickets up to this one are kept.
-  void when_kept(std::uint64_t ticket, journal::Kept kept) {
-    rooms_.queue.when_committed(ticket, std::move(kept));
+  // Calls back once the writes with these tickets, and those between, are kept.
+  void when_kept(std::uint64_t first, std::uint64_t last, journal::Kept kept) {
+    rooms_.queue.when_committed(first, last, std::move(kept));
   }
 
   bool pending(std::string_view key) const { return rooms_.queue.of(key).has_value(); }

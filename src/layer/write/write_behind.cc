@@ -248,9 +248,9 @@ void WriteBehind::stats(LayerStats& stats) const {
   }
   if (!flusher_) return;
   for (journal::FlushStats& flush : flusher_->stats()) {
-    stats.flushes.push_back({std::move(flush.source), flush.batches, flush.applied_ops, flush.retries,
-                             flush.dead, flush.passed_over, flush.dead_letters, flush.flush_seconds,
-                             flush.largest_batch});
+    stats.flushes.push_back({std::move(flush.source), std::move(flush.space), flush.batches,
+                             flush.applied_ops, flush.retries, flush.dead, flush.passed_over,
+                             flush.dead_letters, flush.flush_seconds, flush.largest_batch});
   }
   stats.health = flusher_->health();
 }

@@ -66,9 +66,9 @@ std::optional<AddAnswer> WritePath::add_at_once(Space& space, std::string_view k
   return behind_->add_at_once(space, key, amount, now);
 }
 
-void WritePath::when_kept(std::uint64_t ticket, journal::Kept kept) {
+void WritePath::when_kept(std::uint64_t first, std::uint64_t last, journal::Kept kept) {
   if (behind_ == nullptr) return kept({});
-  behind_->when_kept(ticket, std::move(kept));
+  behind_->when_kept(first, last, std::move(kept));
 }
 
 bool WritePath::is_behind(const Space& space) const {

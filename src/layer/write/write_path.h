@@ -58,7 +58,7 @@ class WritePath {
   std::optional<Result<WriteAnswer>> write_value_at_once(Space& space, std::string_view key,
                                                          std::string_view value, Instant now);
   std::optional<AddAnswer> add_at_once(Space& space, std::string_view key, std::int64_t amount, Instant now);
-  void when_kept(std::uint64_t ticket, journal::Kept kept);
+  void when_kept(std::uint64_t first, std::uint64_t last, journal::Kept kept);
 
   // Makes a value the cached copy, without a source call: what a program or a client says the value is. Loads
   // in progress are fenced.

@@ -146,16 +146,19 @@ void EventLoop::dispatch_soon() {
   });
 }
 
-void EventLoop::await_kept(Connection& connection, std::uint64_t ticket) {
-  awaited_ = std::max(awaited_, ticket);
+void EventLoop::await_kept(Connection& connection, const ReplyQueue::Tickets& tickets) {
+  if (awaiting_.empty()) {
+    awaited_ = tickets;
+    post([this] { ask_when_kept(); });
+  }
+  awaited_.first = std::min(awaited_.first, tickets.first);
+  awaited_.last = std::max(awaited_.last, tickets.last);
   awaiting_.push_back(connection.session().id());
-  if (awaiting_.size() == 1) post([this] { ask_when_kept(); });
 }
 
 void EventLoop::ask_when_kept() {
-  const std::uint64_t ticket = std::exchange(awaited_, 0);
-  layer().when_kept(ticket, [this, mailbox = mailbox_, ticket,
-                             waiting = std::exchange(awaiting_, {})](Result<void> kept) mutable {
+  auto tell = [this, mailbox = mailbox_, ticket = awaited_.last,
+               waiting = std::exchange(awaiting_, {})](Result<void> kept) mutable {
     std::string error = kept ? std::string() : error_text(kept.error());
     mailbox->post([this, ticket, waiting = std::move(waiting), error = std::move(error)] {
       for (const std::uint64_t id : waiting) {
@@ -163,7 +166,8 @@ void EventLoop::ask_when_kept() {
         if (found != connections_.end()) found->second->on_kept(ticket, error);
       }
     });
-  });
+  };
+  layer().when_kept(awaited_.first, awaited_.last, std::move(tell));
 }
 
 void EventLoop::run_after(Duration delay, Task task) {

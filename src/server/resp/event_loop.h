@@ -25,6 +25,7 @@
 #include "forebay/result.h"
 #include "server/listen.h"
 #include "server/resp/mailbox.h"
+#include "server/resp/reply_queue.h"
 #include "server/server.h"
 #include "server/stats.h"
 
@@ -66,9 +67,9 @@ class EventLoop {
   void post(Task task) { posted_.push_back(std::move(task)); }
   // Layer::dispatch() once all connections that are readable in this turn have been served.
   void dispatch_soon();
-  // Connection::on_kept() once Layer::when_kept() of the ticket has called back, which is asked once for all
+  // Connection::on_kept() once Layer::when_kept() of the tickets has called back, which is asked once for all
   // connections that are served in this turn.
-  void await_kept(Connection& connection, std::uint64_t ticket);
+  void await_kept(Connection& connection, const ReplyQueue::Tickets& tickets);
   void run_after(Duration delay, Task task);
   // Registers the socket: Connection::on_events() is called until the descriptor is closed. False: the system
   // refused.
@@ -101,7 +102,7 @@ class EventLoop {
   std::unordered_map<std::uint64_t, Connection*> connections_;
   std::uint16_t port_ = 0;
   std::vector<std::uint64_t> awaiting_;  // connections whose replies are held
-  std::uint64_t awaited_ = 0;            // the last ticket among theirs
+  ReplyQueue::Tickets awaited_;          // from the first to the last of theirs
   bool dispatch_posted_ = false;
   bool draining_ = false;
   bool finished_ = false;

@@ -72,7 +72,8 @@ TEST_F(AtOnce, AWriteIsInEffectAndItsTicketIsKeptLater) {
   EXPECT_NE((*set)->ticket, 0u);
   EXPECT_EQ(get("user:1", 0ms), "42");
   int kept = 0;
-  core->writes().when_kept(added->ticket, [&](const Result<void>& good) { kept += good ? 1 : 100; });
+  core->writes().when_kept((*set)->ticket, added->ticket,
+                           [&](const Result<void>& good) { kept += good ? 1 : 100; });
   pass(100ms);
   EXPECT_EQ(kept, 0);
   journal->answer({});
@@ -130,7 +131,7 @@ TEST_F(AtOnce, WhatIsNotWrittenBehindIsNotItsBusiness) {
   EXPECT_FALSE(add_now("user:1", 1));
   EXPECT_FALSE(add_now("plain", 1));
   int kept = 0;
-  core->writes().when_kept(7, [&](const Result<void>& good) { kept += good ? 1 : 100; });
+  core->writes().when_kept(7, 7, [&](const Result<void>& good) { kept += good ? 1 : 100; });
   pass(0ms);
   EXPECT_EQ(kept, 1);
 }

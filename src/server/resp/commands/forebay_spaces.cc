@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,15 +20,19 @@ namespace {
 
 using Row = std::pair<std::string_view, std::uint64_t>;
 
-void write_rows(resp::Writer& reply, std::initializer_list<Row> rows) {
+std::uint64_t as_count(double value) {
+  return static_cast<std::uint64_t>(std::max(value, 0.0));
+}
+
+void write_rows(resp::Writer& reply, std::span<const Row> rows) {
   for (const auto& [name, count] : rows) {
     reply.bulk(name);
     reply.integer(static_cast<std::int64_t>(count));
   }
 }
 
-void write_namespace(resp::Writer& reply, const NamespaceStats& space) {
-  const std::initializer_list<Row> rows = {
+void write_namespace(resp::Writer& reply, const LayerStats& stats, const NamespaceStats& space) {
+  std::vector<Row> rows = {
       {"entries", space.entries},
       {"hits", space.hits},
       {"stale", space.stale},
@@ -39,6 +46,19 @@ void write_namespace(resp::Writer& reply, const NamespaceStats& space) {
       {"pending_writes", space.pending_records},
       {"pending_bytes", space.pending_bytes},
   };
+  const auto flush = std::ranges::find(stats.flushes, space.name, &FlushStats::space);
+  if (flush != stats.flushes.end()) {
+    rows.insert(rows.end(), {
+                                {"pending_oldest_ms", as_count(space.pending_oldest_seconds * 1e3)},
+                                {"flushed_writes", flush->writes},
+                                {"flushes", flush->batches},
+                                {"flush_microseconds", as_count(flush->flush_seconds * 1e6)},
+                                {"flush_retries", flush->retries},
+                                {"largest_flush", flush->largest_batch},
+                                {"refused_writes", flush->dead},
+                                {"dead_letters", flush->dead_letters},
+                            });
+  }
   const std::size_t predictions = space.predicted_hit_rate ? kPredictedMemory.size() : 0;
   reply.map(rows.size() + predictions);
   write_rows(reply, rows);
@@ -49,7 +69,7 @@ void write_namespace(resp::Writer& reply, const NamespaceStats& space) {
 }
 
 void write_source_stats(resp::Writer& reply, const SourceStats& source) {
-  const std::initializer_list<Row> rows = {
+  const std::array rows = std::to_array<Row>({
       {"loads", source.loads},
       {"load_keys", source.load_keys},
       {"load_microseconds", source.load_microseconds},
@@ -60,7 +80,7 @@ void write_source_stats(resp::Writer& reply, const SourceStats& source) {
       {"in_flight", source.in_flight},
       {"queued", source.queued},
       {"limit", source.limit},
-  };
+  });
   reply.map(rows.size() + 1);
   write_rows(reply, rows);
   reply.bulk("breaker");
@@ -68,12 +88,16 @@ void write_source_stats(resp::Writer& reply, const SourceStats& source) {
 }
 
 void write_memory(resp::Writer& reply, const LayerStats& stats) {
-  const std::initializer_list<Row> rows = {
-      {"entries", stats.entries},     {"bytes", stats.bytes},
-      {"limit", stats.limit},         {"with_expiry", stats.with_expiry},
-      {"evicted", stats.evicted},     {"expired", stats.expired},
-      {"too_large", stats.too_large}, {"refused_full", stats.refused_full},
-  };
+  const std::array rows = std::to_array<Row>({
+      {"entries", stats.entries},
+      {"bytes", stats.bytes},
+      {"limit", stats.limit},
+      {"with_expiry", stats.with_expiry},
+      {"evicted", stats.evicted},
+      {"expired", stats.expired},
+      {"too_large", stats.too_large},
+      {"refused_full", stats.refused_full},
+  });
   reply.map(rows.size());
   write_rows(reply, rows);
 }
@@ -137,7 +161,7 @@ void forebay_stats(Context& context) {
   if (context.args.size() > 3) return context.reply.error(kSyntaxError);
   if (context.args.size() == 3) {
     for (const NamespaceStats& space : stats.namespaces) {
-      if (space.name == context.args[2]) return write_namespace(context.reply, space);
+      if (space.name == context.args[2]) return write_namespace(context.reply, stats, space);
     }
     return context.reply.error(*unknown_namespace(stats, context.args[2]));
   }
@@ -148,7 +172,7 @@ void forebay_stats(Context& context) {
   context.reply.map(stats.namespaces.size());
   for (const NamespaceStats& space : stats.namespaces) {
     context.reply.bulk(space.name);
-    write_namespace(context.reply, space);
+    write_namespace(context.reply, stats, space);
   }
   context.reply.bulk("sources");
   context.reply.map(stats.sources.size());
