@@ -55,7 +55,8 @@ class Journal {
   // Lanes that ops are spread over; fixed when the journal was made.
   virtual std::uint32_t lanes() const = 0;
 
-  // Queues an op, of which it takes a copy; its seq is the next one. An Error means that it was not taken:
+  // Queues an op, of which it takes a copy; its seq is the next one. What is not kNone may stay queued until
+  // somebody asks for it, or for a later one, by one of the next calls. An Error means that it was not taken:
   // kOverloaded at a bound, kUnavailable while its disk has failed.
   virtual Result<std::uint64_t> append(const OpView& op, Durability durability) = 0;
   // Calls back once the ops from `first` to `last`, numbers that append() gave, are written, each as durable

@@ -172,7 +172,8 @@ Result<std::uint64_t> Log::append(const OpView& op, Durability durability) {
   if (open_.group.bytes().size() >= kGroupBytes) closed_.push_back(std::exchange(open_, {}));
   open_.group.add(seq, op);
   if (durability == Durability::kSync) open_.sync = Sync::kYes;
-  wake();
+  if (durability == Durability::kNone) unawaited_ = true;
+  if (unawaited_ || !closed_.empty()) wake();
   return seq;
 }
 
@@ -185,8 +186,7 @@ void Log::when_committed(std::uint64_t first, std::uint64_t last, Kept kept) {
       auto at = committing_.end();
       while (at != committing_.begin() && std::prev(at)->last > last) --at;
       committing_.insert(at, {first, last, std::move(kept)});
-      // Else the group that holds the last op is still to be committed, and then they are answered.
-      if (failed_ || last <= committed_) wake();
+      wake();
       return;
     }
   }
@@ -233,8 +233,8 @@ void Log::trim(std::uint64_t seq, std::vector<Applied> applied) {
 bool Log::next(Work& work) {
   MutexLock lock(mutex_);
   wake_.wait(mutex_, [this]() NO_THREAD_SAFETY_ANALYSIS {
-    const bool any = stopping_ || !open_.group.empty() || trim_ || !waiting_.empty() || !reads_.empty() ||
-                     (!committing_.empty() && committing_.front().last <= committed_);
+    const bool any = stopping_ || unawaited_ || !closed_.empty() || trim_ || !waiting_.empty() ||
+                     !reads_.empty() || !committing_.empty();
     asleep_ = !any;
     return any;
   });
@@ -245,6 +245,7 @@ bool Log::next(Work& work) {
     closed_.pop_front();
   } else {
     std::swap(group_, open_);
+    unawaited_ = false;
   }
   work.last = group_.group.empty() ? next_ - 1 : group_.group.last();
   while (!waiting_.empty() && waiting_.front().upto <= work.last) {

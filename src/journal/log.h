@@ -3,12 +3,13 @@
 // The journal as a file: an SQLite database in WAL mode, held by one process (consistency.md §9, J1 to J3).
 //
 // One thread commits what all callers have queued since its last commit, so that they share an fsync and a
-// row of the file: a group is closed at kGroupBytes bytes, or when the disk is idle. (J1 names a bound of 512
-// ops as well, which keeps the first reply of a group from waiting for rows that are inserted one by one. As
-// one row ten thousand take less than a millisecond (bench/journal), an fsync more, so that such a bound
-// would only add fsyncs.) A group is synced (synchronous=FULL) where one of its ops asks
-// for that, or somebody waits for when_kept(); else its commit ends with write(2) (NORMAL), and the next one
-// that is synced, or a checkpoint, takes it along.
+// row of the file: a group is closed at kGroupBytes bytes, or when the disk is idle and somebody waits for
+// one of its ops (for kNone nobody does: such an op doesn't wait either). So who appends many before it asks
+// for the last of them has them in one group. (J1 names a bound of 512 ops as well, which keeps the first
+// reply of a group from waiting for rows that are inserted one by one. As one row ten thousand take less than
+// a millisecond (bench/journal), an fsync more, so that such a bound would only add fsyncs.) A group is
+// synced (synchronous=FULL) where one of its ops asks for that, or somebody waits for when_kept(); else its
+// commit ends with write(2) (NORMAL), and the next one that is synced, or a checkpoint, takes it along.
 //
 // A disk that is nearly full refuses new writes until there is room again, before anything of them is
 // written.
@@ -156,6 +157,7 @@ class Log final : public Journal {
   Condition wake_;
   bool asleep_ GUARDED_BY(mutex_) = false;          // the writer thread, in next()
   Gathered open_ GUARDED_BY(mutex_);                // what append() adds to
+  bool unawaited_ GUARDED_BY(mutex_) = false;       // it has an op that nobody will ask for
   std::deque<Gathered> closed_ GUARDED_BY(mutex_);  // those before it
   std::optional<LogFile::Trim> trim_ GUARDED_BY(mutex_);
   std::deque<Waiting> waiting_ GUARDED_BY(mutex_);        // when_kept()
