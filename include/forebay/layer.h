@@ -253,7 +253,8 @@ class Layer {
   // The short way of a write behind that has to wait for nothing but the journal: it is in effect when this
   // returns. Nothing: it has to wait for something else, or isn't written behind; nothing was done, and
   // write() is the call for it. An answer with a `ticket` must not be shown to anybody before when_kept() has
-  // called back for it without an error. Later writes have larger tickets. The answer's `value` is not set.
+  // called back for it without an error, and that must be asked for: until then the write may stay where a
+  // crash loses it. Later writes have larger tickets. The answer's `value` is not set.
   // `now`: the clock's.
   std::optional<Result<WriteAnswer>> write_at_once(std::string_view key, const Write& write, Instant now);
   std::optional<Result<WriteAnswer>> write_value_at_once(std::string_view key, std::string_view value,

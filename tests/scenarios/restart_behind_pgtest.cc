@@ -107,6 +107,26 @@ TEST_P(RestartBehind, SigtermInFrontOfADeadDatabaseEndsInTimeAndTheNextStartGoes
   EXPECT_EQ(forebay_.log().find("the journal keeps"), std::string::npos) << forebay_.log();
 }
 
+// A client that wants no replies, and one that has gone before its own.
+TEST_P(RestartBehind, WhatNobodyWaitsForIsInTheJournalAllTheSame) {
+  configure_as("behind", "1h");
+  start();
+  EXPECT_EQ(ask("SET", "count:a", "1"), "+OK");
+  const auto journal = [&] { return std::filesystem::file_size(folder_ / "journal/journal.db-wal"); };
+  auto before = journal();
+  {
+    const auto silent = forebay_.connect();
+    silent->send(TestClient::encode({"CLIENT", "REPLY", "OFF"}) + TestClient::encode({"INCR", "count:a"}));
+    EXPECT_TRUE(eventually([&] { return journal() > before; }));
+  }
+  before = journal();
+  forebay_.connect()->send(TestClient::encode({"INCR", "count:a"}) + TestClient::encode({"QUIT"}));
+  EXPECT_TRUE(eventually([&] { return journal() > before; }));
+  forebay_.kill();
+  start();
+  EXPECT_EQ(ask("GET", "count:a"), "3");
+}
+
 // A live change of strategy under load.
 TEST_P(RestartBehind, SwitchingBetweenBehindAndThroughUnderWritersLosesNothing) {
   timeout_ = "30s";              // nothing is away here, only slow at times

@@ -192,7 +192,7 @@ void Connection::process() {
   processing_ = false;
   gathering_.reset();
   if (closed_) return;
-  if (const auto tickets = replies_.ask(); tickets.last != 0) loop_.await_kept(*this, tickets);
+  if (replies_.ask()) loop_.await_kept(*this);
 
   if (replies_.failed()) count_failed();
   const std::size_t left = input_.pending().size();

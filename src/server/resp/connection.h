@@ -55,7 +55,10 @@ class Connection final : public ConnectionControl {
 
   void close_after_replies() override { closing_ = true; }
   void in_effect() override { replies_.in_effect(); }
-  void hold_reply(std::uint64_t ticket) override { ticket_ = ticket; }
+  void hold_reply(std::uint64_t ticket) override {
+    ticket_ = ticket;
+    loop_.ask_for(ticket);
+  }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
   void on_inner(const Command& command, bool failed) override;
 

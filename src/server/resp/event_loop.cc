@@ -146,18 +146,20 @@ void EventLoop::dispatch_soon() {
   });
 }
 
-void EventLoop::await_kept(Connection& connection, const ReplyQueue::Tickets& tickets) {
-  if (awaiting_.empty()) {
-    awaited_ = tickets;
-    post([this] { ask_when_kept(); });
-  }
-  awaited_.first = std::min(awaited_.first, tickets.first);
-  awaited_.last = std::max(awaited_.last, tickets.last);
+void EventLoop::ask_for(std::uint64_t ticket) {
+  last_ticket_ = ticket;
+  if (first_ticket_ != 0) return;
+  first_ticket_ = ticket;
+  post([this] { ask_when_kept(); });
+}
+
+void EventLoop::await_kept(Connection& connection) {
   awaiting_.push_back(connection.session().id());
 }
 
 void EventLoop::ask_when_kept() {
-  auto tell = [this, mailbox = mailbox_, ticket = awaited_.last,
+  const std::uint64_t first = std::exchange(first_ticket_, 0);
+  auto tell = [this, mailbox = mailbox_, ticket = last_ticket_,
                waiting = std::exchange(awaiting_, {})](Result<void> kept) mutable {
     std::string error = kept ? std::string() : error_text(kept.error());
     mailbox->post([this, ticket, waiting = std::move(waiting), error = std::move(error)] {
@@ -167,7 +169,7 @@ void EventLoop::ask_when_kept() {
       }
     });
   };
-  layer().when_kept(awaited_.first, awaited_.last, std::move(tell));
+  layer().when_kept(first, last_ticket_, std::move(tell));
 }
 
 void EventLoop::run_after(Duration delay, Task task) {

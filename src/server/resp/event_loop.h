@@ -25,7 +25,6 @@
 #include "forebay/result.h"
 #include "server/listen.h"
 #include "server/resp/mailbox.h"
-#include "server/resp/reply_queue.h"
 #include "server/server.h"
 #include "server/stats.h"
 
@@ -67,9 +66,11 @@ class EventLoop {
   void post(Task task) { posted_.push_back(std::move(task)); }
   // Layer::dispatch() once all connections that are readable in this turn have been served.
   void dispatch_soon();
-  // Connection::on_kept() once Layer::when_kept() of the tickets has called back, which is asked once for all
-  // connections that are served in this turn.
-  void await_kept(Connection& connection, const ReplyQueue::Tickets& tickets);
+  // Layer::when_kept() is asked for all tickets of this turn together, whether or not somebody still waits
+  // for a reply: until then their writes may stay where a crash loses them.
+  void ask_for(std::uint64_t ticket);
+  // Connection::on_kept() once that has called back.
+  void await_kept(Connection& connection);
   void run_after(Duration delay, Task task);
   // Registers the socket: Connection::on_events() is called until the descriptor is closed. False: the system
   // refused.
@@ -102,7 +103,9 @@ class EventLoop {
   std::unordered_map<std::uint64_t, Connection*> connections_;
   std::uint16_t port_ = 0;
   std::vector<std::uint64_t> awaiting_;  // connections whose replies are held
-  ReplyQueue::Tickets awaited_;          // from the first to the last of theirs
+  // The first and last ticket of this turn; 0: there is none.
+  std::uint64_t first_ticket_ = 0;
+  std::uint64_t last_ticket_ = 0;
   bool dispatch_posted_ = false;
   bool draining_ = false;
   bool finished_ = false;

@@ -53,7 +53,6 @@ class ReplyQueue {
     std::uint32_t command = 0;  // its index in the registry
     bool muted = false;         // CLIENT REPLY OFF or SKIP when it was asked
     // A group of held replies, all of them in `behind`, with other replies among them.
-    std::uint64_t first = 0;   // the first one's ticket
     std::uint64_t ticket = 0;  // the last one's; 0: it is none
     bool asked = false;        // it takes no more held replies: its release has been asked for
     bool released = false;
@@ -120,27 +119,21 @@ class ReplyQueue {
       ++groups_;
     }
     Pending& group = *pending_.back();
-    if (group.ticket == 0) group.first = ticket;
     group.ticket = ticket;
     group.held.push_back({begin, group.behind.size(), command});
   }
 
-  // The tickets of the held replies whose release has not been asked for. They are now.
-  struct Tickets {
-    std::uint64_t first = 0;
-    std::uint64_t last = 0;  // 0: there are none
-  };
-  Tickets ask() {
-    Tickets tickets;
-    if (groups_ == 0) return tickets;
+  // Whether there are held replies whose release has not been asked for. It is now.
+  bool ask() {
+    bool any = false;
+    if (groups_ == 0) return any;
     for (auto each = pending_.rbegin(); each != pending_.rend(); ++each) {
       Pending& group = **each;
       if (group.ticket == 0) continue;
       if (std::exchange(group.asked, true)) break;
-      tickets.first = group.first;
-      tickets.last = std::max(tickets.last, group.ticket);
+      any = true;
     }
-    return tickets;
+    return any;
   }
 
   // Replies held for tickets up to this one may leave; with an error, it takes their place.

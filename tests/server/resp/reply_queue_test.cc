@@ -94,14 +94,12 @@ TEST_F(Replies, HeldOnesLeaveWithWhatFollowsOnceTheirTicketIsKept) {
   reply_held("2", 11);
   EXPECT_TRUE(queue_.may_start(Request::kExclusive));
   EXPECT_TRUE(queue_.loading());
-  const auto tickets = queue_.ask();
-  EXPECT_EQ(tickets.first, 10u);
-  EXPECT_EQ(tickets.last, 11u);
-  EXPECT_EQ(queue_.ask().last, 0u);
+  EXPECT_TRUE(queue_.ask());
+  EXPECT_FALSE(queue_.ask());
   EXPECT_EQ(sent(), "+before\r\n");
   // Those that come later wait for their own.
   reply_held("3", 12);
-  EXPECT_EQ(queue_.ask().last, 12u);
+  EXPECT_TRUE(queue_.ask());
   reply("last");
   EXPECT_EQ(queue_.held(), std::string("+1\r\n+read\r\n+2\r\n+3\r\n+last\r\n").size());
   queue_.release(11, "");
@@ -116,11 +114,11 @@ TEST_F(Replies, HeldOnesLeaveWithWhatFollowsOnceTheirTicketIsKept) {
 
 TEST_F(Replies, HeldOnesThatNobodyAskedForDoNotLeave) {
   reply_held("1", 10);
-  EXPECT_EQ(queue_.ask().last, 10u);
+  EXPECT_TRUE(queue_.ask());
   reply_held("2", 11);
   queue_.release(11, "");  // somebody else's writes were kept, and these are not said to be yet
   EXPECT_EQ(sent(), "+1\r\n");
-  EXPECT_EQ(queue_.ask().last, 11u);
+  EXPECT_TRUE(queue_.ask());
   queue_.release(11, "");
   EXPECT_EQ(sent(), "+2\r\n");
 }
@@ -131,7 +129,7 @@ TEST_F(Replies, HeldOnesKeepTheirPlaceBetweenDeferredOnes) {
   reply_held("1", 10);
   const auto second = defer(Request::kConcurrent);
   reply_held("2", 11);
-  EXPECT_EQ(queue_.ask().last, 11u);
+  EXPECT_TRUE(queue_.ask());
   EXPECT_EQ(sent(), "+a\r\n");
   complete(*second, "b");
   EXPECT_EQ(sent(), "");
