@@ -282,7 +282,8 @@ class Layer {
   // Drops the cached copy and fences loads in progress. True: there was one. (DEL)
   bool drop(std::string_view key, Instant now);
   // Holds the keys' shards (or all) for this thread: multi-key atomicity for update(), peek(), look_up() and
-  // drop() on unbound keys. One at a time per thread.
+  // drop() on unbound keys. Meanwhile no reload takes effect: what route() says of a key stays true. One at a
+  // time per thread.
   class Guard {
    public:
     Guard(Guard&&) noexcept;

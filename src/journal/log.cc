@@ -238,8 +238,9 @@ bool Log::next(Work& work) {
     asleep_ = !any;
     return any;
   });
-  if (open_.group.empty() && !trim_ && waiting_.empty() && reads_.empty() && committing_.empty())
-    return false;
+  const bool nothing =
+      open_.group.empty() && !trim_ && waiting_.empty() && reads_.empty() && committing_.empty();
+  if (nothing && stopping_) return false;
   if (!closed_.empty()) {
     group_ = std::move(closed_.front());
     closed_.pop_front();
@@ -378,6 +379,7 @@ void Log::fail(const Error& error, std::uint64_t unknown, std::optional<LogFile:
   unknown_ = unknown;
   closed_.clear();
   open_ = {};
+  unawaited_ = false;
   if (!trim_) trim_ = std::move(trim);
 }
 

@@ -262,7 +262,11 @@ void Core::take_over(Plan plan) {
   for (const auto& active : plan.sources) gates.push_back(active->gate);
   for (auto& space : plan.made) spaces_.push_back(std::move(space));
   routers_.push_back(std::make_unique<const Router>(std::move(plan.spaces)));
-  router_.store(routers_.back().get(), std::memory_order_release);
+  {
+    // Who holds keys of the tier (EXEC) can rely on them having no source all the while.
+    const auto held = tier_->lock_shards({}, true);
+    router_.store(routers_.back().get(), std::memory_order_release);
+  }
   reads_.set_gates(std::move(gates));
   for (const auto& [source, error] : plan.unreached) source->gate->start_open(error);
 

@@ -6,6 +6,7 @@
 
 #include <future>
 #include <limits>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -254,6 +255,23 @@ TEST_F(JournalReopens, WhileTheDiskIsAwayWritesAreRefusedAndWhatIsLostKeepsItsNu
   log_->trim(2, {});
   EXPECT_TRUE(keep("e"));
   EXPECT_THAT(restart(), ElementsAre("d", "e"));
+}
+
+TEST_F(JournalReopens, WhatWasTakenWithoutAWaiterWhileACommitFailedDoesNotEndIt) {
+  open();
+  ASSERT_TRUE(keep("a"));
+  for (int i = 1; i <= 20; ++i) {
+    disk_.down = true;
+    // Some of these fall between a group's end and its failure.
+    EXPECT_TRUE(eventually([&] { return !append("b", Durability::kNone).has_value(); }));
+    disk_.down = false;
+    watching_.wait(i);
+    ASSERT_TRUE(eventually([&] { return append("c", Durability::kOs).has_value(); }));
+    auto promise = std::make_shared<std::promise<void>>();
+    auto answered = promise->get_future();
+    log_->when_committed(1, 1 << 30, [promise](const Result<void>&) { promise->set_value(); });
+    ASSERT_EQ(answered.wait_for(std::chrono::seconds(30)), std::future_status::ready) << i;
+  }
 }
 
 TEST_F(JournalReopens, ADiskThatFailsAgainAndAgainIsTriedAgain) {

@@ -174,6 +174,25 @@ TEST_F(Behind, IncrByFloatAddsToNumbersWithAFraction) {
   EXPECT_EQ(client->ask({"INCRBYFLOAT", "rate:huge", "0"}).size(), 309u);
 }
 
+TEST_F(Behind, AKeyThatGotASourceSinceItWasQueuedAbortsItsTransaction) {
+  const config::Model bound = model;
+  model.namespaces.clear();
+  start();
+  auto client = connect();
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"INCR", "views:a"},
+                                                  {"GET", "views:a"},
+                                                  {"MGET", "x", "views:a"},
+                                                  {"SET", "views:a", "1"},
+                                                  {"DEL", "views:a"}}) {
+    EXPECT_TRUE(layer->reload(model));
+    EXPECT_EQ(client->ask({"MULTI"}), "+OK");
+    EXPECT_EQ(client->ask(command), "+QUEUED");
+    ASSERT_TRUE(layer->reload(bound));
+    EXPECT_THAT(client->ask({"EXEC"}), testing::StartsWith("-EXECABORT "));
+  }
+  EXPECT_EQ(client->ask({"INCR", "views:a"}), ":1");
+}
+
 TEST_F(Behind, WhatTheTableCanNotTakeIsRefusedAtOnce) {
   start();
   auto client = connect();

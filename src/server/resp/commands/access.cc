@@ -134,10 +134,15 @@ bool refuse_bound(Context& context, std::span<const std::string_view> keys) {
 
 std::optional<Layer::Guard> hold_keys(Context& context, std::span<const std::string_view> keys) {
   if (in_exec(context) || keys.size() < 2) return std::nullopt;
-  if (std::any_of(keys.begin(), keys.end(), [&](std::string_view key) { return is_bound(context, key); })) {
-    return std::nullopt;
-  }
-  return context.layer.lock(keys);
+  const auto any_bound = [&] {
+    return std::any_of(keys.begin(), keys.end(),
+                       [&](std::string_view key) { return is_bound(context, key); });
+  };
+  if (any_bound()) return std::nullopt;
+  std::optional<Layer::Guard> guard(context.layer.lock(keys));
+  // A reload may have bound one before it was held, but not since.
+  if (any_bound()) guard.reset();
+  return guard;
 }
 
 std::vector<std::string_view> keys_from(const Context& context, std::size_t first, std::size_t step) {

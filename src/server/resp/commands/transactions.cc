@@ -24,6 +24,12 @@ void append_keys(std::vector<std::string_view>& keys, const Command& command,
   }
 }
 
+std::vector<std::string_view> keys_of(const Command& command, std::span<const std::string_view> args) {
+  std::vector<std::string_view> keys;
+  append_keys(keys, command, args);
+  return keys;
+}
+
 // Commands without keys come in three kinds: those that walk or clear the table, which need all of it held;
 // those that only talk about the connection; and the rest (INFO, CONFIG, …), which take locks of their own
 // that somebody else may hold while waiting for a shard, and so must run with none held.
@@ -113,6 +119,10 @@ void exec(Context& context) {
     if (!guard && (all || !keys.empty())) guard.emplace(context.layer.lock(keys, all));
   };
   hold();
+  // A reload may have given them a source since they were queued; while they are held none does.
+  if (const std::string refusal = refusal_of_bound(context, keys); !refusal.empty()) {
+    return context.reply.error("EXECABORT Transaction discarded because of: " + refusal);
+  }
   const bool unchanged = std::all_of(transaction.watched().begin(), transaction.watched().end(),
                                      [&](const Transaction::Watched& watched) {
                                        return revision_of(context, watched.key) == watched.revision;
@@ -126,10 +136,17 @@ void exec(Context& context) {
     } else {
       hold();
     }
-    Context inner{
-        arguments[index], context.layer, context.server, context.session, context.reply, context.now, {}};
     const std::string& out = context.reply.buffer();
     const std::size_t before = out.size();
+    // The same where the keys were let go of in between.
+    const std::string refusal = refusal_of_bound(context, keys_of(command, arguments[index]));
+    if (!refusal.empty()) {
+      context.reply.error(refusal);
+      context.session.control().on_inner(command, true);
+      continue;
+    }
+    Context inner{
+        arguments[index], context.layer, context.server, context.session, context.reply, context.now, {}};
     command.handler(inner);
     context.session.control().on_inner(command, out.size() > before && out[before] == '-');
   }
@@ -176,9 +193,7 @@ bool Transaction::watch(std::string_view key, std::uint64_t revision) {
 bool queue_if_open(Context& context, const Command& command) {
   Transaction& transaction = transaction_of(context);
   if (!transaction.open() || runs_in_multi(command)) return false;
-  std::vector<std::string_view> keys;
-  append_keys(keys, command, context.args);
-  const std::string refusal = refusal_of_bound(context, keys);
+  const std::string refusal = refusal_of_bound(context, keys_of(command, context.args));
   if ((command.flags & kDenyMulti) != 0) {
     refuse(context, "ERR Command not allowed inside a transaction");
   } else if (!refusal.empty()) {
