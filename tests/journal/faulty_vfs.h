@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -30,6 +31,8 @@ struct FaultyVfs {
   std::atomic<bool> down{false};       // every write and sync fails
   std::atomic<int> syncs{0};           // that were asked for
   std::atomic<int> failures{0};
+  // Called within each failure. Set and reset while nothing fails.
+  std::function<void()> on_failure;
 
   static constexpr const char* kName = "forebay-faulty";
 
@@ -86,6 +89,7 @@ struct FaultyVfs {
   static bool fails(std::atomic<long>& good) {
     if (!current()->down && good.fetch_sub(1) != 0) return false;
     ++current()->failures;
+    if (current()->on_failure) current()->on_failure();
     return true;
   }
 

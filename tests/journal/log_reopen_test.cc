@@ -7,6 +7,7 @@
 #include <future>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -260,18 +261,26 @@ TEST_F(JournalReopens, WhileTheDiskIsAwayWritesAreRefusedAndWhatIsLostKeepsItsNu
 TEST_F(JournalReopens, WhatWasTakenWithoutAWaiterWhileACommitFailedDoesNotEndIt) {
   open();
   ASSERT_TRUE(keep("a"));
-  for (int i = 1; i <= 20; ++i) {
-    disk_.down = true;
-    // Some of these fall between a group's end and its failure.
-    EXPECT_TRUE(eventually([&] { return !append("b", Durability::kNone).has_value(); }));
-    disk_.down = false;
-    watching_.wait(i);
-    ASSERT_TRUE(eventually([&] { return append("c", Durability::kOs).has_value(); }));
-    auto promise = std::make_shared<std::promise<void>>();
-    auto answered = promise->get_future();
-    log_->when_committed(1, 1 << 30, [promise](const Result<void>&) { promise->set_value(); });
-    ASSERT_EQ(answered.wait_for(std::chrono::seconds(30)), std::future_status::ready) << i;
-  }
+  bool taken = false;
+  disk_.on_failure = [&] {
+    if (!taken) taken = append("b", Durability::kNone).has_value();
+  };
+  disk_.good_syncs = 0;
+  EXPECT_EQ(code(keep("c")), ErrorCode::kUnknownOutcome);
+  watching_.wait(1);
+  EXPECT_TRUE(taken);
+  disk_.on_failure = nullptr;
+  std::optional<std::uint64_t> seq;
+  ASSERT_TRUE(eventually([&] {
+    if (const auto appended = append("d")) seq = *appended;
+    return seq.has_value();
+  }));
+  const auto promise = std::make_shared<std::promise<bool>>();
+  auto kept = promise->get_future();
+  log_->when_committed(*seq, *seq,
+                       [promise](const Result<void>& good) { promise->set_value(good.has_value()); });
+  ASSERT_EQ(kept.wait_for(std::chrono::seconds(30)), std::future_status::ready) << "nobody writes any more";
+  EXPECT_TRUE(kept.get());
 }
 
 TEST_F(JournalReopens, ADiskThatFailsAgainAndAgainIsTriedAgain) {
