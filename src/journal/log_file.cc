@@ -290,9 +290,9 @@ Result<void> LogFile::rewrite(const std::string& path, const char* vfs_name) {
   };
   for (const auto& [name, kind] :
        {std::pair(path, SQLITE_OPEN_MAIN_DB), std::pair(path + "-wal", SQLITE_OPEN_WAL)}) {
-    const auto failed = [&name = name](const char* doing, int code) {
+    const auto failed = [&which = name](const char* doing, int code) {
       return Error{ErrorCode::kInternal,
-                   fmt::format("journal {}: {}: {}", name, doing, sqlite3_errstr(code))};
+                   fmt::format("journal {}: {}: {}", which, doing, sqlite3_errstr(code))};
     };
     int there = 0;
     int code = vfs->xAccess(vfs, name.c_str(), SQLITE_ACCESS_EXISTS, &there);
