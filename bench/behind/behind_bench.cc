@@ -1,7 +1,10 @@
 // A storm of increments: write-behind, the same written through, and redis-server with appendfsync always.
 //
 //   behind_bench [--increments N] [--keys N] [--connections N] [--pipeline N] [--rounds N] [--on
-//   postgres|sqlite]
+//   postgres|sqlite] [--threads N]
+//
+// `--threads`: Forebay's event loops. One by default, as redis-server has: where the clients run on the same
+// few cores, more of them only take turns with the clients and the journal's thread.
 //
 // redis-benchmark sends INCR for keys drawn at random. The three take turns; each line has the median of the
 // rounds. Ends with status 1 if a sum in the database is wrong, if there were more transactions than one per
@@ -43,6 +46,7 @@ struct Load {
   int keys = 1000;
   int connections = 50;
   int pipeline = 32;
+  int threads = 1;
 };
 
 struct Round {
@@ -95,13 +99,14 @@ class Redis {
 
 class Forebay {
  public:
-  Forebay(const std::string& folder, const RealDatabase& database) : port_(free_port()) {
+  Forebay(const std::string& folder, const RealDatabase& database, int threads) : port_(free_port()) {
     std::ofstream file(folder + "/forebay.toml");
     file << fmt::format(
-        "[server]\nresp = \"127.0.0.1:{}\"\nhttp = \"\"\n[journal]\npath = '{}/journal'\nmax_records = "
+        "[server]\nresp = \"127.0.0.1:{}\"\nhttp = \"\"\nthreads = {}\n[journal]\npath = "
+        "'{}/journal'\nmax_records = "
         "5000000\n"
         "[source.db]\n{}timeout = \"30s\"\nmax_queue = 100000\n",
-        port_, folder, database.source());
+        port_, threads, folder, database.source());
     for (const char* write : {"behind", "through"}) {
       file << fmt::format(
           "[namespace.{0}]\nkey = \"{0}:{{id}}\"\nsource = \"db\"\ntable = \"{0}\"\ntype = "
@@ -144,7 +149,7 @@ int compare(RealDatabase& database, const Load& load, int rounds) {
     database.run(fmt::format("CREATE TABLE {}(id text PRIMARY KEY, n bigint NOT NULL)", table));
   }
   Redis redis(folder.path().string());
-  Forebay forebay(folder.path().string(), database);
+  Forebay forebay(folder.path().string(), database, load.threads);
   // Every change of the ledger is one of the flusher's transactions.
   database.run("CREATE TABLE ledger_changes(n integer)");
   if (database.name() == "sqlite") {
@@ -190,8 +195,9 @@ int compare(RealDatabase& database, const Load& load, int rounds) {
   const std::int64_t through_sum = number(database, "SELECT sum(n) AS n FROM through");
   good = good && behind_sum == behind && through_sum == through;
   const double ratio = median(rates["behind"]) / median(rates["redis"]);
-  fmt::print("INCR of {} keys, {} connections, pipelined by {}, on {}; medians of {} rounds\n\n", load.keys,
-             load.connections, load.pipeline, database.name(), rounds);
+  fmt::print(
+      "INCR of {} keys, {} connections, pipelined by {}, event loops: {}, on {}; medians of {} rounds\n\n",
+      load.keys, load.connections, load.pipeline, load.threads, database.name(), rounds);
   fmt::print("{:<40}{:>14}\n", "", "acknowledged/s");
   fmt::print("{:<40}{:>14.0f}\n", fmt::format("forebay, behind ({} writes)", load.increments),
              median(rates["behind"]));
@@ -221,6 +227,7 @@ int main(int argc, char** argv) {
   app.add_option("--keys", load.keys);
   app.add_option("--connections", load.connections);
   app.add_option("--pipeline", load.pipeline);
+  app.add_option("--threads", load.threads);
   app.add_option("--rounds", rounds);
   app.add_option("--on", on)->check(CLI::IsMember({"postgres", "sqlite"}));
   CLI11_PARSE(app, argc, argv);
