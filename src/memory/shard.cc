@@ -500,6 +500,12 @@ void Shard::clear() {
   departures_.forget_all();
   counters_.with_expiry = 0;
   std::ranges::fill(counters_.entries_by_space, 0);
+  // The new table came while the old one is still there: so much of that goes at once as keeps the limit.
+  const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
+  const std::size_t before = this->bytes();
+  while (limit != 0 && common_.used.load(std::memory_order_relaxed) > limit &&
+         before - this->bytes() < table_bytes_ && free_cleared(1) != 0) {
+  }
 }
 
 std::optional<Departure> Shard::departure(std::uint64_t hash, std::string_view key) const {

@@ -27,9 +27,7 @@ class Model {
   Model(std::size_t limit, const std::string& policy, std::size_t shards, std::uint32_t seed)
       : random_(seed),
         limit_(limit),
-        slack_(policy == "lru"          ? 0
-               : policy == "noeviction" ? 256  // some buckets of the table
-                                        : limit / 8),
+        slack_(policy == "lru" || policy == "noeviction" ? 0 : limit / 8),
         policy_(policy) {
     options_.limit = limit;
     options_.policy = policy;
