@@ -2,6 +2,7 @@
 // started.
 //
 //   crash_bench [--kills N] [--seed N] [--on sqlite|postgres] [--acks N] [--durability fsync|os|none]
+//               [--without-ledger]
 //
 // 200 kills on each database by default. Ends with status 1 if a write was lost, doubled or reordered.
 
@@ -48,6 +49,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"sqlite", "postgres"}));
   app.add_option("--acks", options.acks, "most acknowledged writes between two kills");
   app.add_option("--durability", options.durability, "fsync, os, or none (which loses writes)");
+  app.add_flag("--without-ledger", options.without_ledger, "Break Forebay on purpose: writes count twice");
   CLI11_PARSE(app, argc, argv);
   try {
     bool good = true;

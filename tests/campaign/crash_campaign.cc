@@ -357,16 +357,20 @@ std::string position(RealDatabase& database) {
   }
 }
 
-// Whether the journal as it was left holds writes that the database has. Looks at a copy: opening the file
-// itself would recover it.
-bool holds_applied(RealDatabase& database, const std::string& folder) {
+// The journal as it was left. Looks at a copy: opening the file itself would recover it.
+std::optional<journal::LogFile::Content> left_behind(const std::string& folder) {
   const TempDir copy;
   for (const char* name : {"journal.db", "journal.db-wal"}) {
     std::error_code ignored;
     std::filesystem::copy_file(folder + "/journal/" + name, copy / name, ignored);
   }
   journal::LogFile::Content content;
-  if (!journal::LogFile::open((copy / "journal.db").string(), nullptr, 1, content)) return false;
+  if (!journal::LogFile::open((copy / "journal.db").string(), nullptr, 1, content)) return std::nullopt;
+  return content;
+}
+
+// Whether the database has writes that the journal holds.
+bool holds_applied(RealDatabase& database, const journal::LogFile::Content& journal) {
   try {
     const std::string lanes = database.ask("SELECT lane, last_seq FROM forebay_applied");
     std::stringstream lines(lanes);
@@ -374,13 +378,23 @@ bool holds_applied(RealDatabase& database, const std::string& folder) {
       const auto bar = line.find('|');
       const auto lane = std::stoul(line.substr(0, bar));
       const auto last = std::stoull(line.substr(bar + 1));
-      for (const journal::Op& op : content.ops) {
+      for (const journal::Op& op : journal.ops) {
         if (op.lane == lane && op.seq <= last) return true;
       }
     }
   } catch (const std::runtime_error&) {
   }
   return false;
+}
+
+void forget_ledger(RealDatabase& database, const journal::LogFile::Content& journal) {
+  for (std::uint32_t lane = 0; lane < journal.lanes; ++lane) {
+    std::uint64_t known = journal.trimmed;
+    for (const journal::Applied& applied : journal.applied) {
+      if (applied.lane == lane) known = applied.seq;
+    }
+    database.run(fmt::format("UPDATE forebay_applied SET last_seq = {} WHERE lane = {}", known, lane));
+  }
 }
 
 // The database's own tables beside what the writers know.
@@ -472,6 +486,7 @@ CampaignResult crash_campaign(RealDatabase& database, const std::string& folder,
     } const stop{field};
 
     for (; result.kills < options.kills; ++result.kills) {
+      if (options.until_violation && field.violated() > 0) break;
       const bool outage =
           database.stops() && options.stops_every > 0 && result.kills % options.stops_every == 2;
       const std::uint64_t target =
@@ -498,7 +513,10 @@ CampaignResult crash_campaign(RealDatabase& database, const std::string& folder,
         ++result.kills;
       }
       if (outage) database.start();
-      if (holds_applied(database, folder)) ++result.kills_before_trim;
+      if (const auto journal = left_behind(folder)) {
+        if (holds_applied(database, *journal)) ++result.kills_before_trim;
+        if (options.without_ledger) forget_ledger(database, *journal);
+      }
       server.start();
       options.progress(fmt::format("{} of {} kills, {} writes acknowledged, {} violations", result.kills + 1,
                                    options.kills, field.acknowledged.load(), field.violated()));

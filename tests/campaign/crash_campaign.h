@@ -27,6 +27,10 @@ struct CampaignOptions {
   std::size_t acks = 1000;  // most acknowledged writes between two kills; half of the kills come right after
                             // a commit of the database instead
   std::string durability = "fsync";
+  // Breaks Forebay on purpose, for the campaign's own test: before each start the ledger is put back to what
+  // the journal itself knows, as if there were none.
+  bool without_ledger = false;
+  bool until_violation = false;  // no more kills after one that did harm
   std::function<void(const std::string&)> progress = [](const std::string&) {};
 };
 
