@@ -63,6 +63,7 @@ void Group::add(std::uint64_t seq, const OpView& op) {
 
 void Group::clear(std::size_t keep) {
   first_ = last_ = 0;
+  wall_ms_ = 0;
   bytes_.clear();
   if (bytes_.capacity() > keep) bytes_.shrink_to_fit();
   places_.clear();
@@ -138,11 +139,14 @@ Result<std::optional<GroupReader::Read>> GroupReader::next() {
   return std::optional(read);
 }
 
-std::uint32_t checksum(std::uint64_t first, std::uint64_t last, std::string_view bytes) {
-  char numbers[16];
+std::uint32_t checksum(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms,
+                       std::string_view bytes) {
+  const auto time = static_cast<std::uint64_t>(wall_ms);
+  char numbers[24];
   for (unsigned i = 0; i < 8; ++i) {
     numbers[i] = static_cast<char>(first >> (8 * i));
     numbers[8 + i] = static_cast<char>(last >> (8 * i));
+    numbers[16 + i] = static_cast<char>(time >> (8 * i));
   }
   return crc32c(bytes, crc32c({numbers, sizeof numbers}));
 }

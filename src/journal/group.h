@@ -28,6 +28,9 @@ class Group {
  public:
   // `seq`: the one after the last op's. Linear in the op's size.
   void add(std::uint64_t seq, const OpView& op);
+  // When its first op was appended, in Unix time; 0: not known.
+  void set_time(std::int64_t wall_ms) { wall_ms_ = wall_ms; }
+  std::int64_t wall_ms() const { return wall_ms_; }
   bool empty() const { return first_ == 0; }
   std::uint64_t first() const { return first_; }
   std::uint64_t last() const { return last_; }
@@ -45,6 +48,7 @@ class Group {
   std::string bytes_;
   std::uint64_t first_ = 0;
   std::uint64_t last_ = 0;
+  std::int64_t wall_ms_ = 0;
   std::vector<Place> places_;
 };
 
@@ -79,7 +83,7 @@ class GroupReader {
   std::vector<Place> places_;
 };
 
-// CRC-32C of a group with its numbers, each as eight bytes, the lowest first.
-std::uint32_t checksum(std::uint64_t first, std::uint64_t last, std::string_view bytes);
+// CRC-32C of a group's numbers and its time, each as eight bytes, the lowest first, and then its bytes.
+std::uint32_t checksum(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms, std::string_view bytes);
 
 }  // namespace forebay::journal

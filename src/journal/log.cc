@@ -13,6 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "journal/ages.h"
+
 namespace forebay::journal {
 namespace {
 
@@ -77,7 +79,7 @@ Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
     log->committed_ = content.last;
     log->trimmed_ = content.trimmed;
     for (const Op& op : content.ops) log->bytes_ += size_of(op);
-    if (!content.ops.empty()) log->steps_.push_back({content.last, log->bytes_, clock.now()});
+    log->steps_ = log->steps_of(content.ops);
     log->nearly_full_ = log->too_little_room().has_value();
   }
   log->writer_ = std::thread([me = log.get()] { me->work(); });
@@ -156,20 +158,33 @@ std::optional<Error> Log::refusal(const OpView& op) {
   return std::nullopt;
 }
 
+void Log::count(std::deque<Step>& steps, std::uint64_t seq, std::size_t bytes, Instant since) const {
+  if (steps.empty() || seq % kStepOps == 0 || steps.back().bytes >= kStepBytes ||
+      (options_.max_age > Duration::zero() && since - steps.back().since > options_.max_age / kStepsOfAge)) {
+    steps.push_back({seq, 0, since});
+  }
+  steps.back().last = seq;
+  steps.back().bytes += bytes;
+}
+
+std::deque<Log::Step> Log::steps_of(const std::vector<Op>& ops) const {
+  Ages ages(clock_);
+  std::deque<Step> steps;
+  for (const Op& op : ops) count(steps, op.seq, size_of(op), ages.since(op.wall_ms));
+  return steps;
+}
+
 Result<std::uint64_t> Log::append(const OpView& op, Durability durability) {
   MutexLock lock(mutex_);
   if (auto refused = refusal(op)) return std::move(*refused);
   const std::uint64_t seq = next_++;
   const std::size_t size = size_of(op);
   bytes_ += size;
-  const Instant now = options_.max_age > Duration::zero() ? clock_.now() : Instant{};
-  if (steps_.empty() || seq % kStepOps == 0 || steps_.back().bytes >= kStepBytes ||
-      now - steps_.back().since > options_.max_age / kStepsOfAge) {
-    steps_.push_back({seq, 0, now});
-  }
-  steps_.back().last = seq;
-  steps_.back().bytes += size;
   if (open_.group.bytes().size() >= kGroupBytes) closed_.push_back(std::exchange(open_, {}));
+  Instant now{};
+  if (open_.group.empty() || options_.max_age > Duration::zero()) now = clock_.now();
+  count(steps_, seq, size, now);
+  if (open_.group.empty()) open_.group.set_time(clock_.to_wall_ms(now));
   open_.group.add(seq, op);
   if (durability == Durability::kSync) open_.sync = Sync::kYes;
   if (durability == Durability::kNone) unawaited_ = true;
@@ -478,6 +493,7 @@ Result<void> Log::reopen() {
   }
   std::size_t bytes = 0;
   for (const Op& op : content.ops) bytes += size_of(op);
+  std::deque<Step> steps = steps_of(content.ops);
   if (good) {
     MutexLock lock(watch_mutex_);
     good = watcher_ == nullptr ? Error{ErrorCode::kUnavailable, "nobody watches the journal"}
@@ -496,10 +512,8 @@ Result<void> Log::reopen() {
   committed_ = next - 1;
   trimmed_ = content.trimmed;
   if (trim_ && trim_->seq <= trimmed_) trim_.reset();
-  const Instant since = steps_.empty() ? clock_.now() : steps_.front().since;
-  steps_.clear();
+  steps_ = std::move(steps);
   bytes_ = bytes;
-  if (trimmed_ < next - 1) steps_.push_back({next - 1, bytes, since});
   nearly_full_ = too_little_room().has_value();
   return {};
 }

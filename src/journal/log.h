@@ -50,8 +50,8 @@ struct LogOptions {
   std::string path;                              // the database file; made if absent, its folder is not
   std::size_t max_bytes = std::size_t{1} << 30;  // of ops that are not trimmed, keys and payloads; at least 1
   std::size_t max_records = 10'000'000;          // of ops that are not trimmed; at least 1
-  // Age of the oldest op that is not trimmed, up to 2 % less; ops that were there when the journal was opened
-  // are as old as that. 0: no bound
+  // Age of the oldest op that is not trimmed, up to 2 % less. It goes on over a restart, by the wall clock
+  // (journal/ages.h). 0: no bound
   Duration max_age{0};
   // Free bytes of the disk below which nothing is taken: room for the write-ahead log and its checkpoint, so
   // that what was taken can be written. Up to half of it may be room within the file, where it was trimmed.
@@ -115,6 +115,10 @@ class Log final : public Journal {
   };
 
   Log(LogOptions options, const Clock& clock);
+  // Takes an op, the next one, into the steps.
+  void count(std::deque<Step>& steps, std::uint64_t seq, std::size_t bytes, Instant since) const;
+  // The steps of what the file holds.
+  std::deque<Step> steps_of(const std::vector<Op>& ops) const;
   std::optional<Error> refusal(const OpView& op) REQUIRES(mutex_);
   std::optional<std::uint64_t> disk_room() const;  // nothing: the disk doesn't tell
   // Free bytes of the disk if they are too few.

@@ -159,7 +159,7 @@ Result<void> LogFile::prepare(std::uint32_t lanes) {
         "CREATE TABLE applied(source BLOB NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL,"
         " PRIMARY KEY (source, lane)) WITHOUT ROWID;"
         "CREATE TABLE groups(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, crc INTEGER NOT NULL,"
-        " ops BLOB NOT NULL);",
+        " wall_ms INTEGER NOT NULL, ops BLOB NOT NULL);",
         kApplicationId, kFormat);
     if (auto made = run(make.c_str()); !made) return made;
     if (auto set = set_meta("journal_id", random_id()); !set) return set;
@@ -210,7 +210,7 @@ Result<void> LogFile::recover(Content& content) {
     }
     if (code != SQLITE_DONE) return damaged(error("reading applied").message);
   }
-  Statement rows(database_.get(), "SELECT first, last, crc, ops FROM groups ORDER BY first");
+  Statement rows(database_.get(), "SELECT first, last, crc, wall_ms, ops FROM groups ORDER BY first");
   std::uint64_t expected = content.trimmed + 1;
   bool any = false;
   int code = SQLITE_ERROR;
@@ -223,8 +223,9 @@ Result<void> LogFile::recover(Content& content) {
       return damaged(
           fmt::format("{} in one group follow where op {} should be", ops_of(first, last), expected));
     }
-    const std::string_view bytes = rows.bytes(3);
-    const bool matches = checksum(first, last, bytes) == rows.number(2);
+    const auto wall_ms = static_cast<std::int64_t>(rows.number(3));
+    const std::string_view bytes = rows.bytes(4);
+    const bool matches = checksum(first, last, wall_ms, bytes) == rows.number(2);
     GroupReader reader(first, last, bytes);
     while (true) {
       auto read = reader.next();
@@ -240,7 +241,7 @@ Result<void> LogFile::recover(Content& content) {
       if (!matches || seq < expected) continue;
       if (op.lane >= content.lanes) return damaged(fmt::format("op {} is in a lane that is none", seq));
       content.ops.push_back({seq, op.lane, std::string(op.source), std::string(op.space), std::string(op.key),
-                             std::string(op.payload)});
+                             std::string(op.payload), wall_ms});
     }
     content.voided = bytes.empty() ? std::optional(first) : std::nullopt;
     expected = last + 1;
@@ -344,7 +345,7 @@ std::optional<std::uint64_t> LogFile::unused() {
 Result<std::vector<Op>> LogFile::read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                       std::uint64_t last) {
   Statement rows(database_.get(),
-                 "SELECT first, last, crc, ops FROM groups WHERE first <= ?2 AND first >= "
+                 "SELECT first, last, crc, wall_ms, ops FROM groups WHERE first <= ?2 AND first >= "
                  "coalesce((SELECT max(first) FROM groups WHERE first <= ?1), 0) ORDER BY first");
   if (!rows.good()) return error("reading groups");
   first = std::max(first, trimmed_ + 1);
@@ -359,10 +360,11 @@ Result<std::vector<Op>> LogFile::read(std::uint32_t lane, const std::string* key
       return Error{ErrorCode::kInternal, fmt::format("journal {}: in the group of {}: {}", path_,
                                                      ops_of(group_first, group_last), what)};
     };
-    if (checksum(group_first, group_last, rows.bytes(3)) != rows.number(2)) {
+    const auto wall_ms = static_cast<std::int64_t>(rows.number(3));
+    if (checksum(group_first, group_last, wall_ms, rows.bytes(4)) != rows.number(2)) {
       return damaged("its checksum does not match its content");
     }
-    GroupReader reader(group_first, group_last, rows.bytes(3));
+    GroupReader reader(group_first, group_last, rows.bytes(4));
     while (true) {
       auto read = reader.next();
       if (!read) return damaged(read.error().message);
@@ -370,7 +372,7 @@ Result<std::vector<Op>> LogFile::read(std::uint32_t lane, const std::string* key
       const auto& [seq, op] = **read;
       if (seq < first || seq > last || op.lane != lane || (key != nullptr && op.key != *key)) continue;
       ops.push_back({seq, op.lane, std::string(op.source), std::string(op.space), std::string(op.key),
-                     std::string(op.payload)});
+                     std::string(op.payload), wall_ms});
     }
   }
   if (code != SQLITE_DONE) return error("reading groups");
@@ -399,18 +401,21 @@ Result<void> LogFile::commit(const Group& group, const Trim* trim, std::uint64_t
 }
 
 Result<void> LogFile::void_numbers(std::uint64_t first, std::uint64_t last) {
-  auto done = first > last ? set_meta("synced_to", std::to_string(last)) : insert(first, last, {});
+  auto done = first > last ? set_meta("synced_to", std::to_string(last)) : insert(first, last, 0, {});
   if (done) done = checkpoint();
   return done;
 }
 
-Result<void> LogFile::insert(std::uint64_t first, std::uint64_t last, std::string_view bytes) {
-  constexpr const char* kInsert = "INSERT INTO groups(first, last, crc, ops) VALUES (?1, ?2, ?3, ?4)";
+Result<void> LogFile::insert(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms,
+                             std::string_view bytes) {
+  constexpr const char* kInsert =
+      "INSERT INTO groups(first, last, crc, wall_ms, ops) VALUES (?1, ?2, ?3, ?4, ?5)";
   if (Statement* const row = prepared(insert_, kInsert)) {
     row->bind(1, first);
     row->bind(2, last);
-    row->bind(3, std::uint64_t{checksum(first, last, bytes)});
-    row->bind(4, bytes);
+    row->bind(3, std::uint64_t{checksum(first, last, wall_ms, bytes)});
+    row->bind(4, static_cast<std::uint64_t>(wall_ms));
+    row->bind(5, bytes);
   }
   return run(insert_, kInsert);
 }
@@ -419,7 +424,8 @@ Result<void> LogFile::write(const Group& group, const Trim* trim, std::uint64_t 
   // A transaction that changes something is synced, and so all before it.
   if (group.empty() && trim == nullptr) return set_meta("synced_to", std::to_string(last));
   if (!group.empty()) {
-    if (auto inserted = insert(group.first(), group.last(), group.bytes()); !inserted) return inserted;
+    if (auto inserted = insert(group.first(), group.last(), group.wall_ms(), group.bytes()); !inserted)
+      return inserted;
   }
   if (trim == nullptr) return {};
   constexpr const char* kRemove = "DELETE FROM groups WHERE first <= ?1 AND last <= ?1";

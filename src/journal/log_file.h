@@ -1,7 +1,7 @@
 #pragma once
 
 // The file behind journal/log.h: an SQLite database in WAL mode, one row for each commit group
-// (journal/group.h) with the CRC-32C of its bytes and numbers.
+// (journal/group.h) with its time and the CRC-32C of all that.
 //
 // After an error of a commit or a checkpoint the only thing that is left to do is to close it: abandon().
 // One thread at a time.
@@ -83,7 +83,7 @@ class LogFile {
   Result<std::optional<std::string>> meta(const char* name);
   Result<void> set_meta(const char* name, const std::string& value);
   Result<void> checkpoint();
-  Result<void> insert(std::uint64_t first, std::uint64_t last, std::string_view bytes);
+  Result<void> insert(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms, std::string_view bytes);
   Result<void> write(const Group& group, const Trim* trim, std::uint64_t last);
   Error error(const char* doing) const;
 

@@ -15,6 +15,8 @@ struct Op {
   std::string space;  // the namespace
   std::string key;
   std::string payload;  // effect.h: encode()
+  // Unix time in ms at which it was appended, or at most some moments before; 0: not known.
+  std::int64_t wall_ms = 0;
 };
 
 // The same, without its number and with texts that are somebody else's.

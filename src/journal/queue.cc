@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/hash_inline.h"
+#include "journal/ages.h"
 #include "journal/queue_state.h"
 
 namespace forebay::journal {
@@ -37,7 +38,7 @@ Result<void> Queue::restore(std::vector<Op> ops, std::vector<Applied> applied) {
     MutexLock lock(slot.mutex);
     State::stream_of(slot, at.lane, at.source).position = at.seq;
   }
-  const Instant now = state_->clock.now();
+  Ages ages(state_->clock);
   for (Op& op : ops) {
     if (op.lane != lane_of(op.key, lanes)) {
       return Error{ErrorCode::kInternal,
@@ -55,7 +56,7 @@ Result<void> Queue::restore(std::vector<Op> ops, std::vector<Applied> applied) {
       return Error{ErrorCode::kInternal,
                    fmt::format("the journal's op {} can't be read: {}", op.seq, effect.error().message)};
     }
-    const Wanted wanted{op.source, op.space, op.key, now, {.every = {}}};
+    const Wanted wanted{op.source, op.space, op.key, ages.since(op.wall_ms), {.every = {}}};
     state_->add(slot, stream, wanted, op.seq, State::size_of(op), true, [&](std::vector<Step>& steps) {
       return State::combine_counted(steps, std::move(*effect), op.seq);
     });

@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "journal/ages.h"
+
 namespace forebay::journal {
 namespace {
 
@@ -306,11 +308,11 @@ std::vector<Queue::Flushed> Queue::State::lose(Slot& slot, Stream& stream, const
   }
   if (from == 0) return {};
   // Of the oldest of these generations some may be kept.
-  const Instant now = clock.now();
+  Ages ages(clock);
   const auto begin = std::ranges::lower_bound(ops, from, {}, &Op::seq);
   for (auto op = begin; op != ops.end() && op->seq <= last; ++op) {
     if (op->lane != stream.lane || op->source != stream.source) continue;
-    const Wanted wanted{op->source, op->space, op->key, now, {.every = {}}};
+    const Wanted wanted{op->source, op->space, op->key, ages.since(op->wall_ms), {.every = {}}};
     add(slot, stream, wanted, op->seq, size_of(*op), false, [&](std::vector<Step>& steps) {
       return combine_counted(steps, effects[static_cast<std::size_t>(op - ops.begin())], op->seq);
     });

@@ -147,18 +147,22 @@ TEST(JournalGroup, WhateverIsCutOffItIsReported) {
 
 TEST(JournalGroup, WhateverBitIsFlippedTheChecksumChangesAndReadingEnds) {
   const Group group = group_of(some_ops());
-  const std::uint32_t sum = checksum(7, 12, group.bytes());
+  const std::uint32_t sum = checksum(7, 12, 99, group.bytes());
   for (std::size_t at = 0; at < group.bytes().size(); ++at) {
     for (int bit = 0; bit < 8; ++bit) {
       std::string bytes = group.bytes();
       bytes[at] = static_cast<char>(bytes[at] ^ (1 << bit));
-      EXPECT_NE(checksum(7, 12, bytes), sum);
+      EXPECT_NE(checksum(7, 12, 99, bytes), sum);
       std::string wrong;
       EXPECT_LE(read(7, 12, bytes, &wrong).size(), 6u);
     }
   }
-  EXPECT_NE(checksum(8, 12, group.bytes()), sum);
-  EXPECT_NE(checksum(7, 13, group.bytes()), sum);
+  EXPECT_NE(checksum(8, 12, 99, group.bytes()), sum);
+  EXPECT_NE(checksum(7, 13, 99, group.bytes()), sum);
+  for (int bit = 0; bit < 64; ++bit) {
+    const auto flipped = static_cast<std::int64_t>(99 ^ std::uint64_t{1} << bit);
+    EXPECT_NE(checksum(7, 12, flipped, group.bytes()), sum);
+  }
   forebay::test::SeededRandom random(1);
   for (int i = 0; i < 2000; ++i) {
     std::string bytes = group.bytes();

@@ -211,6 +211,80 @@ TEST_F(JournalLog, NothingIsTakenWhileTheOldestWriteIsTooOld) {
   EXPECT_TRUE(taken);
 }
 
+// A machine's clocks: the monotonic one begins anywhere when the process does, the wall clock may be set.
+class MachineClock final : public Clock {
+ public:
+  MachineClock(std::chrono::seconds up, std::int64_t wall_s)
+      : now_(up), offset_ms_(wall_s * 1000 - std::chrono::milliseconds(up).count()) {}
+  Instant now() const override { return now_; }
+  std::int64_t to_wall_ms(Instant at) const override {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() + offset_ms_;
+  }
+  Instant from_wall_ms(std::int64_t unix_ms) const override {
+    return Instant(std::chrono::milliseconds(unix_ms - offset_ms_));
+  }
+  void advance(Duration by) { now_ += by; }
+
+ private:
+  Instant now_;
+  const std::int64_t offset_ms_;
+};
+
+TEST_F(JournalLog, AgesGoOnOverARestart) {
+  constexpr std::int64_t kWall = 1'800'000'000;
+  LogOptions aged = options();
+  aged.max_age = std::chrono::seconds(60);
+  {
+    MachineClock clock(std::chrono::hours(500), kWall);
+    auto opened = Log::open(aged, clock);
+    ASSERT_TRUE(opened);
+    EXPECT_TRUE(keep(*opened->log, op("a")));
+    clock.advance(std::chrono::seconds(10));
+    EXPECT_TRUE(keep(*opened->log, op("b")));
+  }
+  MachineClock clock(std::chrono::seconds(7), kWall + 50);  // the machine has been started, too
+  auto opened = Log::open(aged, clock);
+  ASSERT_TRUE(opened);
+  ASSERT_EQ(opened->ops.size(), 2u);
+  EXPECT_EQ(opened->ops[0].wall_ms, kWall * 1000);
+  EXPECT_EQ(opened->ops[1].wall_ms, (kWall + 10) * 1000);
+  clock.advance(std::chrono::seconds(10));
+  EXPECT_TRUE(keep(*opened->log, op("c")));
+  clock.advance(std::chrono::seconds(1));
+  auto refused = keep(*opened->log, op("d"));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("waited for the database for 61 s (bound: 60 s)"));
+  // Without the oldest the next one's age counts.
+  opened->log->trim(1, {});
+  const auto there = opened->log->read(1, nullptr, 1, 3);
+  ASSERT_TRUE(there);
+  EXPECT_EQ(there->back().wall_ms, (kWall + 60) * 1000);
+  EXPECT_TRUE(keep(*opened->log, op("e")));
+  clock.advance(std::chrono::seconds(10));
+  refused = keep(*opened->log, op("f"));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("for 61 s"));
+}
+
+TEST_F(JournalLog, AWallClockThatWentBackwardsMakesNothingOlder) {
+  LogOptions aged = options();
+  aged.max_age = std::chrono::seconds(60);
+  {
+    MachineClock clock(std::chrono::seconds(10), 1'800'000'000);
+    auto opened = Log::open(aged, clock);
+    ASSERT_TRUE(opened);
+    EXPECT_TRUE(keep(*opened->log, op("a")));
+  }
+  MachineClock clock(std::chrono::seconds(10), 1'000'000'000);
+  auto opened = Log::open(aged, clock);
+  ASSERT_TRUE(opened);
+  EXPECT_TRUE(keep(*opened->log, op("b")));
+  clock.advance(std::chrono::seconds(60));
+  EXPECT_TRUE(keep(*opened->log, op("c")));
+  clock.advance(std::chrono::seconds(1));
+  EXPECT_FALSE(keep(*opened->log, op("d")));
+}
+
 TEST_F(JournalLog, ASecondHolderIsRefused) {
   auto opened = open();
   EXPECT_THAT(refusal(), HasSubstr("another process holds it"));
@@ -246,11 +320,15 @@ TEST_F(JournalLog, AChangedByteIsReportedWithItsPlace) {
               HasSubstr("the checksum of the group of op 2 does not match its content (op 3, byte"));
 }
 
-TEST_F(JournalLog, AGroupWithOtherNumbersIsReported) {
+TEST_F(JournalLog, AGroupWithAnotherTimeOrOtherNumbersIsReported) {
   {
     auto opened = open();
     for (int i = 0; i < 3; ++i) EXPECT_TRUE(keep(*opened.log, op("a")));
   }
+  tamper("UPDATE groups SET wall_ms = wall_ms - 1 WHERE first = 2");
+  EXPECT_THAT(refusal(), HasSubstr("the checksum of the group of op 2 does not match its content"));
+  tamper("UPDATE groups SET wall_ms = wall_ms + 1 WHERE first = 2");
+  EXPECT_EQ(open().ops.size(), 3u);
   tamper("UPDATE groups SET last = 9 WHERE first = 3");
   EXPECT_THAT(refusal(), HasSubstr("the checksum of the group of ops 3 to 9"));
   tamper("UPDATE groups SET last = 1 WHERE first = 3");

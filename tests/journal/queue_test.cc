@@ -459,6 +459,37 @@ TEST_F(JournalQueue, OpsThatTheJournalRemembersAsAppliedAreSkipped) {
   EXPECT_EQ(pending("a"), "n:2 [2-2 1] applying");
 }
 
+TEST_F(JournalQueue, WhatAnEarlierProcessAppendedIsAsOldAsItIs) {
+  const std::int64_t now = clock_.to_wall_ms(clock_.now());
+  std::vector<Op> ops;
+  const auto wrote = [&](const std::string& key, std::int64_t wall_ms) {
+    ops.push_back({ops.size() + 1, lane_of(key, 4), "db", key, key, encode(add("n", 1)), wall_ms});
+  };
+  wrote("old", now - 90'000);
+  wrote("new", now - 5);
+  wrote("later", now + 1000);  // by a wall clock that was set back since
+  wrote("unknown", 0);
+  const auto age = [&](const std::string& key) {
+    return std::chrono::duration_cast<milliseconds>(clock_.now() - queue_->of(key)->since).count();
+  };
+  ASSERT_TRUE(queue_->restore(ops, {}));
+  for (const auto& [key, expected] :
+       {std::pair("old", 90'000), std::pair("new", 5), std::pair("later", 0), std::pair("unknown", 0)})
+    EXPECT_EQ(age(key), expected) << key;
+  for (const PendingStats& pending : queue_->stats())
+    EXPECT_EQ(pending.oldest, queue_->of(pending.space)->since) << pending.space;
+  // The same when a journal is opened again and holds less.
+  restart();
+  put("old", add("n", 1));
+  put(key_beside("old"), add("n", 1));
+  clock_.advance(std::chrono::seconds(1));
+  ops.resize(1);
+  ops[0].space = "s";
+  ops[0].wall_ms = now;
+  ASSERT_TRUE(queue_->lose(ops, 1));
+  EXPECT_EQ(age("old"), 1000);
+}
+
 TEST_F(JournalQueue, AnOpThatCantBeReadOrIsInAWrongLaneIsReported) {
   Op op{7, lane_of("a", 4), "db", "s", "a", "nonsense"};
   auto restored = queue_->restore({op}, {});
