@@ -13,8 +13,6 @@
 namespace forebay::journal {
 namespace {
 
-constexpr int kApplicationId = 0x46424a31;  // "FBJ1"
-constexpr int kFormat = 2;                  // user_version
 constexpr int kCheckpointPages = 1000;
 
 std::optional<std::int64_t> number_of(std::string_view text) {
@@ -85,6 +83,14 @@ Error LogFile::error(const char* doing) const {
           fmt::format("journal {}: {}: {}", path_, doing, sqlite3_errmsg(database_.get()))};
 }
 
+Error LogFile::damaged(const std::string& what) const {
+  return Error{ErrorCode::kInternal,
+               fmt::format("journal {} is damaged: {}; nothing has been changed, the journal is not used; "
+                           "`forebay journal check` says more, and `forebay journal export --salvage` prints "
+                           "the writes that can still be read",
+                           path_, what)};
+}
+
 Result<void> LogFile::run(const char* sql) {
   if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return error(sql);
   return {};
@@ -142,6 +148,8 @@ Result<void> LogFile::prepare(std::uint32_t lanes) {
           ErrorCode::kConfig,
           fmt::format("journal {}: another process holds it; a journal serves one at a time", path_)};
     }
+    if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
+      return damaged(sqlite3_errmsg(database_.get()));
     if (code != SQLITE_OK) return Error{ErrorCode::kConfig, error(setting).message};
   }
   const auto ask = [&](const char* sql) {
@@ -179,11 +187,6 @@ Result<void> LogFile::prepare(std::uint32_t lanes) {
 }
 
 Result<void> LogFile::recover(Content& content) {
-  const auto damaged = [&](const std::string& what) {
-    return Error{ErrorCode::kInternal,
-                 fmt::format("journal {} is damaged: {}; nothing has been changed, the journal is not used",
-                             path_, what)};
-  };
   {
     auto id = meta("journal_id");
     if (!id) return id.error();

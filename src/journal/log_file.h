@@ -24,6 +24,9 @@ namespace forebay::journal {
 
 class LogFile {
  public:
+  static constexpr int kApplicationId = 0x46424a31;  // "FBJ1"
+  static constexpr int kFormat = 2;                  // user_version
+
   // What the file held when it was opened.
   struct Content {
     std::string id;
@@ -86,6 +89,7 @@ class LogFile {
   Result<void> insert(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms, std::string_view bytes);
   Result<void> write(const Group& group, const Trim* trim, std::uint64_t last);
   Error error(const char* doing) const;
+  Error damaged(const std::string& what) const;
 
   const std::string path_;
   const std::unique_ptr<sqlite3, Close> database_;

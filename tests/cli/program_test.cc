@@ -48,8 +48,8 @@ void write(const std::filesystem::path& file, std::string_view text) {
 TEST(Program, HelpListsEverySubcommandAndEndsWithZero) {
   const Output help = forebay({"--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* name :
-       {"serve", "check", "demo", "warm", "purge", "explain", "drain", "deadletters", "simulate"}) {
+  for (const char* name : {"serve", "check", "demo", "warm", "purge", "explain", "drain", "deadletters",
+                           "journal", "simulate"}) {
     EXPECT_THAT(help.text, HasSubstr(name));
     const Output own = forebay({name, "--help"});
     EXPECT_EQ(own.status, 0) << name;
@@ -75,6 +75,8 @@ TEST(Program, WrongUseEndsWithTwo) {
   EXPECT_EQ(forebay({"deadletters"}).status, 2);
   EXPECT_EQ(forebay({"deadletters", "show"}).status, 2);
   EXPECT_EQ(forebay({"deadletters", "edit", "a/b/0/1"}).status, 2);
+  EXPECT_EQ(forebay({"journal"}).status, 2);
+  EXPECT_EQ(forebay({"journal", "export"}).status, 2);
   EXPECT_EQ(forebay({"demo", "--clients", "0"}).status, 2);
   const Output unknown = forebay({"serv"});
   EXPECT_EQ(unknown.status, 2);
