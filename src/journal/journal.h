@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "forebay/clock.h"
 #include "forebay/result.h"
 #include "journal/op.h"
 
@@ -45,6 +46,13 @@ class Watcher {
   virtual Result<void> reopened(std::vector<Op> ops, std::uint64_t last) = 0;
 };
 
+// How near a journal is to its bounds, and what it does about that.
+struct Pressure {
+  double fill = 0;              // of the bound that is nearest, in bytes or records; 1: it refuses writes
+  Duration ack_delay{0};        // by which acknowledgements are held back now
+  std::uint64_t held_back = 0;  // that were, since it was opened
+};
+
 // Thread-safe.
 class Journal {
  public:
@@ -76,6 +84,7 @@ class Journal {
                                        std::uint64_t last) = 0;
   // Forgets the ops up to `seq`, some time later, and remembers the positions with that.
   virtual void trim(std::uint64_t seq, std::vector<Applied> applied) = 0;
+  virtual Pressure pressure() const { return {}; }
   // Who is told from now on; null: nobody, and no call is under way when this returns. Borrowed. A journal
   // that failed is opened again only while somebody watches.
   virtual void watch(Watcher* watcher) = 0;

@@ -24,6 +24,8 @@ using Sync = LogFile::Sync;
 constexpr std::uint64_t kStepOps = 256;
 constexpr std::size_t kStepBytes = std::size_t{1} << 20;
 constexpr int kStepsOfAge = 64;
+// Up to this share of a bound nothing is slowed.
+constexpr double kFree = 0.75;
 // A group's buffer is used again if it has no more than this.
 constexpr std::size_t kKeptBuffer = 2 * Log::kGroupBytes;
 
@@ -59,6 +61,11 @@ class Log::Hold {
   const int file_;
 };
 
+Duration ack_delay(double fill, Duration most) {
+  const double x = std::clamp((fill - kFree) / (1 - kFree), 0.0, 1.0);
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(most) * (x * x));
+}
+
 Log::Log(LogOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
 
 Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
@@ -76,7 +83,7 @@ Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   {
     MutexLock lock(log->mutex_);
     log->next_ = content.last + 1;
-    log->committed_ = content.last;
+    log->committed_ = log->released_ = content.last;
     log->trimmed_ = content.trimmed;
     for (const Op& op : content.ops) log->bytes_ += size_of(op);
     log->steps_ = log->steps_of(content.ops);
@@ -197,7 +204,7 @@ void Log::when_committed(std::uint64_t first, std::uint64_t last, Kept kept) {
     MutexLock lock(mutex_);
     last = std::min(last, next_ - 1);
     first = std::min(first, last);
-    if (last > committed_ || any_lost(first, last)) {
+    if (last > released_ || any_lost(first, last)) {
       auto at = committing_.end();
       while (at != committing_.begin() && std::prev(at)->last > last) --at;
       committing_.insert(at, {first, last, std::move(kept)});
@@ -247,12 +254,20 @@ void Log::trim(std::uint64_t seq, std::vector<Applied> applied) {
 
 bool Log::next(Work& work) {
   MutexLock lock(mutex_);
-  wake_.wait(mutex_, [this]() NO_THREAD_SAFETY_ANALYSIS {
+  const auto asked = [this]() NO_THREAD_SAFETY_ANALYSIS {
+    const bool awaited = !committing_.empty() &&
+                         (committing_.back().last > committed_ || committing_.front().last <= released_);
     const bool any = stopping_ || unawaited_ || !closed_.empty() || trim_ || !waiting_.empty() ||
-                     !reads_.empty() || !committing_.empty();
+                     !reads_.empty() || awaited;
     asleep_ = !any;
     return any;
-  });
+  };
+  if (held_.empty()) {
+    wake_.wait(mutex_, asked);
+  } else {
+    wake_.wait_until(mutex_, held_.front().at + delay(), asked);
+    asleep_ = false;
+  }
   const bool nothing =
       open_.group.empty() && !trim_ && waiting_.empty() && reads_.empty() && committing_.empty();
   if (nothing && stopping_) return false;
@@ -330,6 +345,11 @@ Result<void> Log::commit(const Work& work, Sync sync) {
         steps_.pop_front();
       }
     }
+    if (!held_.empty() || delay() > Duration::zero()) {
+      held_.push_back({committed_, std::chrono::steady_clock::now()});
+    } else {
+      released_ = committed_;
+    }
   }
   look_at_room();
   return {};
@@ -364,6 +384,32 @@ Result<void> Log::became(std::uint64_t first, std::uint64_t last) const {
                fmt::format("{}; whether this write was kept shows then", failed_->message)};
 }
 
+double Log::fill() const {
+  const auto share = [](std::size_t part, std::size_t bound) {
+    return static_cast<double>(part) / static_cast<double>(bound);
+  };
+  return std::max(share(next_ - 1 - trimmed_, options_.max_records), share(bytes_, options_.max_bytes));
+}
+
+Duration Log::delay() const {
+  return stopping_ || failed_ ? Duration::zero() : ack_delay(fill(), options_.ack_delay_most);
+}
+
+Pressure Log::pressure() const {
+  MutexLock lock(mutex_);
+  return {fill(), delay(), delayed_};
+}
+
+void Log::release() {
+  if (held_.empty()) return;
+  const Duration wait = delay();
+  const auto now = std::chrono::steady_clock::now();
+  while (!held_.empty() && (wait == Duration::zero() || held_.front().at + wait <= now)) {
+    released_ = held_.front().upto;
+    held_.pop_front();
+  }
+}
+
 void Log::answer_committed() {
   struct Answer {
     Kept kept;
@@ -372,9 +418,12 @@ void Log::answer_committed() {
   std::vector<Answer> answers;
   {
     MutexLock lock(mutex_);
-    while (!committing_.empty() && (failed_ || committing_.front().last <= committed_)) {
+    const std::uint64_t before = released_;
+    release();
+    while (!committing_.empty() && (failed_ || committing_.front().last <= released_)) {
       Committing& front = committing_.front();
       answers.push_back({std::move(front.kept), became(front.first, front.last)});
+      if (front.last > before && !failed_) ++delayed_;
       committing_.pop_front();
     }
   }
@@ -392,6 +441,8 @@ void Log::fail(const Error& error, std::uint64_t unknown, std::optional<LogFile:
   failed_ = Error{ErrorCode::kUnavailable,
                   fmt::format("{}; the journal takes no writes until it can be opened again", error.message)};
   unknown_ = unknown;
+  released_ = committed_;
+  held_.clear();
   closed_.clear();
   open_ = {};
   unawaited_ = false;
@@ -509,7 +560,7 @@ Result<void> Log::reopen() {
   MutexLock lock(mutex_);
   if (kept < next - 1) lost_.emplace_back(kept + 1, next - 1);
   failed_.reset();
-  committed_ = next - 1;
+  committed_ = released_ = next - 1;
   trimmed_ = content.trimmed;
   if (trim_ && trim_->seq <= trimmed_) trim_.reset();
   steps_ = std::move(steps);

@@ -11,6 +11,11 @@
 // synced (synchronous=FULL) where one of its ops asks for that, or somebody waits for when_kept(); else its
 // commit ends with write(2) (NORMAL), and the next one that is synced, or a checkpoint, takes it along.
 //
+// From three quarters of a bound (bytes or records) on, acknowledgements are held back for a while, so that
+// who waits for them slows down before anything is refused: ack_delay(). What is written is not: only the
+// answers of when_committed() wait, until they are old enough, a trim has made room, the journal fails or it
+// is closed. What the databases get, reads, and writes whose answer waits for nothing go on as ever.
+//
 // A disk that is nearly full refuses new writes until there is room again, before anything of them is
 // written.
 //
@@ -58,11 +63,17 @@ struct LogOptions {
   // 0: not looked at
   std::uint64_t min_free = std::uint64_t{8} << 20;
   std::function<std::uint64_t()> free_bytes = {};  // empty: statvfs(3) of the path
-  const char* vfs = nullptr;                       // SQLite's name of how it uses files; null: its default
+  // How long an acknowledgement is held back at a bound (ack_delay()); 0: never.
+  Duration ack_delay_most = std::chrono::milliseconds(100);
+  const char* vfs = nullptr;  // SQLite's name of how it uses files; null: its default
   // How long after a failure it is opened again, and at most after failures of that; doubling in between.
   Duration reopen_first = std::chrono::milliseconds(100);
   Duration reopen_most = std::chrono::seconds(5);
 };
+
+// How long after its commit a group's acknowledgement comes where the journal is filled to this share of a
+// bound, 0 to 1 or more: most * x^2, where x rises from 0 at 3/4 to 1 at the bound.
+Duration ack_delay(double fill, Duration most);
 
 class Log final : public Journal {
  public:
@@ -85,6 +96,7 @@ class Log final : public Journal {
   Result<std::vector<Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                std::uint64_t last) override EXCLUDES(mutex_);
   void trim(std::uint64_t seq, std::vector<Applied> applied) override EXCLUDES(mutex_);
+  Pressure pressure() const override EXCLUDES(mutex_);
   // Not to be called by a watcher.
   void watch(Watcher* watcher) override EXCLUDES(mutex_, watch_mutex_);
 
@@ -98,6 +110,11 @@ class Log final : public Journal {
   struct Committing {  // when_committed()
     std::uint64_t first, last;
     Kept kept;
+  };
+  // Commits up to this number whose answers are held back.
+  struct Held {
+    std::uint64_t upto;
+    std::chrono::steady_clock::time_point at;  // of the commit
   };
   struct Read;
   struct Step;
@@ -133,6 +150,10 @@ class Log final : public Journal {
   bool any_lost(std::uint64_t first, std::uint64_t last) const REQUIRES(mutex_);
   // What when_committed() answers; requires that they are committed, or that the journal has failed.
   Result<void> became(std::uint64_t first, std::uint64_t last) const REQUIRES(mutex_);
+  double fill() const REQUIRES(mutex_);
+  Duration delay() const REQUIRES(mutex_);
+  // Moves released_ on, as far as the delay allows by now.
+  void release() REQUIRES(mutex_);
   void answer_committed() EXCLUDES(mutex_);
   // What the ops after committed_ up to `unknown` came to is unknown from here on; those after them are gone.
   void fail(const Error& error, std::uint64_t unknown, std::optional<LogFile::Trim> trim) EXCLUDES(mutex_);
@@ -157,7 +178,7 @@ class Log final : public Journal {
   // Relaxed: an estimate by nature.
   std::atomic<std::uint64_t> unused_{0};
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   Condition wake_;
   bool asleep_ GUARDED_BY(mutex_) = false;          // the writer thread, in next()
   Gathered open_ GUARDED_BY(mutex_);                // what append() adds to
@@ -168,7 +189,11 @@ class Log final : public Journal {
   std::deque<Committing> committing_ GUARDED_BY(mutex_);  // by their last numbers
   std::deque<Read*> reads_ GUARDED_BY(mutex_);
   std::uint64_t committed_ GUARDED_BY(mutex_) = 0;  // the last op that is as durable as asked
-  std::uint64_t unknown_ GUARDED_BY(mutex_) = 0;    // the last op of the group whose commit failed
+  // The last op whose acknowledgement is held back no longer: committed_ unless held_ has some.
+  std::uint64_t released_ GUARDED_BY(mutex_) = 0;
+  std::deque<Held> held_ GUARDED_BY(mutex_);      // oldest first
+  std::uint64_t delayed_ GUARDED_BY(mutex_) = 0;  // answers that were held back
+  std::uint64_t unknown_ GUARDED_BY(mutex_) = 0;  // the last op of the group whose commit failed
   std::optional<Error> failed_ GUARDED_BY(mutex_);
   std::vector<std::pair<std::uint64_t, std::uint64_t>> lost_ GUARDED_BY(mutex_);  // numbers, from and to
   bool watched_ GUARDED_BY(mutex_) = false;

@@ -223,6 +223,23 @@ TEST_F(JournalFaults, ACheckpointThatFailsEndsTheJournalAndLosesNothing) {
   EXPECT_EQ(again.ops.size(), static_cast<std::size_t>(kept));
 }
 
+TEST_F(JournalFaults, AFailureAnswersWhatIsHeldBackNearABound) {
+  LogOptions small = options();
+  small.max_records = 4;
+  small.ack_delay_most = std::chrono::hours(1);
+  auto opened = Log::open(small);
+  ASSERT_TRUE(opened);
+  Log& log = *opened->log;
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(keep(log, op("a")));
+  EXPECT_TRUE(log.append(view(op("d")), Durability::kSync));
+  std::promise<Result<void>> answer;
+  log.when_committed(4, 4, [&](Result<void> kept) { answer.set_value(std::move(kept)); });
+  EXPECT_TRUE(when_kept(log, 4));
+  disk_.good_writes = 0;
+  log.trim(1, {});
+  EXPECT_TRUE(answer.get_future().get()) << "it had been kept before";
+}
+
 TEST_F(JournalFaults, ADiskThatIsNearlyFullRefusesWritesUntilThereIsRoomAgain) {
   std::atomic<std::uint64_t> room = 1'000'000;
   LogOptions small = options();

@@ -397,6 +397,7 @@ TEST_F(JournalLog, LargeAndManyWritesAreSplitIntoGroupsAndAllThere) {
 TEST_F(JournalLog, BeyondItsBoundsNothingIsTakenAndTrimmingMakesRoom) {
   LogOptions small = options();
   small.max_records = 2;
+  small.ack_delay_most = std::chrono::seconds(0);
   auto opened = Log::open(small);
   ASSERT_TRUE(opened.has_value());
   EXPECT_TRUE(keep(*opened->log, op("a")));
@@ -411,6 +412,122 @@ TEST_F(JournalLog, BeyondItsBoundsNothingIsTakenAndTrimmingMakesRoom) {
     taken = keep(*opened->log, op("a"));
   } while (!taken && taken.error().code == ErrorCode::kOverloaded);
   EXPECT_TRUE(taken);
+}
+
+TEST(JournalAckDelay, RisesFromThreeQuartersOfABoundToTheBound) {
+  using std::chrono::milliseconds;
+  const Duration most = milliseconds(100);
+  EXPECT_EQ(ack_delay(0, most), milliseconds(0));
+  EXPECT_EQ(ack_delay(0.75, most), milliseconds(0));
+  EXPECT_EQ(ack_delay(0.875, most), milliseconds(25));
+  EXPECT_EQ(ack_delay(0.8125, most), std::chrono::microseconds(6250));
+  EXPECT_EQ(ack_delay(1, most), milliseconds(100));
+  EXPECT_EQ(ack_delay(1.5, most), milliseconds(100));
+  EXPECT_EQ(ack_delay(1, milliseconds(0)), milliseconds(0));
+}
+
+// A journal that would hold acknowledgements back for hours, of four records.
+class JournalNearItsBound : public JournalLog {
+ protected:
+  LogOptions slow() const {
+    LogOptions slow = options();
+    slow.max_records = 4;
+    slow.ack_delay_most = std::chrono::hours(24 * 365);
+    return slow;
+  }
+  void SetUp() override {
+    auto opened = Log::open(slow());
+    ASSERT_TRUE(opened);
+    log_ = std::move(opened->log);
+  }
+  // Appends one; its answer.
+  std::future<Result<void>> ask(const std::string& key) {
+    const Op next = op(key);
+    const auto seq = log_->append(view(next), Durability::kSync);
+    EXPECT_TRUE(seq);
+    auto promise = std::make_shared<std::promise<Result<void>>>();
+    log_->when_committed(*seq, *seq, [promise](Result<void> kept) { promise->set_value(std::move(kept)); });
+    return promise->get_future();
+  }
+  static bool answered(const std::future<Result<void>>& answer) {
+    return answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  }
+  Result<void> kept(std::uint64_t seq) {
+    std::promise<Result<void>> promise;
+    log_->when_kept(seq, [&](Result<void> result) { promise.set_value(std::move(result)); });
+    return promise.get_future().get();
+  }
+
+  std::unique_ptr<Log> log_;
+};
+
+TEST_F(JournalNearItsBound, AcknowledgementsWaitUntilATrimMakesRoomAndNothingElseWaits) {
+  for (const char* key : {"a", "b", "c"}) EXPECT_TRUE(ask(key).get());  // up to 3/4
+  EXPECT_EQ(log_->pressure().ack_delay, Duration::zero());
+  EXPECT_EQ(log_->pressure().held_back, 0u);
+  auto last = ask("d");
+  EXPECT_EQ(log_->pressure().fill, 1);
+  EXPECT_EQ(log_->pressure().ack_delay, std::chrono::hours(24 * 365));
+  // It is written all the same: what the databases need does not wait, nor do reads.
+  EXPECT_TRUE(kept(4));
+  const auto there = log_->read(1, nullptr, 1, 4);
+  ASSERT_TRUE(there);
+  EXPECT_EQ(there->size(), 4u);
+  EXPECT_FALSE(answered(last));
+  // Asked for once it is written it comes no sooner.
+  bool at_once = false;
+  log_->when_committed(4, 4, [&](const Result<void>&) { at_once = true; });
+  EXPECT_TRUE(kept(4));
+  EXPECT_FALSE(at_once);
+  log_->when_committed(3, 3, [&](const Result<void>&) { at_once = true; });
+  EXPECT_TRUE(at_once);
+  log_->trim(1, {});
+  EXPECT_TRUE(last.get());
+  EXPECT_EQ(log_->pressure().ack_delay, Duration::zero());
+  EXPECT_EQ(log_->pressure().held_back, 2u);
+  EXPECT_FALSE(log_->append(view(op("e")), Durability::kNone).value_or(0) == 0);
+}
+
+TEST_F(JournalNearItsBound, BytesCountAsRecordsDo) {
+  log_.reset();
+  LogOptions slow = this->slow();
+  slow.max_records = 1000;
+  slow.max_bytes = 100;
+  auto opened = Log::open(slow);
+  ASSERT_TRUE(opened);
+  log_ = std::move(opened->log);
+  const auto fill = [&](std::size_t bytes) {
+    const Op next = op("k", std::string(bytes - 1, '1'));
+    return committed(*log_, *log_->append(view(next), Durability::kOs));
+  };
+  EXPECT_TRUE(fill(75));
+  EXPECT_EQ(log_->pressure().ack_delay, Duration::zero());
+  auto held = ask(std::string(20, 'x'));
+  EXPECT_TRUE(kept(2));
+  EXPECT_FALSE(answered(held));
+  EXPECT_GT(log_->pressure().ack_delay, std::chrono::hours(1));
+  log_->trim(2, {});
+  EXPECT_TRUE(held.get());
+}
+
+TEST_F(JournalNearItsBound, TheEndAnswersWhatIsHeldBack) {
+  for (const char* key : {"a", "b", "c"}) EXPECT_TRUE(ask(key).get());
+  auto last = ask("d");
+  EXPECT_TRUE(kept(4));
+  EXPECT_FALSE(answered(last));
+  log_.reset();
+  EXPECT_TRUE(last.get());
+}
+
+TEST_F(JournalNearItsBound, AfterTheirTimeTheyComeByThemselves) {
+  log_.reset();
+  LogOptions slow = this->slow();
+  slow.ack_delay_most = std::chrono::milliseconds(1);
+  auto opened = Log::open(slow);
+  ASSERT_TRUE(opened);
+  log_ = std::move(opened->log);
+  for (const char* key : {"a", "b", "c", "d"}) EXPECT_TRUE(ask(key).get());
+  EXPECT_EQ(log_->pressure().held_back, 1u);
 }
 
 TEST_F(JournalLog, AFailedCommitIsAnUnknownOutcomeAndTheEndOfWriting) {
