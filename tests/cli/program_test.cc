@@ -399,8 +399,8 @@ TEST_F(Serve, SigtermFlushesWhatItCanAndTheJournalKeepsTheRest) {
   const auto sql = [&](const std::string& text) { return test::run({"sqlite3", database, text}).text; };
   ASSERT_EQ(sql("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)"), "");
   configure(
-      "drain_timeout = \"300ms\"\n[journal]\npath = \"journal\"\n"
-      "[source.shop]\nkind = \"sqlite\"\npath = \"shop.db\"\ntimeout = \"100ms\"\n"
+      "drain_timeout = \"3s\"\n[journal]\npath = \"journal\"\n"
+      "[source.shop]\nkind = \"sqlite\"\npath = \"shop.db\"\ntimeout = \"1s\"\n"
       "[namespace.user]\nkey = \"user:{id}\"\nsource = \"shop\"\ntable = \"users\"\nwrite = \"behind\"\n"
       "flush = { every = \"1h\" }\n");
   start();

@@ -34,7 +34,9 @@ TEST(Cache, LoadsOnceAndHandsOutTheSameObject) {
 TEST(Cache, AThousandThreadsShareOneLoad) {
   std::atomic<int> loads = 0;
   std::latch all_ask(200);
-  auto cache = Cache<std::string, int>::open({}, [&](const std::string&) -> Result<std::optional<int>> {
+  CacheOptions options;
+  options.timeout = std::chrono::minutes(1);  // until all threads have begun
+  auto cache = Cache<std::string, int>::open(options, [&](const std::string&) -> Result<std::optional<int>> {
     ++loads;
     all_ask.wait();
     return std::optional(42);

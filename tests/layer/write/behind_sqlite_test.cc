@@ -167,7 +167,7 @@ TEST_F(BehindOnSqlite, PendingWritesOutliveTheProcessAndAreSeenByEveryRead) {
 }
 
 TEST_F(BehindOnSqlite, ADatabaseThatIsBusyIsWaitedFor) {
-  timeout = "50ms";
+  timeout = "1s";
   flush = "flush = { every = \"1ms\" }\n";
   open();
   EXPECT_EQ(add("visits:home", 1), "41");
@@ -326,7 +326,7 @@ TEST_F(BehindOnSqlite, AReloadFromBehindToThroughDrainsFirst) {
 }
 
 TEST_F(BehindOnSqlite, AReloadIsRefusedWhereTheDatabaseDoesNotTakeWhatIsPending) {
-  timeout = "50ms";
+  timeout = "1s";
   more = "[server]\ndrain_timeout = \"100ms\"\n";
   open();
   EXPECT_EQ(add("visits:home", 1), "41");
@@ -347,7 +347,7 @@ TEST_F(BehindOnSqlite, AReloadIsRefusedWhereTheDatabaseDoesNotTakeWhatIsPending)
 }
 
 TEST_F(BehindOnSqlite, WritesDuringAReloadThatDrainsWaitAndGoWhereItSays) {
-  timeout = "50ms";
+  timeout = "1s";
   open();
   ASSERT_TRUE(layer->set_fields("item:2", {{"name", "ink"}}));
   ASSERT_TRUE(layer->drain(10s));  // from here on the ledger is known
