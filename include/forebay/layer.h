@@ -141,6 +141,12 @@ struct FlushStats {
   double flush_seconds = 0;         // sum over batches, from the first try to the end
   std::uint64_t largest_batch = 0;  // the namespace's writes in one
 };
+// The journal of writes behind (docs/write-behind.md).
+struct JournalStats {
+  double fill = 0;  // of the bound that is nearest, max_bytes or max_records; 1: it refuses writes
+  double ack_delay_seconds = 0;  // by which acknowledgements are held back now
+  std::uint64_t held_back = 0;   // that were, since the start
+};
 // A write behind that the database refused (docs/write-behind.md).
 struct PutAside {
   std::string id;  // "source/journal/lane/seq": names it to the calls of Layer
@@ -166,6 +172,7 @@ struct LayerStats {
   std::vector<SourceStats> sources;
   double feed_lag_seconds = 0;
   std::vector<FlushStats> flushes;  // namespaces that are written behind, or were
+  std::optional<JournalStats> journal;
   // What a person must see to about writes behind, one sentence each; empty: nothing.
   std::vector<std::string> health;
 };

@@ -166,6 +166,10 @@ struct Namespace {
   AfterDeadLetter after_dead_letter = AfterDeadLetter::kContinue;
   WhenFull when_full = WhenFull::kRefuse;
   bool append = false;  // a SET inserts a row that must not exist; it is not cached before it is read
+  // The health check says so when a write waits this much longer than flush_every, or so many dead letters
+  // are there; 0: never
+  milliseconds alarm_age{60s};
+  std::size_t alarm_dead_letters = 1;
   Position at;
   bool operator==(const Namespace&) const = default;
 };

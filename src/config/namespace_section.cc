@@ -130,6 +130,11 @@ class NamespaceReader {
       flush->size("bytes", space_.flush_bytes, std::size_t{1} << 10, std::size_t{1} << 30);
       flush->finish();
     }
+    if (auto alarm = section_.table("alarm")) {
+      alarm->duration("age", space_.alarm_age, 0ms, kLongest);
+      alarm->count("dead_letters", space_.alarm_dead_letters, std::size_t{0}, std::size_t{1'000'000'000});
+      alarm->finish();
+    }
     static constexpr std::string_view kDurabilities[] = {"none", "os", "fsync"};
     static constexpr std::string_view kAfter[] = {"continue", "hold"};
     static constexpr std::string_view kWhenFull[] = {"refuse", "through"};
@@ -381,7 +386,8 @@ void NamespaceReader::check_behind() {
   if (space_.write != WriteStrategy::kBehind) {
     // What write should be is not known while its value is wrong.
     if (!write_good_) return;
-    for (const std::string_view key : {"flush", "durability", "after_dead_letter", "when_full", "append"}) {
+    for (const std::string_view key :
+         {"flush", "durability", "after_dead_letter", "when_full", "append", "alarm"}) {
       if (section_.has(key))
         section_.report(section_.key_at(key), fmt::format("{} is for write = \"behind\"", key));
     }

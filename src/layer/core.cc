@@ -26,6 +26,33 @@ std::uint64_t reads_of(const Space& space) {
   return reads;
 }
 
+// What the namespace's limits say about writes behind.
+void add_alarms(const Space& space, LayerStats& stats) {
+  using Seconds = std::chrono::duration<double>;
+  const auto plural = [](std::uint64_t count, const char* one, const char* many) {
+    return fmt::format("{} {}", count, count == 1 ? one : many);
+  };
+  const config::Namespace& config = space.config;
+  const auto pending = std::ranges::find(stats.namespaces, space.name(), &NamespaceStats::name);
+  const double bound = Seconds(config.flush_every + config.alarm_age).count();
+  if (config.alarm_age > Duration::zero() && pending != stats.namespaces.end() &&
+      pending->pending_oldest_seconds > bound) {
+    stats.health.push_back(fmt::format(
+        "namespace {}: {} for source {}, the oldest for {:.0f} s (alarm: {:g} s beyond flush.every)",
+        space.name(), plural(pending->pending_records, "write waits", "writes wait"), config.source,
+        pending->pending_oldest_seconds, Seconds(config.alarm_age).count()));
+  }
+  std::size_t letters = 0;
+  for (const FlushStats& flush : stats.flushes) {
+    if (flush.space == space.name() && flush.source == config.source) letters += flush.dead_letters;
+  }
+  if (config.alarm_dead_letters > 0 && letters >= config.alarm_dead_letters) {
+    stats.health.push_back(fmt::format("namespace {}: {} in source {} (alarm: {})", space.name(),
+                                       plural(letters, "dead letter", "dead letters"), config.source,
+                                       config.alarm_dead_letters));
+  }
+}
+
 }  // namespace
 
 Core::Core(std::unique_ptr<memory::Tier> tier, Parts parts, std::unique_ptr<ThreadScheduler> scheduler)
@@ -349,6 +376,7 @@ LayerStats Core::stats() const {
     if (known == stats.flushes.end()) {
       stats.flushes.push_back({.source = space->config.source, .space = space->name()});
     }
+    add_alarms(*space, stats);
   }
   MutexLock lock(config_mutex_);
   for (const auto& active : sources_) {

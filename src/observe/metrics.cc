@@ -147,6 +147,19 @@ void add_behind(const LayerStats& stats, std::vector<Metric>& out) {
   for (Metric* metric :
        {&pending, &bytes, &oldest, &applied, &batches, &seconds, &largest, &retries, &refused, &dead})
     out.push_back(std::move(*metric));
+  if (stats.journal) {
+    out.push_back(single("forebay_journal_fill_ratio",
+                         "How full the journal is, by the nearest of its bounds; at 1 it refuses writes.",
+                         MetricKind::kGauge, stats.journal->fill));
+    out.push_back(single("forebay_journal_ack_delay_seconds",
+                         "By how much acknowledgements are held back, as it is nearly full.",
+                         MetricKind::kGauge, stats.journal->ack_delay_seconds));
+    out.push_back(single("forebay_journal_acks_held_back_total", "Acknowledgements that were held back.",
+                         MetricKind::kCounter, number(stats.journal->held_back)));
+  }
+  out.push_back(single("forebay_journal_problems",
+                       "What the health check says about writes behind, in sentences; 0: all is well.",
+                       MetricKind::kGauge, number(stats.health.size())));
 }
 
 }  // namespace

@@ -307,6 +307,12 @@ const Row kAfterBase[] = {
      "when_full is for write = \"behind\""},
     {"AppendWithoutWriteBehind", "[namespace.a]\nkey = \"a:{x}\"\nappend = true\n", 14, 1,
      "append is for write = \"behind\""},
+    {"AlarmWithoutWriteBehind", "[namespace.a]\nkey = \"a:{x}\"\nalarm = { age = \"1m\" }\n", 14, 1,
+     "alarm is for write = \"behind\""},
+    {"AlarmWithAnUnknownKey",
+     "[journal]\npath = \"j\"\n[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\nwrite = "
+     "\"behind\"\nalarm = { deadletters = 1 }\n",
+     19, 11, "unknown key \"deadletters\" in alarm; did you mean \"dead_letters\"?"},
     {"FlushIsNoTable",
      "[journal]\npath = \"j\"\n[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\nwrite = "
      "\"behind\"\nflush = \"1s\"\n",

@@ -117,6 +117,7 @@ durability = "os"
 after_dead_letter = "hold"
 when_full = "through"
 append = true
+alarm = { age = "10m", dead_letters = 100 }
 )toml";
 
 TEST(Reader, EveryKeyReachesTheModel) {
@@ -222,6 +223,8 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(order.after_dead_letter, AfterDeadLetter::kHold);
   EXPECT_EQ(order.when_full, WhenFull::kThrough);
   EXPECT_TRUE(order.append);
+  EXPECT_EQ(order.alarm_age, 10min);
+  EXPECT_EQ(order.alarm_dead_letters, 100U);
 }
 
 TEST(Reader, AnEmptyTextIsTheDefaults) {

@@ -11,6 +11,7 @@
 #include "config/reader.h"
 #include "server/commands/harness.h"
 #include "server/server_fixture.h"
+#include "support/eventually.h"
 #include "support/temp_dir.h"
 
 namespace forebay::server {
@@ -290,6 +291,42 @@ TEST_F(Behind, DeadLettersTakeThePasswordAndNoPagesWishes) {
   EXPECT_THAT(http("POST", "/deadletters/db/a/0/1/retry", "", right + "Origin: http://x\r\n"),
               testing::StartsWith("HTTP/1.1 403"));
   EXPECT_THAT(http("GET", "/healthz"), testing::StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(Behind, DeadLettersMakeItDegradedAndNotUnready) {
+  start();
+  auto client = connect();
+  EXPECT_THAT(http("GET", "/readyz"), testing::EndsWith("\r\n\r\nready\n"));
+  EXPECT_THAT(http("GET", "/metrics"), HasSubstr("\nforebay_journal_problems 0\n"));
+  const std::string id = put_aside(*client);
+  const std::string ready = http("GET", "/readyz");
+  EXPECT_THAT(ready, testing::StartsWith("HTTP/1.1 200"));
+  const std::string sentence = "namespace user: 1 dead letter in source db (alarm: 1)";
+  EXPECT_THAT(ready, testing::EndsWith("\r\n\r\ndegraded\n" + sentence + "\n"));
+  EXPECT_THAT(http("GET", "/metrics"), HasSubstr("\nforebay_journal_problems 1\n"));
+  EXPECT_THAT(client->ask({"FOREBAY", "STATS"}), HasSubstr(sentence));
+  EXPECT_EQ(client->ask({"FOREBAY", "DEADLETTERS", "DROP", id}), ":1");
+  EXPECT_THAT(http("GET", "/readyz"), testing::EndsWith("\r\n\r\nready\n"));
+}
+
+// A journal of four writes, of which three leave acknowledgements alone.
+TEST_F(Behind, AJournalThatIsNearlyFullSaysSo) {
+  model.journal.max_records = 4;
+  start();
+  auto client = connect();
+  for (int i = 1; i <= 4; ++i) EXPECT_EQ(client->ask({"INCR", "views:a"}), ":" + std::to_string(i));
+  EXPECT_THAT(http("GET", "/readyz"),
+              HasSubstr("degraded\nthe journal is 100 % full: acknowledgements are held back by 100.0 ms\n"));
+  const std::string stats = client->ask({"FOREBAY", "STATS"});
+  EXPECT_THAT(stats, HasSubstr("fill_percent :100 ack_delay_microseconds :100000 acks_held_back :1"));
+  std::string metrics = http("GET", "/metrics");
+  EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_fill_ratio 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_ack_delay_seconds 0.1\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nforebay_journal_acks_held_back_total 1\n"));
+  EXPECT_EQ(client->ask({"FOREBAY", "DRAIN"}), ":1");
+  EXPECT_TRUE(forebay::test::eventually([&] {
+    return http("GET", "/metrics").find("\nforebay_journal_ack_delay_seconds 0\n") != std::string::npos;
+  }));
 }
 
 TEST_F(Behind, MetricsShowWhatIsPendingAndWhatBecameOfIt) {

@@ -253,6 +253,14 @@ void WriteBehind::stats(LayerStats& stats) const {
                              flush.dead_letters, flush.flush_seconds, flush.largest_batch});
   }
   stats.health = flusher_->health();
+  const journal::Pressure pressure = journal_->pressure();
+  const double delay = std::chrono::duration<double>(pressure.ack_delay).count();
+  stats.journal = JournalStats{pressure.fill, delay, pressure.held_back};
+  if (pressure.ack_delay > Duration::zero()) {
+    stats.health.push_back(
+        fmt::format("the journal is {:.0f} % full: acknowledgements are held back by {:.1f} ms",
+                    pressure.fill * 100, delay * 1e3));
+  }
 }
 
 void WriteBehind::explain(std::string_view key, Explanation& explanation) const {

@@ -61,7 +61,9 @@ HttpAnswer ready(Server& server) {
   if (const SourceStats* source = unreached(stats)) {
     return {503, "text/plain; charset=utf-8", "source " + source->name + " has never been reached\n"};
   }
-  std::string text = "ready\n";
+  // It serves, reads and writes alike: who sends requests elsewhere for what a person must see to would only
+  // make it worse.
+  std::string text = stats.health.empty() ? "ready\n" : "degraded\n";
   for (const std::string& sentence : stats.health) text += sentence + "\n";
   return {200, "text/plain; charset=utf-8", std::move(text)};
 }

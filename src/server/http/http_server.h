@@ -14,8 +14,9 @@ struct HostPort;
 //
 //   GET /metrics   Prometheus text
 //   GET /healthz   200 while the process lives
-//   GET /readyz    200 while it serves; 503 before and after, and while a source has never been reached; what
-//                  a person must see to about writes behind is in its text
+//   GET /readyz    200 while it serves; 503 before and after, and while a source has never been reached. The
+//                  text is "ready", or "degraded" and what a person must see to about writes behind, a line
+//                  each
 //   /deadletters   dead_letters.h
 //
 // HEAD works wherever GET does. Requests and idle connections time out after kTimeout; headers are bounded.

@@ -1,5 +1,7 @@
 #include "layer/write/behind.h"
 
+#include <gmock/gmock.h>
+
 #include "layer/layer_fixture.h"
 #include "support/memory_journal.h"
 
@@ -446,6 +448,45 @@ TEST_F(Behind, BatchesAndLoadsTakeTurns) {
   EXPECT_EQ(source->tries, 3u);  // before the other loads
   pass(5s);
   for (const auto& each : readers) EXPECT_TRUE(each.answered());
+}
+
+TEST_F(Behind, AWriteThatWaitsTooLongIsSaidToBeLate) {
+  counters();
+  random = FixedRandom({~std::uint64_t{0} / 2});
+  policy.flush_every = 2s;
+  policy.alarm_age = 10s;
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "1", 20ms);
+  source->apply_error = Error{ErrorCode::kUnavailable, "away"};
+  pass(11'900ms);
+  EXPECT_THAT(core->stats().health, testing::IsEmpty());
+  pass(200ms);
+  EXPECT_THAT(
+      core->stats().health,
+      testing::Contains("namespace user: 1 write waits for source db, the oldest for 12 s (alarm: 10 s "
+                        "beyond flush.every)"));
+  // Over a restart as well: the journal knows since when they wait.
+  for (journal::Op& op : disk.ops) op.wall_ms = clock.to_wall_ms(clock.now() - 3s);
+  crash();
+  EXPECT_THAT(core->stats().health, testing::IsEmpty());
+  pass(10s);
+  EXPECT_THAT(core->stats().health, testing::Contains(testing::HasSubstr("the oldest for 13 s (alarm")));
+  source->apply_error.reset();
+  pass(60s);
+  EXPECT_THAT(core->stats().health, testing::IsEmpty());
+}
+
+TEST_F(Behind, AnAlarmThatIsOffSaysNothing) {
+  counters();
+  policy.alarm_age = 0s;
+  source->rows["1"] = "5";
+  open();
+  add("user:1", "1", 20ms);
+  source->apply_error = Error{ErrorCode::kUnavailable, "away"};
+  pass(1h);
+  for (const std::string& sentence : core->stats().health)
+    EXPECT_THAT(sentence, testing::Not(testing::HasSubstr("alarm")));
 }
 
 // A missing table, say.

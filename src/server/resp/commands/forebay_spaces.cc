@@ -87,6 +87,16 @@ void write_source_stats(resp::Writer& reply, const SourceStats& source) {
   reply.bulk(source.breaker);
 }
 
+void write_journal(resp::Writer& reply, const JournalStats& journal) {
+  const std::array rows = std::to_array<Row>({
+      {"fill_percent", as_count(journal.fill * 100)},
+      {"ack_delay_microseconds", as_count(journal.ack_delay_seconds * 1e6)},
+      {"acks_held_back", journal.held_back},
+  });
+  reply.map(rows.size());
+  write_rows(reply, rows);
+}
+
 void write_memory(resp::Writer& reply, const LayerStats& stats) {
   const std::array rows = std::to_array<Row>({
       {"entries", stats.entries},
@@ -165,7 +175,14 @@ void forebay_stats(Context& context) {
     }
     return context.reply.error(*unknown_namespace(stats, context.args[2]));
   }
-  context.reply.map(3);
+  context.reply.map(stats.journal ? 5 : 4);
+  context.reply.bulk("health");
+  context.reply.array(stats.health.size());
+  for (const std::string& sentence : stats.health) context.reply.bulk(sentence);
+  if (stats.journal) {
+    context.reply.bulk("journal");
+    write_journal(context.reply, *stats.journal);
+  }
   context.reply.bulk("memory");
   write_memory(context.reply, stats);
   context.reply.bulk("namespaces");
