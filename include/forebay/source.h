@@ -125,6 +125,21 @@ struct Written {
   OptionalText added;    // Add: the column's new value as text
 };
 
+// How a column's value stands in a row's JSON.
+enum class Shown : std::uint8_t {
+  kUnknown,
+  kString,   // as a JSON string
+  kJson,     // as it is: a number, a truth value, an object; what is no JSON by itself (NaN), as a string
+  kIgnored,  // not at all: the value given changes nothing (the key's own, the version), or can't be read
+};
+// Where the text for a column comes from.
+enum class Given : std::uint8_t {
+  kText,        // a write's field
+  kJsonString,  // the same, which Upsert::strings says was a string
+  kKey,         // the key, in a row that is new
+  kSum,         // what an Add comes to
+};
+
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -141,6 +156,13 @@ class Dataset {
   // that its type can't hold. Good means nothing more than that. Does not block, and is quick: it is asked
   // for every write that is acknowledged before it is written (write-behind). Thread-safe.
   virtual Result<void> validate(const KeyFields& key, const Write& write) const;
+
+  // How load() will show a column once a write has given it this text, which becomes the database's own
+  // spelling as far as that is sure without asking it. Of a kText or kCounter dataset: the value itself. What
+  // the database does not take may be shown anyhow. kUnknown, the default, leaves the text. Does not block,
+  // and is quick: it is asked for each column that is read while a write behind of it is pending.
+  // Thread-safe.
+  virtual Shown shown(std::string_view column, Given given, std::string& text) const;
 
   // Whether load() with many keys costs about as much as with one. False: it is called with one key at a
   // time.

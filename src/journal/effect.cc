@@ -167,20 +167,30 @@ std::optional<std::string> value_of(const Row& row) {
   return json.take();
 }
 
+Shown shown(const Shape& shape, std::string_view column, Given given, std::string& text) {
+  return shape.columns != nullptr ? shape.columns->shown(column, given, text) : Shown::kUnknown;
+}
+
+Kind kind_of(Shown shown) {
+  return shown == Shown::kString ? Kind::kString : Kind::kOther;
+}
+
 void make_row(const Shape& shape, Row& row) {
   if (std::exchange(row.exists, true)) return;
   row.cells.clear();
-  for (const auto& [column, text] : shape.key) {
+  for (const auto& [column, given] : shape.key) {
+    std::string text = given.value_or("");
+    const Shown as = shown(shape, column, Given::kKey, text);
     // A guess: most keys that look like integers are such in the table.
-    const bool integer = text && is_number(*text) && integer_of(*text).has_value();
-    row.cells.push_back({column, text, integer ? Kind::kOther : Kind::kString});
+    const bool integer = is_number(text) && integer_of(text).has_value();
+    const Kind kind = as != Shown::kUnknown ? kind_of(as) : integer ? Kind::kOther : Kind::kString;
+    row.cells.push_back({column, std::move(text), kind});
   }
 }
 
 // A number stays a number, true a truth value, an object an object; what can't becomes a string; and the
 // other way about, a column of texts keeps holding texts.
 Kind kind_after(const Cell& before, const Effect::Set& set) {
-  if (!set.text) return Kind::kUnknown;
   const Kind given = set.from == From::kJsonOther && is_json(*set.text) ? Kind::kOther : Kind::kString;
   if (before.kind == Kind::kString) return Kind::kString;
   if (before.kind == Kind::kUnknown || given == Kind::kOther) return given;
@@ -190,6 +200,21 @@ Kind kind_after(const Cell& before, const Effect::Set& set) {
   }
   // In a column of a JSON type a JSON string is told from what it says.
   return set.from == From::kText && is_json(*set.text) ? Kind::kOther : Kind::kString;
+}
+
+void set_column(const Shape& shape, Row& row, const Effect::Set& set) {
+  std::string text = set.text.value_or("");
+  const Given given = set.from == From::kJsonString ? Given::kJsonString : Given::kText;
+  const Shown as = shown(shape, set.column, given, text);
+  if (as == Shown::kIgnored) return;
+  Cell& cell = row.cell(set.column);
+  if (!set.text) {
+    cell.text.reset();
+    cell.kind = Kind::kUnknown;
+    return;
+  }
+  cell.kind = as == Shown::kUnknown ? kind_after(cell, set) : kind_of(as);
+  cell.text = std::move(text);
 }
 
 // As a double, which no column of numbers goes beyond in practice.
@@ -223,19 +248,20 @@ Result<void> apply(const Shape& shape, const Effect& effect, Row& row) {
   if (effect.remove) row = Row();
   if (effect.insert || makes_row_before_sums(effect)) make_row(shape, row);
   if (row.exists) {
-    for (const Effect::Set& set : effect.sets) {
-      Cell& cell = row.cell(set.column);
-      cell.kind = kind_after(cell, set);
-      cell.text = set.text;
-    }
+    for (const Effect::Set& set : effect.sets) set_column(shape, row, set);
   }
   for (const Effect::Sum& sum : effect.sums) {
     make_row(shape, row);
     Cell& cell = row.cell(sum.column);
     auto after = added(shape, cell.text, sum);
     if (!after) return after.error();
+    const Shown as = shown(shape, sum.column, Given::kSum, *after);
+    if (as != Shown::kUnknown) {
+      cell.kind = kind_of(as);
+    } else if (cell.kind == Kind::kUnknown) {
+      cell.kind = Kind::kOther;
+    }
     cell.text = std::move(*after);
-    if (cell.kind == Kind::kUnknown) cell.kind = Kind::kOther;
   }
   return {};
 }
@@ -251,7 +277,9 @@ Result<void> apply(const Shape& shape, const Effect& effect, bool& exists, Optio
   exists = exists || effect.insert || makes_row_before_sums(effect);
   if (exists) {
     for (const Effect::Set& set : effect.sets) {
-      if (set.column == shape.value_column) text = set.text;
+      if (set.column != shape.value_column) continue;
+      text = set.text;
+      if (text) shown(shape, set.column, Given::kText, *text);
     }
   }
   for (const Effect::Sum& sum : effect.sums) {
@@ -259,6 +287,7 @@ Result<void> apply(const Shape& shape, const Effect& effect, bool& exists, Optio
     exists = true;
     auto after = added(shape, text, sum);
     if (!after) return after.error();
+    shown(shape, sum.column, Given::kSum, *after);
     text = std::move(*after);
   }
   return {};

@@ -89,19 +89,28 @@ void combine(std::vector<Step>& steps, Effect effect, std::uint64_t seq);
 // Allocates nothing where the last step adds to the same column already.
 void combine(std::vector<Step>& steps, const Addition& addition, std::uint64_t seq);
 
+// What is known of a table's columns (forebay/source.h: Dataset::shown()). Does not block; thread-safe.
+class Columns {
+ public:
+  virtual ~Columns() = default;
+  virtual Shown shown(std::string_view column, Given given, std::string& text) const = 0;
+};
+
 // How a namespace's values show a row.
 struct Shape {
   ValueKind kind = ValueKind::kJson;
   std::string_view value_column;  // kText, kCounter; borrowed
   Fields key;                     // kJson: the key columns with this key's values: what a new row begins with
+  const Columns* columns = nullptr;  // borrowed; null: nothing is known of them
 };
 // Whether the steps alone say what the value is, whatever the row was before.
 bool absolute(const Shape& shape, std::span<const Step> steps);
 bool absolute(const Shape& shape, const Effect& effect);
-// What a value (nothing: no row) becomes. A column's JSON kind stays that of the value before where the text
-// allows it. An append to a row that is there changes nothing. Columns of a new row that nobody named are
-// missing: the database gives them their defaults. kInvalidArgument: something is added to what is no number,
-// or an integer leaves 64 bits, or the value is no JSON object.
+// What a value (nothing: no row) becomes, in the database's spelling as far as `columns` knows it. Of other
+// columns the JSON kind stays that of the value before where the text allows it. An append to a row that is
+// there changes nothing. Columns of a new row that nobody named are missing: the database gives them their
+// defaults. kInvalidArgument: something is added to what is no number, or an integer leaves 64 bits, or the
+// value is no JSON object.
 Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,
                                          std::span<const Step> steps);
 Result<std::optional<std::string>> merge(const Shape& shape, std::optional<std::string> value,

@@ -85,6 +85,11 @@ class LateDataset final : public Dataset {
     return dataset != nullptr ? dataset->validate(key, write) : Result<void>();
   }
 
+  Shown shown(std::string_view column, Given given, std::string& text) const override {
+    const Dataset* dataset = opened_.load(std::memory_order_acquire);
+    return dataset != nullptr ? dataset->shown(column, given, text) : Shown::kUnknown;
+  }
+
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override {
     auto dataset = opened();
     if (!dataset) return std::move(dataset).error();
@@ -170,6 +175,10 @@ class ThreadedDataset final : public DatasetPort {
     if (!good && good.error().code == ErrorCode::kInvalidArgument && may_look())
       pool_.run([this, key, write] { look(key, write); });
     return good;
+  }
+
+  Shown shown(std::string_view column, Given given, std::string& text) const override {
+    return guarded<Shown>([&] { return current()->shown(column, given, text); }).value_or(Shown::kUnknown);
   }
 
  private:

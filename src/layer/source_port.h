@@ -14,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "forebay/source.h"
 #include "forebay/value.h"
+#include "journal/effect.h"
 
 namespace forebay::layer {
 
@@ -58,15 +59,16 @@ using Done = std::move_only_function<void(Result<T>)>;
 
 // One namespace's values at their source. `done` is called exactly once, on any thread, possibly before the
 // call returns, unless the port is destroyed first. Thread-safe.
-class DatasetPort {
+class DatasetPort : public journal::Columns {
  public:
-  virtual ~DatasetPort() = default;
   virtual bool batches() const = 0;
   // On success there is one LoadedValue a key, in order.
   virtual void load(std::vector<KeyFields> keys, CallOptions options, LoadDone done) = 0;
   virtual void write(KeyFields key, Write write, CallOptions options, WriteDone done) = 0;
   // Dataset::validate(). Good where nothing is known yet, as the source was never reached.
   virtual Result<void> validate(const KeyFields&, const Write&) const { return {}; }
+  // Dataset::shown(). Nothing is known before the source has been reached.
+  Shown shown(std::string_view, Given, std::string&) const override { return Shown::kUnknown; }
 };
 
 // One source, as the layer calls it.

@@ -17,6 +17,10 @@ Result<void> Dataset::validate(const KeyFields&, const Write&) const {
   return {};
 }
 
+Shown Dataset::shown(std::string_view, Given, std::string&) const {
+  return Shown::kUnknown;
+}
+
 Result<std::vector<RowChange>> Source::poll_changes(const CallContext&) {
   return std::vector<RowChange>();
 }

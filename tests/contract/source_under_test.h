@@ -41,6 +41,16 @@ class SourceUnderTest {
   virtual std::string json_list(const std::string& expression) const = 0;  // aggregate to a JSON array
   virtual std::string endless_query() const = 0;  // uses {name}; runs for a minute at least
   virtual bool stores_nul() const = 0;            // whether text may contain NUL
+
+  // Every type of column that there is something to say about, in tables that are made with `options`.
+  struct Columns {
+    std::string options;
+    std::vector<std::string> types;
+  };
+  virtual std::vector<Columns> columns_of_all_types() const = 0;
+  virtual std::vector<std::string> types_of_keys() const = 0;
+  // Whether only the database knows how it will spell this text in a column of this type.
+  virtual bool spells_alone(const std::string& type, const std::string& text) const = 0;
 };
 
 using MakeSourceUnderTest = std::unique_ptr<SourceUnderTest> (*)();

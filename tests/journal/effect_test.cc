@@ -488,6 +488,37 @@ TEST(EffectMerge, ShowsRowsInTheirKinds) {
   EXPECT_EQ(merged(kRows, "no row", {Add{"n", "3"}}), "the value is not a JSON object");
 }
 
+// A table that knows its columns: id and n are integers, b is a truth value, s a text, v is not written.
+class KnownColumns final : public Columns {
+ public:
+  Shown shown(std::string_view column, Given given, std::string& text) const override {
+    if (column == "id" && given != Given::kKey) return Shown::kIgnored;
+    if (column == "v") return Shown::kIgnored;
+    if (column == "s") return Shown::kString;
+    if (column == "b") text = text == "t" ? "true" : "false";
+    if ((column == "n" || column == "id") && text.starts_with('+')) text.erase(0, 1);
+    return column == "b" || column == "n" || column == "id" ? Shown::kJson : Shown::kUnknown;
+  }
+};
+
+TEST(EffectMerge, ShowsColumnsAsTheirTableWillWhereThatIsKnown) {
+  const KnownColumns columns;
+  const Shape rows{ValueKind::kJson, "", {{"id", "7"}}, &columns};
+  const std::string row = R"({"id":7,"s":null,"n":"odd","b":null,"v":3,"u":null})";
+  EXPECT_EQ(merged(rows, row, {Update{{{"s", "007"}, {"n", "+5"}, {"b", "t"}, {"v", "4"}, {"u", "6"}}}}),
+            R"({"id":7,"s":"007","n":5,"b":true,"v":3,"u":"6"})");
+  EXPECT_EQ(merged(rows, row, {json_row(R"({"id":"+7","s":12,"n":"6","b":null,"v":null,"u":6})")}),
+            R"({"id":7,"s":"12","n":6,"b":null,"v":3,"u":6})");
+  EXPECT_EQ(merged(rows, std::nullopt, {Update{{{"n", "+1"}, {"v", "1"}}, true}}), R"({"id":7,"n":1})");
+  EXPECT_EQ(merged(rows, std::nullopt, {Add{"n", "2"}, Add{"s", "3"}}), R"({"id":7,"n":2,"s":"3"})");
+  const Shape named{ValueKind::kJson, "", {{"s", "7"}}, &columns};
+  EXPECT_EQ(merged(named, std::nullopt, {json_row(R"({"n":1})")}), R"({"s":"7","n":1})");
+  const Shape text{ValueKind::kText, "b", {}, &columns};
+  EXPECT_EQ(merged(text, std::nullopt, {Upsert{{{"b", "t"}}}}), "true");
+  const Shape counter{ValueKind::kCounter, "n", {}, &columns};
+  EXPECT_EQ(merged(counter, std::nullopt, {Upsert{{{"n", "+5"}}}}), "5");
+}
+
 TEST(EffectMerge, TellsWhenTheRowBeforeDoesNotMatter) {
   const auto known = [](const Shape& shape, const std::vector<Write>& writes) {
     return absolute(shape, combined(writes));

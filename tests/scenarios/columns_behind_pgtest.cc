@@ -71,7 +71,35 @@ TEST_P(ColumnsBehind, AWholeRow) {
   check_at_every_stage();
 }
 
-// A column keeps its JSON kind while a write of it is pending, without a look at the database's catalog.
+// What is written otherwise than the database will spell it, in columns of which no cached copy tells the
+// JSON kind.
+TEST_P(ColumnsBehind, TextsThatTheDatabaseSpellsItsOwnWay) {
+  database_->run("INSERT INTO things(id) VALUES ('nulls')");
+  const std::string yes = postgres() ? "true" : "1";
+  for (const char* id : {"nulls", "007"}) {
+    const std::string key = std::string("thing:") + id;
+    ask("HSET", key, "big", "+05", "exact", "2.25", "free", "00.5", "ratio", "1.50", "body", "007");
+    ask("HSET", key, "doc", "[1]", "data", "AP8Q", "flag", postgres() ? "t" : "true", "none", "true");
+    EXPECT_EQ(ask("HINCRBY", key, "big", "2"), ":7");
+  }
+  const std::string rest =
+      std::string(R"("big":7,"exact":2.25,"free":0.5,"ratio":1.5,"body":"007","doc":[1],)") +
+      R"("data":"AP8Q",)";
+  expect("thing:nulls", R"({"id":"nulls",)" + rest + R"("at":null,"flag":)" + yes + R"(,"none":"true"})");
+  ask("HSET", "thing:007", "at", "2024-02-03T04:05:06Z");
+  check_at_every_stage();
+  EXPECT_EQ(ask("GET", "thing:007"),
+            R"({"id":"007",)" + rest + R"("at":"2024-02-03T04:05:06Z","flag":)" + yes + R"(,"none":"true"})");
+}
+
+TEST_P(ColumnsBehind, TheKeyOfARowThatIsNewHasItsColumnsKind) {
+  EXPECT_EQ(ask("SET", "line:9007199254740993", R"({"line":"large"})"), "+OK");
+  EXPECT_EQ(ask("SET", "thing:12", row("12", "1", "1.25")), "+OK");
+  expect("line:9007199254740993", R"({"id":9007199254740993,"line":"large"})");
+  expect("thing:12", row("12", "1", "1.25"));
+  check_at_every_stage();
+}
+
 TEST_P(ColumnsBehind, ColumnsOfARowThatOthersWroteAndThatIsNotLoaded) {
   database_->run("INSERT INTO things VALUES ('old', 1, 2.25, 3, 4.5, 'b', '[1]', " +
                  std::string(postgres() ? "NULL, '2020-01-01T00:00:00Z', false" : "NULL, '2020-01-01', 0") +

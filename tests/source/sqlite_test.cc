@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -11,6 +12,7 @@
 #include "source/registry.h"
 #include "source/sqlite/connection.h"
 #include "source/sqlite_fixture.h"
+#include "support/number_texts.h"
 
 namespace forebay {
 namespace {
@@ -33,6 +35,16 @@ class SqliteUnderTest final : public SourceUnderTest {
            "SELECT max(i) FROM n WHERE {name} IS NOT NULL";
   }
   bool stores_nul() const override { return true; }
+  std::vector<Columns> columns_of_all_types() const override {
+    return {{"",
+             {"INTEGER", "BIGINT", "REAL", "DOUBLE", "NUMERIC", "DECIMAL(10,2)", "TEXT", "VARCHAR(20)",
+              "BLOB", "BINARY", "BOOLEAN", "JSON", "JSON TEXT", "DATE", "", "ANY"}},
+            {"STRICT", {"INT", "INTEGER", "REAL", "TEXT", "BLOB", "ANY"}}};
+  }
+  std::vector<std::string> types_of_keys() const override {
+    return {"INTEGER", "BIGINT", "REAL", "NUMERIC", "TEXT", "BLOB", "BOOLEAN", "JSON", ""};
+  }
+  bool spells_alone(const std::string&, const std::string&) const override { return false; }
 
  private:
   source::SqliteFile file_;
@@ -46,6 +58,7 @@ std::unique_ptr<SourceUnderTest> make_sqlite() {
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, SourceContract, testing::Values(&make_sqlite));
 INSTANTIATE_TEST_SUITE_P(Sqlite, SourceBatches, testing::Values(&make_sqlite));
+INSTANTIATE_TEST_SUITE_P(Sqlite, SourceSpelling, testing::Values(&make_sqlite));
 
 // ---- What only SQLite does.
 
@@ -128,6 +141,39 @@ TEST_F(Sqlite, WhatATableNeverTakesIsKnownAndTheDatabaseAgrees) {
     }
   }
   EXPECT_GT(refused, 20U);
+}
+
+TEST_F(Sqlite, NumbersAreShownAsTheyAreReadOnceTheyAreWritten) {
+  other_.execute("CREATE TABLE items(name INTEGER PRIMARY KEY, i INTEGER, r REAL, n NUMERIC)");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  test::SeededRandom random(5);
+  std::vector<std::string> texts;
+  std::vector<KeyFields> keys;
+  std::string rows;
+  for (int i = 0; i < 2000; ++i) {
+    texts.push_back(test::number_text(random));
+    keys.push_back({std::to_string(i)});
+    rows += (i > 0 ? "," : "") + ("(" + keys.back().front());
+    for (int column = 0; column < 3; ++column) rows += ",'" + texts.back() + "'";
+    rows += ")";
+  }
+  other_.execute("INSERT INTO items VALUES " + rows);
+  const auto loaded = dataset->load(keys, patient());
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  int different = 0;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    for (const char* column : {"i", "r", "n"}) {
+      std::string text = texts[i];
+      EXPECT_EQ(dataset->shown(column, Given::kText, text), Shown::kJson);
+      const std::string read = field_of_row((*loaded)[i].value.value_or(""), column)->value().value_or("");
+      if (read == text) continue;
+      ++different;
+      const double stored = std::stod(read);
+      EXPECT_EQ(std::nextafter(std::stod(text), stored), stored) << column << " " << texts[i];
+    }
+  }
+  EXPECT_LT(different, 60);
 }
 
 TEST_F(Sqlite, AKeyThatIsNoRowNumberIsKnownWhereTheKeyIsOne) {

@@ -10,6 +10,7 @@ journal::Shape shape_of(const Space& space, const KeyFields& fields) {
   journal::Shape shape;
   shape.kind = space.config.kind;
   shape.value_column = space.config.value_column;
+  shape.columns = space.port.get();
   if (shape.kind != ValueKind::kJson) return shape;
   const std::vector<std::string>& names = space.config.key.fields;
   for (std::size_t i = 0; i < names.size() && i < fields.size(); ++i) {

@@ -59,8 +59,8 @@ bool fits(const Type& type, std::string_view decimal) {
     return std::from_chars(decimal.data(), decimal.data() + decimal.size(), value).ec !=
            std::errc::result_out_of_range;
   };
-  if (type.cast == "double precision") return in_range(double{});
-  return type.cast != "real" || in_range(float{});
+  if (type.float_bytes == 8) return in_range(double{});
+  return type.float_bytes != 4 || in_range(float{});
 }
 
 // What a write does, checked and in the database's terms.
@@ -148,6 +148,18 @@ class TableDataset final : public BatchedDataset {
     if (!spec_.writable) return wrong({ErrorCode::kUnsupported, "the namespace does not write"});
     if (auto good = check(key, write); !good) return wrong(good.error());
     return {};
+  }
+
+  Shown shown(std::string_view name, Given given, std::string& text) const override {
+    const Column* column = by_name_.find(name);
+    if (column == nullptr) return Shown::kUnknown;
+    const auto& keys = sql_.shape().keys;
+    const bool key = std::ranges::find(keys, name) != keys.end();
+    if (!column->readable || name == spec_.version_column || (key && given != Given::kKey))
+      return Shown::kIgnored;
+    const Shown as = shown_as(column->type, given, spec_.kind != ValueKind::kJson, text);
+    if (spec_.kind == ValueKind::kCounter) text = without_trailing_zeros(std::move(text));
+    return as;
   }
 
   Result<std::unique_ptr<WriteSteps>> begin(const KeyFields& key, const Write& write) const override;

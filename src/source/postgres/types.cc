@@ -2,28 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
 
 #include "base/row_json.h"
+#include "source/postgres/spelling.h"
 
 namespace forebay::source::postgres {
 namespace {
 
 // PostgreSQL's own bound on an array's dimensions.
 constexpr int kDimensionsMax = 6;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
 
 // bytea_output = 'hex': \x and two digits a byte.
 std::optional<std::string> decode_hex(std::string_view text) {
@@ -270,27 +259,6 @@ Result<std::string> array_literal(const Type& type, std::string_view json, int d
   return literal;
 }
 
-// An integer as PostgreSQL writes it, within the range that fits.
-bool is_canonical_integer(std::string_view text, int bytes) {
-  const bool negative = text.starts_with('-');
-  const std::string_view digits = text.substr(negative ? 1 : 0);
-  if (digits.empty() || !std::ranges::all_of(digits, is_digit)) return false;
-  if (digits.front() == '0' && (digits.size() > 1 || negative)) return false;
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return false;
-  switch (bytes) {
-    case 2:
-      return value >= -32768 && value <= 32767;
-    case 4:
-      return value >= -2147483648LL && value <= 2147483647LL;
-    case -4:
-      return value >= 0 && value <= 4294967295LL;
-    default:
-      return true;
-  }
-}
-
 bool is_canonical_uuid(std::string_view text) {
   if (text.size() != 36) return false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -300,84 +268,56 @@ bool is_canonical_uuid(std::string_view text) {
   return true;
 }
 
-// ---- What PostgreSQL's input functions can't take. Spellings that only some versions know are left to them.
-
-std::string_view without_blanks(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-  return std::ranges::equal(
-      text, lower, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-}
-
-// 0x1F, 1_000: since PostgreSQL 16.
-bool is_later_spelling(std::string_view digits) {
-  const bool based = digits.size() > 2 && digits[0] == '0' && !is_digit(digits[1]);
-  return based || digits.find('_') != std::string_view::npos;
-}
-
-bool may_be_integer(std::string_view text, int bytes) {
-  text = without_blanks(text);
-  const bool negative = text.starts_with('-');
-  if (negative || text.starts_with('+')) text.remove_prefix(1);
-  if (is_later_spelling(text)) return true;
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return false;
-  if (bytes <= 0) return true;
-  const std::uint64_t most = (std::uint64_t{1} << (bytes * 8 - 1)) - (negative ? 0 : 1);
-  return value <= most;
-}
-
-bool may_be_number(std::string_view text) {
-  text = without_blanks(text);
-  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
-  if (text.empty()) return false;
-  for (const std::string_view word : {"nan", "inf", "infinity"}) {
-    if (equals_ignoring_case(text, word)) return true;
+Shown scalar_shown(const Type& type, std::string& text) {
+  switch (type.shape) {
+    case Shape::kBoolean:
+      text = boolean_text(text);
+      return Shown::kJson;
+    case Shape::kInteger:
+      text = integer_text(text, type.integer_bytes);
+      return Shown::kJson;
+    case Shape::kNumber:
+      text = type.float_bytes != 0 ? float_text(text, type.float_bytes) : numeric_text(text);
+      return Shown::kJson;
+    case Shape::kJson:
+      return begins_json(text) || is_json(text) ? Shown::kJson : Shown::kString;
+    case Shape::kUuid:
+      text = uuid_text(text);
+      return Shown::kString;
+    case Shape::kPadded:
+      text.resize(without_padding(text).size());
+      return Shown::kString;
+    case Shape::kText:
+    case Shape::kBytes:
+    case Shape::kTimestamp:
+    case Shape::kTimestampTz:
+      return Shown::kString;
   }
-  if (is_later_spelling(text)) return true;
-  std::size_t at = 0;
-  const auto digits = [&] {
-    const std::size_t from = at;
-    while (at < text.size() && is_digit(text[at])) ++at;
-    return at - from;
-  };
-  std::size_t count = digits();
-  if (at < text.size() && text[at] == '.') {
-    ++at;
-    count += digits();
-  }
-  if (count == 0) return false;
-  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
-    ++at;
-    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
-    if (digits() == 0) return false;
-  }
-  return at == text.size();
+  return Shown::kString;
 }
 
-bool may_be_boolean(std::string_view text) {
-  text = without_blanks(text);
-  if (text.empty()) return false;
-  for (const std::string_view word : {"true", "false", "yes", "no", "on", "off", "1", "0"}) {
-    if (equals_ignoring_case(text, word.substr(0, text.size()))) return true;
+// Requires an array's JSON.
+std::string array_shown(const Type& type, std::string_view json, int depth) {
+  std::string out = "[";
+  for (const std::string_view element : json_elements(json)) {
+    if (out.size() > 1) out += ',';
+    if (element == "null") {
+      out += element;
+    } else if (type.shape == Shape::kJson) {
+      append_json_value(out, element);
+    } else if (element.starts_with('[') && depth < kDimensionsMax) {
+      out += array_shown(type, element, depth + 1);
+    } else {
+      auto fields = fields_of_row(fmt::format("{{\"v\":{}}}", element));
+      std::string text = fields ? fields->front().second.value_or("") : std::string(element);
+      if (scalar_shown(type, text) == Shown::kJson) {
+        append_json_value(out, text);
+      } else {
+        append_json_string(out, text);
+      }
+    }
   }
-  return false;
-}
-
-bool may_be_uuid(std::string_view text) {
-  std::size_t digits = 0;
-  for (const char c : text) {
-    const bool digit = is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-    if (!digit && c != '-' && c != '{' && c != '}') return false;
-    digits += digit ? 1 : 0;
-  }
-  return digits == 32;
+  return out += ']';
 }
 
 }  // namespace
@@ -431,7 +371,9 @@ Type built_in_type(Oid oid) {
     case 26:
       return {.shape = Shape::kInteger, .integer_bytes = -4};
     case 700:
+      return {.shape = Shape::kNumber, .float_bytes = 4};
     case 701:
+      return {.shape = Shape::kNumber, .float_bytes = 8};
     case 1700:
       return {.shape = Shape::kNumber};
     case 114:
@@ -501,6 +443,29 @@ Result<std::string> string_parameter(const Type& type, std::string_view text) {
 Result<std::string> raw_parameter(const Type& type, std::string_view text) {
   if (type.shape == Shape::kBytes && !type.array) return encode_hex(text);
   return parameter(type, text);
+}
+
+Shown shown_as(const Type& type, Given given, bool raw, std::string& text) {
+  if (type.array) {
+    if (is_json(text) && text.find_first_not_of(" \t\r\n") == text.find('[')) {
+      text = array_shown(type, text, 0);
+      return Shown::kJson;
+    }
+    // PostgreSQL's own form, in which bytes and JSON are as it would write them.
+    const bool written = type.shape == Shape::kJson || type.shape == Shape::kBytes;
+    Type elements = type;
+    if (!written) elements.shape = Shape::kText;
+    if (auto read = ArrayReader(elements, text).read()) text = written ? *read : array_shown(type, *read, 0);
+    return Shown::kJson;
+  }
+  if (type.shape == Shape::kJson && given == Given::kJsonString) return Shown::kString;
+  const Shown as = scalar_shown(type, text);
+  if (raw && type.shape == Shape::kJson && as == Shown::kString) {
+    std::string quoted;
+    append_json_string(quoted, text);
+    text = std::move(quoted);
+  }
+  return as;
 }
 
 bool may_be_plain_text(const Type& type, std::string_view text) {

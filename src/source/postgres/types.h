@@ -45,6 +45,7 @@ struct Type {
   std::string cast = {};   // its name as a cast takes it, with nothing that could truncate; empty: not known
   bool has_array = false;  // whether there is a type for arrays of it
   int integer_bytes = 0;   // kInteger: 2, 4 or 8; unsigned and 4 for oid, which has integer_bytes -4
+  int float_bytes = 0;     // kNumber: 4 or 8; 0 for numeric
 };
 
 // Shape and size of a built-in type; the rest of the Type is not known here.
@@ -72,6 +73,12 @@ Result<std::string> raw_parameter(const Type& type, std::string_view text);
 // What a column of this type takes, in words, where the database is sure to refuse this text for it; null: it
 // may take it. `raw`: as raw_parameter() has it. Without allocations, but for JSON and bytes.
 const char* never_takes(const Type& type, std::string_view text, bool raw);
+
+// Dataset::shown() of a value of this type, of a text namespace where `raw`. The server's own: how many
+// digits a numeric keeps, dates and times, what jsonb makes of its text, types that have no Shape of their
+// own. Of a float it may write more digits, where the fewest are those of a bound of what reads back the
+// same.
+Shown shown_as(const Type& type, Given given, bool raw, std::string& text);
 
 // Whether a key's field can be the plain text of a value of this type. False for a spelling that PostgreSQL
 // would take for another ("007" for an integer) and for text that would make it refuse the statement. True

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 namespace forebay::source::sqlite {
 namespace {
@@ -17,12 +18,43 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-}  // namespace
-
-bool is_number(std::string_view text) {
+std::string_view without_blanks(std::string_view text) {
   const auto blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// A number's text (is_number()) as it is read from a column of this affinity.
+std::string stored_number(Affinity affinity, std::string_view text) {
+  text = without_blanks(text);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  const auto read = [&](auto& number) {
+    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return end == text.data() + text.size() ? wrong : std::errc::invalid_argument;
+  };
+  std::int64_t integer = 0;
+  double real = 0;
+  const bool whole = read(integer) == std::errc();
+  if (whole && affinity != Affinity::kReal) return std::to_string(integer);
+  if (whole) {
+    real = static_cast<double>(integer);
+  } else if (read(real) == std::errc::result_out_of_range) {
+    const bool small = text.find("e-") != std::string_view::npos || text.find("E-") != std::string_view::npos;
+    if (!small) real = std::numeric_limits<double>::infinity();
+    if (text.starts_with('-')) real = -real;
+  }
+  // A whole number is stored as an integer where it is one of 64 bits.
+  constexpr double kIntegers = 9223372036854775808.0;
+  const bool fits = std::trunc(real) == real && real > -kIntegers && real < kIntegers;
+  if (fits && affinity != Affinity::kReal) return std::to_string(static_cast<std::int64_t>(real));
+  return real_text(real == 0 ? 0 : real);  // there is no -0.0 any more
+}
+
+}  // namespace
+
+bool is_number(std::string_view text) {
+  text = without_blanks(text);
   std::size_t at = 0;
   const auto sign = [&] { at += at < text.size() && (text[at] == '+' || text[at] == '-') ? 1 : 0; };
   const auto digits = [&] {
@@ -64,8 +96,14 @@ ColumnKind kind_of(std::string_view declared_type) {
   return ColumnKind::kPlain;
 }
 
-bool has_integer_affinity(std::string_view declared_type) {
-  return upper(declared_type).find("INT") != std::string::npos;
+Affinity affinity_of(std::string_view declared_type, bool strict) {
+  const std::string type = upper(declared_type);
+  const auto has = [&](std::string_view part) { return type.find(part) != std::string::npos; };
+  if (has("INT")) return Affinity::kInteger;
+  if (has("CHAR") || has("CLOB") || has("TEXT")) return Affinity::kText;
+  if (has("BLOB") || type.empty()) return Affinity::kNone;
+  if (has("REAL") || has("FLOA") || has("DOUB")) return Affinity::kReal;
+  return strict && type == "ANY" ? Affinity::kNone : Affinity::kNumeric;
 }
 
 bool is_fraction_type(std::string_view declared_type) {
@@ -173,6 +211,36 @@ void bind_raw(Statement& statement, int parameter, ColumnKind kind, std::string_
   } else {
     statement.bind_text(parameter, bytes);
   }
+}
+
+Shown shown_as(const Column& column, Given given, bool raw, std::string& text) {
+  bool number = given == Given::kSum;
+  if (column.kind == ColumnKind::kBytes && !number) {
+    if (given != Given::kKey || raw) return Shown::kString;
+    std::string bytes;
+    append_base64(bytes, text);
+    text = std::move(bytes);
+    return Shown::kString;
+  }
+  if (column.kind == ColumnKind::kBool && given != Given::kKey && !raw &&
+      (text == "true" || text == "false")) {
+    text = text == "true" ? "1" : "0";
+    number = true;
+  }
+  switch (column.affinity) {
+    case Affinity::kNone:
+      break;
+    case Affinity::kText:
+      number = false;
+      break;
+    case Affinity::kInteger:
+    case Affinity::kReal:
+    case Affinity::kNumeric:
+      number = is_number(text);
+      if (number) text = stored_number(column.affinity, text);
+  }
+  const bool json = number || (column.kind == ColumnKind::kJson && is_json(text));
+  return json ? Shown::kJson : Shown::kString;
 }
 
 }  // namespace forebay::source::sqlite

@@ -22,8 +22,16 @@ enum class ColumnKind : std::uint8_t {
   kBool,   // declared BOOL or BOOLEAN: takes true and false for 1 and 0
 };
 ColumnKind kind_of(std::string_view declared_type);
-// "Datatypes In SQLite", section 3.1; the second: of numbers with a fraction, NUMERIC and DECIMAL included.
-bool has_integer_affinity(std::string_view declared_type);
+// What a column makes of a text that is stored in it ("Datatypes In SQLite", section 3).
+enum class Affinity : std::uint8_t {
+  kNone,
+  kText,
+  kInteger,  // as kNumeric
+  kReal,
+  kNumeric,
+};
+Affinity affinity_of(std::string_view declared_type, bool strict);
+// Of numbers with a fraction, NUMERIC and DECIMAL included.
 bool is_fraction_type(std::string_view declared_type);
 bool is_integer_type(std::string_view declared_type);
 
@@ -38,10 +46,10 @@ enum class ColumnTakes : std::uint8_t {
 struct Column {
   std::string name;
   ColumnKind kind = ColumnKind::kPlain;
+  Affinity affinity = Affinity::kNone;
   bool writable = true;  // false: generated
   ColumnTakes takes = ColumnTakes::kAnything;
   // What is declared, for counters: SQLite itself would hold anything.
-  bool integer = false;
   bool fraction = false;
 };
 
@@ -71,5 +79,9 @@ Result<void> bind_field(Statement& statement, int parameter, const Column& colum
                         std::string& decoded);
 // Binds a key's field or a text namespace's value, byte for byte.
 void bind_raw(Statement& statement, int parameter, ColumnKind kind, std::string_view bytes);
+
+// Dataset::shown() of what bind_field() or, with `raw`, bind_raw() stores, or of a number. A real may be the
+// next one to what SQLite makes of its text, which does not always round right.
+Shown shown_as(const Column& column, Given given, bool raw, std::string& text);
 
 }  // namespace forebay::source::sqlite

@@ -37,9 +37,10 @@ Result<std::vector<CatalogueColumn>> columns_of(Connection& connection, const Ta
     column.column.kind = kind_of(statement->bytes(1));
     column.column.writable = hidden == 0;
     column.primary_key = static_cast<int>(statement->integer(2));
-    column.column.integer = has_integer_affinity(statement->bytes(1));
+    const bool strict = statement->integer(5) != 0;
+    column.column.affinity = affinity_of(statement->bytes(1), strict);
     column.column.fraction = is_fraction_type(statement->bytes(1));
-    if (statement->integer(5) != 0) column.column.takes = strict_column_takes(statement->bytes(1));
+    if (strict) column.column.takes = strict_column_takes(statement->bytes(1));
     column.has_default = statement->integer(4) != 0;
     column.integer_type = is_integer_type(statement->bytes(1));
     columns.push_back(std::move(column));

@@ -92,6 +92,7 @@ class TableDataset final : public BatchedDataset {
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override;
   Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context) override;
   Result<void> validate(const KeyFields& key, const Write& write) const override;
+  Shown shown(std::string_view name, Given given, std::string& text) const override;
   Result<Written> write_within(Connection& connection, const KeyFields& key,
                                const Write& write) const override;
 
@@ -332,7 +333,7 @@ Result<const Column*> TableDataset::add_column(const Add& add) const {
   }
   if (add.floating) {
     if (!is_finite(add.amount)) return mistake("the amount to add is not a number");
-    if (spec_.kind == ValueKind::kCounter && column->integer)
+    if (spec_.kind == ValueKind::kCounter && column->affinity == Affinity::kInteger)
       return at({ErrorCode::kRefused, fmt::format("column {} holds integers", column->name)});
   } else if (!number_of<std::int64_t>(add.amount)) {
     return mistake("the amount to add is not a 64-bit integer");
@@ -486,6 +487,17 @@ Result<void> TableDataset::validate(const KeyFields& key, const Write& write) co
     if (auto good = possible(**column, value); !good) return good;
   }
   return {};
+}
+
+Shown TableDataset::shown(std::string_view name, Given given, std::string& text) const {
+  const Column* column = find(name);
+  if (column == nullptr) return Shown::kUnknown;
+  const bool key = std::ranges::find(key_columns_, column) != key_columns_.end();
+  if (!column->writable || name == spec_.version_column || (key && given != Given::kKey))
+    return Shown::kIgnored;
+  const Shown as = shown_as(*column, given, spec_.kind == ValueKind::kText, text);
+  if (spec_.kind == ValueKind::kCounter) text = without_trailing_zeros(std::move(text));
+  return as;
 }
 
 // The write itself, in a transaction that the caller commits or rolls back.

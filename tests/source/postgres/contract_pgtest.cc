@@ -25,6 +25,25 @@ class Postgres final : public SourceUnderTest {
   }
   std::string endless_query() const override { return "SELECT pg_sleep(60), {name}::text AS name"; }
   bool stores_nul() const override { return false; }
+  std::vector<Columns> columns_of_all_types() const override {
+    return {{"",
+             {"smallint", "integer", "bigint", "oid", "numeric", "numeric(12,2)", "real", "float8", "boolean",
+              "text", "char(40)", "varchar(40)", "bytea", "uuid", "json"}},
+            {"", {"jsonb"}},
+            {"", {"text[]"}},
+            {"", {"integer[]", "boolean[]", "float8[]", "numeric[]", "json[]"}},
+            {"", {"timestamp", "timestamptz", "time", "interval", "inet"}}};
+  }
+  std::vector<std::string> types_of_keys() const override {
+    return {"integer", "bigint",   "numeric", "float8", "boolean",
+            "text",    "char(40)", "bytea",   "uuid",   "timestamp"};
+  }
+  bool spells_alone(const std::string& type, const std::string& text) const override {
+    const auto is = [&](std::string_view begin) { return type.starts_with(begin); };
+    if (is("timestamp") || is("time") || is("interval") || is("inet") || is("jsonb")) return true;
+    const bool exponent = text.find_first_of("eE") != std::string::npos;
+    return is("numeric(") || (is("numeric") && exponent);
+  }
 
  private:
   std::shared_ptr<Source> source_;
@@ -43,6 +62,7 @@ std::unique_ptr<SourceUnderTest> make_postgres_under_test() {
 
 INSTANTIATE_TEST_SUITE_P(Postgres, SourceContract, testing::Values(&make_postgres_under_test));
 INSTANTIATE_TEST_SUITE_P(Postgres, SourceBatches, testing::Values(&make_postgres_under_test));
+INSTANTIATE_TEST_SUITE_P(Postgres, SourceSpelling, testing::Values(&make_postgres_under_test));
 
 }  // namespace
 }  // namespace forebay

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <sstream>
+
 #include "source/postgres/fixture.h"
+#include "support/number_texts.h"
 
 namespace forebay {
 namespace {
@@ -115,6 +119,46 @@ TEST_F(PostgresTypesTest, EveryTypeIsJsonWithoutLossAndComesBack) {
       sql("SELECT (a.c3, a.c24, a.c42)::text = (b.c3, b.c24, b.c42)::text FROM every_type a, every_type b "
           "WHERE a.id = 1 AND b.id = 2");
   EXPECT_EQ(same, "t");
+}
+
+TEST_F(PostgresTypesTest, NumbersAreShownAsTheServerWritesThem) {
+  test::SeededRandom random(5);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 3000; ++i) texts.push_back(test::number_text(random));
+  sql("DROP TABLE IF EXISTS every_type; CREATE TABLE every_type(id integer PRIMARY KEY, f8 float8, f4 real, "
+      "n numeric)");
+  auto database = source();
+  auto dataset = open(*database, table("every_type"));
+  ASSERT_NE(dataset, nullptr);
+  for (const auto& [column, type] : {std::pair{"f8", "float8"}, {"f4", "real"}, {"n", "numeric"}}) {
+    std::vector<std::string> asked;
+    std::string list;
+    for (const std::string& text : texts) {
+      const bool exponent = text.find_first_of("eE") != std::string::npos;
+      if (type == std::string("numeric") && exponent) continue;
+      const double size = std::abs(std::stod(text));
+      if (type == std::string("real") && size != 0 && (size < 1e-30 || size > 1e30)) continue;
+      asked.push_back(text);
+      list += (list.empty() ? "" : ",") + text;
+    }
+    std::istringstream answers(sql("SELECT x::" + std::string(type) + "::text FROM unnest('{" + list +
+                                   "}'::text[]) WITH ORDINALITY AS t(x, n) ORDER BY n"));
+    int different = 0;
+    for (const std::string& text : asked) {
+      std::string shown = text;
+      EXPECT_EQ(dataset->shown(column, Given::kText, shown), Shown::kJson);
+      std::string answer;
+      std::getline(answers, answer);
+      if (shown == answer) continue;
+      ++different;
+      if (type == std::string("real")) {
+        EXPECT_EQ(std::stof(shown), std::stof(answer)) << type << " " << text;
+      } else {
+        EXPECT_EQ(std::stod(shown), std::stod(answer)) << type << " " << text;
+      }
+    }
+    EXPECT_LT(different, type == std::string("numeric") ? 1 : 60) << type;
+  }
 }
 
 // What is refused before the journal has it would have been refused by the database.
