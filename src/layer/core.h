@@ -137,6 +137,7 @@ class Core {
   void with_letter(std::string_view id, Done<T> done, Work work);
   static Result<std::vector<DeadLetter>> letters_of(Source& source, const DeadLetter& one,
                                                     const CallContext& context);
+  Space* place_of(const DeadLetter& letter, const std::string& source) const;
   void write_again(Space& space, const std::vector<DeadLetter>& letters, Done<bool> reply);
   void check_ledgers(const Plan& plan, std::vector<std::string>& mistakes);
   void start_feeds(std::vector<std::string>& mistakes, Plan& plan);

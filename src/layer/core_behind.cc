@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layer/core.h"
+#include "layer/write/pending.h"
 
 namespace forebay::layer {
 namespace {
@@ -238,17 +239,34 @@ void Core::dead_letter(std::string_view id, Done<std::optional<PutAside>> done) 
       });
 }
 
+// The namespace that a letter's key is written behind in; null: there is none any more.
+Space* Core::place_of(const DeadLetter& letter, const std::string& source) const {
+  Space* space = router().find(letter.space);
+  if (space == nullptr || !space->info.writes_behind || space->config.source != source) return nullptr;
+  return &route(letter.key) == space ? space : nullptr;
+}
+
 void Core::edit_dead_letter(std::string_view id, std::string_view operation, Done<bool> done) {
   auto effect = journal::decode(operation);
   if (!effect) return done(std::move(effect).error());
   if (effect->revives) {
     return done(Error{ErrorCode::kInvalidArgument, "\"revives\" is Forebay's to say, not an edit's"});
   }
-  with_letter<bool>(id, std::move(done),
-                    [text = std::string(operation)](Source& source, const LetterName& name,
-                                                    const CallContext& context, Done<bool> reply) {
-                      reply(source.edit_dead_letter(name.id, text, context));
-                    });
+  with_letter<bool>(
+      id, std::move(done),
+      [this, text = std::string(operation), writes = journal::writes_of(*effect)](
+          Source& source, const LetterName& name, const CallContext& context, Done<bool> reply) {
+        auto letter = source.dead_letter(name.id, context);
+        if (!letter) return reply(std::move(letter).error());
+        if (!*letter) return reply(false);
+        // One that has no place any more can't be retried: there is nothing to check it by.
+        const Space* space = place_of(**letter, name.source);
+        for (const Write& write : writes) {
+          if (space == nullptr) break;
+          if (auto good = check(*space, (*letter)->key, write); !good) return reply(std::move(good).error());
+        }
+        reply(source.edit_dead_letter(name.id, text, context));
+      });
 }
 
 void Core::drop_dead_letter(std::string_view id, Done<bool> done) {
@@ -268,9 +286,8 @@ void Core::retry_dead_letter(std::string_view id, Done<bool> done) {
         auto letter = source.dead_letter(name.id, context);
         if (!letter) return reply(std::move(letter).error());
         if (!*letter) return reply(false);
-        Space* space = router().find((*letter)->space);
-        if (space == nullptr || !space->info.writes_behind || space->config.source != name.source ||
-            &route((*letter)->key) != space) {
+        Space* space = place_of(**letter, name.source);
+        if (space == nullptr) {
           return reply(Error{ErrorCode::kUnsupported,
                              fmt::format("the letter is of key '{}' of namespace '{}', which is not written "
                                          "behind to source '{}' any more",

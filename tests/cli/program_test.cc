@@ -385,6 +385,10 @@ TEST_F(Serve, DrainAndDeadLettersSpeakToIt) {
   const Output wrong = ask({"deadletters", "edit", id, "{"});
   EXPECT_EQ(wrong.status, 1);
   EXPECT_THAT(wrong.text, HasSubstr("it is no JSON"));
+  const Output unknown = ask({"deadletters", "edit", id, "{\"row\":{\"height\":2}}"});
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_THAT(unknown.text, HasSubstr("there is no column height"));
+  EXPECT_THAT(ask({"deadletters", "show", id}).text, HasSubstr("operation  {\"row\":{\"age\":-1}}\n"));
   EXPECT_EQ(ask({"deadletters", "edit", id, "{\"row\":{\"age\":2}}"}).text, "changed: " + id + "\n");
   EXPECT_EQ(ask({"deadletters", "retry", id}).text, "written again: " + id + "\n");
   EXPECT_EQ(ask({"drain"}).status, 0);

@@ -251,6 +251,8 @@ TEST_F(Behind, ADeadLetterIsListedShownEditedAndRetried) {
   EXPECT_THAT(shown, HasSubstr(R"({"row":{"name":"Ada","age":-1}})"));
   EXPECT_THAT(client->ask({"FOREBAY", "DEADLETTERS", "EDIT", id, R"({"row":{"name":"Ada","age":1})"}),
               HasSubstr("it is no JSON, at byte"));
+  EXPECT_THAT(client->ask({"FOREBAY", "DEADLETTERS", "EDIT", id, R"({"row":{"colour":"red"}})"}),
+              HasSubstr("there is no column colour"));
   EXPECT_EQ(client->ask({"FOREBAY", "DEADLETTERS", "EDIT", id, R"({"row":{"name":"Ada","age":36}})"}), ":1");
   EXPECT_EQ(client->ask({"FOREBAY", "DEADLETTERS", "RETRY", id}), ":1");
   EXPECT_EQ(client->ask({"FOREBAY", "DRAIN"}), ":1");
@@ -269,6 +271,9 @@ TEST_F(Behind, DeadLettersAreThereOverHttp) {
   EXPECT_THAT(http("GET", "/deadletters?after=" + id), HasSubstr("[]"));
   EXPECT_THAT(http("GET", "/deadletters/" + id), HasSubstr(R"("operation":{"row":{"name":"Ada","age":-1}})"));
   EXPECT_THAT(http("PUT", "/deadletters/" + id, "{"), testing::StartsWith("HTTP/1.1 400"));
+  const std::string unknown = http("PUT", "/deadletters/" + id, R"({"row":{"colour":"red"}})");
+  EXPECT_THAT(unknown, testing::StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(unknown, HasSubstr("no column colour"));
   EXPECT_THAT(http("PUT", "/deadletters/" + id, R"({"row":{"name":"Ada","age":3}})"), HasSubstr("changed\n"));
   EXPECT_THAT(http("POST", "/deadletters/" + id + "/retry"), HasSubstr("written again\n"));
   EXPECT_EQ(client->ask({"FOREBAY", "DRAIN"}), ":1");

@@ -291,6 +291,33 @@ TEST_F(BehindOnSqlite, ALetterCanBeDroppedAndItsIdIsChecked) {
   EXPECT_EQ(wrong.error().code, ErrorCode::kInvalidArgument);
 }
 
+TEST_F(BehindOnSqlite, AnEditThatTheTableNeverTakesIsRefusedAndTheLetterStays) {
+  open();
+  ASSERT_TRUE(layer->set_fields("item:1", {{"name", ""}}));
+  ASSERT_TRUE(layer->drain(10s));
+  const auto dead = letters();
+  ASSERT_EQ(dead.size(), 1u);
+  const std::pair<const char*, const char*> mistakes[] = {
+      {R"({"fields":{"colour":"red"}})", "there is no column colour"},
+      {R"({"row":{"name":"x","id":2}})", "column id is part of the key"},
+      {R"({"add":{"sold":"many"}})", "is no 64-bit integer"},
+      {R"({"add":{"colour":"1"}})", "there is no column colour"},
+      {R"({"fields":{"name":5}})", "name"},
+      {"no effect", ""},
+  };
+  for (const auto& [edit, message] : mistakes) {
+    const auto answer =
+        wait<bool>([&](auto done) { layer->edit_dead_letter(dead[0].id, edit, std::move(done)); });
+    ASSERT_FALSE(answer) << edit;
+    EXPECT_EQ(answer.error().code, ErrorCode::kInvalidArgument) << edit;
+    EXPECT_NE(answer.error().message.find(message), std::string::npos) << answer.error().message;
+  }
+  EXPECT_EQ(letters().at(0).letter.operation, dead[0].letter.operation);
+  auto gone = dead[0].id;
+  gone.back() = gone.back() == '9' ? '8' : '9';
+  EXPECT_FALSE(*wait<bool>([&](auto done) { layer->edit_dead_letter(gone, "{}", std::move(done)); }));
+}
+
 TEST_F(BehindOnSqlite, AfterALetterLaterWritesOfItsKeyAreHeldAndRetriedInOrder) {
   flush = "flush = { every = \"1h\" }\nafter_dead_letter = \"hold\"\n";
   open();
