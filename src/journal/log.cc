@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "journal/ages.h"
+#include "journal/receipts.h"
 
 namespace forebay::journal {
 namespace {
@@ -79,6 +80,7 @@ Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   log->file_ = std::move(*file);
   log->id_ = std::move(content.id);
   log->lanes_ = content.lanes;
+  log->remember(content);
   log->synced_ = content.trimmed;  // a process that was killed may have left the rest to the operating system
   {
     MutexLock lock(log->mutex_);
@@ -93,6 +95,7 @@ Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   Opened opened;
   opened.log = std::move(log);
   opened.ops = std::move(content.ops);
+  opened.receipts = std::move(content.receipts);
   opened.applied = std::move(content.applied);
   opened.last = content.last;
   return opened;
@@ -187,12 +190,17 @@ Result<std::uint64_t> Log::append(const OpView& op, Durability durability) {
   const std::uint64_t seq = next_++;
   const std::size_t size = size_of(op);
   bytes_ += size;
-  if (open_.group.bytes().size() >= kGroupBytes) closed_.push_back(std::exchange(open_, {}));
+  if (open_.group.bytes().size() + open_.receipts.size() >= kGroupBytes)
+    closed_.push_back(std::exchange(open_, {}));
   Instant now{};
   if (open_.group.empty() || options_.max_age > Duration::zero()) now = clock_.now();
   count(steps_, seq, size, now);
   if (open_.group.empty()) open_.group.set_time(clock_.to_wall_ms(now));
   open_.group.add(seq, op);
+  if (!op.receipt.empty()) {
+    add_receipt(open_.receipts, seq, op.receipt);
+    open_.last_receipt = seq;
+  }
   if (durability == Durability::kSync) open_.sync = Sync::kYes;
   if (durability == Durability::kNone) unawaited_ = true;
   if (unawaited_ || !closed_.empty()) wake();
@@ -309,6 +317,8 @@ void Log::work() {
     if (!group_.group.empty() || work.trim || sync == Sync::kYes) committed = commit(work, sync);
     if (!committed) fail(committed.error(), work.last, std::move(work.trim));
     group_.group.clear(kKeptBuffer);
+    group_.receipts.clear();
+    if (group_.receipts.capacity() > kKeptBuffer) group_.receipts.shrink_to_fit();
     group_.sync = Sync::kNo;
     answer_committed();
     for (Waiting& waiting : work.waiting) {
@@ -331,8 +341,38 @@ void Log::work() {
   }
 }
 
+LogFile::Receipts Log::receipts_now() {
+  LogFile::Receipts now;
+  if (group_.receipts.empty() && remembered_.empty()) return now;
+  const Instant at = clock_.now();
+  while (!remembered_.empty() && at - remembered_.front().at >= options_.remember) {
+    now.forget = remembered_.front().last;
+    remembered_.pop_front();
+  }
+  if (group_.receipts.empty()) return now;
+  now.bytes = group_.receipts;
+  now.last = group_.last_receipt;
+  now.wall_ms = clock_.to_wall_ms(at);
+  remembered_.push_back({now.last, at});
+  return now;
+}
+
+void Log::remember(LogFile::Content& content) {
+  remembered_.clear();
+  const Instant now = clock_.now();
+  std::erase_if(content.receipts, [&](const Receipt& receipt) {
+    // A wall clock that was set back makes none younger than it can be.
+    const Instant at = std::clamp(clock_.from_wall_ms(receipt.wall_ms), now - options_.remember, now);
+    if (remembered_.empty() || remembered_.back().at != at) remembered_.push_back({receipt.seq, at});
+    remembered_.back().last = receipt.seq;
+    return now - at >= options_.remember;
+  });
+}
+
 Result<void> Log::commit(const Work& work, Sync sync) {
-  if (auto done = file_->commit(group_.group, work.trim ? &*work.trim : nullptr, work.last, sync); !done)
+  if (auto done =
+          file_->commit(group_.group, receipts_now(), work.trim ? &*work.trim : nullptr, work.last, sync);
+      !done)
     return done;
   if (sync == Sync::kYes) synced_ = work.last;
   {
@@ -555,6 +595,7 @@ Result<void> Log::reopen() {
     return good;
   }
   file_ = std::move(*file);
+  remember(content);
   synced_ = next - 1;
   told_.clear();
   MutexLock lock(mutex_);

@@ -66,6 +66,9 @@ struct LogOptions {
   // How long an acknowledgement is held back at a bound (ack_delay()); 0: never.
   Duration ack_delay_most = std::chrono::milliseconds(100);
   const char* vfs = nullptr;  // SQLite's name of how it uses files; null: its default
+  // How long receipts are remembered, at least, by the clock; they go with later commits. 0: none are given
+  // back
+  Duration remember = std::chrono::hours(1);
   // How long after a failure it is opened again, and at most after failures of that; doubling in between.
   Duration reopen_first = std::chrono::milliseconds(100);
   Duration reopen_most = std::chrono::seconds(5);
@@ -107,6 +110,11 @@ class Log final : public Journal {
     Kept kept;
     bool lost = false;
   };
+  // Receipts of the file with one time, by the last one's number.
+  struct Remembered {
+    std::uint64_t last;
+    Instant at;
+  };
   struct Committing {  // when_committed()
     std::uint64_t first, last;
     Kept kept;
@@ -118,9 +126,11 @@ class Log final : public Journal {
   };
   struct Read;
   struct Step;
-  // A group, and whether it must be synced.
+  // A group with its receipts, and whether it must be synced.
   struct Gathered {
     Group group;
+    std::string receipts;
+    std::uint64_t last_receipt = 0;  // its number
     LogFile::Sync sync = LogFile::Sync::kNo;
   };
   // What the writer thread does between two looks at what callers want.
@@ -145,6 +155,10 @@ class Log final : public Journal {
   void work();
   bool next(Work& work) EXCLUDES(mutex_);  // false: the end
   Result<void> commit(const Work& work, LogFile::Sync sync) EXCLUDES(mutex_);
+  // What the commit of group_ does about receipts; costs nothing while there are none.
+  LogFile::Receipts receipts_now();
+  // Those of the file: from now on they age, and those that are too old for it are taken out of `content`.
+  void remember(LogFile::Content& content);
   void look_at_room() EXCLUDES(mutex_);
   bool lost(std::uint64_t seq) const REQUIRES(mutex_) { return any_lost(seq, seq); }
   bool any_lost(std::uint64_t first, std::uint64_t last) const REQUIRES(mutex_);
@@ -171,6 +185,7 @@ class Log final : public Journal {
   std::unique_ptr<LogFile> file_;
   Gathered group_;
   std::uint64_t synced_ = 0;
+  std::deque<Remembered> remembered_;  // oldest first
   std::chrono::steady_clock::time_point reopen_at_;
   Duration reopen_in_{0};
   std::string told_;
@@ -219,9 +234,10 @@ struct Log::Step {
 
 struct Log::Opened {
   std::unique_ptr<Log> log;
-  std::vector<Op> ops;           // those not trimmed, in order
-  std::vector<Applied> applied;  // what the databases had applied at the last trim, at least
-  std::uint64_t last = 0;        // the last seq ever kept, as far as the file tells; 0: none
+  std::vector<Op> ops;            // those not trimmed, in order
+  std::vector<Receipt> receipts;  // of ops that were kept, trimmed or not, in order; not older than said
+  std::vector<Applied> applied;   // what the databases had applied at the last trim, at least
+  std::uint64_t last = 0;         // the last seq ever kept, as far as the file tells; 0: none
 };
 
 }  // namespace forebay::journal

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "journal/receipts.h"
+
 namespace forebay::journal {
 namespace {
 
@@ -167,7 +169,9 @@ Result<void> LogFile::prepare(std::uint32_t lanes) {
         "CREATE TABLE applied(source BLOB NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL,"
         " PRIMARY KEY (source, lane)) WITHOUT ROWID;"
         "CREATE TABLE groups(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, crc INTEGER NOT NULL,"
-        " wall_ms INTEGER NOT NULL, ops BLOB NOT NULL);",
+        " wall_ms INTEGER NOT NULL, ops BLOB NOT NULL);"
+        "CREATE TABLE receipts(last INTEGER PRIMARY KEY, crc INTEGER NOT NULL, wall_ms INTEGER NOT NULL,"
+        " receipts BLOB NOT NULL);",
         kApplicationId, kFormat);
     if (auto made = run(make.c_str()); !made) return made;
     if (auto set = set_meta("journal_id", random_id()); !set) return set;
@@ -252,6 +256,27 @@ Result<void> LogFile::recover(Content& content) {
   }
   if (code != SQLITE_DONE) return damaged(error("reading groups").message);
   content.last = expected - 1;
+  return recover_receipts(content);
+}
+
+Result<void> LogFile::recover_receipts(Content& content) {
+  Statement rows(database_.get(), "SELECT last, crc, wall_ms, receipts FROM receipts ORDER BY last");
+  int code = SQLITE_ERROR;
+  while (rows.good() && (code = rows.step()) == SQLITE_ROW) {
+    const std::uint64_t last = rows.number(0);
+    const auto wall_ms = static_cast<std::int64_t>(rows.number(2));
+    if (receipts_checksum(last, wall_ms, rows.bytes(3)) != rows.number(1)) {
+      return damaged(
+          fmt::format("the checksum of the receipts up to op {} does not match their content", last));
+    }
+    const std::uint64_t before = content.receipts.empty() ? 0 : content.receipts.back().seq;
+    const std::size_t first = content.receipts.size();
+    auto read = read_receipts(last, wall_ms, rows.bytes(3), content.receipts);
+    if (read && (last > content.last || content.receipts[first].seq <= before))
+      read = Error{ErrorCode::kInternal, "their numbers are out of place"};
+    if (!read) return damaged(fmt::format("in the receipts up to op {}: {}", last, read.error().message));
+  }
+  if (code != SQLITE_DONE) return damaged(error("reading receipts").message);
   return {};
 }
 
@@ -382,7 +407,8 @@ Result<std::vector<Op>> LogFile::read(std::uint32_t lane, const std::string* key
   return ops;
 }
 
-Result<void> LogFile::commit(const Group& group, const Trim* trim, std::uint64_t last, Sync sync) {
+Result<void> LogFile::commit(const Group& group, const Receipts& receipts, const Trim* trim,
+                             std::uint64_t last, Sync sync) {
   if (sync != synchronous_) {
     if (auto set = run(sync == Sync::kYes ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
         !set)
@@ -391,6 +417,7 @@ Result<void> LogFile::commit(const Group& group, const Trim* trim, std::uint64_t
   }
   if (auto begun = run(begin_, "BEGIN IMMEDIATE"); !begun) return begun;
   auto done = write(group, trim, last);
+  if (done) done = write(receipts);
   if (done) done = run(commit_, "COMMIT");
   if (!done) {
     // Ends what is left of it; what the file holds is read when it is opened again.
@@ -421,6 +448,23 @@ Result<void> LogFile::insert(std::uint64_t first, std::uint64_t last, std::int64
     row->bind(5, bytes);
   }
   return run(insert_, kInsert);
+}
+
+Result<void> LogFile::write(const Receipts& receipts) {
+  if (!receipts.bytes.empty()) {
+    constexpr const char* kAdd = "INSERT INTO receipts(last, crc, wall_ms, receipts) VALUES (?1, ?2, ?3, ?4)";
+    if (Statement* const row = prepared(add_receipts_, kAdd)) {
+      row->bind(1, receipts.last);
+      row->bind(2, std::uint64_t{receipts_checksum(receipts.last, receipts.wall_ms, receipts.bytes)});
+      row->bind(3, static_cast<std::uint64_t>(receipts.wall_ms));
+      row->bind(4, receipts.bytes);
+    }
+    if (auto added = run(add_receipts_, kAdd); !added) return added;
+  }
+  if (receipts.forget == 0) return {};
+  constexpr const char* kForget = "DELETE FROM receipts WHERE last <= ?1";
+  if (Statement* const remove = prepared(forget_, kForget)) remove->bind(1, receipts.forget);
+  return run(forget_, kForget);
 }
 
 Result<void> LogFile::write(const Group& group, const Trim* trim, std::uint64_t last) {

@@ -1,7 +1,8 @@
 #pragma once
 
 // The file behind journal/log.h: an SQLite database in WAL mode, one row for each commit group
-// (journal/group.h) with its time and the CRC-32C of all that.
+// (journal/group.h) with its time and the CRC-32C of all that, and one for a group's receipts
+// (journal/receipts.h) with theirs.
 //
 // After an error of a commit or a checkpoint the only thing that is left to do is to close it: abandon().
 // One thread at a time.
@@ -37,10 +38,18 @@ class LogFile {
     std::optional<std::uint64_t> voided;
     std::vector<Op> ops;  // after `trimmed`
     std::vector<Applied> applied;
+    std::vector<Receipt> receipts;  // in order
   };
   struct Trim {
     std::uint64_t seq;
     std::vector<Applied> applied;
+  };
+  // What a commit does about receipts: adds its group's, and lets old ones go.
+  struct Receipts {
+    std::string_view bytes;    // empty: the group has none
+    std::uint64_t last = 0;    // the number of the last of them
+    std::int64_t wall_ms = 0;  // when, in Unix time
+    std::uint64_t forget = 0;  // the groups of receipts that end with numbers up to this one go
   };
   enum class Sync : bool { kNo, kYes };
 
@@ -58,7 +67,8 @@ class LogFile {
 
   // In one transaction. Without a group and a trim, one that is synced and so takes those before along.
   // `last`: the last number that is then in the file.
-  Result<void> commit(const Group& group, const Trim* trim, std::uint64_t last, Sync sync);
+  Result<void> commit(const Group& group, const Receipts& receipts, const Trim* trim, std::uint64_t last,
+                      Sync sync);
   // Gives the numbers from `first` to `last`, which follow those in the file, to no op, and then moves the
   // write-ahead log into the database; all of it synced. `first` beyond `last`: only that.
   Result<void> void_numbers(std::uint64_t first, std::uint64_t last);
@@ -80,6 +90,7 @@ class LogFile {
   LogFile(std::string path, sqlite3* database);
   Result<void> prepare(std::uint32_t lanes);
   Result<void> recover(Content& content);
+  Result<void> recover_receipts(Content& content);
   Result<void> run(const char* sql);
   Result<void> run(std::unique_ptr<Statement>& statement, const char* sql);
   Statement* prepared(std::unique_ptr<Statement>& statement, const char* sql);
@@ -88,6 +99,7 @@ class LogFile {
   Result<void> checkpoint();
   Result<void> insert(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms, std::string_view bytes);
   Result<void> write(const Group& group, const Trim* trim, std::uint64_t last);
+  Result<void> write(const Receipts& receipts);
   Error error(const char* doing) const;
   Error damaged(const std::string& what) const;
 
@@ -96,7 +108,7 @@ class LogFile {
   std::uint64_t trimmed_ = 0;
   Sync synchronous_ = Sync::kYes;  // the connection's setting
   int log_pages_ = 0;              // in the write-ahead log
-  std::unique_ptr<Statement> begin_, commit_, insert_, remove_, position_, set_meta_;
+  std::unique_ptr<Statement> begin_, commit_, insert_, remove_, position_, set_meta_, add_receipts_, forget_;
 };
 
 }  // namespace forebay::journal

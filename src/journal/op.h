@@ -26,6 +26,16 @@ struct OpView {
   std::string_view space;
   std::string_view key;
   std::string_view payload;
+  // What is to be remembered of it for longer than itself, below 4 GiB; the journal doesn't look into it.
+  // Empty: nothing.
+  std::string_view receipt = {};
+};
+
+// What is remembered of an op, whether or not it is trimmed.
+struct Receipt {
+  std::uint64_t seq = 0;
+  std::int64_t wall_ms = 0;  // Unix time in ms at which it was kept
+  std::string bytes;
 };
 
 }  // namespace forebay::journal

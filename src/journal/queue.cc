@@ -79,7 +79,7 @@ Result<std::uint64_t> Queue::append_any(const Wanted& wanted, Kind effect) {
   payload.clear();
   if (payload.capacity() > kKeptText) payload.shrink_to_fit();
   encode(effect, payload);
-  const OpView op{lane, wanted.source, wanted.space, wanted.key, payload};
+  const OpView op{lane, wanted.source, wanted.space, wanted.key, payload, wanted.receipt};
   State::Slot& slot = state.slots[lane];
   // The journal numbers a lane's ops in the order in which they become pending.
   MutexLock lock(slot.mutex);

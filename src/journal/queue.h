@@ -101,6 +101,7 @@ class Queue {
     Instant now;
     FlushRule rule;
     Durability durability = Durability::kSync;
+    std::string_view receipt = {};  // OpView's
   };
   Result<std::uint64_t> append(const Wanted& wanted, Effect effect);
   Result<std::uint64_t> append(const Wanted& wanted, const Addition& addition);

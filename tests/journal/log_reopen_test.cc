@@ -6,6 +6,7 @@
 
 #include <future>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -97,6 +98,7 @@ class JournalReopens : public testing::Test {
     ASSERT_TRUE(opened) << opened.error().message;
     log_ = std::move(opened->log);
     found_ = std::move(opened->ops);
+    check_receipts(found_, opened->receipts);
     last_ = opened->last;
     log_->watch(&watching_);
   }
@@ -114,13 +116,24 @@ class JournalReopens : public testing::Test {
     LogFile::Content content;
     const auto file = LogFile::open((there / "journal").string(), nullptr, 4, content);
     EXPECT_TRUE(file) << (file ? "" : file.error().message);
+    check_receipts(content.ops, content.receipts);
     std::vector<std::string> keys;
     for (const Op& op : content.ops) keys.push_back(op.key);
     return keys;
   }
   Result<std::uint64_t> append(const std::string& key, Durability durability = Durability::kSync,
                                const std::string& payload = "1") {
-    return log_->append({1, "db", "views", key, payload}, durability);
+    return log_->append({1, "db", "views", key, payload, key}, durability);
+  }
+  // Each op's receipt, which is its key, is there exactly if the op is; those of trimmed ones may be, too.
+  static void check_receipts(const std::vector<Op>& ops, const std::vector<Receipt>& receipts) {
+    std::map<std::uint64_t, std::string> found;
+    for (const Receipt& receipt : receipts) {
+      if (!ops.empty() && receipt.seq >= ops.front().seq) found.emplace(receipt.seq, receipt.bytes);
+    }
+    std::map<std::uint64_t, std::string> wanted;
+    for (const Op& op : ops) wanted.emplace(op.seq, op.key);
+    EXPECT_EQ(found, wanted);
   }
   Result<void> committed(std::uint64_t seq) { return committed(seq, seq); }
   Result<void> committed(std::uint64_t first, std::uint64_t last) {
@@ -330,7 +343,9 @@ TEST_F(JournalReopens, AFileThatLostWhatHadBeenSyncedStaysClosed) {
   EXPECT_FALSE(keep("c"));
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(options().path.c_str(), &other), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(other, "DELETE FROM groups WHERE first = 2", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(other, "DELETE FROM groups WHERE first = 2; DELETE FROM receipts WHERE last = 2",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
   sqlite3_close(other);
   disk_.down = false;
   log_->watch(&watching_);
