@@ -63,12 +63,24 @@ struct Answer {
 };
 using ReadCallback = std::move_only_function<void(Result<Answer>)>;
 
+struct WriteOptions {
+  // Makes a write behind one that may be asked for again: names it, in 1 to 128 bytes of any kind, for as
+  // long as `[journal] remember` says, also after a restart. The same write with the same id is answered as
+  // it was the first time, once that is kept, and nothing is written. Another write with the same id is
+  // kConflict. A write that is refused leaves its id free. Where the journal is full the write is refused
+  // whatever `when_full` says. kUnsupported for namespaces that are not written behind. Empty: none.
+  std::string_view op_id;
+};
+
 struct WriteAnswer {
   std::optional<Value> value;  // the value after the write as it is cached; nothing: dropped or removed
   bool existed = false;        // something was there before
   OptionalText added;          // Add: the new number
   std::uint64_t token = 0;     // for reads at Level::kReadYourWrites
   std::uint64_t ticket = 0;    // Layer::write_at_once(): what has to be kept before anybody is told
+  // WriteOptions::op_id: it had been written before. `existed` and `added` are what they were then, there is
+  // no `value`, and the token is a new one.
+  bool repeated = false;
 };
 // Of an integer that was added to a counter.
 struct AddAnswer {
@@ -146,6 +158,8 @@ struct JournalStats {
   double fill = 0;  // of the bound that is nearest, max_bytes or max_records; 1: it refuses writes
   double ack_delay_seconds = 0;  // by which acknowledgements are held back now
   std::uint64_t held_back = 0;   // that were, since the start
+  std::size_t op_ids = 0;        // remembered (WriteOptions::op_id)
+  std::uint64_t repeats = 0;     // of theirs that were answered, since the start
 };
 // A write behind that the database refused (docs/write-behind.md).
 struct PutAside {
@@ -254,18 +268,20 @@ class Layer {
   };
   // Returns whether the write is in effect already, though `done` may come later (a write behind that the
   // journal has yet to keep): all that is asked from now on comes after it.
-  bool write(std::string_view key, Write write, WriteCallback done);
+  bool write(std::string_view key, Write write, WriteCallback done, const WriteOptions& options = {});
   // The same from a whole value as a client sends it.
-  bool write_value(std::string_view key, std::string_view value, WriteCallback done);
+  bool write_value(std::string_view key, std::string_view value, WriteCallback done,
+                   const WriteOptions& options = {});
   // The short way of a write behind that has to wait for nothing but the journal: it is in effect when this
-  // returns. Nothing: it has to wait for something else, or isn't written behind; nothing was done, and
-  // write() is the call for it. An answer with a `ticket` must not be shown to anybody before when_kept() has
-  // called back for it without an error, and that must be asked for: until then the write may stay where a
-  // crash loses it. Later writes have larger tickets. The answer's `value` is not set.
-  // `now`: the clock's.
-  std::optional<Result<WriteAnswer>> write_at_once(std::string_view key, const Write& write, Instant now);
+  // returns. Nothing: it has to wait for something else, has been written before by its id, or isn't written
+  // behind; nothing was done, and write() is the call for it. An answer with a `ticket` must not be shown to
+  // anybody before when_kept() has called back for it without an error, and that must be asked for: until
+  // then the write may stay where a crash loses it. Later writes have larger tickets. The answer's `value` is
+  // not set. `now`: the clock's.
+  std::optional<Result<WriteAnswer>> write_at_once(std::string_view key, const Write& write, Instant now,
+                                                   const WriteOptions& options = {});
   std::optional<Result<WriteAnswer>> write_value_at_once(std::string_view key, std::string_view value,
-                                                         Instant now);
+                                                         Instant now, const WriteOptions& options = {});
   // The same of INCR for counters whose value is cached, without an allocation. Nothing, too, where there is
   // an error to tell.
   std::optional<AddAnswer> add_at_once(std::string_view key, std::int64_t amount, Instant now);

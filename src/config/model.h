@@ -85,6 +85,8 @@ struct Journal {
   std::size_t max_bytes = std::size_t{1} << 30;  // of keys and writes that wait; at least 1 MiB
   std::size_t max_records = 1'000'000;           // writes that wait
   milliseconds max_age{0};                       // of the oldest write that waits; 0: no bound
+  milliseconds remember{1h};        // how long the op-ids of writes are remembered; 0: none is taken
+  std::size_t max_ids = 1'000'000;  // op-ids remembered at once
   bool operator==(const Journal&) const = default;
 };
 

@@ -130,6 +130,8 @@ void read_journal(Section& section, Journal& journal, std::string_view folder) {
   section.size("max_bytes", journal.max_bytes, 1024 * kKiB, std::size_t{1} << 50);
   section.count("max_records", journal.max_records, std::size_t{1}, std::size_t{1'000'000'000});
   section.duration("max_age", journal.max_age, 0ms, 365 * 24h);
+  section.duration("remember", journal.remember, 0ms, 30 * 24h);
+  section.count("max_ids", journal.max_ids, std::size_t{1}, std::size_t{100'000'000});
 }
 
 }  // namespace forebay::config

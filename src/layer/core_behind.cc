@@ -60,8 +60,8 @@ Result<void> Core::open_journal(const config::Journal& config) {
   if (config.path.empty()) return {};
   auto opened = WriteBehind::open(
       config, {*tier_, flights_, reads_, invalidator_, curves_, clock_, random_, scheduler_, tokens_, writes_,
-               [this](std::string_view key, Write write, WriteCallback done) {
-                 writes_.write(route(key), key, std::move(write), std::move(done));
+               [this](std::string_view key, Write write, WriteCallback done, const WriteOptions& options) {
+                 writes_.write(route(key), key, std::move(write), std::move(done), options);
                },
                open_journal_, run_blocking_,
                [this](std::vector<std::string> keys) {

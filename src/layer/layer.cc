@@ -116,22 +116,24 @@ void Layer::dispatch() {
   impl_->core->reads().dispatch();
 }
 
-bool Layer::write(std::string_view key, Write write, WriteCallback done) {
-  return impl_->core->writes().write(impl_->core->route(key), key, std::move(write), std::move(done));
+bool Layer::write(std::string_view key, Write write, WriteCallback done, const WriteOptions& options) {
+  return impl_->core->writes().write(impl_->core->route(key), key, std::move(write), std::move(done),
+                                     options);
 }
 
-bool Layer::write_value(std::string_view key, std::string_view value, WriteCallback done) {
-  return impl_->core->writes().write_value(impl_->core->route(key), key, value, std::move(done));
+bool Layer::write_value(std::string_view key, std::string_view value, WriteCallback done,
+                        const WriteOptions& options) {
+  return impl_->core->writes().write_value(impl_->core->route(key), key, value, std::move(done), options);
 }
 
-std::optional<Result<WriteAnswer>> Layer::write_at_once(std::string_view key, const Write& write,
-                                                        Instant now) {
-  return impl_->core->writes().write_at_once(impl_->core->route(key), key, write, now);
+std::optional<Result<WriteAnswer>> Layer::write_at_once(std::string_view key, const Write& write, Instant now,
+                                                        const WriteOptions& options) {
+  return impl_->core->writes().write_at_once(impl_->core->route(key), key, write, now, options);
 }
 
 std::optional<Result<WriteAnswer>> Layer::write_value_at_once(std::string_view key, std::string_view value,
-                                                              Instant now) {
-  return impl_->core->writes().write_value_at_once(impl_->core->route(key), key, value, now);
+                                                              Instant now, const WriteOptions& options) {
+  return impl_->core->writes().write_value_at_once(impl_->core->route(key), key, value, now, options);
 }
 
 std::optional<AddAnswer> Layer::add_at_once(std::string_view key, std::int64_t amount, Instant now) {

@@ -156,6 +156,11 @@ void add_behind(const LayerStats& stats, std::vector<Metric>& out) {
                          MetricKind::kGauge, stats.journal->ack_delay_seconds));
     out.push_back(single("forebay_journal_acks_held_back_total", "Acknowledgements that were held back.",
                          MetricKind::kCounter, number(stats.journal->held_back)));
+    out.push_back(single("forebay_journal_op_ids", "Op-ids that are remembered.", MetricKind::kGauge,
+                         number(stats.journal->op_ids)));
+    out.push_back(single("forebay_journal_repeats_total",
+                         "Writes that were asked for again by an op-id and answered.", MetricKind::kCounter,
+                         number(stats.journal->repeats)));
   }
   out.push_back(single("forebay_journal_problems",
                        "What the health check says about writes behind, in sentences; 0: all is well.",

@@ -106,6 +106,8 @@ path = "queue"
 max_bytes = "2MiB"
 max_records = 10
 max_age = "1h"
+remember = "2h"
+max_ids = 7
 
 [namespace.order]
 key = "order:{id}"
@@ -170,6 +172,8 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(model->journal.max_bytes, 2097152U);
   EXPECT_EQ(model->journal.max_records, 10U);
   EXPECT_EQ(model->journal.max_age, 1h);
+  EXPECT_EQ(model->journal.remember, 2h);
+  EXPECT_EQ(model->journal.max_ids, 7U);
 
   ASSERT_EQ(model->namespaces.size(), 5U);
   const Namespace& package = model->namespaces[0];
@@ -274,6 +278,8 @@ TEST(Reader, WritesWaitForTheDiskAndAreNotHeldUpWhereNothingElseIsSaid) {
   EXPECT_EQ(model->journal.max_bytes, std::size_t{1} << 30);
   EXPECT_EQ(model->journal.max_records, 1'000'000U);
   EXPECT_EQ(model->journal.max_age, 0ms);
+  EXPECT_EQ(model->journal.remember, 1h);
+  EXPECT_EQ(model->journal.max_ids, 1'000'000U);
   const Namespace& space = model->namespaces[0];
   EXPECT_EQ(space.flush_every, 1s);
   EXPECT_EQ(space.flush_batch, 500U);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/executor.h"
+#include "forebay/clock.h"
 #include "journal/journal.h"
 
 namespace forebay::test {
@@ -19,6 +20,8 @@ class MemoryJournal final : public journal::Journal {
   struct Disk {
     std::vector<journal::Op> ops;
     std::vector<journal::Applied> applied;
+    std::vector<journal::Receipt> receipts;
+    const Clock* clock = nullptr;  // the receipts' time; null: the epoch
     std::uint64_t last = 0;
     bool keeps = true;                  // as soon as the scheduler runs; false: when answer() is called
     std::optional<Error> append_error;  // refuses
@@ -35,6 +38,10 @@ class MemoryJournal final : public journal::Journal {
     ++disk_.appended;
     disk_.ops.push_back({++disk_.last, op.lane, std::string(op.source), std::string(op.space),
                          std::string(op.key), std::string(op.payload)});
+    if (!op.receipt.empty()) {
+      const std::int64_t at = disk_.clock == nullptr ? 0 : disk_.clock->to_wall_ms(disk_.clock->now());
+      disk_.receipts.push_back({disk_.last, at, std::string(op.receipt)});
+    }
     return disk_.last;
   }
   void when_committed(std::uint64_t, std::uint64_t, journal::Kept kept) override { wait(std::move(kept)); }

@@ -21,6 +21,10 @@ struct BehindPath::Order {
   bool again = false;  // a dead letter's
   bool needs_value = false;
   bool whole = false;  // the value after it doesn't depend on the one before
+  std::string_view op_id = {};
+  Fingerprint fingerprint = {};
+  std::optional<Receipts::First> first = {};  // it has been written before by its id
+  std::uint64_t seq = 0;                      // its number, once appended
 };
 
 // The value of a key, as far as it can be told without the source.
@@ -39,18 +43,24 @@ struct BehindPath::Outcome {
 
 // A write that waits for something.
 struct BehindPath::Wish {
-  Wish(Space& space, std::string_view key_in, Write write_in, WriteCallback reply_in)
+  Wish(Space& space, std::string_view key_in, Write write_in, WriteCallback reply_in,
+       std::string_view op_id_in = {}, const Fingerprint& fingerprint = {})
       : key(key_in),
+        op_id(op_id_in),
         write(std::move(write_in)),
         order(order_of(space, key, hash_bytes(key), write)),
-        reply(std::move(reply_in)) {}
+        reply(std::move(reply_in)) {
+    order.op_id = op_id;
+    order.fingerprint = fingerprint;
+  }
   Wish(Space& space, std::string_view key_in, journal::Effect effect, WriteCallback reply_in)
       : key(key_in),
         order{space, key, hash_bytes(key), shape_of(space, key), std::move(effect), true},
         reply(std::move(reply_in)) {}
 
   const std::string key;
-  Write write;  // as it was asked for
+  const std::string op_id;  // empty: none
+  Write write;              // as it was asked for
   Order order;
   WriteCallback reply;
 };
@@ -80,20 +90,31 @@ BehindPath::Order BehindPath::order_of(Space& space, std::string_view key, std::
 }
 
 std::optional<Result<WriteAnswer>> BehindPath::write_at_once(Space& space, std::string_view key,
-                                                             const Write& write, Instant now) {
+                                                             const Write& write, Instant now,
+                                                             std::string_view op_id) {
   if (space.config.append) return std::nullopt;
+  Fingerprint fingerprint;
+  if (!op_id.empty()) {
+    fingerprint = fingerprint_of(key, write);
+    const auto first = receipts_.find(op_id, fingerprint, now);
+    if (!first) return first.error();
+    if (*first) return std::nullopt;
+  }
   if (auto good = check(space, key, write); !good) return std::move(good).error();
   Order order = order_of(space, key, hash_bytes(key), write);
+  order.op_id = op_id;
+  order.fingerprint = fingerprint;
   Outcome outcome = try_once(order, now, false, false);
   switch (outcome.taken) {
     case Taken::kYes:
       return std::move(outcome.answer);
     case Taken::kRefused:
       if (outcome.answer.error().code == ErrorCode::kOverloaded &&
-          space.config.when_full == config::WhenFull::kThrough) {
+          space.config.when_full == config::WhenFull::kThrough && op_id.empty()) {
         return std::nullopt;
       }
       return std::move(outcome.answer);
+    case Taken::kRepeated:
     case Taken::kNeedsValue:
     case Taken::kHeld:
     case Taken::kNotYet:
@@ -141,6 +162,32 @@ bool BehindPath::write(Space& space, std::string_view key, Write write, WriteCal
   return attempt(std::make_shared<Wish>(space, key, std::move(write), std::move(done)), false);
 }
 
+bool BehindPath::write_once(Space& space, std::string_view key, Write write, std::string_view op_id,
+                            WriteCallback done) {
+  auto good = adapt(space, write);
+  const Fingerprint fingerprint = fingerprint_of(key, write);
+  if (good) {
+    const auto first = receipts_.find(op_id, fingerprint, rooms_.clock.now());
+    if (first && *first) {
+      answer_again(**first, std::move(done));
+      return true;
+    }
+    if (!first) good = first.error();
+  }
+  if (good && space.config.write != config::WriteStrategy::kBehind) {
+    good = Error{ErrorCode::kUnsupported,
+                 fmt::format("an op-id is for keys that are written behind, which those of {} are not",
+                             space.name().empty() ? "no namespace" : "namespace '" + space.name() + "'")};
+  }
+  if (good) good = check(space, key, write);
+  if (!good) {
+    done(std::move(good).error());
+    return false;
+  }
+  return attempt(std::make_shared<Wish>(space, key, std::move(write), std::move(done), op_id, fingerprint),
+                 false);
+}
+
 void BehindPath::write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done) {
   attempt(std::make_shared<Wish>(space, key, std::move(effect), std::move(done)), true);
 }
@@ -161,11 +208,14 @@ bool BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool 
     case Taken::kNotYet:
       wait_for_turn(wish, stale_ok);
       break;
+    case Taken::kRepeated:
+      answer_again(*wish->order.first, std::move(wish->reply));
+      break;
     case Taken::kYes:
       answer_when_kept(wish, std::move(outcome));
       break;
   }
-  return taken == Taken::kYes;
+  return taken == Taken::kYes || taken == Taken::kRepeated;
 }
 
 // A write through of the key is on its way, which was there before.
@@ -181,7 +231,9 @@ void BehindPath::wait_for_turn(const std::shared_ptr<Wish>& wish, bool stale_ok)
 void BehindPath::refuse(const std::shared_ptr<Wish>& wish, Error error) {
   Space& space = wish->order.space;
   const bool full = error.code == ErrorCode::kOverloaded;
-  if (full && space.config.when_full == config::WhenFull::kThrough && !wish->order.again) {
+  // What goes through can't be remembered in one step with being written.
+  const bool through = space.config.when_full == config::WhenFull::kThrough;
+  if (full && through && !wish->order.again && wish->op_id.empty()) {
     return rooms_.write_through(space, wish->key, std::move(wish->write), std::move(wish->reply));
   }
   wish->reply(std::move(error));
@@ -194,11 +246,11 @@ void BehindPath::keep_for_later(const std::shared_ptr<Wish>& wish) {
   {
     MutexLock lock(mutex_);
     if (holds_ > 0) {
-      held_.push_back({wish->key, std::move(wish->write), std::move(wish->reply)});
+      held_.push_back({wish->key, std::move(wish->write), std::move(wish->reply), wish->op_id});
       return;
     }
   }
-  rooms_.write(wish->key, std::move(wish->write), std::move(wish->reply));
+  rooms_.write(wish->key, std::move(wish->write), std::move(wish->reply), {wish->op_id});
 }
 
 void BehindPath::hold(const std::vector<Space*>& spaces) {
@@ -220,7 +272,7 @@ void BehindPath::release(const std::vector<Space*>& spaces, bool replaced) {
     MutexLock lock(mutex_);
     if (--holds_ == 0) held = std::exchange(held_, {});
   }
-  for (Held& each : held) rooms_.write(each.key, std::move(each.write), std::move(each.done));
+  for (Held& each : held) rooms_.write(each.key, std::move(each.write), std::move(each.done), {each.op_id});
 }
 
 void BehindPath::load_for(const std::shared_ptr<Wish>& wish) {
@@ -234,7 +286,7 @@ void BehindPath::load_for(const std::shared_ptr<Wish>& wish) {
         if (loaded) value.value = loaded->view();
         Outcome& outcome = taken->emplace();
         outcome.answer = append(wish->order, value, rooms_.clock.now());
-        if (!outcome.answer) return;
+        if (!outcome.answer || wish->order.first) return;
         outcome.taken = Taken::kYes;
         loaded.reset();
         if (value.value) loaded = Value::bytes(*value.value);
@@ -243,6 +295,7 @@ void BehindPath::load_for(const std::shared_ptr<Wish>& wish) {
       [this, wish, taken](Result<Answer> answer) {
         if (*taken) {
           Outcome& outcome = **taken;
+          if (wish->order.first) return answer_again(*wish->order.first, std::move(wish->reply));
           if (outcome.answer) return answer_when_kept(wish, std::move(outcome));
           return refuse(wish, std::move(outcome.answer).error());
         }
@@ -271,6 +324,21 @@ void BehindPath::answer_when_kept(const std::shared_ptr<Wish>& wish, Outcome out
   rooms_.queue.when_committed(ticket, ticket, std::move(tell));
 }
 
+void BehindPath::answer_again(const Receipts::First& first, WriteCallback done) {
+  WriteAnswer answer;
+  answer.existed = first.existed;
+  answer.added = first.added;
+  answer.token = rooms_.tokens.next();
+  answer.repeated = true;
+  rooms_.queue.when_committed(
+      first.seq, first.seq,
+      [this, answer = std::move(answer), done = std::move(done)](Result<void> kept) mutable {
+        if (!kept) return done(std::move(kept).error());
+        receipts_.count_repeat();
+        done(std::move(answer));
+      });
+}
+
 BehindPath::Outcome BehindPath::try_once(Order& order, Instant now, bool stale_ok, bool turn) {
   Outcome outcome;
   rooms_.flights.with_key(order.key, order.hash, [&](bool writing) {
@@ -296,7 +364,8 @@ BehindPath::Outcome BehindPath::take(Order& order, Instant now, bool stale_ok) {
         }
         if (order.again) value = {};
         outcome.answer = append(order, value, now);
-        if (!outcome.answer) return Change::keep();
+        if (order.first) outcome.taken = Taken::kRepeated;
+        if (!outcome.answer || order.first) return Change::keep();
         outcome.taken = Taken::kYes;
         outcome.value = std::move(value.value);
         if (!outcome.value || order.space.config.append) return Change::erase();
@@ -342,6 +411,22 @@ journal::Queue::Wanted BehindPath::wanted(const Space& space, std::string_view k
 }
 
 Result<WriteAnswer> BehindPath::append(Order& order, Known& value, Instant now) {
+  if (order.op_id.empty()) return append_new(order, value, now);
+  auto begun = receipts_.begin(order.op_id, order.fingerprint, now);
+  if (!begun) return std::move(begun).error();
+  order.first = std::move(*begun);
+  if (order.first) return WriteAnswer();
+  auto answer = append_new(order, value, now);
+  if (answer) {
+    const Receipts::First first{answer->existed, answer->added, order.seq};
+    receipts_.end(order.op_id, &first);
+  } else {
+    receipts_.end(order.op_id, nullptr);
+  }
+  return answer;
+}
+
+Result<WriteAnswer> BehindPath::append_new(Order& order, Known& value, Instant now) {
   const Space& space = order.space;
   WriteAnswer answer;
   std::optional<std::string> after;
@@ -361,9 +446,15 @@ Result<WriteAnswer> BehindPath::append(Order& order, Known& value, Instant now) 
     if (auto merged = journal::merge(order.shape, std::nullopt, order.effect)) after = std::move(*merged);
   }
   answer.token = rooms_.tokens.next();
-  const journal::Queue::Wanted how = wanted(space, order.key, now);
+  journal::Queue::Wanted how = wanted(space, order.key, now);
+  std::string receipt;
+  if (!order.op_id.empty()) {
+    Receipts::encode(receipt, order.op_id, order.fingerprint, {answer.existed, answer.added});
+    how.receipt = receipt;
+  }
   auto seq = rooms_.queue.append(how, std::move(order.effect));
   if (!seq) return std::move(seq).error();
+  order.seq = *seq;
   if (how.durability != journal::Durability::kNone) answer.ticket = *seq;
   value.value = std::move(after);
   return answer;

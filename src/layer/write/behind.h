@@ -13,6 +13,10 @@
 // number, so it needs the value before: where that is unknown it is loaded first, and the addition runs when
 // the load comes in. What only the source can know (constraints, types) it says later, by a dead letter.
 //
+// A write with an id (WriteOptions::op_id) that has been taken before is answered as it was then, once that
+// is kept. Whether it has been is asked before anything else, and again where it would be appended: two that
+// come at once may both wait, but only one is written.
+//
 // Where the journal is full, `when_full` says whether a write is refused or goes through: then it waits, as
 // do the key's writes after it, until the source has what is pending for the key.
 //
@@ -25,7 +29,8 @@
 //
 // `existed` of an answer is what is known without asking the source; false where nothing is.
 //
-// Thread-safe. Lock order: the key's shard of the flights, then the memory tier's shard, then the queue.
+// Thread-safe. Lock order: the key's shard of the flights, then the memory tier's shard, then the queue, or
+// the receipts.
 
 #include <functional>
 #include <memory>
@@ -37,6 +42,7 @@
 #include "journal/queue.h"
 #include "layer/read/flight.h"
 #include "layer/read/read_path.h"
+#include "layer/write/receipts.h"
 #include "layer/write/tokens.h"
 #include "memory/tier.h"
 #include "observe/miss_ratio_curve.h"
@@ -56,17 +62,22 @@ class BehindPath {
     Random& random;
     WriteTokens& tokens;
     // Writes by the configuration in force, and through, this once.
-    std::function<void(std::string_view key, Write, WriteCallback)> write;
+    std::function<void(std::string_view key, Write, WriteCallback, const WriteOptions&)> write;
     std::function<void(Space&, std::string_view key, Write, WriteCallback)> write_through;
+    Receipts::Options receipts;
   };
-  explicit BehindPath(Rooms rooms) : rooms_(std::move(rooms)) {}
+  explicit BehindPath(Rooms rooms) : rooms_(std::move(rooms)), receipts_(rooms_.receipts) {}
 
-  // As Layer::write_at_once(): without a callback, and without allocating once everything has grown.
+  // As Layer::write_at_once(): without a callback, and without allocating once everything has grown. `op_id`:
+  // empty for none.
   std::optional<Result<WriteAnswer>> write_at_once(Space& space, std::string_view key, const Write& write,
-                                                   Instant now);
+                                                   Instant now, std::string_view op_id);
   std::optional<AddAnswer> add_at_once(Space& space, std::string_view key, std::int64_t amount, Instant now);
   // Returns whether it is in effect, as Layer::write() does.
   bool write(Space& space, std::string_view key, Write write, WriteCallback done);
+  // The same with an id; of a namespace that isn't written behind only what has been written before.
+  bool write_once(Space& space, std::string_view key, Write write, std::string_view op_id,
+                  WriteCallback done);
   // A dead letter's effect, unchecked: it has been through that.
   void write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done);
   // Calls back once the writes with these tickets, and those between, are kept.
@@ -74,6 +85,8 @@ class BehindPath {
     rooms_.queue.when_committed(first, last, std::move(kept));
   }
 
+  Receipts& receipts() { return receipts_; }
+  const Receipts& receipts() const { return receipts_; }
   bool pending(std::string_view key) const { return rooms_.queue.of(key).has_value(); }
   void after_flush(std::string_view key, journal::Queue::Flushed done) {
     rooms_.queue.when_flushed(key, std::move(done));
@@ -89,11 +102,12 @@ class BehindPath {
   struct Wish;
   struct Known;
   struct Outcome;
-  enum class Taken : std::uint8_t { kYes, kRefused, kNeedsValue, kHeld, kNotYet };
+  enum class Taken : std::uint8_t { kYes, kRepeated, kRefused, kNeedsValue, kHeld, kNotYet };
   struct Held {
     std::string key;
     Write write;
     WriteCallback done;
+    std::string op_id;
   };
 
   static Order order_of(Space& space, std::string_view key, std::uint64_t hash, const Write& write);
@@ -105,8 +119,9 @@ class BehindPath {
   Known known(const Order& order, const EntryView* entry, Instant now, bool stale_ok) const;
   // How the namespace's writes are appended.
   static journal::Queue::Wanted wanted(const Space& space, std::string_view key, Instant now);
-  // Checks and appends; the value before becomes the one after.
+  // Checks and appends, unless that has been done by the order's id; the value before becomes the one after.
   Result<WriteAnswer> append(Order& order, Known& value, Instant now);
+  Result<WriteAnswer> append_new(Order& order, Known& value, Instant now);
   void note(const Order& order, const Outcome& outcome, PutOutcome put, Instant now);
   void drop_copy(std::string_view key, std::uint64_t hash, Instant now);
 
@@ -116,8 +131,10 @@ class BehindPath {
   void keep_for_later(const std::shared_ptr<Wish>& wish);
   void load_for(const std::shared_ptr<Wish>& wish);
   void answer_when_kept(const std::shared_ptr<Wish>& wish, Outcome outcome);
+  void answer_again(const Receipts::First& first, WriteCallback done);
 
   Rooms rooms_;
+  Receipts receipts_;
   Mutex mutex_;
   std::size_t holds_ GUARDED_BY(mutex_) = 0;  // hold() less release()
   std::vector<Held> held_ GUARDED_BY(mutex_);

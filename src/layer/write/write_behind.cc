@@ -29,14 +29,16 @@ Result<OpenedJournal> open_log(const config::Journal& config, const Clock& clock
   options.max_bytes = config.max_bytes;
   options.max_records = config.max_records;
   options.max_age = config.max_age;
+  options.remember = config.remember;
   auto opened = journal::Log::open(options, clock);
   if (!opened) return std::move(opened).error();
-  return OpenedJournal{std::move(opened->log), std::move(opened->ops), std::move(opened->applied)};
+  return OpenedJournal{std::move(opened->log), std::move(opened->ops), std::move(opened->applied),
+                       std::move(opened->receipts)};
 }
 
 }  // namespace
 
-WriteBehind::WriteBehind(OpenedJournal opened, Rooms rooms)
+WriteBehind::WriteBehind(OpenedJournal opened, const config::Journal& config, Rooms rooms)
     : tier_(rooms.tier),
       flights_(rooms.flights),
       curves_(rooms.curves),
@@ -46,11 +48,19 @@ WriteBehind::WriteBehind(OpenedJournal opened, Rooms rooms)
       id_(journal_->id()),
       report_restored_(std::move(rooms.restored)),
       queue_(*journal_, rooms.clock),
-      path_({queue_, rooms.tier, rooms.flights, rooms.reads, rooms.curves, rooms.clock, rooms.random,
-             rooms.tokens, std::move(rooms.write),
+      path_({queue_,
+             rooms.tier,
+             rooms.flights,
+             rooms.reads,
+             rooms.curves,
+             rooms.clock,
+             rooms.random,
+             rooms.tokens,
+             std::move(rooms.write),
              [&writes = rooms.writes](Space& space, std::string_view key, Write write, WriteCallback done) {
                writes.write_through(space, key, std::move(write), std::move(done));
-             }}),
+             },
+             {config.remember, config.max_ids}}),
       target_({queue_, id_, journal_->lanes(), rooms.tier, rooms.flights, rooms.reads, rooms.invalidator,
                rooms.curves, rooms.clock, rooms.random,
                [this](const std::string& source) { ledger_known(source); }},
@@ -63,14 +73,17 @@ Result<std::unique_ptr<WriteBehind>> WriteBehind::open(const config::Journal& co
   if (!opened) return std::move(opened).error();
   std::vector<journal::Op> ops = std::move(opened->ops);
   std::vector<journal::Applied> applied = std::move(opened->applied);
+  const std::vector<journal::Receipt> receipts = std::move(opened->receipts);
   std::map<std::string, std::set<std::string>> keys;
   for (const journal::Op& op : ops) keys[op.source].insert(op.key);
-  std::unique_ptr<WriteBehind> behind(new WriteBehind(std::move(*opened), std::move(rooms)));
+  std::unique_ptr<WriteBehind> behind(new WriteBehind(std::move(*opened), config, std::move(rooms)));
   {
     MutexLock lock(behind->restored_mutex_);
     behind->restored_ = std::move(keys);
   }
   if (auto restored = behind->queue_.restore(std::move(ops), std::move(applied)); !restored)
+    return std::move(restored).error();
+  if (auto restored = behind->path_.receipts().restore(receipts, behind->clock_); !restored)
     return std::move(restored).error();
   behind->journal_->watch(behind.get());
   return behind;
@@ -98,6 +111,8 @@ Result<void> WriteBehind::reopened(std::vector<journal::Op> ops, std::uint64_t l
       if (curves_.sampled(hash)) curves_.dropped(hash);
     });
   }
+  // After their keys' locks, within which an id is remembered.
+  path_.receipts().lose(last);
   flusher_->journal_reopened();
   spdlog::info("the journal is open again and takes writes; {} are in it, the last has number {}", ops.size(),
                last);
@@ -255,7 +270,8 @@ void WriteBehind::stats(LayerStats& stats) const {
   stats.health = flusher_->health();
   const journal::Pressure pressure = journal_->pressure();
   const double delay = std::chrono::duration<double>(pressure.ack_delay).count();
-  stats.journal = JournalStats{pressure.fill, delay, pressure.held_back};
+  stats.journal = JournalStats{pressure.fill, delay, pressure.held_back, path_.receipts().size(),
+                               path_.receipts().repeats()};
   if (pressure.ack_delay > Duration::zero()) {
     stats.health.push_back(
         fmt::format("the journal is {:.0f} % full: acknowledgements are held back by {:.1f} ms",

@@ -24,6 +24,7 @@ struct OpenedJournal {
   std::unique_ptr<journal::Journal> journal;
   std::vector<journal::Op> ops;
   std::vector<journal::Applied> applied;
+  std::vector<journal::Receipt> receipts = {};
 };
 // kConfig and kInternal as journal/log.h has them.
 using OpenJournal = std::function<Result<OpenedJournal>(const config::Journal&)>;
@@ -45,7 +46,7 @@ class WriteBehind : private journal::Watcher {
     WriteTokens& tokens;
     WritePath& writes;
     // Writes by the configuration in force.
-    std::function<void(std::string_view key, Write, WriteCallback)> write;
+    std::function<void(std::string_view key, Write, WriteCallback, const WriteOptions&)> write;
     OpenJournal open_journal;  // empty: journal/log.h
     std::function<void(Task)> run_blocking;
     std::function<void(std::vector<std::string> keys)> restored;
@@ -83,7 +84,7 @@ class WriteBehind : private journal::Watcher {
   }
 
  private:
-  WriteBehind(OpenedJournal opened, Rooms rooms);
+  WriteBehind(OpenedJournal opened, const config::Journal& config, Rooms rooms);
   // `done`, to be called by whoever is first: what it waits for, or the timeout.
   class Race;
   void ledger_known(const std::string& source);

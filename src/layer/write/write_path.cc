@@ -39,7 +39,14 @@ Result<Upsert> upsert_of(const Space& space, std::string_view value) {
 
 }  // namespace
 
-bool WritePath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
+bool WritePath::write(Space& space, std::string_view key, Write write, WriteCallback done,
+                      const WriteOptions& options) {
+  if (!options.op_id.empty()) {
+    if (behind_ != nullptr)
+      return behind_->write_once(space, key, std::move(write), options.op_id, std::move(done));
+    done(Error{ErrorCode::kUnsupported, "there is no [journal] to remember op-ids"});
+    return false;
+  }
   if (!space.info.writes_source) {
     done(
         Error{ErrorCode::kUnsupported,
@@ -54,9 +61,10 @@ bool WritePath::write(Space& space, std::string_view key, Write write, WriteCall
 }
 
 std::optional<Result<WriteAnswer>> WritePath::write_at_once(Space& space, std::string_view key,
-                                                            const Write& write, Instant now) {
+                                                            const Write& write, Instant now,
+                                                            const WriteOptions& options) {
   if (!is_behind(space)) return std::nullopt;
-  return behind_->write_at_once(space, key, write, now);
+  return behind_->write_at_once(space, key, write, now, options.op_id);
 }
 
 std::optional<AddAnswer> WritePath::add_at_once(Space& space, std::string_view key, std::int64_t amount,
@@ -178,8 +186,9 @@ void WritePath::put_aside(Space& space, std::string_view key, std::string_view v
   done(std::move(answer));
 }
 
-bool WritePath::write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done) {
-  if (!space.info.writes_source) {
+bool WritePath::write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done,
+                            const WriteOptions& options) {
+  if (!space.info.writes_source && options.op_id.empty()) {
     put_aside(space, key, value, std::move(done));
     return true;
   }
@@ -188,15 +197,16 @@ bool WritePath::write_value(Space& space, std::string_view key, std::string_view
     done(std::move(upsert).error());
     return false;
   }
-  return write(space, key, std::move(*upsert), std::move(done));
+  return write(space, key, std::move(*upsert), std::move(done), options);
 }
 
 std::optional<Result<WriteAnswer>> WritePath::write_value_at_once(Space& space, std::string_view key,
-                                                                  std::string_view value, Instant now) {
+                                                                  std::string_view value, Instant now,
+                                                                  const WriteOptions& options) {
   if (!is_behind(space)) return std::nullopt;
   auto upsert = upsert_of(space, value);
   if (!upsert) return std::move(upsert).error();
-  return behind_->write_at_once(space, key, std::move(*upsert), now);
+  return behind_->write_at_once(space, key, std::move(*upsert), now, options.op_id);
 }
 
 }  // namespace forebay::layer

@@ -47,16 +47,19 @@ class WritePath {
   void set_behind(BehindPath* behind) { behind_ = behind; }
 
   // Both return whether it is in effect, as Layer::write() does.
-  bool write(Space& space, std::string_view key, Write write, WriteCallback done);
+  bool write(Space& space, std::string_view key, Write write, WriteCallback done,
+             const WriteOptions& options = {});
   // The same for a namespace that writes behind, this once.
   void write_through(Space& space, std::string_view key, Write write, WriteCallback done);
   // A whole value as a client sends it: a JSON object for rows, text otherwise.
-  bool write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done);
+  bool write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done,
+                   const WriteOptions& options = {});
   // As Layer's calls of these names.
   std::optional<Result<WriteAnswer>> write_at_once(Space& space, std::string_view key, const Write& write,
-                                                   Instant now);
+                                                   Instant now, const WriteOptions& options = {});
   std::optional<Result<WriteAnswer>> write_value_at_once(Space& space, std::string_view key,
-                                                         std::string_view value, Instant now);
+                                                         std::string_view value, Instant now,
+                                                         const WriteOptions& options = {});
   std::optional<AddAnswer> add_at_once(Space& space, std::string_view key, std::int64_t amount, Instant now);
   void when_kept(std::uint64_t first, std::uint64_t last, journal::Kept kept);
 

@@ -400,6 +400,70 @@ TEST_F(BehindOnSqlite, WritesDuringAReloadThatDrainsWaitAndGoWhereItSays) {
   EXPECT_EQ(other.ask("SELECT name || shop FROM items WHERE id = 1"), "pencilsouth");
 }
 
+TEST_F(BehindOnSqlite, OfTwoWritesWithOneIdThatAReloadHoldsOneIsWritten) {
+  timeout = "50ms";
+  open();
+  ASSERT_TRUE(layer->set_fields("item:2", {{"name", "ink"}}));
+  ASSERT_TRUE(layer->drain(10s));  // from here on the ledger is known
+  other.run("BEGIN IMMEDIATE");
+  ASSERT_TRUE(layer->set_fields("item:1", {{"name", "pencil"}}));
+  timeout = "20s";  // a source with other settings is another one
+  const auto model = config::read(toml(), "new.toml");
+  ASSERT_TRUE(model) << model.error().message;
+  Result<void> taken;
+  std::jthread reload([&] { taken = layer->reload(*model); });
+  EXPECT_TRUE(eventually([&] { return layer->stats().flushes.at(0).retries > 0; }));
+  std::array<std::promise<Result<WriteAnswer>>, 2> written;
+  for (auto& each : written) {
+    layer->write("item:1", Add{"sold", "5", false},
+                 [&](Result<WriteAnswer> result) { each.set_value(std::move(result)); }, {"an id"});
+  }
+  EXPECT_EQ(pending("item"), 1u);
+  other.run("COMMIT");
+  reload.join();
+  ASSERT_TRUE(taken) << taken.error().message;
+  int repeated = 0;
+  for (auto& each : written) {
+    const auto answer = each.get_future().get();
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(answer->added, "8");
+    repeated += answer->repeated ? 1 : 0;
+  }
+  EXPECT_EQ(repeated, 1);
+  ASSERT_TRUE(layer->drain(10s));
+  EXPECT_EQ(other.ask("SELECT name || sold FROM items WHERE id = 1"), "pencil8");
+}
+
+// Many threads and a few ids: each is written once, and all its callers are told the same.
+TEST_F(BehindOnSqlite, CallersWithTheSameIdsAtOnceAreAllToldOfOneWrite) {
+  flush = "flush = { every = \"1ms\" }\n";
+  open();
+  constexpr int kIds = 200;
+  constexpr int kThreads = 4;
+  std::array<std::array<std::string, kIds>, kThreads> said;
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (std::size_t i = 0; i < kIds; ++i) {
+          const std::string id = "id " + std::to_string(i);
+          const auto answer = wait<WriteAnswer>([&](auto done) {
+            layer->write("visits:" + std::to_string(i % 3), Add{"views", "1", false}, std::move(done), {id});
+            layer->dispatch();
+          });
+          said.at(t).at(i) = answer ? answer->added.value_or("(none)") : answer.error().message;
+          if (t == 0 && i % 10 == 0) layer->purge_all();
+        }
+      });
+    }
+  }
+  for (std::size_t i = 0; i < kIds; ++i) {
+    for (std::size_t t = 1; t < kThreads; ++t) EXPECT_EQ(said.at(t).at(i), said.at(0).at(i)) << i;
+  }
+  ASSERT_TRUE(layer->drain(10s));
+  EXPECT_EQ(other.ask("SELECT sum(views) FROM visits WHERE page <> 'home'"), std::to_string(kIds));
+}
+
 TEST_F(BehindOnSqlite, WritersAndReloadsLoseNothing) {
   flush = "flush = { every = \"2ms\" }\n";
   open();

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <future>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "forebay/layer.h"
 #include "journal/faulty_vfs.h"
@@ -57,6 +59,18 @@ class JournalOutage : public testing::Test {
     const auto added = layer->add(key, 1);
     EXPECT_FALSE(added);
     return added ? ErrorCode::kInternal : added.error().code;
+  }
+  // An addition with an op-id: the number, or the error's code.
+  std::string add_once(const std::string& id, const std::string& key) {
+    std::promise<std::string> said;
+    layer->write(
+        key, Add{"views", "1", false},
+        [&](const Result<WriteAnswer>& answer) {
+          said.set_value(answer ? answer->added.value_or("") : std::string(to_string(answer.error().code)));
+        },
+        {id});
+    layer->dispatch();
+    return said.get_future().get();
   }
   bool takes_writes() {
     return eventually([&] { return layer->set("name:probe", "x").has_value(); });
@@ -127,6 +141,46 @@ TEST_F(JournalOutage, OneFailedCallAnywhereLosesNothingAndNeedsNoRestart) {
     }
   }
   EXPECT_GE(disk.failures, 10);
+  ASSERT_TRUE(layer->drain(10s));
+  EXPECT_EQ(other.ask("SELECT views FROM visits WHERE page = 'home'"), std::to_string(sum));
+}
+
+// What was not acknowledged is asked for again by its id: kept before or not, it counts once.
+TEST_F(JournalOutage, RepeatedByTheirIdsAllWritesCountExactlyOnce) {
+  int sum = 40;
+  int unknown = 0;
+  for (auto* good : {&disk.good_syncs, &disk.good_writes}) {
+    for (int step = 0; step < 6; ++step) {
+      std::vector<std::string> unsure;
+      *good = step;
+      for (int i = 0; i < 6; ++i) {
+        const std::string id = std::to_string(++sum);
+        const std::string said = add_once(id, "visits:home");
+        unknown += said == "unknown_outcome" ? 1 : 0;
+        if (said == "unknown_outcome" || said == "unavailable") unsure.push_back(id);
+      }
+      // While the journal is closed a repeat is told no more than the first was.
+      const bool closed = *good == 0 && !unsure.empty();
+      if (closed && step % 2 == 0) {
+        disk.down = true;
+        EXPECT_THAT(add_once(unsure.front(), "visits:home"),
+                    testing::AnyOf("unknown_outcome", "unavailable"));
+        disk.down = false;
+      }
+      *good = std::numeric_limits<long>::max();
+      ASSERT_TRUE(takes_writes());
+      if (step == 4) {
+        layer.reset();
+        open();
+      }
+      for (const std::string& id : unsure)
+        EXPECT_GT(std::atoi(add_once(id, "visits:home").c_str()), 40) << id;
+      for (const std::string& id : unsure)
+        EXPECT_GT(std::atoi(add_once(id, "visits:home").c_str()), 40) << id;
+      EXPECT_EQ(get("visits:home"), std::to_string(sum));
+    }
+  }
+  EXPECT_GE(unknown, 4);
   ASSERT_TRUE(layer->drain(10s));
   EXPECT_EQ(other.ask("SELECT views FROM visits WHERE page = 'home'"), std::to_string(sum));
 }

@@ -132,6 +132,12 @@ bool refuse_bound(Context& context, std::span<const std::string_view> keys) {
                      [&](std::string_view key) { return refuse_bound(context, key); });
 }
 
+bool refuse_op_id(Context& context) {
+  if (context.op_id.empty()) return false;
+  context.reply.error("ERR FOREBAY ONCE is for keys that are written behind, and this one is plain");
+  return true;
+}
+
 std::optional<Layer::Guard> hold_keys(Context& context, std::span<const std::string_view> keys) {
   if (in_exec(context) || keys.size() < 2) return std::nullopt;
   const auto any_bound = [&] {
@@ -203,16 +209,18 @@ void load_values(Context& context, std::span<const std::string_view> keys, Rende
 }
 
 void write_source(Context& context, std::string_view key, Write write, RenderWrite render) {
-  if (const auto answer = context.layer.write_at_once(key, write, context.now))
+  const WriteOptions options{context.op_id};
+  if (const auto answer = context.layer.write_at_once(key, write, context.now, options))
     return answer_at_once(context, *answer, render);
-  if (context.layer.write(key, std::move(write), answer_write(context, std::move(render))))
+  if (context.layer.write(key, std::move(write), answer_write(context, std::move(render)), options))
     context.session.control().in_effect();
 }
 
 void write_source_value(Context& context, std::string_view key, std::string_view value, RenderWrite render) {
-  if (const auto answer = context.layer.write_value_at_once(key, value, context.now))
+  const WriteOptions options{context.op_id};
+  if (const auto answer = context.layer.write_value_at_once(key, value, context.now, options))
     return answer_at_once(context, *answer, render);
-  if (context.layer.write_value(key, value, answer_write(context, std::move(render))))
+  if (context.layer.write_value(key, value, answer_write(context, std::move(render)), options))
     context.session.control().in_effect();
 }
 

@@ -43,6 +43,10 @@ bool is_bound(Context& context, std::string_view key);
 bool refuse_bound(Context& context, std::string_view key);
 bool refuse_bound(Context& context, std::span<const std::string_view> keys);
 
+// Answers an error if the command has an op-id: it came to a plain key, whose writes are not remembered.
+// True: answered.
+bool refuse_op_id(Context& context);
+
 // Holds the keys' shards, so that others see a command on several keys happen as a whole. Nothing where there
 // is nothing to hold: one key, inside EXEC, or bound keys, whose loads take their own way.
 std::optional<Layer::Guard> hold_keys(Context& context, std::span<const std::string_view> keys);

@@ -46,6 +46,7 @@ struct Context {
   Instant now;  // read once per batch of requests
   // Valid unless the command runs inside EXEC (commands flagged kDenyMulti and bound keys are refused there).
   std::function<std::shared_ptr<ReplySlot>()> defer;
+  std::string_view op_id = {};  // FOREBAY ONCE: names the one write that the command makes; empty: none
 };
 
 enum CommandFlag : std::uint32_t {
@@ -57,6 +58,7 @@ enum CommandFlag : std::uint32_t {
   kConcurrent = 1u << 5,  // see above
   kDenyMulti = 1u << 6,   // not allowed in a transaction
   kDenyOom = 1u << 7,     // may grow memory
+  kOnce = 1u << 8,        // FOREBAY ONCE may run it: it makes one write of one key, and heeds Context::op_id
 };
 
 using Handler = void (*)(Context&);

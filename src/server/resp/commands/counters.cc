@@ -43,10 +43,12 @@ void add_float_bound(Context& context, const NamespaceInfo& space) {
 // The number is raised in the database, so that nobody's increment is lost.
 void add_bound(Context& context, const NamespaceInfo& space, std::int64_t amount) {
   if (refuse_no_counter(context, space, "HINCRBY")) return;
-  if (const auto answer = context.layer.add_at_once(context.args[1], amount, context.now)) {
-    context.reply.integer(answer->number);
-    if (answer->ticket != 0) context.session.control().hold_reply(answer->ticket);
-    return;
+  if (context.op_id.empty()) {
+    if (const auto answer = context.layer.add_at_once(context.args[1], amount, context.now)) {
+      context.reply.integer(answer->number);
+      if (answer->ticket != 0) context.session.control().hold_reply(answer->ticket);
+      return;
+    }
   }
   Add add{space.value_column, std::to_string(amount), false};
   write_source(context, context.args[1], std::move(add), [](resp::Writer& reply, const WriteAnswer& answer) {
@@ -60,6 +62,7 @@ void add(Context& context, std::int64_t amount) {
   const std::string_view key = context.args[1];
   const NamespaceInfo& space = context.layer.route(key);
   if (space.bound) return add_bound(context, space, amount);
+  if (refuse_op_id(context)) return;
   const Stamp fresh = context.layer.stamp_for(key, context.now);
   std::string_view refusal;
   std::optional<std::int64_t> sum;
@@ -85,19 +88,19 @@ void add(Context& context, std::int64_t amount) {
 }
 
 constexpr Command kCommands[] = {
-    {"incr", 2, kWrite | kDenyOom | kFast, 1, 1, 1, incr,
+    {"incr", 2, kWrite | kDenyOom | kFast | kOnce, 1, 1, 1, incr,
      "Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
      "1.0.0", "string"},
-    {"decr", 2, kWrite | kDenyOom | kFast, 1, 1, 1, decr,
+    {"decr", 2, kWrite | kDenyOom | kFast | kOnce, 1, 1, 1, decr,
      "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
      "1.0.0", "string"},
-    {"incrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, incrby,
+    {"incrby", 3, kWrite | kDenyOom | kFast | kOnce, 1, 1, 1, incrby,
      "Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist.",
      "1.0.0", "string"},
-    {"decrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, decrby,
+    {"decrby", 3, kWrite | kDenyOom | kFast | kOnce, 1, 1, 1, decrby,
      "Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist.",
      "1.0.0", "string"},
-    {"incrbyfloat", 3, kWrite | kDenyOom | kFast, 1, 1, 1, incrbyfloat,
+    {"incrbyfloat", 3, kWrite | kDenyOom | kFast | kOnce, 1, 1, 1, incrbyfloat,
      "Increment the floating point value of a key by a number. Uses 0 as initial value if the key doesn't "
      "exist.",
      "2.6.0", "string"},
@@ -132,6 +135,7 @@ void incrbyfloat(Context& context) {
   const std::string_view key = context.args[1];
   if (const NamespaceInfo& space = context.layer.route(key); space.bound)
     return add_float_bound(context, space);
+  if (refuse_op_id(context)) return;
   const Stamp fresh = context.layer.stamp_for(key, context.now);
   std::string_view refusal;
   std::string text;  // outlives update(), which copies from it

@@ -18,6 +18,10 @@ constexpr Subcommand kSubcommands[] = {
      forebay_explain},
     {"flushed", -3, "FLUSHED <key> [<timeout-ms>]: 1 once the database has what is pending for the key.",
      forebay_flushed},
+    {"once", -4,
+     "ONCE <op-id> <command> [<arg> ...]: one write of one key that is written behind; the same again is "
+     "answered as it was the first time.",
+     forebay_once},
     {"purge", -3, "PURGE ALL | NAMESPACE <name> | MATCH <pattern>: drops cached copies.", forebay_purge},
     {"read", -3,
      "READ <key> [LEVEL any|ryw|fresh] [TOKEN <token>]: the value, its age and where it came from.",

@@ -16,6 +16,9 @@ void forebay_write(Context& context);    // FOREBAY WRITE key value
 void forebay_remove(Context& context);   // FOREBAY REMOVE key
 void forebay_explain(Context& context);  // FOREBAY EXPLAIN key
 
+// forebay_once.cc
+void forebay_once(Context& context);  // FOREBAY ONCE op-id command [arg …]
+
 // forebay_spaces.cc
 void forebay_purge(Context& context);  // FOREBAY PURGE ALL | NAMESPACE name | MATCH pattern
 void forebay_warm(Context& context);   // FOREBAY WARM namespace key [key …]

@@ -114,6 +114,7 @@ void forebay_write(Context& context) {
 // A plain key has no row but its entry.
 void forebay_remove(Context& context) {
   if (!is_bound(context, context.args[2])) {
+    if (refuse_op_id(context)) return;
     return context.reply.integer(context.layer.drop(context.args[2], context.now) ? 1 : 0);
   }
   write_source(context, context.args[2], Remove{},

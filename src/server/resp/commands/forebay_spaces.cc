@@ -92,6 +92,8 @@ void write_journal(resp::Writer& reply, const JournalStats& journal) {
       {"fill_percent", as_count(journal.fill * 100)},
       {"ack_delay_microseconds", as_count(journal.ack_delay_seconds * 1e6)},
       {"acks_held_back", journal.held_back},
+      {"op_ids", journal.op_ids},
+      {"repeats", journal.repeats},
   });
   reply.map(rows.size());
   write_rows(reply, rows);

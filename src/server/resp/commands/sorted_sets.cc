@@ -52,6 +52,13 @@ std::optional<std::string> score_of(Context& context, std::string_view text) {
   return format_float(*score);
 }
 
+// An op-id names one write, and each member is one. True: an error has been answered.
+bool refuse_several(Context& context, std::size_t members) {
+  if (context.op_id.empty() || members == 1) return false;
+  context.reply.error("ERR FOREBAY ONCE takes one member: each is a write of its own");
+  return true;
+}
+
 void write_score(resp::Writer& reply, std::optional<std::string_view> text) {
   if (!text) return reply.null();
   const auto score = parse_float(*text);
@@ -115,12 +122,14 @@ void zadd(Context& context) {
     members.emplace_back(zset_entry(context.args[1], context.args[at + 1]),
                          Update{{{space->value_column, std::move(*score)}}, true});
   }
+  if (refuse_several(context, members.size())) return;
   auto writes = std::make_shared<Writes>(context.defer(), members.size(), false);
   bool in_effect = true;
   for (std::size_t i = 0; i < members.size(); ++i) {
     in_effect &= context.layer.write(
         members[i].first, std::move(members[i].second),
-        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); });
+        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); },
+        {context.op_id});
   }
   if (in_effect) context.session.control().in_effect();
 }
@@ -128,12 +137,14 @@ void zadd(Context& context) {
 void zrem(Context& context) {
   if (sorted_set(context) == nullptr) return;
   const auto members = keys_from(context, 2);
+  if (refuse_several(context, members.size())) return;
   auto writes = std::make_shared<Writes>(context.defer(), members.size(), true);
   bool in_effect = true;
   for (std::size_t i = 0; i < members.size(); ++i) {
     in_effect &= context.layer.write(
         zset_entry(context.args[1], members[i]), Remove{},
-        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); });
+        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); },
+        {context.op_id});
   }
   if (in_effect) context.session.control().in_effect();
 }
@@ -172,12 +183,12 @@ void zmscore(Context& context) {
 }
 
 constexpr Command kCommands[] = {
-    {"zadd", -4, kWrite | kDenyOom | kFast | kDenyMulti, 1, 1, 1, zadd,
+    {"zadd", -4, kWrite | kDenyOom | kFast | kDenyMulti | kOnce, 1, 1, 1, zadd,
      "Adds one or more members to a sorted set, or updates their scores.", "1.2.0", "sorted-set"},
-    {"zincrby", 4, kWrite | kDenyOom | kFast | kDenyMulti, 1, 1, 1, zincrby,
+    {"zincrby", 4, kWrite | kDenyOom | kFast | kDenyMulti | kOnce, 1, 1, 1, zincrby,
      "Increments the score of a member in a sorted set.", "1.2.0", "sorted-set"},
-    {"zrem", -3, kWrite | kFast | kDenyMulti, 1, 1, 1, zrem, "Removes one or more members from a sorted set.",
-     "1.2.0", "sorted-set"},
+    {"zrem", -3, kWrite | kFast | kDenyMulti | kOnce, 1, 1, 1, zrem,
+     "Removes one or more members from a sorted set.", "1.2.0", "sorted-set"},
     {"zscore", 3, kRead | kFast | kDenyMulti, 1, 1, 1, zscore,
      "Returns the score of a member in a sorted set.", "1.2.0", "sorted-set"},
     {"zmscore", -3, kRead | kFast | kDenyMulti, 1, 1, 1, zmscore,

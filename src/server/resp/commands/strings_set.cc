@@ -48,8 +48,9 @@ void set_bound(Context& context, std::string_view key, std::string_view value, c
                               [](resp::Writer& reply, const WriteAnswer&) { reply.ok(); });
   }
   write_source_value(context, key, value,
-                     [&layer = context.layer, key = std::string(key), at = options.at](resp::Writer& reply,
-                                                                                       const WriteAnswer&) {
+                     [&layer = context.layer, key = std::string(key), at = options.at](
+                         resp::Writer& reply, const WriteAnswer& answer) {
+                       if (answer.repeated) return reply.ok();
                        const Instant now = layer.clock().now();
                        layer.update(key, now, [&](const EntryView* entry) {
                          if (entry == nullptr || entry->stamp().negative) return Change::keep();
@@ -65,6 +66,7 @@ void set_bound(Context& context, std::string_view key, std::string_view value, c
 void answer_set(Context& context, std::string_view key, std::string_view value, const SetOptions& options) {
   const Stamp stamp = context.layer.stamp_for(key, context.now);
   if (stamp.space != 0 && is_bound(context, key)) return set_bound(context, key, value, options);
+  if (refuse_op_id(context)) return;
   const Stored result = store(context, key, value, options, stamp);
   if (!stored_or_error(context, result.outcome)) return;
   if (options.get) {
