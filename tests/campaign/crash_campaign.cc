@@ -83,6 +83,7 @@ struct Sent {
   Kind kind{};
   std::size_t index = 0;
   Change change;
+  std::vector<std::string> command;
 };
 
 // What main thread and writers share.
@@ -107,8 +108,8 @@ struct Field {
 
 class Writer {
  public:
-  Writer(std::size_t number, std::uint64_t seed, std::uint16_t port, Field& field)
-      : number_(number), random_(seed), port_(port), field_(field) {}
+  Writer(std::size_t number, std::uint64_t seed, std::uint16_t port, bool repeats, Field& field)
+      : number_(number), random_(seed), port_(port), repeats_(repeats), field_(field) {}
 
   // Until the field says stop; then with nothing unsure left, if the server allows.
   void run() {
@@ -129,6 +130,10 @@ class Writer {
       auto client = RespClient::connect("127.0.0.1", port_, 30s);
       return client && settle(*client);
     });
+    if (!in_doubt_.empty()) {
+      field_.violation(fmt::format("writer {}: {} writes can't be repeated, the first is {}", number_,
+                                   in_doubt_.size(), fmt::join(in_doubt_.front().command, " ")));
+    }
   }
 
   std::string text_key(std::size_t index) const { return fmt::format("w{}-{}", number_, index); }
@@ -151,27 +156,40 @@ class Writer {
     if (kind < 5) {
       sent.kind = Kind::kCounter;
       sent.index = any(kCounters);
-      client.append({"INCRBY", fmt::format("count:c{}", sent.index), std::to_string(unit())});
-      return sent;
+      sent.command = {"INCRBY", fmt::format("count:c{}", sent.index), std::to_string(unit())};
+      return send_on(client, std::move(sent));
     }
     sent.change.text = fmt::format("{}", ++numbered_);
     if (kind < 8) {
       sent.kind = Kind::kText;
       sent.index = any(kTexts);
       sent.change.column = "v";
-      client.append({"SET", "text:" + text_key(sent.index), sent.change.text});
-      return sent;
+      sent.command = {"SET", "text:" + text_key(sent.index), sent.change.text};
+      return send_on(client, std::move(sent));
     }
     sent.kind = Kind::kRow;
     sent.index = any(kRows);
     const std::string key = "row:" + text_key(sent.index);
     if (any(6) == 0) {
-      client.append({"FOREBAY", "REMOVE", key});
+      sent.command = {"FOREBAY", "REMOVE", key};
     } else {
       sent.change.column = kColumns.at(any(kColumns.size()));
-      client.append({"HSET", key, sent.change.column, sent.change.text});
+      sent.command = {"HSET", key, sent.change.column, sent.change.text};
     }
+    return send_on(client, std::move(sent));
+  }
+
+  Sent send_on(RespClient& client, Sent sent) {
+    if (repeats_) {
+      const std::vector<std::string> once = {"FOREBAY", "ONCE", fmt::format("w{}-{}", number_, ++ids_)};
+      sent.command.insert(sent.command.begin(), once.begin(), once.end());
+    }
+    append(client, sent);
     return sent;
+  }
+  static void append(RespClient& client, const Sent& sent) {
+    const std::vector<std::string_view> views(sent.command.begin(), sent.command.end());
+    client.append(views);
   }
 
   Own& own(const Sent& sent) {
@@ -179,12 +197,13 @@ class Writer {
   }
 
   void unsure(const Sent& sent) {
+    ++field_.unanswered;
+    if (repeats_) return in_doubt_.push_back(sent);
     if (sent.kind == Kind::kCounter) {
       ++counters_.at(sent.index).unsure;
     } else {
       own(sent).unsure.push_back(sent.change);
     }
-    ++field_.unanswered;
   }
 
   void acknowledged(const Sent& sent, const resp::Reply& reply) {
@@ -227,6 +246,15 @@ class Writer {
 
   // Reads every key with writes of which nobody knows; false: the connection broke or the source is away.
   bool settle(RespClient& client) {
+    while (!in_doubt_.empty()) {
+      const Sent& sent = in_doubt_.front();
+      append(client, sent);
+      if (!client.send()) return false;
+      const auto reply = client.receive();
+      if (!reply || reply->is_error()) return false;
+      acknowledged(sent, *reply);
+      in_doubt_.pop_front();
+    }
     for (std::size_t i = 0; i < kCounters; ++i) {
       Shared& counter = counters_.at(i);
       if (counter.unsure == 0) continue;
@@ -289,8 +317,11 @@ class Writer {
   const std::size_t number_;
   std::mt19937_64 random_;
   const std::uint16_t port_;
+  const bool repeats_;
   Field& field_;
   std::uint64_t numbered_ = 0;
+  std::uint64_t ids_ = 0;
+  std::deque<Sent> in_doubt_;  // to be repeated
   std::array<Shared, kCounters> counters_;
   std::array<Own, kTexts> texts_;
   std::array<Own, kRows> rows_;
@@ -473,7 +504,7 @@ CampaignResult crash_campaign(RealDatabase& database, const std::string& folder,
   std::mt19937_64 random(options.seed);
   std::vector<std::unique_ptr<Writer>> writers;
   for (std::size_t i = 0; i < options.writers; ++i) {
-    writers.push_back(std::make_unique<Writer>(i, random(), port, field));
+    writers.push_back(std::make_unique<Writer>(i, random(), port, options.repeats, field));
   }
   CampaignResult result;
   {

@@ -7,8 +7,9 @@
 // own. A shared counter is a number whose 16-bit digits are the writers', so that one number tells how many
 // of each writer's increments it holds. When the connection breaks, the writes without an answer may each be
 // there or not, but per key a prefix of them; the writer reads each such key when the server is back, and
-// holds Forebay to that answer from then on. At the end the database's own tables must say exactly what the
-// writers know.
+// holds Forebay to that answer from then on. Or every write has an op-id, and the writer repeats those
+// without an answer, in order, until they have one: then all of them count, once. At the end the database's
+// own tables must say exactly what the writers know.
 
 #include <cstdint>
 #include <functional>
@@ -31,6 +32,7 @@ struct CampaignOptions {
   // the journal itself knows, as if there were none.
   bool without_ledger = false;
   bool until_violation = false;  // no more kills after one that did harm
+  bool repeats = false;          // by op-ids
   std::function<void(const std::string&)> progress = [](const std::string&) {};
 };
 

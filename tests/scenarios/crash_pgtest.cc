@@ -32,6 +32,12 @@ TEST(Crash, NothingIsLostOrDoubledOnPostgres) {  // C9, C10, C11
   EXPECT_GE(result.stops, 1);
 }
 
+TEST(Crash, WritesRepeatedByTheirIdsCountExactlyOnce) {
+  const CampaignResult result = campaign(real_sqlite(), {.kills = 6, .acks = 400, .repeats = true});
+  EXPECT_TRUE(result.violations.empty()) << all(result.violations);
+  EXPECT_GT(result.unanswered, 0u);
+}
+
 // The campaign's own test: acknowledging before the journal has a write must be seen to lose it.
 TEST(Crash, TheCampaignSeesWritesThatWereAcknowledgedTooEarly) {
   const CampaignResult result =
