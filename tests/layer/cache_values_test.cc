@@ -302,6 +302,35 @@ TEST(CacheHits, AStaleValueAnswersWhileItIsReloaded) {
   EXPECT_EQ(**(*cache)->get(1), 3u) << "past the stale window a reader waits for the load";
 }
 
+// A reader that saw the old value may come to ask for the reload when that is over.
+TEST(CacheHits, OfManyReadersOfAStaleValueOneReloadsIt) {
+  test::CacheClock clock;
+  std::atomic<int> loads = 0;
+  CacheOptions options;
+  options.clock = &clock;
+  options.ttl = 1s;
+  options.stale_while_revalidate = 60s;
+  auto cache =
+      Cache<int, int>::open(options, [&](const int&) -> Result<std::optional<int>> { return ++loads; });
+  ASSERT_TRUE(cache);
+  EXPECT_EQ(**(*cache)->get(1), 1);
+  std::atomic<bool> stop = false;
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] {
+      while (!stop) EXPECT_TRUE((*cache)->get(1));
+    });
+  }
+  for (int round = 2; round < 100; ++round) {
+    clock.advance(2s);
+    while (**(*cache)->get(1) < round) {
+    }
+    EXPECT_EQ(loads, round);
+    if (loads != round) break;
+  }
+  stop = true;
+}
+
 TEST(CacheHits, ManyAtOnceLoadOnlyWhatIsMissing) {
   std::vector<int> asked;
   auto cache = Cache<int, std::string>::open_batched(

@@ -80,10 +80,10 @@ bool FlightTable::throttled(std::string_view key, std::uint64_t hash, Instant no
 }
 
 FlightPtr FlightTable::open_background(std::string_view key, std::uint64_t hash, Space& space, Instant now,
-                                       FunctionRef<KeyFields()> fields) {
+                                       FunctionRef<KeyFields()> fields, FunctionRef<bool()> wanted) {
   Shard& shard = shard_of(hash);
   MutexLock lock(shard.mutex);
-  if (shard.flights.contains(key) || throttled_locked(shard, key, now)) return nullptr;
+  if (shard.flights.contains(key) || throttled_locked(shard, key, now) || !wanted()) return nullptr;
   auto flight = std::make_shared<Flight>(std::string(key), hash, space, fields(), true);
   shard.flights.emplace(flight->key, flight);
   return flight;

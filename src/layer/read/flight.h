@@ -131,9 +131,10 @@ class FlightTable {
   // flight is null.
   Joined join(std::string_view key, std::uint64_t hash, Space& space, Join kind, Urgency urgency,
               FunctionRef<KeyFields()> fields, Waiter* waiter, FunctionRef<bool()> look);
-  // Opens a background flight unless the key has one, or a load of it failed less than its throttle ago.
+  // Opens a background flight unless the key has one, or a load of it failed less than its throttle ago, or
+  // `wanted`, which runs under the key's lock, says that there is no need any more.
   FlightPtr open_background(std::string_view key, std::uint64_t hash, Space& space, Instant now,
-                            FunctionRef<KeyFields()> fields);
+                            FunctionRef<KeyFields()> fields, FunctionRef<bool()> wanted);
 
   // The source is about to be asked. False: it already was, or the flight is settled; skip it.
   bool start(Flight& flight, Instant now, const std::shared_ptr<SourceCall>& call);

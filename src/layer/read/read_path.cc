@@ -62,7 +62,7 @@ std::optional<Answer> ReadPath::fallback(Space& space, std::string_view key, Ins
 
 template <class Visit>
 ReadPath::Found ReadPath::find(Space& space, std::string_view key, std::uint64_t hash, Instant now,
-                               bool& refresh, Visit&& visit) {
+                               Instant& due, Visit&& visit) {
   Found found = Found::kNothing;
   tier_.find(hash, key, now, [&](const EntryView& entry) {
     const Stamp& stamp = entry.stamp();
@@ -74,11 +74,12 @@ ReadPath::Found ReadPath::find(Space& space, std::string_view key, std::uint64_t
     switch (classify(space.config, stamp, now)) {
       case Freshness::kFresh:
         found = Found::kHit;
-        refresh = stamp.fresh_until != kNever && refresh_due(space.config, stamp, now, random_);
+        if (stamp.fresh_until != kNever && refresh_due(space.config, stamp, now, random_))
+          due = stamp.fresh_until;
         break;
       case Freshness::kStaleServe:
         found = Found::kStale;
-        refresh = true;
+        due = stamp.fresh_until;
         break;
       case Freshness::kStaleIfError:
         found = Found::kStaleIfError;
@@ -96,8 +97,8 @@ LookUp ReadPath::look_up(Space& space, std::string_view key, Instant now,
 
 LookUp ReadPath::look_up(Space& space, std::string_view key, std::uint64_t hash, Instant now,
                          FunctionRef<void(const EntryView&)> visit) {
-  bool refresh_is_due = false;
-  Found found = find(space, key, hash, now, refresh_is_due, visit);
+  Instant due = kNever;
+  Found found = find(space, key, hash, now, due, visit);
   if (found == Found::kStaleIfError) [[unlikely]]
     found = find_throttled(space, key, hash, now, visit);
   switch (found) {
@@ -116,8 +117,8 @@ LookUp ReadPath::look_up(Space& space, std::string_view key, std::uint64_t hash,
       return missed(space, hash, now);
   }
   note_read(space, hash, now);
-  if (refresh_is_due && space.info.read_through) [[unlikely]]
-    refresh(space, key, hash, now);
+  if (due != kNever && space.info.read_through) [[unlikely]]
+    refresh(space, key, hash, now, due);
   return LookUp::kAnswered;
 }
 
@@ -140,9 +141,15 @@ ReadPath::Found ReadPath::find_throttled(Space& space, std::string_view key, std
   return found;
 }
 
-void ReadPath::refresh(Space& space, std::string_view key, std::uint64_t hash, Instant now) {
-  const FlightPtr flight =
-      flights_.open_background(key, hash, space, now, [&] { return fields_of(space, key); });
+void ReadPath::refresh(Space& space, std::string_view key, std::uint64_t hash, Instant now, Instant due) {
+  const FlightPtr flight = flights_.open_background(
+      key, hash, space, now, [&] { return fields_of(space, key); },
+      [&] {
+        bool same = false;
+        tier_.find(
+            key, now, [&](const EntryView& entry) { same = entry.stamp().fresh_until == due; }, Touch::kNo);
+        return same;
+      });
   if (!flight) return;
   space.counters.add(kRefreshes);
   if (auto queued = space.gate->enqueue(flight, Urgency::kBackground); !queued)
@@ -179,10 +186,10 @@ void ReadPath::read(Space& space, std::string_view key, Level level, ReadCallbac
 
 void ReadPath::warm(Space& space, std::string_view key, ReadCallback done) {
   bool fresh = false;
-  bool refresh_is_due = false;
+  Instant due = kNever;
   const Instant now = clock_.now();
   const std::uint64_t hash = hash_bytes(key);
-  const Found found = find(space, key, hash, now, refresh_is_due, [](const EntryView&) {});
+  const Found found = find(space, key, hash, now, due, [](const EntryView&) {});
   fresh = found == Found::kHit || found == Found::kNegative;
   if (fresh) return done(absent(ReadResult::kHit));
   fly(space, key, hash, FlightTable::Join::kAny, Urgency::kBackground,
@@ -241,8 +248,8 @@ void ReadPath::fly(Space& space, std::string_view key, std::uint64_t hash, Fligh
       key, hash, space, kind, urgency, [&] { return fields_of(space, key); }, &waiter,
       [&] {
         if (kind == FlightTable::Join::kAny) {
-          bool refresh_is_due = false;
-          const Found found = find(space, key, hash, now, refresh_is_due, [&](const EntryView& entry) {
+          Instant due = kNever;
+          const Found found = find(space, key, hash, now, due, [&](const EntryView& entry) {
             at_hand = answer_of(entry, now, ReadResult::kHit);
           });
           if (found == Found::kNegative) at_hand.result = ReadResult::kNegative;

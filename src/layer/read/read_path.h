@@ -84,8 +84,9 @@ class ReadPath final : public FlightSink {
                  FunctionRef<void(const EntryView&)> visit);
   LookUp look_up_any_bytes(Space& space, std::string_view key, std::uint64_t hash, Instant now,
                            VisitBytes visit);
+  // `due`: where a refresh of the entry is, how long it is fresh; else kNever.
   template <class Visit>
-  Found find(Space& space, std::string_view key, std::uint64_t hash, Instant now, bool& refresh,
+  Found find(Space& space, std::string_view key, std::uint64_t hash, Instant now, Instant& due,
              Visit&& visit);
   // What a look-up says of a key that isn't there.
   LookUp missed(Space& space, std::uint64_t hash, Instant now) {
@@ -100,7 +101,8 @@ class ReadPath final : public FlightSink {
                        FunctionRef<void(const EntryView&)> visit);
   // The copy that may answer when the source does not; nothing if there is none.
   std::optional<Answer> fallback(Space& space, std::string_view key, Instant now);
-  void refresh(Space& space, std::string_view key, std::uint64_t hash, Instant now);
+  // Of the entry that find() saw, unless another reader's refresh has replaced it meanwhile.
+  void refresh(Space& space, std::string_view key, std::uint64_t hash, Instant now, Instant due);
   void fly(Space& space, std::string_view key, std::uint64_t hash, FlightTable::Join kind, Urgency urgency,
            Waiter waiter);
   // To be called once for each read that counts (kHits … kErrors), before what it leads to is stored.
