@@ -19,6 +19,7 @@
 #include "journal/group.h"
 #include "journal/log_file.h"
 #include "journal/page_scan.h"
+#include "journal/receipts.h"
 
 namespace forebay::journal {
 namespace {
@@ -161,6 +162,7 @@ class Salvager {
     read_meta();
     read_applied();
     read_groups();
+    read_receipts();
     return {};
   }
 
@@ -230,6 +232,23 @@ class Salvager {
     }
     damaged(before == 0 ? fmt::format("reading groups: {}", message())
                         : fmt::format("reading groups after that of op {}: {}", before, message()));
+  }
+
+  // All writes can be read without them; what they tell is which op-ids there were.
+  void read_receipts() {
+    const Statement rows = prepare("SELECT last, crc, wall_ms, receipts FROM receipts ORDER BY last");
+    int code = SQLITE_ERROR;
+    while (rows && (code = sqlite3_step(rows.get())) == SQLITE_ROW) {
+      const std::uint64_t last = number(rows, 0);
+      const auto wall_ms = static_cast<std::int64_t>(number(rows, 2));
+      std::vector<Receipt> receipts;
+      if (receipts_checksum(last, wall_ms, bytes(rows, 3)) != number(rows, 1)) {
+        damaged(fmt::format("the checksum of the receipts up to op {} does not match their content", last));
+      } else if (auto read = journal::read_receipts(last, wall_ms, bytes(rows, 3), receipts); !read) {
+        damaged(fmt::format("in the receipts up to op {}: {}", last, read.error().message));
+      }
+    }
+    if (code != SQLITE_DONE) damaged(fmt::format("reading receipts: {}", message()));
   }
 
   // " (op 7, byte 12: …)" where the group can't be read.

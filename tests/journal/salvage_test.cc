@@ -89,8 +89,10 @@ class JournalSalvage : public testing::Test {
         EXPECT_TRUE(opened);
         for (std::uint64_t seq = 1; seq <= kWritten; ++seq) {
           const Op op = op_of(seq);
-          EXPECT_TRUE(
-              opened->log->append({op.lane, op.source, op.space, op.key, op.payload}, Durability::kSync));
+          // A few have a receipt.
+          const std::string receipt = seq % 20 == 0 ? "receipt of " + std::to_string(seq) : "";
+          EXPECT_TRUE(opened->log->append({op.lane, op.source, op.space, op.key, op.payload, receipt},
+                                          Durability::kSync));
           if (seq % 3 == 0) wait(*opened->log, seq);
           if (seq == 90) opened->log->trim(kTrimmed, {{"db", 1, 37}});
         }
@@ -218,6 +220,16 @@ TEST_F(JournalSalvage, ADamagedGroupIsNamedAndTheOthersAreRead) {
     EXPECT_THAT(ranges(found.lost), ElementsAre(std::to_string(first) + "-" + std::to_string(first + 2)));
     expect_all_but(found, first, first + 2);
   }
+}
+
+TEST_F(JournalSalvage, DamagedReceiptsAreNamedAndAllWritesAreRead) {
+  const std::size_t at = files().closed.at("journal.db").rfind("receipt of 80");
+  ASSERT_NE(at, std::string::npos);
+  const Salvaged found = good(with(files().closed, "journal.db", at, "X"));
+  EXPECT_THAT(found.damage,
+              ElementsAre(HasSubstr("the checksum of the receipts up to op 80 does not match")));
+  EXPECT_THAT(found.lost, IsEmpty());
+  expect_all_but(found, 0, 0);
 }
 
 TEST_F(JournalSalvage, AnOlderCopyOfADamagedGroupIsFound) {
