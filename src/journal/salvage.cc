@@ -237,6 +237,7 @@ class Salvager {
   // All writes can be read without them; what they tell is which op-ids there were.
   void read_receipts() {
     const Statement rows = prepare("SELECT last, crc, wall_ms, receipts FROM receipts ORDER BY last");
+    std::uint64_t before = 0;
     int code = SQLITE_ERROR;
     while (rows && (code = sqlite3_step(rows.get())) == SQLITE_ROW) {
       const std::uint64_t last = number(rows, 0);
@@ -246,9 +247,20 @@ class Salvager {
         damaged(fmt::format("the checksum of the receipts up to op {} does not match their content", last));
       } else if (auto read = journal::read_receipts(last, wall_ms, bytes(rows, 3), receipts); !read) {
         damaged(fmt::format("in the receipts up to op {}: {}", last, read.error().message));
+      } else if (receipts.front().seq <= before) {
+        damaged(fmt::format("the receipts up to op {} follow that of op {}", last, before));
+        return;
+      } else {
+        before = last;
       }
     }
     if (code != SQLITE_DONE) damaged(fmt::format("reading receipts: {}", message()));
+    // A receipt is kept with its op: there were ops up to there.
+    claimed_ = std::max(claimed_, before);
+    const std::uint64_t end =
+        std::max(out_.trimmed.value_or(0), groups_.empty() ? 0 : groups_.rbegin()->second.last);
+    if (out_.damage.empty() && before > end)
+      damaged(fmt::format("it has the receipt of op {}, but no op after {}", before, end));
   }
 
   // " (op 7, byte 12: …)" where the group can't be read.

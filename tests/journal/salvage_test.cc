@@ -232,6 +232,21 @@ TEST_F(JournalSalvage, DamagedReceiptsAreNamedAndAllWritesAreRead) {
   expect_all_but(found, 0, 0);
 }
 
+// A start refuses the journal then.
+TEST_F(JournalSalvage, AReceiptTellsOfOpsThatAreMissingAtTheEnd) {
+  write_all(folder_ / "j", files().closed);
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(journal().c_str(), &database), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(database, "PRAGMA secure_delete = ON; DELETE FROM groups WHERE last = 120", nullptr,
+                         nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(database);
+  const Salvaged found = good(all_of(folder_ / "j"));
+  EXPECT_THAT(found.damage, ElementsAre("it has the receipt of op 120, but no op after 117"));
+  EXPECT_THAT(ranges(found.lost), ElementsAre("118-120"));
+  EXPECT_FALSE(Log::open({.path = journal().string()}));
+}
+
 TEST_F(JournalSalvage, AnOlderCopyOfADamagedGroupIsFound) {
   // Each commit writes the page that it adds to again: the log has several copies of most groups.
   const std::string& log = files().in_use.at("journal.db-wal");
