@@ -27,6 +27,8 @@ constexpr std::size_t kStepBytes = std::size_t{1} << 20;
 constexpr int kStepsOfAge = 64;
 // Up to this share of a bound nothing is slowed.
 constexpr double kFree = 0.75;
+// Rows of old receipts that a commit deletes: more than it adds, and few enough to delay nobody.
+constexpr int kForgetMost = 64;
 // A group's buffer is used again if it has no more than this.
 constexpr std::size_t kKeptBuffer = 2 * Log::kGroupBytes;
 
@@ -345,7 +347,8 @@ LogFile::Receipts Log::receipts_now() {
   LogFile::Receipts now;
   if (group_.receipts.empty() && remembered_.empty()) return now;
   const Instant at = clock_.now();
-  while (!remembered_.empty() && at - remembered_.front().at >= options_.remember) {
+  for (int i = 0; i < kForgetMost && !remembered_.empty(); ++i) {
+    if (at - remembered_.front().at < options_.remember) break;
     now.forget = remembered_.front().last;
     remembered_.pop_front();
   }

@@ -17,6 +17,7 @@ namespace forebay::journal {
 namespace {
 
 using std::chrono::hours;
+using std::chrono::milliseconds;
 using std::chrono::minutes;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -166,6 +167,27 @@ TEST_F(JournalReceipts, GoWithLaterCommitsOnceTheirTimeIsUp) {
   }
   EXPECT_THAT(texts(open(hours(100)).receipts), ElementsAre("c"));
   EXPECT_THAT(open(Duration::zero()).receipts, IsEmpty());
+}
+
+// However many there are, none of the commits after a long rest takes long.
+TEST_F(JournalReceipts, GoAFewAtATime) {
+  {
+    auto opened = open();
+    for (int i = 0; i < 200; ++i) {
+      keep(*opened.log, std::to_string(i), Durability::kOs);
+      clock_.advance(milliseconds(1));
+    }
+    clock_.advance(hours(2));
+    keep(*opened.log, "new");
+  }
+  const auto left = open(hours(100)).receipts.size();
+  EXPECT_GT(left, 100u);
+  EXPECT_LT(left, 200u);
+  {
+    auto opened = open();
+    for (int i = 0; i < 3; ++i) keep(*opened.log, "");
+  }
+  EXPECT_THAT(texts(open(hours(100)).receipts), ElementsAre("new"));
 }
 
 TEST_F(JournalReceipts, AgeFromTheStartOfTheProcessWhereTheWallClockWasSetBack) {
