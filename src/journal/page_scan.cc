@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint64_t kWalHeader = 32;
 constexpr std::uint64_t kFrameHeader = 24;
 constexpr std::size_t kDefaultPage = 4096;
-constexpr std::size_t kGroupMost = std::size_t{1} << 30;  // bytes; a row of SQLite's takes no more
+constexpr std::uint64_t kGroupMost = std::uint64_t{1} << 30;  // bytes; a row of SQLite's takes no more
 
 std::uint64_t big_endian(std::string_view bytes) {
   std::uint64_t number = 0;
@@ -204,7 +204,10 @@ class Scanner {
     Cursor cursor(cell);
     const auto size = cursor.varint();
     const auto first = cursor.varint();
-    if (!size || !first || *first == 0 || *size > kGroupMost || found_.groups.contains(*first)) return;
+    // Pages that lead round in circles would fill what is larger than all of them.
+    if (!size || !first || *first == 0 || *size > std::min(kGroupMost, database_.size() + wal_.size()) ||
+        found_.groups.contains(*first))
+      return;
     const std::size_t whole = static_cast<std::size_t>(*size);
     std::size_t local = whole;
     if (whole > usable_ - 35) {

@@ -342,6 +342,28 @@ TEST_F(JournalSalvage, ATreeThatLeadsInACircleIsNotFollowed) {
   expect_all_but(found, 0, 0);
 }
 
+// Otherwise this would take an hour.
+TEST_F(JournalSalvage, OverflowPagesThatLeadInACircleAreNotFollowedForLong) {
+  constexpr std::size_t kCells = 1500;
+  std::string leaf(4096, '\0');
+  const auto put = [](std::string& page, std::size_t at, std::size_t number) {
+    page[at] = static_cast<char>(number >> 8);
+    page[at + 1] = static_cast<char>(number);
+  };
+  leaf[0] = 0x0d;
+  put(leaf, 3, kCells);
+  // A group of 2^29 bytes, the first 512 of them here, the others on page 3.
+  const std::string cell = "\x82\x80\x80\x80" + std::string(1, '\0') + "\x4d" + std::string(512, '\5') +
+                           std::string(3, '\0') + "\3";
+  const std::size_t at = leaf.size() - cell.size();
+  leaf.replace(at, cell.size(), cell);
+  for (std::size_t i = 0; i < kCells; ++i) put(leaf, 8 + 2 * i, at);
+  std::string overflow(4096, '\0');
+  overflow[3] = 3;
+  const std::string first = files().closed.at("journal.db").substr(0, 4096);
+  EXPECT_THAT(wrong({{"journal.db", first + leaf + overflow}}), HasSubstr("is no journal"));
+}
+
 TEST_F(JournalSalvage, AJournalWithoutItsMetaSaysThatItCantTellWhatIsTrimmed) {
   write_all(folder_ / "j", files().closed);
   sqlite3* database = nullptr;
