@@ -445,8 +445,11 @@ class JournalNearItsBound : public JournalLog {
     const Op next = op(key);
     const auto seq = log_->append(view(next), Durability::kSync);
     EXPECT_TRUE(seq);
+    return ask(*seq);
+  }
+  std::future<Result<void>> ask(std::uint64_t seq) {
     auto promise = std::make_shared<std::promise<Result<void>>>();
-    log_->when_committed(*seq, *seq, [promise](Result<void> kept) { promise->set_value(std::move(kept)); });
+    log_->when_committed(seq, seq, [promise](Result<void> kept) { promise->set_value(std::move(kept)); });
     return promise->get_future();
   }
   static bool answered(const std::future<Result<void>>& answer) {
@@ -475,14 +478,13 @@ TEST_F(JournalNearItsBound, AcknowledgementsWaitUntilATrimMakesRoomAndNothingEls
   EXPECT_EQ(there->size(), 4u);
   EXPECT_FALSE(answered(last));
   // Asked for once it is written it comes no sooner.
-  bool at_once = false;
-  log_->when_committed(4, 4, [&](const Result<void>&) { at_once = true; });
+  auto later = ask(std::uint64_t{4});
   EXPECT_TRUE(kept(4));
-  EXPECT_FALSE(at_once);
-  log_->when_committed(3, 3, [&](const Result<void>&) { at_once = true; });
-  EXPECT_TRUE(at_once);
+  EXPECT_FALSE(answered(later));
+  EXPECT_TRUE(answered(ask(std::uint64_t{3})));
   log_->trim(1, {});
   EXPECT_TRUE(last.get());
+  EXPECT_TRUE(later.get());
   EXPECT_EQ(log_->pressure().ack_delay, Duration::zero());
   EXPECT_EQ(log_->pressure().held_back, 2u);
   EXPECT_FALSE(log_->append(view(op("e")), Durability::kNone).value_or(0) == 0);
