@@ -8,15 +8,10 @@
 #include <cstdint>
 #include <limits>
 
+#include "source/decimal_text.h"
+
 namespace forebay::source::postgres {
 namespace {
-
-std::string_view without_blanks(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 bool equals_ignoring_case(std::string_view text, std::string_view lower) {
   return std::ranges::equal(
@@ -109,31 +104,13 @@ bool may_be_integer(std::string_view text, int bytes) {
 }
 
 bool may_be_number(std::string_view text) {
+  if (is_decimal(text)) return true;
   text = without_blanks(text);
   if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
-  if (text.empty()) return false;
   for (const std::string_view word : {"nan", "inf", "infinity"}) {
     if (equals_ignoring_case(text, word)) return true;
   }
-  if (is_later_spelling(text)) return true;
-  std::size_t at = 0;
-  const auto digits = [&] {
-    const std::size_t from = at;
-    while (at < text.size() && is_digit(text[at])) ++at;
-    return at - from;
-  };
-  std::size_t count = digits();
-  if (at < text.size() && text[at] == '.') {
-    ++at;
-    count += digits();
-  }
-  if (count == 0) return false;
-  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
-    ++at;
-    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
-    if (digits() == 0) return false;
-  }
-  return at == text.size();
+  return is_later_spelling(text);
 }
 
 bool may_be_boolean(std::string_view text) {

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "source/decimal_text.h"
+
 namespace forebay::source::sqlite {
 namespace {
 
@@ -18,14 +20,7 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-std::string_view without_blanks(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-// A number's text (is_number()) as it is read from a column of this affinity.
+// A decimal's text as it is read from a column of this affinity.
 std::string stored_number(Affinity affinity, std::string_view text) {
   text = without_blanks(text);
   if (text.starts_with('+')) text.remove_prefix(1);
@@ -52,30 +47,6 @@ std::string stored_number(Affinity affinity, std::string_view text) {
 }
 
 }  // namespace
-
-bool is_number(std::string_view text) {
-  text = without_blanks(text);
-  std::size_t at = 0;
-  const auto sign = [&] { at += at < text.size() && (text[at] == '+' || text[at] == '-') ? 1 : 0; };
-  const auto digits = [&] {
-    const std::size_t from = at;
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
-    return at - from;
-  };
-  sign();
-  std::size_t count = digits();
-  if (at < text.size() && text[at] == '.') {
-    ++at;
-    count += digits();
-  }
-  if (count == 0) return false;
-  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
-    ++at;
-    sign();
-    if (digits() == 0) return false;
-  }
-  return at == text.size();
-}
 
 std::string real_text(double value) {
   if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
@@ -236,7 +207,7 @@ Shown shown_as(const Column& column, Given given, bool raw, std::string& text) {
     case Affinity::kInteger:
     case Affinity::kReal:
     case Affinity::kNumeric:
-      number = is_number(text);
+      number = is_decimal(text);
       if (number) text = stored_number(column.affinity, text);
   }
   const bool json = number || (column.kind == ColumnKind::kJson && is_json(text));

@@ -56,9 +56,6 @@ struct Column {
 // Of a column of a STRICT table.
 ColumnTakes strict_column_takes(std::string_view declared_type);
 
-// Whether SQLite takes a text for a number, as affinity and STRICT do: blanks around it, no hexadecimal.
-bool is_number(std::string_view text);
-
 // A real as column_text() gives it.
 std::string real_text(double value);
 

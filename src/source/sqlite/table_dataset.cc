@@ -11,6 +11,7 @@
 
 #include "base/number_text.h"
 #include "source/column_index.h"
+#include "source/decimal_text.h"
 
 namespace forebay::source::sqlite {
 namespace {
@@ -311,7 +312,7 @@ Result<void> TableDataset::possible(const Column& column, const OptionalText& va
       return refused("a 64-bit integer");
     case ColumnTakes::kIntegers:
     case ColumnTakes::kNumbers:
-      if (is_number(*value)) return {};
+      if (is_decimal(*value)) return {};  // as affinity and STRICT do
       return refused(column.takes == ColumnTakes::kIntegers ? "an integer" : "a number");
   }
   return {};
