@@ -35,9 +35,6 @@ namespace forebay {
 
 class Random;
 class Scheduler;
-namespace config {
-struct Model;
-}
 
 // How good an answer must be (consistency rule R8).
 enum class Level : std::uint8_t {
@@ -93,7 +90,7 @@ using WriteCallback = std::move_only_function<void(Result<WriteAnswer>)>;
 enum class LookUp : std::uint8_t {
   kAnswered,  // the visitor was called
   kAbsent,    // there is no such key, or its absence is remembered
-  kLoad,      // the source must be asked: call read()
+  kLoad,      // the source must be asked: call load()
 };
 
 // A namespace, as a front needs to know it. Lives until the configuration is reloaded and every read has
@@ -228,7 +225,6 @@ class Layer {
   // Error. Sources that can't be reached: as Environment::unreachable says.
   static Result<std::unique_ptr<Layer>> open(std::string_view toml, Environment environment = {});
   static Result<std::unique_ptr<Layer>> open_file(const std::string& path, Environment environment = {});
-  static Result<std::unique_ptr<Layer>> open_model(const config::Model& model, Environment environment = {});
   // Waits for calls in progress; callbacks not yet answered get kCancelled.
   ~Layer();
   Layer(const Layer&) = delete;
@@ -236,7 +232,8 @@ class Layer {
 
   // Takes over namespaces, default, memory limit and policy from a new configuration; sources whose settings
   // changed are reconnected. Entries of unchanged namespaces stay. On an Error nothing has changed.
-  Result<void> reload(const config::Model& model);
+  Result<void> reload(std::string_view toml);
+  Result<void> reload_file(const std::string& path);
 
   // ---- Blocking.
   Result<Answer> get(std::string_view key, const ReadOptions& options = {});
@@ -251,6 +248,8 @@ class Layer {
 
   // ---- Callbacks.
   void read(std::string_view key, const ReadOptions& options, ReadCallback done);
+  // The rest of a read() for a key of which look_up() has just said kLoad.
+  void load(std::string_view key, ReadCallback done);
   // Sends what read() has gathered to the sources. Call after a group of reads, so that they share queries; a
   // timer sends it within a millisecond otherwise.
   void dispatch();

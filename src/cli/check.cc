@@ -11,6 +11,7 @@
 
 #include "cli/configuration.h"
 #include "forebay/layer.h"
+#include "layer/open.h"
 
 namespace forebay::cli {
 namespace {
@@ -36,7 +37,7 @@ Result<void> try_sources(config::Model model) {
       return Result<Written>(ErrorCode::kUnsupported, "no function is called by a check");
     };
   }
-  auto layer = Layer::open_model(model, std::move(environment));
+  auto layer = layer::open_layer(model, std::move(environment));
   if (!layer) return layer.error();
   return {};
 }

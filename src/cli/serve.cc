@@ -11,6 +11,7 @@
 #include "cli/configuration.h"
 #include "cli/logging.h"
 #include "forebay/layer.h"
+#include "layer/open.h"
 #include "server/server.h"
 
 namespace forebay::cli {
@@ -67,7 +68,7 @@ class Service {
     // A cache that does not start again because its database is down makes an outage worse.
     Environment environment;
     environment.unreachable = Unreachable::kServeWithout;
-    auto layer = Layer::open_model(model_, std::move(environment));
+    auto layer = layer::open_layer(model_, std::move(environment));
     if (!layer) return layer.error();
     layer_ = std::move(*layer);
     auto server = server::Server::open(model_.server, *layer_);
@@ -89,7 +90,7 @@ class Service {
   void reload() {
     if (file_.empty()) return log_warning("SIGHUP: there is no configuration file to read again");
     auto model = load_configuration(file_);
-    Result<void> taken = model ? layer_->reload(*model) : Result<void>(model.error());
+    Result<void> taken = model ? layer::reload_layer(*layer_, *model) : Result<void>(model.error());
     if (!taken) {
       log_error_lines(taken.error().message);
       return log_warning(fmt::format("SIGHUP: {} was not taken over; nothing has changed", file_));

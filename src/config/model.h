@@ -65,6 +65,7 @@ struct Default {
 
 enum class ReadStrategy : std::uint8_t { kAside, kThrough };
 enum class WriteStrategy : std::uint8_t { kAside, kThrough, kAround, kBehind };
+inline constexpr std::size_t kWriteStrategies = 4;
 
 // What the reply to a write waits for with WriteStrategy::kBehind.
 enum class Durability : std::uint8_t {

@@ -11,6 +11,7 @@
 #include "forebay/cache.h"
 #include "layer/core.h"
 #include "layer/read/look_up.h"
+#include "layer/write/put.h"
 #include "memory/eviction/registry.h"
 
 namespace forebay::detail {
@@ -173,11 +174,14 @@ config::Model model_of(const CacheOptions& options) {
 
 struct CacheCore::Impl {
   std::unique_ptr<layer::Core> core;
-  layer::Space* space = nullptr;
+  layer::Namespace* space = nullptr;
   // Nothing that is kept gets older: then a hit needs no clock.
   bool timeless = false;
 
   Instant now() const { return timeless ? core->recent() : core->clock().now(); }
+  void put(std::string_view key, layer::NewCopy copy) {
+    layer::put_copy(core->copies(), core->keys(), {*space, key}, std::move(copy), now());
+  }
 };
 
 CacheCore::CacheCore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -209,7 +213,7 @@ Result<std::unique_ptr<CacheCore>> CacheCore::open(const CacheOptions& options, 
 }
 
 void CacheCore::get(std::string_view key, Done done) {
-  impl_->core->reads().read(*impl_->space, key, Level::kAny,
+  impl_->core->reads().read({*impl_->space, key}, Level::kAny,
                             [done = std::move(done)](Result<Answer> answer) mutable {
                               if (!answer) return done(std::move(answer).error());
                               done(std::move(answer->value));
@@ -217,15 +221,15 @@ void CacheCore::get(std::string_view key, Done done) {
 }
 
 void CacheCore::dispatch() {
-  impl_->core->reads().dispatch();
+  impl_->core->loads().dispatch();
 }
 
 void CacheCore::hold() {
-  impl_->core->reads().hold();
+  impl_->core->loads().begin_gathering();
 }
 
 void CacheCore::release() {
-  impl_->core->reads().release();
+  impl_->core->loads().end_gathering();
 }
 
 CacheCore::Found CacheCore::find(std::string_view key,
@@ -247,15 +251,19 @@ CacheCore::Found CacheCore::find(std::string_view key,
 }
 
 void CacheCore::put(std::string_view key, Value value) {
-  impl_->core->writes().put(*impl_->space, key, std::move(value), impl_->now());
+  layer::NewCopy copy;
+  copy.value = std::move(value);
+  impl_->put(key, std::move(copy));
 }
 
 void CacheCore::put(std::string_view key, std::string_view bytes) {
-  impl_->core->writes().put(*impl_->space, key, bytes, impl_->now());
+  layer::NewCopy copy;
+  copy.bytes = bytes;
+  impl_->put(key, std::move(copy));
 }
 
 bool CacheCore::invalidate(std::string_view key) {
-  return impl_->core->invalidator().drop(*impl_->space, key, observe::Invalidation::kDelete);
+  return impl_->core->invalidator().drop({*impl_->space, key}, observe::Invalidation::kDelete);
 }
 
 void CacheCore::clear() {
@@ -263,7 +271,7 @@ void CacheCore::clear() {
 }
 
 CacheStats CacheCore::stats() const {
-  const LayerStats layer = impl_->core->stats();
+  const LayerStats layer = impl_->core->statistics().collect();
   const NamespaceStats& space = layer.namespaces.at(1);
   const SourceStats& loader = layer.sources.at(0);
   CacheStats stats;

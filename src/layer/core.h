@@ -1,40 +1,33 @@
 #pragma once
 
-// The layer put together: spaces, gates, the paths, the tier's upkeep. Layer (forebay/layer.h) is its public
-// face, and Cache<Key, Value> (forebay/cache.h) another one; both only translate.
+// The layer put together. This class makes the rooms and joins them, and takes them down in order; what they
+// do is theirs. Layer (forebay/layer.h) is its public face, and Cache<Key, Value> (forebay/cache.h) another
+// one; both only translate.
 //
-// Lifetime: spaces, routers and sources that a reload replaced are kept until the end, so that a call in
-// progress may go on with what it has. Destruction: feeds stop, gates fail what waits, sources wait for their
-// calls, then the rest goes.
+// At the end feeds stop, gates fail what waits, readers are told, sources wait for their calls, the journal is
+// written, and then the rest goes.
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/thread_scheduler.h"
 #include "config/model.h"
-#include "feed/change_poller.h"
 #include "forebay/layer.h"
-#include "layer/invalidate/invalidator.h"
+#include "layer/configuration.h"
+#include "layer/key/key_watchers.h"
+#include "layer/key/observers.h"
+#include "layer/keyspace.h"
 #include "layer/read/read_path.h"
-#include "layer/router.h"
-#include "layer/source_port.h"
-#include "layer/space.h"
-#include "layer/write/tokens.h"
-#include "layer/write/write_behind.h"
-#include "layer/write/write_path.h"
-#include "memory/tier.h"
-#include "observe/key_events.h"
-#include "observe/miss_ratio_curve.h"
+#include "layer/read/warmer.h"
+#include "layer/statistics.h"
+#include "layer/write/behind/journaled_writes.h"
 
 namespace forebay::layer {
 
-using OpenPort = std::function<Result<std::shared_ptr<SourcePort>>(const config::Source&)>;
-
+// What a program brings along.
 struct Parts {
   OpenPort open_port;                              // makes the port of a configured source
   std::optional<memory::TierOptions> memory;       // the tier's, instead of the model's
@@ -55,128 +48,69 @@ class Core {
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
-  Result<void> reload(const config::Model& model);
-
-  Space& route(std::string_view key) const { return router().route(key); }
+  // A key, routed by the configuration in force. Borrows the text.
+  KeyRef at(std::string_view key) const { return {route(key), key}; }
+  Namespace& route(std::string_view key) const { return router().route(key); }
   const Router& router() const { return *router_.load(std::memory_order_acquire); }
 
-  void read(std::string_view key, const ReadOptions& options, ReadCallback done);
-  void warm(std::vector<std::string> keys, std::move_only_function<void(Result<std::size_t>)> done);
-  bool peek(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit);
-  PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
-  Stamp stamp_for(std::string_view key, Instant now);
-  std::uint64_t scan(std::uint64_t cursor, std::size_t count, Instant now,
-                     FunctionRef<void(const EntryView&)> visit);
-  bool random_entry(Instant now, FunctionRef<void(const EntryView&)> visit);
-  Result<void> purge_namespace(std::string_view name);
-  std::size_t purge_match(std::string_view glob);
-  Result<void> set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy);
+  // How good an answer the read path must give: it knows no tokens.
+  Level level_of(const ReadOptions& options) const;
   Explanation explain(std::string_view key);
-  LayerStats stats() const;
-  void reset_stats();
-
-  // Drops the copy of a key that has no source, so that there are no flights to fence. True: one was there.
-  bool drop_unbound(std::string_view key, Instant now);
-
-  // Layer's calls for writes behind.
-  void when_flushed(std::string_view key, Duration timeout, WriteBehind::Flushed done);
-  void drain(std::string_view space, Duration timeout, WriteBehind::Flushed done);
-  void dead_letters(std::string_view source, std::string_view after, std::size_t limit,
-                    Done<std::vector<PutAside>> done);
-  void dead_letter(std::string_view id, Done<std::optional<PutAside>> done);
-  void retry_dead_letter(std::string_view id, Done<bool> done);
-  void edit_dead_letter(std::string_view id, std::string_view operation, Done<bool> done);
-  void drop_dead_letter(std::string_view id, Done<bool> done);
 
   memory::Tier& tier() { return *tier_; }
+  CopyStore& copies() { return copies_; }
+  KeyTable& keys() { return keys_; }
+  KeyWatchers& watchers() { return watchers_; }
+  Keyspace& keyspace() { return keyspace_; }
   ReadPath& reads() { return reads_; }
+  Loads& loads() { return loads_; }
+  Warmer& warmer() { return warmer_; }
   WritePath& writes() { return writes_; }
   Invalidator& invalidator() { return invalidator_; }
+  Configuration& configuration() { return *configuration_; }
+  Statistics& statistics() { return *statistics_; }
+  JournaledWrites* journaled() { return journaled_.get(); }  // null: there is no journal
   const Clock& clock() const { return clock_; }
   // The time of the last upkeep: some 20 ms old, and no call to the clock.
   Instant recent() const { return recent_.load(std::memory_order_relaxed); }
 
  private:
-  struct ActiveSource {
-    config::Source config;
-    std::shared_ptr<SourcePort> port;
-    std::shared_ptr<SourceGate> gate;
-    std::unique_ptr<feed::ChangePoller> poller;
-    std::vector<std::string> watched;  // tables
-  };
-  // What a configuration becomes before it is taken over.
-  struct Plan {
-    std::vector<std::shared_ptr<ActiveSource>> sources;
-    std::vector<Space*> spaces;
-    std::vector<std::unique_ptr<Space>> made;  // those of `spaces` that are new
-    Unreachable unreachable = Unreachable::kRefuse;
-    std::map<ActiveSource*, Error> unreached;  // sources that are served without
-  };
-
-  Core(std::unique_ptr<memory::Tier> tier, Parts parts, std::unique_ptr<ThreadScheduler> scheduler);
-  Result<Plan> plan(const config::Model& model, Unreachable unreachable) REQUIRES(config_mutex_);
-  void plan_sources(const config::Model& model, Plan& plan, std::vector<std::string>& mistakes)
-      REQUIRES(config_mutex_);
-  void plan_space(const config::Namespace& config, const config::Model& model, Plan& plan,
-                  std::vector<std::string>& mistakes) REQUIRES(config_mutex_);
-  static Result<std::shared_ptr<DatasetPort>> open_dataset(const std::shared_ptr<ActiveSource>& source,
-                                                           const DatasetSpec& spec, Plan& plan);
-  void take_over(Plan plan) REQUIRES(config_mutex_);
-  // Opens the journal if there is to be one.
-  Result<void> open_journal(const config::Journal& config);
-  void start_behind() REQUIRES(config_mutex_);
-  // Namespaces whose pending writes have to be at their source before `model` is in force.
-  std::vector<Space*> leaving(const config::Model& model);
-  Result<void> drain_leaving(const std::vector<Space*>& spaces, const config::Model& model);
-  Result<void> take_over(const config::Model& model);
-  // The port of a source in force, with what its calls may take.
-  std::optional<BehindTarget::SourceAt> source_at(std::string_view name) const;
-  std::vector<BehindTarget::SourceAt> behind_sources() const;
-  // Runs `work` on a thread of the source that an id names, with the letter's.
-  template <class T, class Work>
-  void with_letter(std::string_view id, Done<T> done, Work work);
-  static Result<std::vector<DeadLetter>> letters_of(Source& source, const DeadLetter& one,
-                                                    const CallContext& context);
-  Space* place_of(const DeadLetter& letter, const std::string& source) const;
-  void write_again(Space& space, const std::vector<DeadLetter>& letters, Done<bool> reply);
-  void check_ledgers(const Plan& plan, std::vector<std::string>& mistakes);
-  void start_feeds(std::vector<std::string>& mistakes, Plan& plan);
+  Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_ptr<ThreadScheduler> scheduler);
+  Result<void> open_journal(const config::Journal& config, Parts& parts);
   void upkeep();
-  std::optional<PredictedHitRate> predicted(const Space& space, std::size_t limit) const;
   void follow_memory();  // tells the curves how much there is
-  void warm_next(std::shared_ptr<struct WarmJob> job);
 
   std::unique_ptr<ThreadScheduler> own_scheduler_;
   Scheduler& scheduler_;
   Clock& clock_;
   Random& random_;
-  OpenPort open_port_;
-  OpenJournal open_journal_;
-  std::function<void(Task)> run_blocking_;
   const bool predict_;
   std::unique_ptr<memory::Tier> tier_;
   std::atomic<Instant> recent_;  // relaxed: a number that stands for itself
-  FlightTable flights_;
   observe::KeyEvents events_;
   observe::MissRatioCurves curves_;
-  // Stored with release and read with acquire: who sees a router sees the spaces that it points to.
-  std::atomic<const Router*> router_{nullptr};
+  EventObserver event_observer_;
+  CurveObserver curve_observer_;
+  KeyWatchers watchers_;
+  CopyStore copies_;
+  KeyTable keys_;
+  // Stored with release and read with acquire: who sees a router sees the namespaces that it points to. Until
+  // the first configuration is in force, no key has a source.
+  Namespace no_namespace_;
+  const Router no_router_;
+  std::atomic<const Router*> router_;
+  MemoryView memory_;
+  Loads loads_;
   ReadPath reads_;
+  Warmer warmer_;
   Invalidator invalidator_;
+  Keyspace keyspace_;
   WriteTokens tokens_;
   WritePath writes_;
-  std::unique_ptr<WriteBehind> behind_;  // null: no journal; set before the first request
-  Instant curves_aged_{};                // upkeep()'s own
-
-  Mutex reload_mutex_;  // one at a time; taken before config_mutex_
-  config::Journal journal_config_ GUARDED_BY(reload_mutex_);
-  mutable Mutex
-      config_mutex_;  // reload, set_memory and stats; never held while calling a source for a client
-  std::vector<std::shared_ptr<ActiveSource>> sources_ GUARDED_BY(config_mutex_);
-  std::vector<std::shared_ptr<ActiveSource>> retired_sources_ GUARDED_BY(config_mutex_);
-  std::vector<std::unique_ptr<Space>> spaces_ GUARDED_BY(config_mutex_);
-  std::vector<std::unique_ptr<const Router>> routers_ GUARDED_BY(config_mutex_);
-  std::uint32_t next_index_ GUARDED_BY(config_mutex_) = 1;
+  std::unique_ptr<JournaledWrites> journaled_;
+  std::unique_ptr<Configuration> configuration_;
+  std::unique_ptr<Statistics> statistics_;
+  Instant curves_aged_{};  // upkeep()'s own
 };
 
 }  // namespace forebay::layer

@@ -33,10 +33,10 @@ std::string_view state_of(const config::Namespace& policy, bool has_source, cons
 
 Explanation Core::explain(std::string_view key) {
   const Instant now = clock_.now();
-  const Space& space = route(key);
-  const std::uint64_t hash = hash_bytes(key);
-  const observe::KeyEvents::Events events = events_.of(hash);
-  const auto in_flight = flights_.in_flight(key, hash);
+  const KeyRef place = at(key);
+  const Namespace& space = place.space;
+  const observe::KeyEvents::Events events = events_.of(place.hash);
+  const auto in_flight = keys_.in_flight(place);
 
   Explanation explanation;
   auto& facts = explanation.facts;
@@ -73,7 +73,8 @@ Explanation Core::explain(std::string_view key) {
   }
   add("in_flight", !in_flight ? "no" : *in_flight ? "loading" : "queued");
   if (space.info.bound) add("source", space.gate->name());
-  if (behind_) behind_->explain(key, explanation);
+  if (keys_.unsettled(place)) add("unsettled", "yes");
+  if (journaled_) journaled_->explain(key, explanation);
   if (negative) {
     add("miss_cause", "negative");
   } else if (!present) {

@@ -52,10 +52,6 @@ class Waited {
 
 }  // namespace
 
-Result<void> Layer::reload(const config::Model& model) {
-  return impl_->core->reload(model);
-}
-
 Result<Answer> Layer::get(std::string_view key, const ReadOptions& options) {
   Waited<Answer> waited;
   read(key, options, waited.callback());
@@ -102,42 +98,53 @@ Result<WriteAnswer> Layer::remove(std::string_view key) {
 }
 
 void Layer::read(std::string_view key, const ReadOptions& options, ReadCallback done) {
-  impl_->core->read(key, options, std::move(done));
+  layer::Core& core = *impl_->core;
+  core.reads().read(core.at(key), core.level_of(options), std::move(done));
+}
+
+void Layer::load(std::string_view key, ReadCallback done) {
+  impl_->core->reads().load(impl_->core->at(key), Level::kAny, std::move(done));
 }
 
 Layer::Gather::Gather(Layer& layer) : layer_(layer) {
-  layer_.impl_->core->reads().hold();
+  layer_.impl_->core->loads().begin_gathering();
 }
 Layer::Gather::~Gather() {
-  layer_.impl_->core->reads().release();
+  layer_.impl_->core->loads().end_gathering();
 }
 
 void Layer::dispatch() {
-  impl_->core->reads().dispatch();
+  impl_->core->loads().dispatch();
 }
 
+// ---- Writing
+
 bool Layer::write(std::string_view key, Write write, WriteCallback done, const WriteOptions& options) {
-  return impl_->core->writes().write(impl_->core->route(key), key, std::move(write), std::move(done),
-                                     options);
+  layer::Core& core = *impl_->core;
+  return core.writes().write(core.at(key), std::move(write), std::move(done), options);
 }
 
 bool Layer::write_value(std::string_view key, std::string_view value, WriteCallback done,
                         const WriteOptions& options) {
-  return impl_->core->writes().write_value(impl_->core->route(key), key, value, std::move(done), options);
+  layer::Core& core = *impl_->core;
+  return core.writes().write_value(core.at(key), value, std::move(done), options);
 }
 
 std::optional<Result<WriteAnswer>> Layer::write_at_once(std::string_view key, const Write& write, Instant now,
                                                         const WriteOptions& options) {
-  return impl_->core->writes().write_at_once(impl_->core->route(key), key, write, now, options);
+  layer::Core& core = *impl_->core;
+  return core.writes().write_at_once(core.at(key), write, now, options);
 }
 
 std::optional<Result<WriteAnswer>> Layer::write_value_at_once(std::string_view key, std::string_view value,
                                                               Instant now, const WriteOptions& options) {
-  return impl_->core->writes().write_value_at_once(impl_->core->route(key), key, value, now, options);
+  layer::Core& core = *impl_->core;
+  return core.writes().write_value_at_once(core.at(key), value, now, options);
 }
 
 std::optional<AddAnswer> Layer::add_at_once(std::string_view key, std::int64_t amount, Instant now) {
-  return impl_->core->writes().add_at_once(impl_->core->route(key), key, amount, now);
+  layer::Core& core = *impl_->core;
+  return core.writes().add_at_once(core.at(key), amount, now);
 }
 
 void Layer::when_kept(std::uint64_t first, std::uint64_t last,
@@ -145,33 +152,35 @@ void Layer::when_kept(std::uint64_t first, std::uint64_t last,
   impl_->core->writes().when_kept(first, last, std::move(done));
 }
 
+// ---- Memory
+
 const NamespaceInfo& Layer::route(std::string_view key) const {
   return impl_->core->route(key).info;
 }
 
 LookUp Layer::look_up(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit) {
-  return impl_->core->reads().look_up(impl_->core->route(key), key, now, visit);
+  layer::Core& core = *impl_->core;
+  return core.reads().look_up(core.at(key), now, visit);
 }
 
 bool Layer::peek(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit) {
-  return impl_->core->peek(key, now, visit);
+  layer::Core& core = *impl_->core;
+  return core.keyspace().peek(core.at(key), now, visit);
 }
 
 PutOutcome Layer::update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide) {
-  return impl_->core->update(key, now, decide);
+  layer::Core& core = *impl_->core;
+  return core.copies().edit(core.at(key), now, decide);
 }
 
 Stamp Layer::stamp_for(std::string_view key, Instant now) {
-  return impl_->core->stamp_for(key, now);
+  layer::Core& core = *impl_->core;
+  return core.keyspace().stamp_for(core.route(key), now);
 }
 
 bool Layer::drop(std::string_view key, Instant now) {
-  layer::Space& space = impl_->core->route(key);
-  // A key without a source has no flights to fence, and may be dropped inside a transaction that holds its
-  // shard.
-  if (!space.info.bound) return impl_->core->drop_unbound(key, now);
-  bool valid = impl_->core->peek(key, now, [](const EntryView&) {});
-  return impl_->core->invalidator().drop(space, key, observe::Invalidation::kDelete) && valid;
+  layer::Core& core = *impl_->core;
+  return core.keyspace().drop(core.at(key), now);
 }
 
 Layer::Guard Layer::lock(std::span<const std::string_view> keys, bool all) {
@@ -180,11 +189,11 @@ Layer::Guard Layer::lock(std::span<const std::string_view> keys, bool all) {
 
 std::uint64_t Layer::scan(std::uint64_t cursor, std::size_t count, Instant now,
                           FunctionRef<void(const EntryView&)> visit) {
-  return impl_->core->scan(cursor, count, now, visit);
+  return impl_->core->keyspace().scan(cursor, count, now, visit);
 }
 
 bool Layer::random_entry(Instant now, FunctionRef<void(const EntryView&)> visit) {
-  return impl_->core->random_entry(now, visit);
+  return impl_->core->keyspace().random_entry(now, visit);
 }
 
 std::size_t Layer::size() const {
@@ -199,60 +208,52 @@ void Layer::purge_all() {
   impl_->core->invalidator().drop_everything();
 }
 Result<void> Layer::purge_namespace(std::string_view name) {
-  return impl_->core->purge_namespace(name);
+  return impl_->core->keyspace().purge_namespace(name);
 }
 std::size_t Layer::purge_match(std::string_view glob) {
-  return impl_->core->purge_match(glob);
+  return impl_->core->keyspace().purge_match(glob);
 }
 
+void Layer::warm(std::span<const std::string> keys, std::move_only_function<void(Result<std::size_t>)> done) {
+  impl_->core->warmer().warm({keys.begin(), keys.end()}, std::move(done));
+}
+
+// ---- Writes behind
+
 void Layer::when_flushed(std::string_view key, std::chrono::milliseconds timeout, Flushed done) {
-  impl_->core->when_flushed(key, timeout, std::move(done));
+  if (auto* journaled = impl_->core->journaled()) return journaled->when_flushed(key, timeout, std::move(done));
+  done(true);
 }
+
 void Layer::drain(std::string_view space, std::chrono::milliseconds timeout, Flushed done) {
-  impl_->core->drain(space, timeout, std::move(done));
+  if (auto* journaled = impl_->core->journaled()) return journaled->drain(space, timeout, std::move(done));
+  done(true);
 }
+
 bool Layer::drain(std::chrono::milliseconds timeout) {
   Waited<bool> waited;
   drain({}, timeout, waited.callback());
   return *waited.wait();
 }
-void Layer::dead_letters(std::string_view source, std::string_view after, std::size_t limit,
-                         std::move_only_function<void(Result<std::vector<PutAside>>)> done) {
-  impl_->core->dead_letters(source, after, limit, std::move(done));
-}
-void Layer::dead_letter(std::string_view id,
-                        std::move_only_function<void(Result<std::optional<PutAside>>)> done) {
-  impl_->core->dead_letter(id, std::move(done));
-}
-void Layer::retry_dead_letter(std::string_view id, Found done) {
-  impl_->core->retry_dead_letter(id, std::move(done));
-}
-void Layer::edit_dead_letter(std::string_view id, std::string_view operation, Found done) {
-  impl_->core->edit_dead_letter(id, operation, std::move(done));
-}
-void Layer::drop_dead_letter(std::string_view id, Found done) {
-  impl_->core->drop_dead_letter(id, std::move(done));
-}
 
-void Layer::warm(std::span<const std::string> keys, std::move_only_function<void(Result<std::size_t>)> done) {
-  impl_->core->warm({keys.begin(), keys.end()}, std::move(done));
-}
+
+// ---- Seeing
 
 Explanation Layer::explain(std::string_view key) {
   return impl_->core->explain(key);
 }
 LayerStats Layer::stats() const {
-  return impl_->core->stats();
+  return impl_->core->statistics().collect();
 }
 void Layer::reset_stats() {
-  impl_->core->reset_stats();
+  impl_->core->statistics().reset();
 }
 const Clock& Layer::clock() const {
   return impl_->core->clock();
 }
 
 Result<void> Layer::set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy) {
-  return impl_->core->set_memory(limit, std::move(policy));
+  return impl_->core->configuration().set_memory(limit, std::move(policy));
 }
 std::string Layer::memory_policy() const {
   return impl_->core->tier().options().policy;

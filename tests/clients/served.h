@@ -11,6 +11,7 @@
 
 #include "config/model.h"
 #include "forebay/layer.h"
+#include "layer/open.h"
 #include "server/server.h"
 #include "support/temp_dir.h"
 
@@ -30,7 +31,7 @@ class Served : public testing::Test {
     views.kind = ValueKind::kCounter;
     views.value_column = "views";
     model.namespaces = {packages, views};
-    auto layer = Layer::open_model(model);
+    auto layer = layer::open_layer(model);
     if (!layer) throw std::runtime_error(layer.error().message);
     layer_ = std::move(*layer);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,51 @@ TEST(Rooms, IncludeOnlyFromRoomsBelow) {
       if (target.empty()) continue;
       EXPECT_GE(depth(first_folder(target)), depth(room)) << file.at(i) << "\n"
                                                           << room << " stands below that room";
+    }
+  }
+}
+
+// The folders of src/layer/ from the uppermost to the lowest, as the same map has them.
+std::vector<std::string> folders_of_the_layer() {
+  std::vector<std::string> order;
+  for (const File& map : files({"src"}, {"README.md"})) {
+    for (const std::string& line : map.lines) {
+      constexpr std::string_view kCell = "| `layer/";
+      if (!line.starts_with(kCell)) continue;
+      const std::string folder = line.substr(kCell.size(), line.find('`', kCell.size()) - kCell.size());
+      if (!folder.empty()) order.push_back(first_folder(folder));
+    }
+  }
+  return order;
+}
+
+// "read" for src/layer/read/read_path.h or layer/read/read_path.h; empty for a file of src/layer/ itself, and
+// nothing for one elsewhere.
+std::optional<std::string> folder_in_layer(std::string_view path) {
+  if (path.starts_with("src/")) path.remove_prefix(4);
+  if (!path.starts_with("layer/")) return std::nullopt;
+  path.remove_prefix(6);
+  return path.find('/') == std::string_view::npos ? std::string() : first_folder(path);
+}
+
+// Inside the layer the same holds: what is put together out of the folders stands above them all, and reads and
+// writes of a key meet in key/ and nowhere else.
+TEST(Rooms, InsideTheLayerIncludeOnlyFromFoldersBelow) {
+  const std::vector<std::string> order = folders_of_the_layer();
+  ASSERT_GE(order.size(), 7u);
+  const auto depth_of = [&](const std::string& folder) {
+    return folder.empty() ? -1 : std::ranges::find(order, folder) - order.begin();
+  };
+  for (const File& file : files({"src/layer"}, {".cc", ".h"})) {
+    const std::string folder = *folder_in_layer(file.path);
+    EXPECT_LT(depth_of(folder), static_cast<std::ptrdiff_t>(order.size()))
+        << file.path << ": src/README.md does not name its folder";
+    for (std::size_t i = 0; i < file.lines.size(); ++i) {
+      const auto target = folder_in_layer(quoted_include(file.lines[i]));
+      if (!target) continue;
+      EXPECT_GE(depth_of(*target), depth_of(folder)) << file.at(i) << "\n" << folder << " stands below that folder";
+      EXPECT_FALSE(folder == "read" && *target == "write") << file.at(i);
+      EXPECT_FALSE(folder == "write" && *target == "read") << file.at(i);
     }
   }
 }

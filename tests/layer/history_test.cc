@@ -79,7 +79,7 @@ class History : public LayerTest {
         }
         case 7:
           if (below(4) == 0) {
-            ASSERT_TRUE(core->purge_namespace("user"));
+            ASSERT_TRUE(core->keyspace().purge_namespace("user"));
           }
           break;
         case 8:

@@ -68,28 +68,28 @@ class LayerTest : public ::testing::Test {
 
   Pending<Answer> read(const std::string& key, const ReadOptions& options = {}) {
     Pending<Answer> pending;
-    core->read(key, options,
+    core->reads().read(core->at(key), core->level_of(options),
                [reply = pending.reply](Result<Answer> answer) { reply->emplace(std::move(answer)); });
     return pending;
   }
   // A read and all that follows from it, up to `within`.
   std::string get(const std::string& key, Duration within = 1s) {
     auto pending = read(key);
-    core->reads().dispatch();
+    core->loads().dispatch();
     if (!pending.answered()) scheduler.advance(within);
     return pending.text();
   }
   Pending<WriteAnswer> write(const std::string& key, Write what) {
     Pending<WriteAnswer> pending;
     core->writes().write(
-        core->route(key), key, std::move(what),
+        core->at(key), std::move(what),
         [reply = pending.reply](Result<WriteAnswer> answer) { reply->emplace(std::move(answer)); });
     return pending;
   }
   Pending<WriteAnswer> set(const std::string& key, const std::string& value) {
     Pending<WriteAnswer> pending;
     core->writes().write_value(
-        core->route(key), key, value,
+        core->at(key), value,
         [reply = pending.reply](Result<WriteAnswer> answer) { reply->emplace(std::move(answer)); });
     return pending;
   }
@@ -99,17 +99,17 @@ class LayerTest : public ::testing::Test {
     invalidate("user:" + id);
   }
   void invalidate(const std::string& key) {
-    core->invalidator().drop(core->route(key), key, observe::Invalidation::kDelete);
+    core->invalidator().drop(core->at(key), observe::Invalidation::kDelete);
   }
   void pass(Duration time) { scheduler.advance(time); }
-  void dispatch() { core->reads().dispatch(); }
+  void dispatch() { core->loads().dispatch(); }
   std::string fact(const std::string& key, const std::string& name) {
     for (const auto& [each, value] : core->explain(key).facts) {
       if (each == name) return value;
     }
     return "";
   }
-  NamespaceStats stats() { return core->stats().namespaces.at(1); }
+  NamespaceStats stats() { return core->statistics().collect().namespaces.at(1); }
 
   ManualClock clock;
   ManualScheduler scheduler{clock};

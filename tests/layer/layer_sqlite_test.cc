@@ -158,7 +158,7 @@ TEST_F(LayerOnSqlite, AReloadKeepsWhatIsUnchangedAndChecksBeforeItTakesOver) {
       toml("[namespace.extra]\nkey = \"extra:{id}\"\nsource = \"shop\"\ntable = \"nowhere\"\nttl = \"1s\"\n");
   auto bad = config::read(changed, "bad.toml");
   ASSERT_TRUE(bad) << bad.error().message;
-  const auto refused = layer->reload(*bad);
+  const auto refused = layer::reload_layer(*layer, *bad);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("nowhere"), std::string::npos);
   std::string other_ttl = toml();
@@ -166,7 +166,7 @@ TEST_F(LayerOnSqlite, AReloadKeepsWhatIsUnchangedAndChecksBeforeItTakesOver) {
   auto good = config::read(other_ttl, "good.toml");
   ASSERT_TRUE(good);
   const auto before = loads();
-  ASSERT_TRUE(layer->reload(*good));
+  ASSERT_TRUE(layer::reload_layer(*layer, *good));
   get("item:1");
   EXPECT_EQ(loads(), before);  // its namespace is as it was
   EXPECT_EQ(get("stock:north"), "102");

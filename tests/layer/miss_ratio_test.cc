@@ -27,10 +27,10 @@ class MissRatio : public LayerTest {
     ASSERT_TRUE(stats.predicted_hit_rate);
     for (const double rate : *stats.predicted_hit_rate) EXPECT_NEAR(rate, actual(stats), 0.001);
   }
-  NamespaceStats plain() { return core->stats().namespaces.at(0); }
+  NamespaceStats plain() { return core->statistics().collect().namespaces.at(0); }
   void put_plain(const std::string& key, const std::string& value) {
-    core->update(key, clock.now(),
-                 [&](const EntryView*) { return Change::replace(value, core->stamp_for(key, clock.now())); });
+    core->copies().edit(core->at(key), clock.now(),
+                 [&](const EntryView*) { return Change::replace(value, core->keyspace().stamp_for(core->route(key), clock.now())); });
   }
 };
 
@@ -75,7 +75,7 @@ TEST_F(MissRatio, InvalidationsAreMisses) {
     get("user:1");
     if (i % 3 == 0) invalidate("user:1");
     if (i % 50 == 0) {
-      EXPECT_TRUE(core->purge_namespace("user"));
+      EXPECT_TRUE(core->keyspace().purge_namespace("user"));
     }
     if (i % 70 == 0) core->invalidator().drop_everything();
   }
@@ -99,7 +99,7 @@ TEST_F(MissRatio, ReadsThatWantTheSourceAreMisses) {
 TEST_F(MissRatio, PlainKeysCount) {
   open();
   const auto look = [&](const std::string& key) {
-    core->reads().look_up(core->route(key), key, clock.now(), [](const EntryView&) {});
+    core->reads().look_up(core->at(key), clock.now(), [](const EntryView&) {});
   };
   for (int i = 0; i < 100; ++i) {
     const std::string key = "plain" + std::to_string(i);
@@ -107,7 +107,7 @@ TEST_F(MissRatio, PlainKeysCount) {
     put_plain(key, "value");
     look(key);
     look(key);
-    core->drop_unbound(key, clock.now());
+    core->keyspace().drop(core->at(key), clock.now());
     look(key);
   }
   EXPECT_EQ(actual(plain()), 0.5);
@@ -122,7 +122,7 @@ TEST_F(MissRatio, MoreMemoryIsSeenToHelp) {
   for (int round = 0; round < 10; ++round) {
     for (int i = 0; i < 400; ++i) {
       const std::string key = "plain" + std::to_string(i);
-      if (core->reads().look_up(core->route(key), key, clock.now(), [](const EntryView&) {}) !=
+      if (core->reads().look_up(core->at(key), clock.now(), [](const EntryView&) {}) !=
           LookUp::kAnswered)
         put_plain(key, value);
     }
@@ -151,8 +151,8 @@ TEST_F(MissRatio, EntriesAreTakenForAsLargeAsTheTierCountsThem) {
     for (std::size_t i = 0; i < kEntries; ++i) {
       const std::string key = "plain" + std::to_string(10'000 + i);
       const std::string text(value, 'x');
-      core->update(key, clock.now(), [&](const EntryView*) {
-        stamp = core->stamp_for(key, clock.now());
+      core->copies().edit(core->at(key), clock.now(), [&](const EntryView*) {
+        stamp = core->keyspace().stamp_for(core->route(key), clock.now());
         if (ttl.count() > 0) stamp.expires = stamp.fresh_until = clock.now() + ttl;
         return Change::replace(Value::bytes(text), stamp);
       });
@@ -168,8 +168,8 @@ TEST_F(MissRatio, UnboundedMemoryPredictsNothing) {
   open();
   for (int i = 0; i < 200; ++i) get("user:1");
   EXPECT_FALSE(stats().predicted_hit_rate);
-  ASSERT_TRUE(core->set_memory(std::size_t{64} << 20, std::nullopt));
-  core->reset_stats();
+  ASSERT_TRUE(core->configuration().set_memory(std::size_t{64} << 20, std::nullopt));
+  core->statistics().reset();
   for (int i = 0; i < 200; ++i) get("user:1");
   EXPECT_TRUE(stats().predicted_hit_rate);
 }
@@ -177,7 +177,7 @@ TEST_F(MissRatio, UnboundedMemoryPredictsNothing) {
 TEST_F(MissRatio, ResetStatisticsForgetsWhatWas) {
   open();
   for (int i = 0; i < 200; ++i) get("user:none");
-  core->reset_stats();
+  core->statistics().reset();
   EXPECT_FALSE(stats().predicted_hit_rate);
   get("user:1");
   for (int i = 0; i < 200; ++i) get("user:1");

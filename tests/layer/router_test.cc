@@ -1,4 +1,4 @@
-#include "layer/router.h"
+#include "layer/namespaces/router.h"
 
 #include <gtest/gtest.h>
 

@@ -185,10 +185,10 @@ TEST_F(Behind, AKeyThatGotASourceSinceItWasQueuedAbortsItsTransaction) {
                                                   {"MGET", "x", "views:a"},
                                                   {"SET", "views:a", "1"},
                                                   {"DEL", "views:a"}}) {
-    EXPECT_TRUE(layer->reload(model));
+    EXPECT_TRUE(layer::reload_layer(*layer, model));
     EXPECT_EQ(client->ask({"MULTI"}), "+OK");
     EXPECT_EQ(client->ask(command), "+QUEUED");
-    ASSERT_TRUE(layer->reload(bound));
+    ASSERT_TRUE(layer::reload_layer(*layer, bound));
     EXPECT_THAT(client->ask({"EXEC"}), testing::StartsWith("-EXECABORT "));
   }
   EXPECT_EQ(client->ask({"INCR", "views:a"}), ":1");

@@ -11,7 +11,7 @@ namespace {
 class LifecycleTest : public ServerTest {
  protected:
   std::string refusal() {
-    auto opened = Layer::open_model(config::Model{});
+    auto opened = layer::open_layer(config::Model{});
     EXPECT_TRUE(opened);
     const auto bound = Server::open(options, **opened);
     return bound ? "" : bound.error().message;

@@ -13,6 +13,7 @@
 
 #include "config/model.h"
 #include "forebay/layer.h"
+#include "layer/open.h"
 #include "server/server.h"
 #include "support/eventually.h"
 #include "support/test_client.h"
@@ -113,7 +114,7 @@ class ServerTest : public ::testing::Test {
     environment.functions["gated"].load = [this](std::span<const KeyFields> keys, const CallContext&) {
       return source.load(keys);
     };
-    auto opened = Layer::open_model(model, std::move(environment));
+    auto opened = layer::open_layer(model, std::move(environment));
     ASSERT_TRUE(opened) << opened.error().message;
     layer = std::move(*opened);
     auto bound = Server::open(options, *layer);

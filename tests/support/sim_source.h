@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "layer/source_port.h"
+#include "layer/port/source_port.h"
 #include "support/manual_time.h"
 
 namespace forebay::test {

@@ -105,7 +105,7 @@ Result<std::unique_ptr<Service>> Service::start(const std::string& folder, std::
     return std::move(written.error());
   auto model = config::read_file(path);
   if (!model) return std::move(model.error());
-  auto layer = Layer::open_model(*model);
+  auto layer = layer::open_layer(*model);
   if (!layer) return std::move(layer.error());
   auto server = server::Server::open(model->server, **layer);
   if (!server) return std::move(server.error());

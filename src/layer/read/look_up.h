@@ -9,14 +9,14 @@
 
 namespace forebay::layer {
 
-inline LookUp ReadPath::look_up_bytes(Space& space, std::string_view key, Instant now, VisitBytes visit) {
+inline LookUp ReadPath::look_up_bytes(Namespace& space, std::string_view key, Instant now, VisitBytes visit) {
   using Answer = memory::Tier::SmallAnswer;
   const std::uint64_t hash = hash_key(key);
-  // Where the tier is this space's alone, an entry that says of itself no more than when it expires is a
+  // Where the tier is this namespace's alone, an entry that says of itself no more than when it expires is a
   // value, and fresh as long as it is there.
-  const Answer answer =
-      space.sole ? tier_.find_small(hash, key, now, [&](std::string_view bytes) { visit(bytes, nullptr); })
-                 : Answer::kUndecided;
+  const Answer answer = space.sole ? copies_.tier().find_small(
+                                         hash, key, now, [&](std::string_view bytes) { visit(bytes, nullptr); })
+                                   : Answer::kUndecided;
   switch (answer) {
     case Answer::kHit:
       space.counters.add(kHits);
@@ -27,7 +27,7 @@ inline LookUp ReadPath::look_up_bytes(Space& space, std::string_view key, Instan
     case Answer::kUndecided:
       break;
   }
-  return look_up_any_bytes(space, key, hash, now, visit);
+  return look_up_any_bytes({space, key, hash}, now, visit);
 }
 
 }  // namespace forebay::layer

@@ -5,17 +5,15 @@
 #include <utility>
 
 #include "journal/decimal.h"
-#include "layer/noted.h"
-#include "layer/read/freshness.h"
-#include "layer/write/pending.h"
+#include "layer/write/behind/journaled_writes.h"
+#include "layer/write/behind/pending.h"
+#include "layer/write/source_write.h"
 
 namespace forebay::layer {
 
-// A write, as what is done with it under the key's lock needs it. Borrows the key.
-struct BehindPath::Order {
-  Space& space;
-  std::string_view key;
-  std::uint64_t hash;
+// A write, as what is done with it under the key's lock needs it. Borrows the key and the id.
+struct Behind::Prepared {
+  KeyRef at;
   journal::Shape shape;
   journal::Effect effect;
   bool again = false;  // a dead letter's
@@ -28,47 +26,58 @@ struct BehindPath::Order {
 };
 
 // The value of a key, as far as it can be told without the source.
-struct BehindPath::Known {
+struct Behind::Before {
   bool known = false;
-  std::optional<std::string> value;  // nothing: no row
-  bool copied = false;               // from the cached copy
+  bool existed = false;              // there is a row
+  std::optional<std::string> value;  // the row's; not filled in for writes that do not depend on it
+  bool copied = false;               // there is a copy, and it has a value
 };
 
-struct BehindPath::Outcome {
+struct Behind::Outcome {
+  enum class Taken : std::uint8_t {
+    kYes,
+    kRepeated,    // it had been written before by its id
+    kRefused,     // the answer says why
+    kNeedsValue,  // the value before has to be loaded first
+    kMoving,      // a reload is taking the namespace elsewhere
+    kNotYet,      // another write of the key has the turn
+  };
   Taken taken = Taken::kRefused;
   Result<WriteAnswer> answer = WriteAnswer();  // but for the value
-  std::optional<std::string> value;            // the one that was cached
-  Stamp stamp;                                 // with which; its own where it was there before
+  std::optional<std::string> value;            // the value after it, if known
 };
 
 // A write that waits for something.
-struct BehindPath::Wish {
-  Wish(Space& space, std::string_view key_in, Write write_in, WriteCallback reply_in,
-       std::string_view op_id_in = {}, const Fingerprint& fingerprint = {})
-      : key(key_in),
+struct Behind::Waiting {
+  Waiting(const KeyRef& at, Write write_in, WriteCallback reply_in, std::string_view op_id_in = {},
+          const Fingerprint& fingerprint = {})
+      : key(at.text),
         op_id(op_id_in),
         write(std::move(write_in)),
-        order(order_of(space, key, hash_bytes(key), write)),
+        prepared(prepare({at.space, key, at.hash}, write)),
         reply(std::move(reply_in)) {
-    order.op_id = op_id;
-    order.fingerprint = fingerprint;
+    prepared.op_id = op_id;
+    prepared.fingerprint = fingerprint;
   }
-  Wish(Space& space, std::string_view key_in, journal::Effect effect, WriteCallback reply_in)
-      : key(key_in),
-        order{space, key, hash_bytes(key), shape_of(space, key), std::move(effect), true},
+  Waiting(const KeyRef& at, journal::Effect effect, WriteCallback reply_in)
+      : key(at.text),
+        prepared{{at.space, key, at.hash}, shape_of(at.space, at.text), std::move(effect), true},
         reply(std::move(reply_in)) {}
+
+  const KeyRef& at() const { return prepared.at; }
+  const config::Namespace& policy() const { return prepared.at.space.config; }
 
   const std::string key;
   const std::string op_id;  // empty: none
   Write write;              // as it was asked for
-  Order order;
+  Prepared prepared;
   WriteCallback reply;
 };
 
 namespace {
 
 // What the namespace makes of a write, if it takes it.
-Result<void> adapt(const Space& space, Write& write) {
+Result<void> adapt(const Namespace& space, Write& write) {
   if (!space.config.append) return {};
   auto* whole = std::get_if<Upsert>(&write);
   if (whole == nullptr) {
@@ -79,400 +88,363 @@ Result<void> adapt(const Space& space, Write& write) {
   return {};
 }
 
-}  // namespace
-
-BehindPath::Order BehindPath::order_of(Space& space, std::string_view key, std::uint64_t hash,
-                                       const Write& write) {
-  Order order{space, key, hash, shape_of(space, key), journal::effect_of(write)};
-  order.needs_value = std::holds_alternative<Add>(write);
-  order.whole = journal::absolute(order.shape, order.effect);
-  return order;
+// How the namespace's writes are appended.
+journal::Queue::Wanted wanted(const KeyRef& at, Instant now) {
+  const config::Namespace& config = at.space.config;
+  return {config.source,
+          at.space.name(),
+          at.text,
+          now,
+          {config.flush_every, config.flush_batch, config.flush_bytes},
+          // Both list the same words in the same order.
+          static_cast<journal::Durability>(config.durability)};
 }
 
-std::optional<Result<WriteAnswer>> BehindPath::write_at_once(Space& space, std::string_view key,
-                                                             const Write& write, Instant now,
-                                                             std::string_view op_id) {
-  if (space.config.append) return std::nullopt;
+}  // namespace
+
+Behind::Behind(const WriteParts& parts)
+    : parts_(parts), queue_(parts.journaled->queue()), receipts_(parts.journaled->receipts()) {
+  parts.journaled->set_strategy(*this);
+}
+
+std::unique_ptr<WriteStrategy> make_behind(const WriteParts& parts) {
+  return parts.journaled == nullptr ? nullptr : std::make_unique<Behind>(parts);
+}
+
+Behind::Prepared Behind::prepare(const KeyRef& at, const Write& write) {
+  Prepared prepared{at, shape_of(at.space, at.text), journal::effect_of(write)};
+  prepared.needs_value = std::holds_alternative<Add>(write);
+  prepared.whole = journal::absolute(prepared.shape, prepared.effect);
+  return prepared;
+}
+
+// ---- The short way
+
+std::optional<Result<WriteAnswer>> Behind::write_at_once(const KeyRef& at, const Write& write, Instant now,
+                                                         const WriteOptions& options) {
+  const config::Namespace& policy = at.space.config;
+  if (policy.append) return std::nullopt;
   Fingerprint fingerprint;
-  if (!op_id.empty()) {
-    fingerprint = fingerprint_of(key, write);
-    const auto first = receipts_.find(op_id, fingerprint, now);
+  if (!options.op_id.empty()) {
+    fingerprint = fingerprint_of(at.text, write);
+    const auto first = receipts_.find(options.op_id, fingerprint, now);
     if (!first) return first.error();
     if (*first) return std::nullopt;
   }
-  if (auto good = check(space, key, write); !good) return std::move(good).error();
-  Order order = order_of(space, key, hash_bytes(key), write);
-  order.op_id = op_id;
-  order.fingerprint = fingerprint;
-  Outcome outcome = try_once(order, now, false, false);
-  switch (outcome.taken) {
-    case Taken::kYes:
-      return std::move(outcome.answer);
-    case Taken::kRefused:
-      if (outcome.answer.error().code == ErrorCode::kOverloaded &&
-          space.config.when_full == config::WhenFull::kThrough && op_id.empty()) {
-        return std::nullopt;
-      }
-      return std::move(outcome.answer);
-    case Taken::kRepeated:
-    case Taken::kNeedsValue:
-    case Taken::kHeld:
-    case Taken::kNotYet:
-      break;
-  }
-  return std::nullopt;
+  if (auto good = check(at.space, at.text, write); !good) return std::move(good).error();
+  Prepared prepared = prepare(at, write);
+  prepared.op_id = options.op_id;
+  prepared.fingerprint = fingerprint;
+  Outcome outcome = try_once(prepared, now, false, false);
+  using Taken = Outcome::Taken;
+  if (outcome.taken == Taken::kYes) return std::move(outcome.answer);
+  if (outcome.taken != Taken::kRefused) return std::nullopt;
+  const bool full = outcome.answer.error().code == ErrorCode::kOverloaded;
+  if (full && policy.when_full == config::WhenFull::kThrough && options.op_id.empty()) return std::nullopt;
+  return std::move(outcome.answer);
 }
 
-std::optional<AddAnswer> BehindPath::add_at_once(Space& space, std::string_view key, std::int64_t amount,
-                                                 Instant now) {
+std::optional<Result<WriteAnswer>> Behind::write_value_at_once(const KeyRef& at, std::string_view value,
+                                                               Instant now, const WriteOptions& options) {
+  auto upsert = upsert_of(at.space, value);
+  if (!upsert) return std::move(upsert).error();
+  return write_at_once(at, std::move(*upsert), now, options);
+}
+
+std::optional<AddAnswer> Behind::add_at_once(const KeyRef& at, std::int64_t amount, Instant now) {
+  const Namespace& space = at.space;
+  if (space.config.kind != ValueKind::kCounter || space.config.append) return std::nullopt;
   std::optional<AddAnswer> answer;
-  const std::uint64_t hash = hash_bytes(key);
-  rooms_.flights.with_key(key, hash, [&](bool writing) {
-    if (writing || space.held.load(std::memory_order_relaxed)) return;
+  parts_.keys.with_key(at, [&](bool writing) {
+    if (writing || space.moving.load(std::memory_order_relaxed)) return;
+    std::optional<std::int64_t> before;
+    parts_.copies.find(
+        at, now,
+        [&](const EntryView& entry) {
+          const Stamp& stamp = entry.stamp();
+          if (entry.shared() != nullptr || stamp.negative || now >= stamp.fresh_until) return;
+          before = journal::integer_of(entry.bytes());
+        },
+        Touch::kNo);
     AddAnswer added;
-    std::optional<journal::Digits> digits;
-    const PutOutcome put = rooms_.tier.update(hash, key, now, [&](const EntryView* entry) -> Change {
-      if (entry == nullptr || entry->shared() || !space.owns(entry->stamp()) || entry->stamp().negative ||
-          now >= entry->stamp().fresh_until) {
-        return Change::keep();
-      }
-      const auto before = journal::integer_of(entry->bytes());
-      if (!before || __builtin_add_overflow(*before, amount, &added.number)) return Change::keep();
-      const journal::Queue::Wanted how = wanted(space, key, now);
-      const auto seq = rooms_.queue.append(how, journal::Addition{space.config.value_column, amount});
-      // Who writes it the long way is told why.
-      if (!seq) return Change::keep();
-      if (how.durability != journal::Durability::kNone) added.ticket = *seq;
-      answer = added;
-      digits.emplace(added.number);
-      return Change::revalue(digits->view());
-    });
-    if (answer && put != PutOutcome::kStored) drop_copy(key, hash, now);
+    if (!before || __builtin_add_overflow(*before, amount, &added.number)) return;
+    const journal::Queue::Wanted how = wanted(at, now);
+    const auto seq = queue_.append(how, journal::Addition{space.config.value_column, amount});
+    // Who writes it the long way is told why.
+    if (!seq) return;
+    if (how.durability != journal::Durability::kNone) added.ticket = *seq;
+    answer = added;
+    parts_.copies.revise(at, journal::Digits(added.number).view(), now);
   });
   return answer;
 }
 
-bool BehindPath::write(Space& space, std::string_view key, Write write, WriteCallback done) {
-  auto good = adapt(space, write);
-  if (good) good = check(space, key, write);
-  if (!good) {
-    done(std::move(good).error());
-    return false;
-  }
-  return attempt(std::make_shared<Wish>(space, key, std::move(write), std::move(done)), false);
-}
+// ---- The long way
 
-bool BehindPath::write_once(Space& space, std::string_view key, Write write, std::string_view op_id,
-                            WriteCallback done) {
-  auto good = adapt(space, write);
-  const Fingerprint fingerprint = fingerprint_of(key, write);
-  if (good) {
-    const auto first = receipts_.find(op_id, fingerprint, rooms_.clock.now());
-    if (first && *first) {
-      answer_again(**first, std::move(done));
-      return true;
+bool Behind::write(const KeyRef& at, Write write, WriteCallback done, const WriteOptions& options) {
+  Fingerprint fingerprint;
+  auto good = adapt(at.space, write);
+  if (!options.op_id.empty()) {
+    fingerprint = fingerprint_of(at.text, write);
+    if (good) {
+      const auto first = receipts_.find(options.op_id, fingerprint, parts_.clock.now());
+      if (first && *first) {
+        answer_again(**first, std::move(done));
+        return true;
+      }
+      if (!first) good = first.error();
     }
-    if (!first) good = first.error();
+    if (good && !at.space.info.writes_behind) {
+      const std::string& name = at.space.name();
+      good = Error{ErrorCode::kUnsupported,
+                   fmt::format("an op-id is for keys that are written behind, which those of {} are not",
+                               name.empty() ? "no namespace" : "namespace '" + name + "'")};
+    }
   }
-  if (good && space.config.write != config::WriteStrategy::kBehind) {
-    good = Error{ErrorCode::kUnsupported,
-                 fmt::format("an op-id is for keys that are written behind, which those of {} are not",
-                             space.name().empty() ? "no namespace" : "namespace '" + space.name() + "'")};
-  }
-  if (good) good = check(space, key, write);
+  if (good) good = check(at.space, at.text, write);
   if (!good) {
     done(std::move(good).error());
     return false;
   }
-  return attempt(std::make_shared<Wish>(space, key, std::move(write), std::move(done), op_id, fingerprint),
-                 false);
+  return attempt(
+      std::make_shared<Waiting>(at, std::move(write), std::move(done), options.op_id, fingerprint), false);
 }
 
-void BehindPath::write_again(Space& space, std::string_view key, journal::Effect effect, WriteCallback done) {
-  attempt(std::make_shared<Wish>(space, key, std::move(effect), std::move(done)), true);
+void Behind::write_again(const KeyRef& at, journal::Effect effect, WriteCallback done) {
+  attempt(std::make_shared<Waiting>(at, std::move(effect), std::move(done)), true);
 }
 
-bool BehindPath::attempt(const std::shared_ptr<Wish>& wish, bool stale_ok, bool turn) {
-  Outcome outcome = try_once(wish->order, rooms_.clock.now(), stale_ok, turn);
+bool Behind::attempt(const WaitingPtr& waiting, bool stale_ok, bool turn) {
+  using Taken = Outcome::Taken;
+  Outcome outcome = try_once(waiting->prepared, parts_.clock.now(), stale_ok, turn);
   const Taken taken = outcome.taken;
   switch (taken) {
     case Taken::kNeedsValue:
-      load_for(wish);
+      load_for(waiting);
       break;
     case Taken::kRefused:
-      refuse(wish, std::move(outcome.answer).error());
+      refuse(waiting, std::move(outcome.answer).error());
       break;
-    case Taken::kHeld:
-      keep_for_later(wish);
+    case Taken::kMoving:
+      if (waiting->prepared.again) {
+        waiting->reply(Error{ErrorCode::kUnavailable, "the configuration is being reloaded: try again"});
+      } else {
+        parts_.journaled->moving().keep(waiting->key, std::move(waiting->write), std::move(waiting->reply),
+                                        waiting->op_id);
+      }
       break;
     case Taken::kNotYet:
-      wait_for_turn(wish, stale_ok);
+      wait_for_turn(waiting, stale_ok);
       break;
     case Taken::kRepeated:
-      answer_again(*wish->order.first, std::move(wish->reply));
+      answer_again(*waiting->prepared.first, std::move(waiting->reply));
       break;
     case Taken::kYes:
-      answer_when_kept(wish, std::move(outcome));
+      answer_when_kept(waiting, std::move(outcome));
       break;
   }
   return taken == Taken::kYes || taken == Taken::kRepeated;
 }
 
-// A write through of the key is on its way, which was there before.
-void BehindPath::wait_for_turn(const std::shared_ptr<Wish>& wish, bool stale_ok) {
-  const std::uint64_t hash = wish->order.hash;
-  Task start = [this, wish, hash, stale_ok] {
-    attempt(wish, stale_ok, true);
-    if (Task next = rooms_.flights.end_write(wish->key, hash, false, [](const WriteFence&) {})) next();
+// A write of the key that goes through to the source was there before.
+void Behind::wait_for_turn(const WaitingPtr& waiting, bool stale_ok) {
+  Task start = [this, waiting, stale_ok] {
+    attempt(waiting, stale_ok, true);
+    if (Task next = parts_.keys.end_write(waiting->at(), false, [](const Fence&) {})) next();
   };
-  if (rooms_.flights.begin_write(wish->key, hash, start)) start();
+  if (parts_.keys.begin_write(waiting->at(), start)) start();
 }
 
-void BehindPath::refuse(const std::shared_ptr<Wish>& wish, Error error) {
-  Space& space = wish->order.space;
+void Behind::refuse(const WaitingPtr& waiting, Error error) {
   const bool full = error.code == ErrorCode::kOverloaded;
   // What goes through can't be remembered in one step with being written.
-  const bool through = space.config.when_full == config::WhenFull::kThrough;
-  if (full && through && !wish->order.again && wish->op_id.empty()) {
-    return rooms_.write_through(space, wish->key, std::move(wish->write), std::move(wish->reply));
+  const bool through = waiting->policy().when_full == config::WhenFull::kThrough;
+  if (full && through && !waiting->prepared.again && waiting->op_id.empty()) {
+    return parts_.source_writes.write(waiting->at(), std::move(waiting->write), AfterCommit::kStore,
+                                      std::move(waiting->reply));
   }
-  wish->reply(std::move(error));
+  waiting->reply(std::move(error));
 }
 
-void BehindPath::keep_for_later(const std::shared_ptr<Wish>& wish) {
-  if (wish->order.again) {
-    return wish->reply(Error{ErrorCode::kUnavailable, "the configuration is being reloaded: try again"});
-  }
-  {
-    MutexLock lock(mutex_);
-    if (holds_ > 0) {
-      held_.push_back({wish->key, std::move(wish->write), std::move(wish->reply), wish->op_id});
-      return;
-    }
-  }
-  rooms_.write(wish->key, std::move(wish->write), std::move(wish->reply), {wish->op_id});
-}
-
-void BehindPath::hold(const std::vector<Space*>& spaces) {
-  {
-    MutexLock lock(mutex_);
-    ++holds_;
-  }
-  for (Space* space : spaces) space->held.store(true, std::memory_order_relaxed);
-  // Relaxed: what is ordered is ordered by the locks that every write takes, and this passes.
-  rooms_.flights.pass_all_locks();
-}
-
-void BehindPath::release(const std::vector<Space*>& spaces, bool replaced) {
-  if (!replaced) {
-    for (Space* space : spaces) space->held.store(false, std::memory_order_relaxed);
-  }
-  std::vector<Held> held;
-  {
-    MutexLock lock(mutex_);
-    if (--holds_ == 0) held = std::exchange(held_, {});
-  }
-  for (Held& each : held) rooms_.write(each.key, std::move(each.write), std::move(each.done), {each.op_id});
-}
-
-void BehindPath::load_for(const std::shared_ptr<Wish>& wish) {
+void Behind::load_for(const WaitingPtr& waiting) {
   auto taken = std::make_shared<std::optional<Outcome>>();
-  rooms_.reads.load_for_write(
-      wish->order.space, wish->key,
-      [this, wish, taken](std::optional<Value>& loaded) {
+  parts_.loader.load_for_write(
+      waiting->at(),
+      [this, waiting, taken](std::optional<Value>& loaded) {
         // It will be looked at again.
-        if (wish->order.space.held.load(std::memory_order_relaxed)) return;
-        Known value{true, std::nullopt, false};
-        if (loaded) value.value = loaded->view();
+        if (waiting->at().space.moving.load(std::memory_order_relaxed)) return;
+        Before before{true, loaded.has_value(), std::nullopt, false};
+        if (loaded) before.value = loaded->view();
         Outcome& outcome = taken->emplace();
-        outcome.answer = append(wish->order, value, rooms_.clock.now());
-        if (!outcome.answer || wish->order.first) return;
-        outcome.taken = Taken::kYes;
+        outcome.answer = append(waiting->prepared, before, parts_.clock.now(), outcome.value);
+        if (!outcome.answer || waiting->prepared.first) return;
+        outcome.taken = Outcome::Taken::kYes;
         loaded.reset();
-        if (value.value) loaded = Value::bytes(*value.value);
-        outcome.value = std::move(value.value);
+        if (outcome.value) loaded = Value::bytes(*outcome.value);
       },
-      [this, wish, taken](Result<Answer> answer) {
+      [this, waiting, taken](Result<Answer> answer) {
         if (*taken) {
           Outcome& outcome = **taken;
-          if (wish->order.first) return answer_again(*wish->order.first, std::move(wish->reply));
-          if (outcome.answer) return answer_when_kept(wish, std::move(outcome));
-          return refuse(wish, std::move(outcome.answer).error());
+          if (waiting->prepared.first)
+            return answer_again(*waiting->prepared.first, std::move(waiting->reply));
+          if (outcome.answer) return answer_when_kept(waiting, std::move(outcome));
+          return refuse(waiting, std::move(outcome.answer).error());
         }
-        if (!answer) return wish->reply(std::move(answer).error());
-        attempt(wish, true);
+        if (!answer) return waiting->reply(std::move(answer).error());
+        attempt(waiting, true);
       });
 }
 
-void BehindPath::answer_when_kept(const std::shared_ptr<Wish>& wish, Outcome outcome) {
+void Behind::answer_when_kept(const WaitingPtr& waiting, Outcome outcome) {
   WriteAnswer& answer = *outcome.answer;
-  if (outcome.value && !wish->order.space.config.append) {
-    answer.value = Value::bytes(std::move(*outcome.value));
-  }
+  if (outcome.value && !waiting->policy().append) answer.value = Value::bytes(std::move(*outcome.value));
   const std::uint64_t ticket = std::exchange(answer.ticket, 0);
-  if (ticket == 0) return wish->reply(std::move(outcome.answer));
-  auto tell = [this, wish, answer = std::move(outcome.answer)](Result<void> kept) mutable {
+  if (ticket == 0) return waiting->reply(std::move(outcome.answer));
+  auto tell = [this, waiting, answer = std::move(outcome.answer)](Result<void> kept) mutable {
     if (!kept) {
       // The write may be gone when the journal is read again: nothing must be built on it.
-      rooms_.flights.with_key(wish->key, wish->order.hash, [&](bool) {
-        rooms_.tier.erase(wish->key, rooms_.clock.now(), Departure::kInvalidated);
-      });
+      parts_.keys.with_key(waiting->at(), [&](bool) { parts_.copies.drop(waiting->at(), parts_.clock.now()); });
       answer = std::move(kept).error();
     }
-    wish->reply(std::move(answer));
+    waiting->reply(std::move(answer));
   };
-  rooms_.queue.when_committed(ticket, ticket, std::move(tell));
+  queue_.when_committed(ticket, ticket, std::move(tell));
 }
 
-void BehindPath::answer_again(const Receipts::First& first, WriteCallback done) {
+void Behind::answer_again(const Receipts::First& first, WriteCallback done) {
   WriteAnswer answer;
   answer.existed = first.existed;
   answer.added = first.added;
-  answer.token = rooms_.tokens.next();
+  answer.token = parts_.tokens.next();
   answer.repeated = true;
-  rooms_.queue.when_committed(
-      first.seq, first.seq,
-      [this, answer = std::move(answer), done = std::move(done)](Result<void> kept) mutable {
-        if (!kept) return done(std::move(kept).error());
-        receipts_.count_repeat();
-        done(std::move(answer));
-      });
+  queue_.when_committed(first.seq, first.seq,
+                        [this, answer = std::move(answer), done = std::move(done)](Result<void> kept) mutable {
+                          if (!kept) return done(std::move(kept).error());
+                          receipts_.count_repeat();
+                          done(std::move(answer));
+                        });
 }
 
-BehindPath::Outcome BehindPath::try_once(Order& order, Instant now, bool stale_ok, bool turn) {
+// ---- Under the key's lock
+
+Behind::Outcome Behind::try_once(Prepared& write, Instant now, bool stale_ok, bool turn) {
   Outcome outcome;
-  rooms_.flights.with_key(order.key, order.hash, [&](bool writing) {
-    if (order.space.held.load(std::memory_order_relaxed)) {
-      outcome.taken = Taken::kHeld;
+  parts_.keys.with_key(write.at, [&](bool writing) {
+    if (write.at.space.moving.load(std::memory_order_relaxed)) {
+      outcome.taken = Outcome::Taken::kMoving;
     } else if (writing && !turn) {
-      outcome.taken = Taken::kNotYet;
+      outcome.taken = Outcome::Taken::kNotYet;
     } else {
-      outcome = take(order, now, stale_ok);
+      outcome = take(write, now, stale_ok);
     }
   });
   return outcome;
 }
 
-BehindPath::Outcome BehindPath::take(Order& order, Instant now, bool stale_ok) {
+Behind::Outcome Behind::take(Prepared& write, Instant now, bool stale_ok) {
   Outcome outcome;
-  const PutOutcome put =
-      rooms_.tier.update(order.hash, order.key, now, [&](const EntryView* entry) -> Change {
-        Known value = known(order, entry, now, stale_ok);
-        if (!value.known && order.needs_value) {
-          outcome.taken = Taken::kNeedsValue;
-          return Change::keep();
-        }
-        if (order.again) value = {};
-        outcome.answer = append(order, value, now);
-        if (order.first) outcome.taken = Taken::kRepeated;
-        if (!outcome.answer || order.first) return Change::keep();
-        outcome.taken = Taken::kYes;
-        outcome.value = std::move(value.value);
-        if (!outcome.value || order.space.config.append) return Change::erase();
-        if (value.copied && !order.whole && !entry->stamp().negative) {
-          outcome.stamp = entry->stamp();
-          return Change::revalue(*outcome.value);
-        }
-        outcome.stamp = order.space.stamp(order.space.epoch.load(std::memory_order_acquire), now);
-        set_times(order.space.config, outcome.stamp, now, rooms_.random);
-        return Change::replace(*outcome.value, outcome.stamp);
-      });
-  if (outcome.taken == Taken::kYes) note(order, outcome, put, now);
+  Namespace& space = write.at.space;
+  // Before the copy is looked at: what is made of a copy that a purge then takes must not outlive it.
+  const std::uint32_t epoch = space.epoch.load(std::memory_order_acquire);
+  Before before = value_before(write, now, stale_ok);
+  if (!before.known && write.needs_value) {
+    outcome.taken = Outcome::Taken::kNeedsValue;
+    return outcome;
+  }
+  // A dead letter says nothing of the value before it, and answers nothing about it.
+  if (write.again) before = {};
+  outcome.answer = append(write, before, now, outcome.value);
+  if (write.first) outcome.taken = Outcome::Taken::kRepeated;
+  if (!outcome.answer || write.first) return outcome;
+  outcome.taken = Outcome::Taken::kYes;
+  if (!outcome.value || space.config.append) {
+    parts_.copies.drop(write.at, now);
+  } else if (before.copied && !write.whole) {
+    parts_.copies.revise(write.at, *outcome.value, now);
+  } else {
+    NewCopy copy;
+    copy.bytes = *outcome.value;
+    copy.epoch = epoch;
+    copy.loaded_at = now;
+    parts_.copies.store(write.at, std::move(copy), now);
+  }
   return outcome;
 }
 
-BehindPath::Known BehindPath::known(const Order& order, const EntryView* entry, Instant now,
-                                    bool stale_ok) const {
-  Known found;
+Behind::Before Behind::value_before(const Prepared& write, Instant now, bool stale_ok) const {
+  Before before;
   // The copy includes all that is pending.
-  if (entry != nullptr && order.space.owns(entry->stamp()) &&
-      (!order.needs_value || stale_ok || now < entry->stamp().fresh_until)) {
-    found.known = found.copied = true;
-    if (entry->stamp().negative) return found;
-    found.value = entry->shared() ? entry->shared()->view() : entry->bytes();
-    return found;
+  parts_.copies.find(
+      write.at, now,
+      [&](const EntryView& entry) {
+        if (write.needs_value && !stale_ok && now >= entry.stamp().fresh_until) return;
+        before.known = true;
+        if (entry.stamp().negative) return;
+        before.existed = before.copied = true;
+        if (!write.whole) before.value = entry.shared() ? entry.shared()->view() : entry.bytes();
+      },
+      Touch::kNo);
+  if (before.known) return before;
+  if (const auto pending = queue_.of(write.at.text);
+      pending && journal::absolute(write.shape, pending->steps)) {
+    before.known = true;
+    before.value = with_pending(write.shape, std::nullopt, pending->steps);
+    before.existed = before.value.has_value();
   }
-  if (const auto pending = rooms_.queue.of(order.key);
-      pending && journal::absolute(order.shape, pending->steps)) {
-    found.known = true;
-    found.value = with_pending(order.shape, std::nullopt, pending->steps);
-  }
-  return found;
+  return before;
 }
 
-journal::Queue::Wanted BehindPath::wanted(const Space& space, std::string_view key, Instant now) {
-  return {space.config.source,
-          space.name(),
-          key,
-          now,
-          {space.config.flush_every, space.config.flush_batch, space.config.flush_bytes},
-          // Both list the same words in the same order.
-          static_cast<journal::Durability>(space.config.durability)};
-}
-
-Result<WriteAnswer> BehindPath::append(Order& order, Known& value, Instant now) {
-  if (order.op_id.empty()) return append_new(order, value, now);
-  auto begun = receipts_.begin(order.op_id, order.fingerprint, now);
+Result<WriteAnswer> Behind::append(Prepared& write, const Before& before, Instant now,
+                                   std::optional<std::string>& after) {
+  if (write.op_id.empty()) return append_new(write, before, now, after);
+  auto begun = receipts_.begin(write.op_id, write.fingerprint, now);
   if (!begun) return std::move(begun).error();
-  order.first = std::move(*begun);
-  if (order.first) return WriteAnswer();
-  auto answer = append_new(order, value, now);
+  write.first = std::move(*begun);
+  if (write.first) return WriteAnswer();
+  auto answer = append_new(write, before, now, after);
   if (answer) {
-    const Receipts::First first{answer->existed, answer->added, order.seq};
-    receipts_.end(order.op_id, &first);
+    const Receipts::First first{answer->existed, answer->added, write.seq};
+    receipts_.end(write.op_id, &first);
   } else {
-    receipts_.end(order.op_id, nullptr);
+    receipts_.end(write.op_id, nullptr);
   }
   return answer;
 }
 
-Result<WriteAnswer> BehindPath::append_new(Order& order, Known& value, Instant now) {
-  const Space& space = order.space;
+Result<WriteAnswer> Behind::append_new(Prepared& write, const Before& before, Instant now,
+                                       std::optional<std::string>& after) {
+  const Namespace& space = write.at.space;
   WriteAnswer answer;
-  std::optional<std::string> after;
-  if (value.known) {
-    answer.existed = value.value.has_value();
-    if (order.effect.insert && answer.existed) {
+  std::optional<std::string> merged_value;
+  if (before.known) {
+    answer.existed = before.existed;
+    if (write.effect.insert && answer.existed) {
       return Error{ErrorCode::kRefused,
                    fmt::format("namespace '{}' takes each row once, and this one is there", space.name())};
     }
-    auto merged = journal::merge(order.shape, value.value, order.effect);
+    auto merged = journal::merge(write.shape, before.value, write.effect);
     if (!merged) return Error{ErrorCode::kRefused, std::move(merged).error().message};
-    after = std::move(*merged);
-    if (!order.effect.sums.empty()) {
-      answer.added = journal::column_of(order.shape, after, order.effect.sums.front().column);
+    merged_value = std::move(*merged);
+    if (!write.effect.sums.empty()) {
+      answer.added = journal::column_of(write.shape, merged_value, write.effect.sums.front().column);
     }
-  } else if (order.whole) {
-    if (auto merged = journal::merge(order.shape, std::nullopt, order.effect)) after = std::move(*merged);
+  } else if (write.whole) {
+    if (auto merged = journal::merge(write.shape, std::nullopt, write.effect))
+      merged_value = std::move(*merged);
   }
-  answer.token = rooms_.tokens.next();
-  journal::Queue::Wanted how = wanted(space, order.key, now);
+  answer.token = parts_.tokens.next();
+  journal::Queue::Wanted how = wanted(write.at, now);
   std::string receipt;
-  if (!order.op_id.empty()) {
-    Receipts::encode(receipt, order.op_id, order.fingerprint, {answer.existed, answer.added});
+  if (!write.op_id.empty()) {
+    Receipts::encode(receipt, write.op_id, write.fingerprint, {answer.existed, answer.added});
     how.receipt = receipt;
   }
-  auto seq = rooms_.queue.append(how, std::move(order.effect));
+  auto seq = queue_.append(how, std::move(write.effect));
   if (!seq) return std::move(seq).error();
-  order.seq = *seq;
+  write.seq = *seq;
   if (how.durability != journal::Durability::kNone) answer.ticket = *seq;
-  value.value = std::move(after);
+  after = std::move(merged_value);
   return answer;
-}
-
-void BehindPath::note(const Order& order, const Outcome& outcome, PutOutcome put, Instant now) {
-  if (outcome.value && !order.space.config.append) {
-    note_write(rooms_.curves, order.space, order.key, order.hash, outcome.value->size(), outcome.stamp, put);
-    // A full or too small memory tier must not leave the old value behind.
-    if (put != PutOutcome::kStored) drop_copy(order.key, order.hash, now);
-  } else if (rooms_.curves.sampled(order.hash)) {
-    rooms_.curves.dropped(order.hash);
-  }
-}
-
-void BehindPath::drop_copy(std::string_view key, std::uint64_t hash, Instant now) {
-  rooms_.tier.erase(key, now, Departure::kInvalidated);
-  if (rooms_.curves.sampled(hash)) rooms_.curves.dropped(hash);
 }
 
 }  // namespace forebay::layer

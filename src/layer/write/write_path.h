@@ -1,97 +1,67 @@
 #pragma once
 
-// What happens to a write of a bound key, by its namespace's strategy:
-//
-//   through  the source commits, then the cached copy becomes what the source returned
-//   around   the source commits, then the cached copy is dropped
-//   behind   the journal keeps it, then the cached copy becomes what the source is going to have (behind.h)
-//   aside    no source call: a whole value becomes the cached copy, anything else is refused
-//
-// Where a namespace was written behind before, or the journal was full, a write through first waits until the
-// source has what is pending for its key.
-//
-// Writes of one key run one after another, so that commits and cached copies keep one order (rule X1). What a
-// load read before the commit is fenced at the commit. A write that the source refused changes nothing
-// anywhere; one whose outcome is unknown counts as done: the copy is dropped and the caller is told. Keys of
-// other namespaces that depend on the row are invalidated before the reply.
+// What happens to a write: the strategies, and who is asked first.
 
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
 #include <string_view>
-#include <utility>
 
-#include "base/random.h"
 #include "journal/journal.h"
-#include "layer/invalidate/invalidator.h"
-#include "layer/read/flight.h"
-#include "layer/read/source_gate.h"
-#include "layer/write/tokens.h"
-#include "memory/tier.h"
-#include "observe/miss_ratio_curve.h"
+#include "layer/namespaces/router.h"
+#include "layer/write/registry.h"
+#include "layer/write/source_write.h"
 
 namespace forebay::layer {
 
-class BehindPath;
-
-class WritePath {
+class WritePath final : public WriteDoor {
  public:
-  WritePath(memory::Tier& tier, FlightTable& flights, Invalidator& invalidator,
-            observe::MissRatioCurves& curves, const Clock& clock, Random& random, WriteTokens& tokens)
-      : tier_(tier),
-        flights_(flights),
-        invalidator_(invalidator),
-        curves_(curves),
-        clock_(clock),
-        random_(random),
-        tokens_(tokens) {}
+  // `router` yields the router in force. Everything is borrowed.
+  WritePath(const std::atomic<const Router*>& router, CopyStore& copies, KeyTable& keys, KeyLoader& loader,
+            Invalidator& invalidator, const Clock& clock, WriteTokens& tokens);
 
-  // Before the first request: where writes of namespaces go that write behind.
-  void set_behind(BehindPath* behind) { behind_ = behind; }
+  // Before the first request and before strategy(). Null: there is no [journal]. Borrowed.
+  void make_strategies(JournaledWrites* journaled);
+  // How the keys of a namespace with these settings are written.
+  WriteStrategy& strategy(const config::Namespace& config) const;
 
-  // Both return whether it is in effect, as Layer::write() does.
-  bool write(Space& space, std::string_view key, Write write, WriteCallback done,
-             const WriteOptions& options = {});
-  // The same for a namespace that writes behind, this once.
-  void write_through(Space& space, std::string_view key, Write write, WriteCallback done);
-  // A whole value as a client sends it: a JSON object for rows, text otherwise.
-  bool write_value(Space& space, std::string_view key, std::string_view value, WriteCallback done,
-                   const WriteOptions& options = {});
   // As Layer's calls of these names.
-  std::optional<Result<WriteAnswer>> write_at_once(Space& space, std::string_view key, const Write& write,
-                                                   Instant now, const WriteOptions& options = {});
-  std::optional<Result<WriteAnswer>> write_value_at_once(Space& space, std::string_view key,
-                                                         std::string_view value, Instant now,
-                                                         const WriteOptions& options = {});
-  std::optional<AddAnswer> add_at_once(Space& space, std::string_view key, std::int64_t amount, Instant now);
+  bool write(const KeyRef& at, Write write, WriteCallback done, const WriteOptions& options = {});
+  bool write_value(const KeyRef& at, std::string_view value, WriteCallback done,
+                   const WriteOptions& options = {});
+  std::optional<Result<WriteAnswer>> write_at_once(const KeyRef& at, const Write& write, Instant now,
+                                                   const WriteOptions& options = {}) {
+    return at.space.writes->write_at_once(at, write, now, options);
+  }
+  std::optional<Result<WriteAnswer>> write_value_at_once(const KeyRef& at, std::string_view value,
+                                                         Instant now, const WriteOptions& options = {}) {
+    return at.space.writes->write_value_at_once(at, value, now, options);
+  }
+  std::optional<AddAnswer> add_at_once(const KeyRef& at, std::int64_t amount, Instant now) {
+    return at.space.writes->add_at_once(at, amount, now);
+  }
   void when_kept(std::uint64_t first, std::uint64_t last, journal::Kept kept);
 
-  // Makes a value the cached copy, without a source call: what a program or a client says the value is. Loads
-  // in progress are fenced.
-  struct Put {
-    PutOutcome outcome = PutOutcome::kStored;
-    bool existed = false;
-  };
-  Put put(Space& space, std::string_view key, Value value, Instant now) {
-    return put(space, key, Change::replace(std::move(value), {}), now);
-  }
-  Put put(Space& space, std::string_view key, std::string_view bytes, Instant now) {
-    return put(space, key, Change::replace(bytes, {}), now);
-  }
+  // WriteDoor
+  KeyRef route(std::string_view key) const override;
+  void write_anew(std::string_view key, Write write, WriteCallback done,
+                  const WriteOptions& options) override;
 
  private:
-  bool is_behind(const Space& space) const;
-  // `epoch`: of the namespace when the write began; a purge since then must not be undone by its value.
-  void written(Space& space, const std::string& key, std::uint32_t epoch, Result<Written> result,
-               WriteCallback& reply);
-  Put put(Space& space, std::string_view key, Change change, Instant now);
-  void put_aside(Space& space, std::string_view key, std::string_view value, WriteCallback done);
+  // Who is asked first: a write with an id may have been written before, whatever its namespace does now.
+  // Null: nobody remembers ids.
+  WriteStrategy* first_asked(const KeyRef& at, const WriteOptions& options) const;
 
-  memory::Tier& tier_;
-  FlightTable& flights_;
-  Invalidator& invalidator_;
-  observe::MissRatioCurves& curves_;
+  const std::atomic<const Router*>& router_;  // read with acquire: Core publishes it with release
+  CopyStore& copies_;
+  KeyTable& keys_;
+  KeyLoader& loader_;
   const Clock& clock_;
-  Random& random_;
   WriteTokens& tokens_;
-  BehindPath* behind_ = nullptr;
+  SourceWrites source_writes_;
+  JournaledWrites* journaled_ = nullptr;
+  std::array<std::unique_ptr<WriteStrategy>, config::kWriteStrategies> strategies_;
 };
 
 }  // namespace forebay::layer

@@ -93,7 +93,7 @@ TEST_F(Invalidator, ChangesOfAnotherSourceConcernNothing) {
 
 TEST_F(Invalidator, PurgeByPatternDropsWhatMatches) {
   open_both();
-  EXPECT_EQ(core->purge_match("team:*e*"), 3u);
+  EXPECT_EQ(core->keyspace().purge_match("team:*e*"), 3u);
   EXPECT_EQ(cached(), "user:1 user:2 ");
 }
 

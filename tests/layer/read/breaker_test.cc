@@ -1,4 +1,4 @@
-#include "layer/read/breaker.h"
+#include "layer/load/breaker.h"
 
 #include <gtest/gtest.h>
 

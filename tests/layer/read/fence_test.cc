@@ -96,7 +96,7 @@ TEST_F(Fence, OneKeyOfABatchIsFencedAndTheOthersAreStored) {
 TEST_F(Fence, AWarmingLoadIsFenced) {
   source->rows["1"] = "old";
   open();
-  core->warm({"user:1"}, [](auto) {});
+  core->warmer().warm({"user:1"}, [](auto) {});
   dispatch();
   change("1", "new");
   pass(20ms);
@@ -150,7 +150,7 @@ TEST_F(Fence, PurgingTheNamespaceFencesItsLoads) {  // T1, T2
   auto before = read("user:1");
   dispatch();
   source->rows["1"] = "new";
-  ASSERT_TRUE(core->purge_namespace("user"));
+  ASSERT_TRUE(core->keyspace().purge_namespace("user"));
   auto after = read("user:1");
   dispatch();
   pass(20ms);
@@ -264,9 +264,9 @@ TEST_F(Fence, ACopyThatIsProvedToIncludeTheChangeStays) {  // D3, evidence SEQ
   source->change_number = 7;
   open();
   get("user:1");
-  core->invalidator().drop(core->route("user:1"), "user:1", observe::Invalidation::kChange, 7);
+  core->invalidator().drop(core->route("user:1"), "user:1", observe::Invalidation::kChange, {7, 0});
   EXPECT_EQ(fact("user:1", "state"), "fresh");
-  core->invalidator().drop(core->route("user:1"), "user:1", observe::Invalidation::kChange, 8);
+  core->invalidator().drop(core->route("user:1"), "user:1", observe::Invalidation::kChange, {8, 0});
   EXPECT_EQ(fact("user:1", "state"), "absent");
 }
 

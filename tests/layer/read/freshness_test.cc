@@ -1,4 +1,4 @@
-#include "layer/read/freshness.h"
+#include "layer/namespaces/freshness.h"
 
 #include <gtest/gtest.h>
 

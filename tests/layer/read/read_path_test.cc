@@ -304,7 +304,7 @@ TEST_F(ReadPath, ForegroundLoadsGoBeforeRefreshesAndWarming) {
   open();
   auto busy = read("user:0");
   dispatch();
-  core->warm({"user:1", "user:2", "user:3"}, [](auto) {});
+  core->warmer().warm({"user:1", "user:2", "user:3"}, [](auto) {});
   auto reader = read("user:9");
   dispatch();
   pass(1s);
@@ -318,7 +318,7 @@ TEST_F(ReadPath, AReaderMovesAQueuedWarmingLoadToTheFront) {
   open();
   read("user:0");
   dispatch();
-  core->warm({"user:1", "user:2", "user:3"}, [](auto) {});
+  core->warmer().warm({"user:1", "user:2", "user:3"}, [](auto) {});
   read("user:3");
   dispatch();
   pass(1s);
@@ -333,7 +333,7 @@ TEST_F(ReadPath, WarmLoadsWhatIsNotFreshInBatchesAndCounts) {
   std::vector<std::string> keys;
   for (int i = 0; i < 1200; ++i) keys.push_back("user:" + std::to_string(i));
   std::optional<Result<std::size_t>> loaded;
-  core->warm(keys, [&](auto result) { loaded = std::move(result); });
+  core->warmer().warm(keys, [&](auto result) { loaded = std::move(result); });
   pass(1s);
   ASSERT_TRUE(loaded && *loaded);
   EXPECT_EQ(**loaded, 1199u);
@@ -376,7 +376,7 @@ TEST_F(ReadPath, ABreakerThatOpenedAnswersAtOnceAndClosesByItself) {
   source->ping_error = source->load_error;
   open();
   for (int i = 0; i < 5; ++i) get("user:" + std::to_string(i), 20ms);
-  EXPECT_EQ(core->stats().sources[0].breaker, "open");
+  EXPECT_EQ(core->statistics().collect().sources[0].breaker, "open");
   const std::size_t calls = source->calls();
   auto refused = read("user:7");
   EXPECT_EQ(refused.text(), "!unavailable");  // at once
@@ -388,7 +388,7 @@ TEST_F(ReadPath, ABreakerThatOpenedAnswersAtOnceAndClosesByItself) {
   source->ping_error.reset();
   source->rows["7"] = "Ada";
   pass(4100ms);
-  EXPECT_EQ(core->stats().sources[0].breaker, "closed");
+  EXPECT_EQ(core->statistics().collect().sources[0].breaker, "closed");
   EXPECT_EQ(get("user:7"), "Ada");
 }
 
@@ -396,15 +396,15 @@ TEST_F(ReadPath, ThatASourceHasAnsweredIsNotForgottenWhileItIsAwayOrWhenCounters
   source_config.breaker_minimum = 4;
   source->rows["1"] = "Ada";
   open();
-  EXPECT_FALSE(core->stats().sources[0].reached);
+  EXPECT_FALSE(core->statistics().collect().sources[0].reached);
   get("user:1");
-  EXPECT_TRUE(core->stats().sources[0].reached);
+  EXPECT_TRUE(core->statistics().collect().sources[0].reached);
   source->load_error = Error{ErrorCode::kTimeout, "source 'db': no answer in time"};
   for (int i = 2; i < 6; ++i) get("user:" + std::to_string(i), 20ms);
-  EXPECT_EQ(core->stats().sources[0].breaker, "open");
-  EXPECT_TRUE(core->stats().sources[0].reached);
-  core->reset_stats();
-  EXPECT_TRUE(core->stats().sources[0].reached);
+  EXPECT_EQ(core->statistics().collect().sources[0].breaker, "open");
+  EXPECT_TRUE(core->statistics().collect().sources[0].reached);
+  core->statistics().reset();
+  EXPECT_TRUE(core->statistics().collect().sources[0].reached);
 }
 
 TEST_F(ReadPath, ExplainNamesExactlyOneCauseOfAMiss) {
@@ -424,7 +424,7 @@ TEST_F(ReadPath, ExplainNamesExactlyOneCauseOfAMiss) {
   get("user:404", 10ms);
   EXPECT_EQ(fact("user:404", "miss_cause"), "negative");
   get("user:1");
-  ASSERT_TRUE(core->purge_namespace("user"));
+  ASSERT_TRUE(core->keyspace().purge_namespace("user"));
   EXPECT_EQ(fact("user:1", "miss_cause"), "invalidated");
 }
 

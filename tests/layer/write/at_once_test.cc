@@ -30,13 +30,13 @@ class AtOnce : public LayerTest {
     parts.run_blocking = [this](Task task) { scheduler.post(std::move(task)); };
   }
   std::optional<Result<WriteAnswer>> write_now(const std::string& key, const Write& what) {
-    return core->writes().write_at_once(core->route(key), key, what, clock.now());
+    return core->writes().write_at_once(core->at(key), what, clock.now());
   }
   std::optional<Result<WriteAnswer>> set_now(const std::string& key, const std::string& value) {
-    return core->writes().write_value_at_once(core->route(key), key, value, clock.now());
+    return core->writes().write_value_at_once(core->at(key), value, clock.now());
   }
   std::optional<AddAnswer> add_now(const std::string& key, std::int64_t amount) {
-    return core->writes().add_at_once(core->route(key), key, amount, clock.now());
+    return core->writes().add_at_once(core->at(key), amount, clock.now());
   }
   // By whichever way takes it; the number after it, or the error.
   std::string add(const std::string& key, std::int64_t amount, int way) {
@@ -117,10 +117,10 @@ TEST_F(AtOnce, NothingIsDoneWhereTheCopyIsNoLongerFresh) {
 TEST_F(AtOnce, NothingIsDoneWhileAReloadDecides) {
   open();
   ASSERT_TRUE(set_now("user:1", "1"));
-  core->route("user:1").held = true;
+  core->route("user:1").moving = true;
   EXPECT_FALSE(set_now("user:1", "2"));
   EXPECT_FALSE(add_now("user:1", 1));
-  core->route("user:1").held = false;
+  core->route("user:1").moving = false;
   EXPECT_EQ(get("user:1", 0ms), "1");
 }
 

@@ -344,7 +344,7 @@ TEST_F(BehindOnSqlite, AReloadFromBehindToThroughDrainsFirst) {
   item_write = "through";
   const auto model = config::read(toml(), "new.toml");
   ASSERT_TRUE(model) << model.error().message;
-  const auto taken = layer->reload(*model);
+  const auto taken = layer::reload_layer(*layer, *model);
   ASSERT_TRUE(taken) << taken.error().message;
   EXPECT_EQ(other.ask("SELECT name FROM items WHERE id = 1"), "pencil");
   EXPECT_EQ(other.ask("SELECT views FROM visits"), "40");  // stays behind
@@ -364,7 +364,7 @@ TEST_F(BehindOnSqlite, AReloadIsRefusedWhereTheDatabaseDoesNotTakeWhatIsPending)
   item_write = "through";
   const auto model = config::read(toml(), "new.toml");
   ASSERT_TRUE(model) << model.error().message;
-  const auto refused = layer->reload(*model);
+  const auto refused = layer::reload_layer(*layer, *model);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("'item'"), std::string::npos) << refused.error().message;
   other.run("COMMIT");
@@ -386,7 +386,7 @@ TEST_F(BehindOnSqlite, WritesDuringAReloadThatDrainsWaitAndGoWhereItSays) {
   const auto model = config::read(toml(), "new.toml");
   ASSERT_TRUE(model) << model.error().message;
   Result<void> taken;
-  std::jthread reload([&] { taken = layer->reload(*model); });
+  std::jthread reload([&] { taken = layer::reload_layer(*layer, *model); });
   EXPECT_TRUE(eventually([&] { return layer->stats().flushes.at(0).retries > 0; }));
   std::promise<Result<WriteAnswer>> written;
   auto answer = written.get_future();
@@ -411,7 +411,7 @@ TEST_F(BehindOnSqlite, OfTwoWritesWithOneIdThatAReloadHoldsOneIsWritten) {
   const auto model = config::read(toml(), "new.toml");
   ASSERT_TRUE(model) << model.error().message;
   Result<void> taken;
-  std::jthread reload([&] { taken = layer->reload(*model); });
+  std::jthread reload([&] { taken = layer::reload_layer(*layer, *model); });
   EXPECT_TRUE(eventually([&] { return layer->stats().flushes.at(0).retries > 0; }));
   std::array<std::promise<Result<WriteAnswer>>, 2> written;
   for (auto& each : written) {
@@ -484,7 +484,7 @@ TEST_F(BehindOnSqlite, WritersAndReloadsLoseNothing) {
     item_write = i % 2 == 0 ? "through" : "behind";
     const auto model = config::read(toml(), "new.toml");
     ASSERT_TRUE(model) << model.error().message;
-    const auto taken = layer->reload(*model);
+    const auto taken = layer::reload_layer(*layer, *model);
     ASSERT_TRUE(taken) << taken.error().message;
   }
   stop = true;

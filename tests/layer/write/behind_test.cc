@@ -1,4 +1,4 @@
-#include "layer/write/behind.h"
+#include "layer/write/behind/journaled_writes.h"
 
 #include <gmock/gmock.h>
 
@@ -347,21 +347,21 @@ TEST_F(Behind, BatchesThatFailOpenTheBreakerAndWaitUntilItCloses) {
   open();
   for (int i = 0; i < 10; ++i) EXPECT_EQ(put("user:" + std::to_string(i), "v"), "v");
   pass(10s);
-  EXPECT_EQ(core->stats().sources[0].breaker, "open");
+  EXPECT_EQ(core->statistics().collect().sources[0].breaker, "open");
   const std::size_t tries = source->tries;
   EXPECT_LE(tries, 7u);
   pass(300s);
   EXPECT_EQ(source->tries, tries);  // the gate's probes ask for them
-  EXPECT_EQ(core->stats().sources[0].in_flight, 0u);
+  EXPECT_EQ(core->statistics().collect().sources[0].in_flight, 0u);
   source->apply_error.reset();
   source->ping_error.reset();
   // Who drains does not wait for the next probe.
   bool drained = false;
-  core->drain("", 0ms, [&](bool good) { drained = good; });
+  core->journaled()->drain("", 0ms, [&](bool good) { drained = good; });
   pass(1s);
   EXPECT_TRUE(drained);
   EXPECT_EQ(source->rows.size(), 10u);
-  EXPECT_EQ(core->stats().sources[0].breaker, "closed");
+  EXPECT_EQ(core->statistics().collect().sources[0].breaker, "closed");
 }
 
 TEST_F(Behind, ABreakerThatLoadsHaveOpenedKeepsBatchesBackAndReadsExact) {
@@ -372,7 +372,7 @@ TEST_F(Behind, ABreakerThatLoadsHaveOpenedKeepsBatchesBackAndReadsExact) {
   add("user:1", "2", 20ms);
   source->load_error = source->ping_error = Error{ErrorCode::kUnavailable, "connection refused"};
   for (int i = 2; i < 8; ++i) get("user:" + std::to_string(i), 20ms);
-  ASSERT_EQ(core->stats().sources[0].breaker, "open");
+  ASSERT_EQ(core->statistics().collect().sources[0].breaker, "open");
   pass(5s);
   EXPECT_EQ(source->tries, 0u);
   invalidate("user:1");
@@ -460,21 +460,21 @@ TEST_F(Behind, AWriteThatWaitsTooLongIsSaidToBeLate) {
   add("user:1", "1", 20ms);
   source->apply_error = Error{ErrorCode::kUnavailable, "away"};
   pass(11'900ms);
-  EXPECT_THAT(core->stats().health, testing::IsEmpty());
+  EXPECT_THAT(core->statistics().collect().health, testing::IsEmpty());
   pass(200ms);
   EXPECT_THAT(
-      core->stats().health,
+      core->statistics().collect().health,
       testing::Contains("namespace user: 1 write waits for source db, the oldest for 12 s (alarm: 10 s "
                         "beyond flush.every)"));
   // Over a restart as well: the journal knows since when they wait.
   for (journal::Op& op : disk.ops) op.wall_ms = clock.to_wall_ms(clock.now() - 3s);
   crash();
-  EXPECT_THAT(core->stats().health, testing::IsEmpty());
+  EXPECT_THAT(core->statistics().collect().health, testing::IsEmpty());
   pass(10s);
-  EXPECT_THAT(core->stats().health, testing::Contains(testing::HasSubstr("the oldest for 13 s (alarm")));
+  EXPECT_THAT(core->statistics().collect().health, testing::Contains(testing::HasSubstr("the oldest for 13 s (alarm")));
   source->apply_error.reset();
   pass(60s);
-  EXPECT_THAT(core->stats().health, testing::IsEmpty());
+  EXPECT_THAT(core->statistics().collect().health, testing::IsEmpty());
 }
 
 TEST_F(Behind, AnAlarmThatIsOffSaysNothing) {
@@ -485,7 +485,7 @@ TEST_F(Behind, AnAlarmThatIsOffSaysNothing) {
   add("user:1", "1", 20ms);
   source->apply_error = Error{ErrorCode::kUnavailable, "away"};
   pass(1h);
-  for (const std::string& sentence : core->stats().health)
+  for (const std::string& sentence : core->statistics().collect().health)
     EXPECT_THAT(sentence, testing::Not(testing::HasSubstr("alarm")));
 }
 
@@ -502,9 +502,9 @@ TEST_F(Behind, WhileNothingCanBeAppliedReadsAreAnsweredWithWhatIsPending) {
   const std::size_t tries = source->tries;
   EXPECT_EQ(get("user:1", 20ms), "7");
   EXPECT_EQ(source->tries, tries);
-  EXPECT_EQ(core->stats().sources[0].breaker, "closed");
-  ASSERT_FALSE(core->stats().health.empty());
-  EXPECT_NE(core->stats().health[0].find("there is no table users"), std::string::npos);
+  EXPECT_EQ(core->statistics().collect().sources[0].breaker, "closed");
+  ASSERT_FALSE(core->statistics().collect().health.empty());
+  EXPECT_NE(core->statistics().collect().health[0].find("there is no table users"), std::string::npos);
   EXPECT_TRUE(source->dead.empty());
   source->load_error = Error{ErrorCode::kRefused, "there is no table users"};
   invalidate("user:1");
@@ -513,7 +513,7 @@ TEST_F(Behind, WhileNothingCanBeAppliedReadsAreAnsweredWithWhatIsPending) {
   source->apply_error.reset();
   pass(60s);
   EXPECT_EQ(source->rows["1"], "7");
-  EXPECT_TRUE(core->stats().health.empty());
+  EXPECT_TRUE(core->statistics().collect().health.empty());
 }
 
 TEST_F(Behind, AChangeThatWasReportedDuringAnApplyKeepsItsAnswerOut) {

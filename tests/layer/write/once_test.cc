@@ -32,7 +32,7 @@ class Once : public LayerTest {
   Pending<WriteAnswer> ask(const std::string& id, const std::string& key, Write what) {
     Pending<WriteAnswer> pending;
     in_effect = core->writes().write(
-        core->route(key), key, std::move(what),
+        core->at(key), std::move(what),
         [reply = pending.reply](Result<WriteAnswer> answer) { reply->emplace(std::move(answer)); }, {id});
     dispatch();
     return pending;
@@ -89,8 +89,8 @@ TEST_F(Once, ARepeatWritesNothingAndIsAnsweredAsTheFirst) {
   EXPECT_EQ(once("e", "user:2", Remove{}), "again - row");
   EXPECT_EQ(disk.appended, 5u);
   EXPECT_EQ(get("user:1"), "7");
-  EXPECT_EQ(core->stats().journal->op_ids, 5u);
-  EXPECT_EQ(core->stats().journal->repeats, 4u);
+  EXPECT_EQ(core->statistics().collect().journal->op_ids, 5u);
+  EXPECT_EQ(core->statistics().collect().journal->repeats, 4u);
   pass(2s);
   EXPECT_EQ(source->rows["1"], "7");
   EXPECT_EQ(add("a", "user:1"), "again 6 row");  // wherever it is by now
@@ -127,7 +127,7 @@ TEST_F(Once, ARepeatIsNotAnsweredBeforeTheFirstIsKept) {
   journal->answer({});
   EXPECT_EQ(words(third), "again 6 row");
   EXPECT_EQ(disk.appended, 1u);
-  EXPECT_EQ(core->stats().journal->repeats, 1u);
+  EXPECT_EQ(core->statistics().collect().journal->repeats, 1u);
 }
 
 TEST_F(Once, AnotherWriteWithTheSameIdIsRefused) {
@@ -161,7 +161,7 @@ TEST_F(Once, AWriteThatWasRefusedLeavesItsIdFree) {
   source->load_error.reset();
   pass(60s);
   EXPECT_EQ(add("c", "user:4", 7, 5s), "new 7");
-  EXPECT_EQ(core->stats().journal->op_ids, 4u);
+  EXPECT_EQ(core->statistics().collect().journal->op_ids, 4u);
 }
 
 TEST_F(Once, OfTwoThatWaitForALoadOneIsWrittenAndBothAreAnswered) {
@@ -291,7 +291,7 @@ TEST_F(Once, TheShortWayTakesANewIdAndLeavesAKnownOneToTheLongOne) {
   };
   const Write one_more = Add{"n", "1", false};
   EXPECT_FALSE(now("a", one_more));  // it has to be loaded
-  EXPECT_EQ(core->stats().journal->op_ids, 0u);
+  EXPECT_EQ(core->statistics().collect().journal->op_ids, 0u);
   EXPECT_EQ(get("user:1"), "5");
   const auto first = now("a", one_more);
   ASSERT_TRUE(first && *first);
@@ -323,13 +323,13 @@ TEST_F(Once, OnlyWritesBehindAreTakenButWhatWasOneIsAnswered) {
   EXPECT_EQ(add("a", "user:1"), "new 1");
   pass(2s);
   model.namespaces.at(0).write = config::WriteStrategy::kThrough;
-  ASSERT_TRUE(core->reload(model));
+  ASSERT_TRUE(core->configuration().reload(model));
   EXPECT_EQ(add("a", "user:1"), "again 1");
   EXPECT_EQ(add("b", "user:1"), "unsupported");
   EXPECT_THAT(ask_add("b", "user:1").result().error().message, HasSubstr("namespace 'user' are not"));
   EXPECT_EQ(add("b", "plain"), "unsupported");
   model.namespaces.at(0).write = config::WriteStrategy::kAside;
-  ASSERT_TRUE(core->reload(model));
+  ASSERT_TRUE(core->configuration().reload(model));
   EXPECT_EQ(set("c", "user:1", "1"), "unsupported");
   Pending<WriteAnswer> value;
   core->writes().write_value(
@@ -354,7 +354,7 @@ TEST_F(Once, WithoutAJournalThereIsNothingToRememberItIn) {
   policy.write = config::WriteStrategy::kThrough;
   open();
   EXPECT_EQ(add("a", "user:1"), "unsupported");
-  EXPECT_FALSE(core->stats().journal);
+  EXPECT_FALSE(core->statistics().collect().journal);
 }
 
 TEST_F(Once, WhereNothingIsRememberedNoIdIsTaken) {

@@ -1,4 +1,4 @@
-#include "layer/write/receipts.h"
+#include "layer/write/behind/receipts.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

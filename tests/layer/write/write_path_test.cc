@@ -126,7 +126,7 @@ TEST_F(WritePath, APurgeDuringAWriteIsNotUndoneByIt) {
   open();
   set("user:1", "mine");
   pass(7ms);
-  ASSERT_TRUE(core->purge_namespace("user"));
+  ASSERT_TRUE(core->keyspace().purge_namespace("user"));
   pass(10ms);
   EXPECT_EQ(fact("user:1", "state"), "absent");
 }

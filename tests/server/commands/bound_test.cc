@@ -87,7 +87,7 @@ class BoundKeys : public testing::Test {
                                                   const CallContext&) -> Result<std::vector<Loaded>> {
       return Error{failure_, "source 'broken' is broken"};
     };
-    auto layer = Layer::open_model(model, std::move(environment));
+    auto layer = layer::open_layer(model, std::move(environment));
     if (!layer) throw std::runtime_error(layer.error().message);
     layer_ = std::move(*layer);
     server_ = open_server(*layer_);

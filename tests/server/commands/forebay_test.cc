@@ -70,7 +70,7 @@ class ForebayCommand : public testing::Test {
         [this](const KeyFields& key, const Write& write, const CallContext&) {
           return shelf_.write(key, write);
         }};
-    auto layer = Layer::open_model(model, std::move(environment));
+    auto layer = layer::open_layer(model, std::move(environment));
     if (!layer) throw std::runtime_error(layer.error().message);
     layer_ = std::move(*layer);
     server_ = open_server(*layer_);

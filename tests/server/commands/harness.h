@@ -17,6 +17,7 @@
 
 #include "config/model.h"
 #include "forebay/layer.h"
+#include "layer/open.h"
 #include "server/resp/commands/command.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
@@ -154,7 +155,7 @@ class PlainKeys : public testing::Test {
     Environment environment;
     environment.clock = &clock_;
     environment.scheduler = &scheduler_;
-    auto layer = Layer::open_model(model, std::move(environment));
+    auto layer = layer::open_layer(model, std::move(environment));
     if (!layer) throw std::runtime_error(layer.error().message);
     layer_ = std::move(*layer);
     server_ = open_server(*layer_, model.server);

@@ -1,0 +1,198 @@
+#include "layer/configuration.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "layer/memory_options.h"
+#include "layer/write/behind/journaled_writes.h"
+
+namespace forebay::layer {
+namespace {
+
+bool same_place(const config::Namespace& a, const config::Namespace& b) {
+  return a.key == b.key && a.source == b.source && a.table == b.table && a.kind == b.kind &&
+         a.value_column == b.value_column && a.write == b.write && a.append == b.append;
+}
+
+}  // namespace
+
+Configuration::Configuration(Parts parts) : parts_(std::move(parts)), planner_(parts_.planner) {}
+
+Result<void> Configuration::open(const config::Model& model, Unreachable unreachable) {
+  MutexLock one(reload_mutex_);
+  journal_ = model.journal;
+  MutexLock lock(mutex_);
+  auto plan = planner_.plan(model, unreachable, {sources_, nullptr, parts_.journaled});
+  if (!plan) return std::move(plan).error();
+  take_over_locked(std::move(*plan));
+  start_journal();
+  return {};
+}
+
+void Configuration::take_over_locked(Plan plan) {
+  std::vector<std::shared_ptr<LoadStage>> stages;
+  std::vector<FlushTarget::SourceAt> places;
+  for (const auto& source : plan.sources) {
+    stages.push_back(source->loads);
+    places.push_back({source->config.name, source->port, source->config.timeout, source->gate});
+  }
+  if (parts_.journaled != nullptr) parts_.journaled->set_places(places, plan.spaces);
+  for (auto& space : plan.made) spaces_.push_back(std::move(space));
+  routers_.push_back(std::make_unique<const Router>(std::move(plan.spaces)));
+  {
+    // Who holds keys of the tier (EXEC) can rely on them having no source all the while.
+    const auto held = parts_.tier.lock_shards({}, true);
+    parts_.router.store(routers_.back().get(), std::memory_order_release);
+  }
+  parts_.loads.set_stages(std::move(stages));
+  for (const auto& [source, error] : plan.unreached) source->gate->start_open(error);
+
+  auto before = std::exchange(sources_, std::move(plan.sources));
+  for (auto& source : before) {
+    if (std::ranges::find(sources_, source) != sources_.end()) continue;
+    source->poller.reset();
+    source->gate->close();
+    retired_sources_.push_back(std::move(source));
+  }
+}
+
+Result<void> Configuration::take_over(const config::Model& model) {
+  MutexLock lock(mutex_);
+  memory::TierOptions memory = parts_.tier.options();
+  configure_memory(model.memory, memory);
+  auto plan = planner_.plan(model, Unreachable::kRefuse, {sources_, router(), parts_.journaled});
+  if (!plan) return std::move(plan).error();
+  if (auto reconfigured = parts_.tier.reconfigure(memory); !reconfigured)
+    return std::move(reconfigured).error();
+  parts_.memory_changed();
+  take_over_locked(std::move(*plan));
+  start_journal();
+  return {};
+}
+
+Result<void> Configuration::reload(const config::Model& model) {
+  MutexLock one(reload_mutex_);
+  if (model.journal != journal_) {
+    return Error{ErrorCode::kConfig,
+                 fmt::format("{}: what [journal] says takes effect at the next start", model.file)};
+  }
+  const std::vector<Namespace*> left = leaving(model);
+  if (left.empty()) return take_over(model);
+  parts_.journaled->moving().begin(left);
+  auto taken = drain(left, model);
+  if (taken) taken = take_over(model);
+  parts_.journaled->moving().end(left, taken.has_value());
+  return taken;
+}
+
+Result<void> Configuration::set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy) {
+  MutexLock lock(mutex_);
+  memory::TierOptions options = parts_.tier.options();
+  if (limit) options.limit = *limit;
+  if (policy) options.policy = std::move(*policy);
+  auto reconfigured = parts_.tier.reconfigure(options);
+  parts_.memory_changed();
+  return reconfigured;
+}
+
+// ---- Writes behind
+
+bool Configuration::is_behind_source_locked(const SourceInForce& source) const {
+  const std::string& name = source.config.name;
+  const bool used = std::ranges::any_of(router()->spaces(), [&](const Namespace* space) {
+    return space->info.writes_behind && space->config.source == name;
+  });
+  return used || !parts_.journaled->queue().spaces(name).empty();
+}
+
+// Sends what is pending for the configuration in force, now and from now on.
+void Configuration::start_journal() {
+  if (parts_.journaled == nullptr) return;
+  std::vector<std::string> names;
+  for (const auto& source : sources_) {
+    if (is_behind_source_locked(*source)) names.push_back(source->config.name);
+  }
+  parts_.journaled->start(std::move(names));
+}
+
+std::vector<FlushTarget::SourceAt> Configuration::behind_sources() const {
+  std::vector<FlushTarget::SourceAt> all;
+  if (parts_.journaled == nullptr) return all;
+  MutexLock lock(mutex_);
+  for (const auto& source : sources_) {
+    if (is_behind_source_locked(*source))
+      all.push_back({source->config.name, source->port, source->config.timeout, source->gate});
+  }
+  return all;
+}
+
+std::vector<Namespace*> Configuration::leaving(const config::Model& model) {
+  std::vector<Namespace*> left;
+  if (parts_.journaled == nullptr) return left;
+  MutexLock lock(mutex_);
+  for (Namespace* space : router()->spaces()) {
+    if (space->config.write != config::WriteStrategy::kBehind) continue;
+    const auto wanted = std::ranges::find(model.namespaces, space->name(), &config::Namespace::name);
+    const auto source = std::ranges::find(model.sources, space->config.source, &config::Source::name);
+    const auto present = std::ranges::find_if(
+        sources_, [&](const auto& each) { return each->config.name == space->config.source; });
+    const bool stays = wanted != model.namespaces.end() && same_place(*wanted, space->config) &&
+                       source != model.sources.end() && present != sources_.end() &&
+                       config::same_settings((*present)->config, *source);
+    if (!stays) left.push_back(space);
+  }
+  return left;
+}
+
+Result<void> Configuration::drain(const std::vector<Namespace*>& spaces, const config::Model& model) {
+  const auto until = std::chrono::steady_clock::now() + model.server.drain_timeout;
+  for (const Namespace* space : spaces) {
+    if (parts_.journaled->wait_until_empty(space->name(), until)) continue;
+    return Error{ErrorCode::kUnavailable,
+                 fmt::format("namespace '{}' is written behind, and its source '{}' did not take what is "
+                             "pending within {} ms: nothing was changed",
+                             space->name(), space->config.source, model.server.drain_timeout.count())};
+  }
+  return {};
+}
+
+// ---- Seeing
+
+void Configuration::stats(LayerStats& stats) const {
+  MutexLock lock(mutex_);
+  for (const auto& source : sources_) {
+    stats.sources.push_back(source->gate->stats());
+    if (source->poller)
+      stats.feed_lag_seconds = std::max(stats.feed_lag_seconds, source->poller->lag().count());
+  }
+}
+
+void Configuration::reset_stats() {
+  MutexLock lock(mutex_);
+  for (const auto& source : sources_) source->gate->reset_stats();
+}
+
+// ---- The end
+
+std::vector<SourceInForcePtr> Configuration::all_sources() const {
+  MutexLock lock(mutex_);
+  std::vector<SourceInForcePtr> all = sources_;
+  all.insert(all.end(), retired_sources_.begin(), retired_sources_.end());
+  return all;
+}
+
+void Configuration::stop_feeds() {
+  for (const auto& source : all_sources()) source->poller.reset();
+}
+
+void Configuration::close_gates() {
+  for (const auto& source : all_sources()) source->gate->close();
+}
+
+void Configuration::close_sources() {
+  for (const auto& source : all_sources()) source->port.reset();
+}
+
+}  // namespace forebay::layer

@@ -1,0 +1,79 @@
+#pragma once
+
+// The configuration in force: sources, namespaces and memory settings, and how another one takes their place
+// while requests go on.
+//
+// Namespaces, routers and sources that a reload replaced are kept until the end, so that a call in progress
+// may go on with what it has.
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "layer/planner.h"
+#include "layer/read/loads.h"
+#include "layer/write/behind/flush_target.h"
+
+namespace forebay::layer {
+
+// Thread-safe. Its locks are never held while calling a source for a client.
+class Configuration {
+ public:
+  // Everything is borrowed. `router`: where the router in force is published.
+  struct Parts {
+    std::atomic<const Router*>& router;
+    memory::Tier& tier;
+    Loads& loads;
+    JournaledWrites* journaled;  // null: no journal
+    std::function<void()> memory_changed;  // called when the limit or the policy may have changed
+    Planner::Parts planner;
+  };
+  explicit Configuration(Parts parts);
+
+  // The first one. `journal` as later ones must have it.
+  Result<void> open(const config::Model& model, Unreachable unreachable);
+  // On an Error nothing has changed. Blocks: connects to new sources, and waits until namespaces that are
+  // written behind and go elsewhere have nothing pending.
+  Result<void> reload(const config::Model& model);
+  // CONFIG SET.
+  Result<void> set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy);
+
+  // The sources that writes behind go to, or have gone to and not arrived.
+  std::vector<FlushTarget::SourceAt> behind_sources() const;
+  void stats(LayerStats& stats) const;
+  void reset_stats();
+
+  // In this order, at the end. Feeds report nothing more.
+  void stop_feeds();
+  // What waits for a source fails, and nothing more is sent.
+  void close_gates();
+  // Waits for the calls that run.
+  void close_sources();
+
+ private:
+  Result<void> take_over(const config::Model& model);
+  void take_over_locked(Plan plan) REQUIRES(mutex_);
+  void start_journal() REQUIRES(mutex_);
+  // Namespaces whose pending writes have to be at their source before `model` is in force.
+  std::vector<Namespace*> leaving(const config::Model& model);
+  Result<void> drain(const std::vector<Namespace*>& spaces, const config::Model& model);
+  bool is_behind_source_locked(const SourceInForce& source) const REQUIRES(mutex_);
+  std::vector<SourceInForcePtr> all_sources() const;
+  const Router* router() const { return parts_.router.load(std::memory_order_acquire); }
+
+  const Parts parts_;
+  Mutex reload_mutex_;  // one reload at a time; taken before mutex_
+  config::Journal journal_ GUARDED_BY(reload_mutex_);
+  mutable Mutex mutex_;
+  Planner planner_ GUARDED_BY(mutex_);
+  std::vector<SourceInForcePtr> sources_ GUARDED_BY(mutex_);
+  std::vector<SourceInForcePtr> retired_sources_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Namespace>> spaces_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<const Router>> routers_ GUARDED_BY(mutex_);
+};
+
+}  // namespace forebay::layer

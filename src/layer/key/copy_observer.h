@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+#include "forebay/entry.h"
+#include "layer/key/key_ref.h"
+#include "observe/key_events.h"
+
+namespace forebay::layer {
+
+// Who made a copy what it is.
+enum class CopyCause : std::uint8_t {
+  kLoaded,   // a load brought it
+  kWritten,  // a write of this node made it
+  kEdited,   // a client's command changed a value that has no source, or the times of one
+};
+
+// Is told what becomes of cached copies: what learns from them, explains them, or passes the news on.
+//
+// CopyStore calls it after the change has been made and before whoever made the change is answered; for keys
+// with a source under the key's lock. So the calls about one key come in the order of its changes. A command
+// may hold shards of the memory tier meanwhile (EXEC). An observer therefore takes no lock but its own, does
+// not call back into the layer, and is brief.
+//
+// Registered before the first request, and for ever. Thread-safe.
+class CopyObserver {
+ public:
+  virtual ~CopyObserver() = default;
+  // Whether it wants to be told about a key, and about copies with this cause. Asked at every change: quick.
+  virtual bool wants(std::uint64_t hash, CopyCause cause) const = 0;
+  // The copy is this from now on. `bytes`: of the value, as the memory tier counts it.
+  virtual void stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) = 0;
+  // There is no copy any more; perhaps there was none before.
+  virtual void dropped(const KeyRef& at) = 0;
+  // The key changed, and what was known of it was dropped.
+  virtual void invalidated(const KeyRef& at, observe::Invalidation cause, Instant now) = 0;
+  // A load answered its readers, and its value was not stored.
+  virtual void unstored(const KeyRef& at, observe::Unstored why) = 0;
+  // All copies of a namespace have gone at once.
+  virtual void purged(const Namespace& space) = 0;
+  // All copies have.
+  virtual void cleared() = 0;
+};
+
+}  // namespace forebay::layer

@@ -1,0 +1,225 @@
+#include "layer/key/copy_store.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "layer/namespaces/freshness.h"
+
+namespace forebay::layer {
+namespace {
+
+// Bytes of a value as the memory tier counts it.
+std::uint64_t bytes_of(const Value& value) {
+  return value.is_object() ? value.charge() : value.view().size();
+}
+
+std::uint64_t bytes_of(const Change& change) {
+  return change.shared ? bytes_of(*change.shared) : change.bytes.size();
+}
+
+std::uint64_t bytes_of(const EntryView& entry) {
+  return entry.shared() != nullptr ? bytes_of(*entry.shared()) : entry.bytes().size();
+}
+
+CopyStore::Stored stored_of(PutOutcome outcome) {
+  switch (outcome) {
+    case PutOutcome::kStored:
+      return CopyStore::Stored::kYes;
+    case PutOutcome::kKept:
+      return CopyStore::Stored::kAbsence;
+    case PutOutcome::kTooLarge:
+      return CopyStore::Stored::kTooLarge;
+    case PutOutcome::kFull:
+      return CopyStore::Stored::kFull;
+  }
+  return CopyStore::Stored::kFull;
+}
+
+}  // namespace
+
+Stamp CopyStore::stamp_of(const KeyRef& at, const NewCopy& copy, Instant now) {
+  const Namespace& space = at.space;
+  const config::Namespace& policy = space.config;
+  Stamp stamp = space.stamp(copy.epoch, copy.loaded_at);
+  if (copy.cause == CopyCause::kLoaded && space.notes_loads)
+    stamp.load_cost = std::chrono::duration_cast<std::chrono::microseconds>(copy.took);
+  copy.evidence.put_on(stamp);
+  if (copy.value || copy.bytes) {
+    set_times(policy, stamp, now, random_);
+  } else {
+    stamp.negative = true;
+    stamp.fresh_until = saturating_add(now, policy.negative_ttl);
+    stamp.expires = stamp.fresh_until;
+  }
+  stamp.fresh_until = std::min(stamp.fresh_until, copy.until);
+  stamp.expires = std::min(stamp.expires, copy.until);
+  return stamp;
+}
+
+CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy copy, Instant now) {
+  Namespace& space = at.space;
+  const bool present = copy.value || copy.bytes;
+  const bool remember = present || space.config.negative_ttl.count() > 0;
+  const Stamp stamp = stamp_of(at, copy, now);
+  Change change = Change::erase();
+  if (remember) {
+    change = copy.value ? Change::replace(std::move(*copy.value), stamp)
+                        : Change::replace(copy.bytes.value_or(std::string_view()), stamp);
+  }
+  const std::uint64_t bytes = bytes_of(change);
+  Outcome outcome;
+  std::optional<Stored> refused;
+  const PutOutcome put = tier_.update(at.hash, at.text, now, [&](const EntryView* current) {
+    // Looked at under the shard's lock: if the epoch is raised later, a tier that is this namespace's alone
+    // clears this shard later, too. In another the entry says its epoch itself.
+    if (copy.epoch != space.epoch.load(std::memory_order_acquire)) {
+      refused = Stored::kPurged;
+      return Change::keep();
+    }
+    if (current != nullptr && space.owns(current->stamp())) {
+      outcome.existed = !current->stamp().negative;
+      if (copy.evidence.older_than(Evidence::of(current->stamp()))) {
+        refused = Stored::kOlder;
+        return Change::keep();
+      }
+    }
+    return std::move(change);
+  });
+  outcome.stored = refused.value_or(stored_of(put));
+  switch (outcome.stored) {
+    case Stored::kYes:
+      tell_stored(at, copy.cause, bytes, stamp);
+      break;
+    case Stored::kAbsence:
+    case Stored::kTooLarge:
+      tell_dropped(at, copy.cause);
+      break;
+    case Stored::kFull:
+      if (copy.cause != CopyCause::kLoaded) drop(at, now);
+      break;
+    case Stored::kOlder:
+    case Stored::kPurged:
+      break;
+  }
+  return outcome;
+}
+
+bool CopyStore::revise(const KeyRef& at, std::string_view bytes, Instant now) {
+  Stamp stamp;
+  const PutOutcome put = tier_.update(at.hash, at.text, now, [&](const EntryView* current) {
+    const bool there = current != nullptr && at.space.owns(current->stamp()) && !current->stamp().negative;
+    if (!there) return Change::erase();
+    stamp = current->stamp();
+    return Change::revalue(bytes);
+  });
+  if (put == PutOutcome::kStored) {
+    tell_stored(at, CopyCause::kWritten, bytes.size(), stamp);
+    return true;
+  }
+  drop(at, now);
+  return false;
+}
+
+PutOutcome CopyStore::edit(const KeyRef& at, Instant now, FunctionRef<Change(const EntryView*)> decide) {
+  const Namespace& space = at.space;
+  const auto decided = [&](const EntryView* current) {
+    const bool valid = current != nullptr && space.owns(current->stamp()) && !current->stamp().negative;
+    Change change = decide(valid ? current : nullptr);
+    change.stamp.space = space.info.index;
+    change.stamp.epoch = space.epoch.load(std::memory_order_acquire);
+    // Keeping what is no longer valid would be to keep nothing.
+    if (!valid && current != nullptr && change.kind == Change::Kind::kKeep && !current->stamp().negative)
+      return Change::erase();
+    return change;
+  };
+  if (!watched(at, CopyCause::kEdited)) return tier_.update(at.hash, at.text, now, decided);
+  auto kind = Change::Kind::kKeep;
+  std::uint64_t bytes = 0;
+  Stamp stamp;
+  const PutOutcome outcome = tier_.update(at.hash, at.text, now, [&](const EntryView* current) {
+    Change change = decided(current);
+    kind = change.kind;
+    stamp = change.stamp;
+    if (kind == Change::Kind::kReplace) {
+      bytes = bytes_of(change);
+    } else if (current != nullptr) {
+      bytes = bytes_of(*current);
+    }
+    return change;
+  });
+  if (kind == Change::Kind::kKeep || outcome == PutOutcome::kFull) return outcome;
+  if (outcome == PutOutcome::kStored) {
+    tell_stored(at, CopyCause::kEdited, bytes, stamp);
+  } else {
+    tell_dropped(at, CopyCause::kEdited);
+  }
+  return outcome;
+}
+
+bool CopyStore::drop(const KeyRef& at, Instant now) {
+  const bool dropped = tier_.erase(at.text, now, Departure::kInvalidated);
+  // Told even if there was none: what has been evicted would have been dropped, too, had there been more
+  // memory.
+  tell_dropped(at, CopyCause::kWritten);
+  return dropped;
+}
+
+bool CopyStore::drop_before(const KeyRef& at, const ChangeMark& change, Instant now) {
+  bool covered = false;
+  if (change != ChangeMark{}) {
+    find(
+        at, now,
+        [&](const EntryView& entry) { covered = Evidence::of(entry.stamp()).covers(change); }, Touch::kNo);
+  }
+  return !covered && drop(at, now);
+}
+
+void CopyStore::drop_space(Namespace& space) {
+  space.epoch.fetch_add(1, std::memory_order_acq_rel);
+  space.counters.add(kInvalidations);
+  if (space.sole) tier_.clear();
+  for (CopyObserver* observer : observers_) observer->purged(space);
+}
+
+void CopyStore::drop_everything(const std::vector<Namespace*>& spaces) {
+  for (Namespace* space : spaces) {
+    space->epoch.fetch_add(1, std::memory_order_acq_rel);
+    space->counters.add(kInvalidations);
+  }
+  tier_.clear();
+  for (CopyObserver* observer : observers_) observer->cleared();
+}
+
+bool CopyStore::watched(const KeyRef& at, CopyCause cause) const {
+  return std::ranges::any_of(observers_,
+                             [&](const CopyObserver* observer) { return observer->wants(at.hash, cause); });
+}
+
+void CopyStore::tell_stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes,
+                            const Stamp& stamp) const {
+  for (CopyObserver* observer : observers_) {
+    if (observer->wants(at.hash, cause)) observer->stored(at, cause, bytes, stamp);
+  }
+}
+
+void CopyStore::tell_dropped(const KeyRef& at, CopyCause cause) const {
+  for (CopyObserver* observer : observers_) {
+    if (observer->wants(at.hash, cause)) observer->dropped(at);
+  }
+}
+
+void CopyStore::invalidated(const KeyRef& at, observe::Invalidation cause, Instant now) const {
+  at.space.counters.add(kInvalidations);
+  for (CopyObserver* observer : observers_) {
+    if (observer->wants(at.hash, CopyCause::kWritten)) observer->invalidated(at, cause, now);
+  }
+}
+
+void CopyStore::unstored(const KeyRef& at, observe::Unstored why) const {
+  for (CopyObserver* observer : observers_) {
+    if (observer->wants(at.hash, CopyCause::kLoaded)) observer->unstored(at, why);
+  }
+}
+
+}  // namespace forebay::layer

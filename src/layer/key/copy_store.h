@@ -1,0 +1,119 @@
+#pragma once
+
+// The one door to cached copies: nothing else in the layer writes the memory tier. Whatever becomes of a copy,
+// its stamp, its times, the refusal of what is older, and the news for those who watch are made here, in one
+// way.
+//
+// A copy belongs to its namespace as long as that is in force and its epoch is the copy's; what does not
+// belong is never shown, and gives way to whatever comes.
+//
+// For a key that has a source the caller holds the key's lock (key_table.h) while it stores or drops, but for
+// edit(), which changes such a copy's times only. Thread-safe; takes the memory tier's locks. No call blocks.
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/random.h"
+#include "forebay/function_ref.h"
+#include "layer/key/copy_observer.h"
+#include "layer/key/evidence.h"
+#include "memory/tier.h"
+
+namespace forebay::layer {
+
+// A copy to be.
+struct NewCopy {
+  CopyCause cause = CopyCause::kWritten;
+  // The value, by reference or as bytes. Neither: the source has no such row.
+  std::optional<Value> value = {};
+  std::optional<std::string_view> bytes = {};
+  Evidence evidence = {};
+  std::uint32_t epoch = 0;         // the namespace's when the value was true
+  Instant loaded_at{};     // when the load, or the write, began
+  Duration took{};         // kLoaded: the load
+  Instant until = kNever;  // it is kept no longer, whatever the namespace's times say
+};
+
+class CopyStore {
+ public:
+  // Everything is borrowed.
+  CopyStore(memory::Tier& tier, Random& random) : tier_(tier), random_(random) {}
+
+  // Before the first request.
+  void observe(CopyObserver& observer) { observers_.push_back(&observer); }
+
+  // ---- Looking.
+
+  // Visits the key's copy, if there is one: true.
+  template <class Visit>
+  bool find(const KeyRef& at, Instant now, Visit&& visit, Touch touch = Touch::kYes) const {
+    bool found = false;
+    tier_.find(
+        at.hash, at.text, now,
+        [&](const EntryView& entry) {
+          if (!at.space.owns(entry.stamp())) return;
+          found = true;
+          visit(entry);
+        },
+        touch);
+    return found;
+  }
+
+  // ---- Storing.
+
+  enum class Stored : std::uint8_t {
+    kYes,
+    kAbsence,   // there is no value, and the namespace does not remember that: there is no copy now
+    kOlder,     // what is there is proved to be newer, and stays
+    kPurged,    // the namespace has been purged since the value was true: nothing was done
+    kTooLarge,  // there is no copy now
+    kFull,      // memory is full and nothing may be evicted
+  };
+  struct Outcome {
+    Stored stored = Stored::kYes;
+    bool existed = false;  // a copy with a value was there before
+  };
+  // Makes a value the key's copy. Where that can't be, what a load brings leaves the copy before it, which may
+  // still stand in for the source; what a write made does not, as that copy is no longer true.
+  Outcome store(const KeyRef& at, NewCopy copy, Instant now);
+  // Gives the copy other bytes and leaves its times. True: it is there with them; false: there is no copy now.
+  bool revise(const KeyRef& at, std::string_view bytes, Instant now);
+
+  // A client's own values: keys without a source, or the times of those with one. `decide` runs within the
+  // memory tier's lock and gets the copy, unless it says that there is no value.
+  PutOutcome edit(const KeyRef& at, Instant now, FunctionRef<Change(const EntryView*)> decide);
+
+  // ---- Dropping. True: there was a copy in memory.
+
+  bool drop(const KeyRef& at, Instant now);
+  // Leaves a copy that is proved to include the change.
+  bool drop_before(const KeyRef& at, const ChangeMark& change, Instant now);
+  // All copies of a namespace, and all loads and writes of it in progress. O(1).
+  void drop_space(Namespace& space);
+  // All copies of these namespaces, which are all that there are. O(shards). May be called with the tier's
+  // shards held.
+  void drop_everything(const std::vector<Namespace*>& spaces);
+
+  // ---- What observers are told besides.
+
+  // The key changed: its copy was dropped, or a load of it was fenced.
+  void invalidated(const KeyRef& at, observe::Invalidation cause, Instant now) const;
+  // A load's value was not stored.
+  void unstored(const KeyRef& at, observe::Unstored why) const;
+
+  memory::Tier& tier() { return tier_; }
+
+ private:
+  Stamp stamp_of(const KeyRef& at, const NewCopy& copy, Instant now);
+  void tell_stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) const;
+  void tell_dropped(const KeyRef& at, CopyCause cause) const;
+  bool watched(const KeyRef& at, CopyCause cause) const;
+
+  memory::Tier& tier_;
+  Random& random_;
+  std::vector<CopyObserver*> observers_;
+};
+
+}  // namespace forebay::layer

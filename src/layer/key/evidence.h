@@ -1,0 +1,90 @@
+#pragma once
+
+// How new a value is: what proves that a value includes a change.
+//
+// A source may prove nothing, or by several kinds at once:
+//
+//   change number  SQLite's change log: commits get rising numbers, and a value carries the highest number
+//                  that was there when it was read. It includes every change up to that one.
+//   version        a column that every writer of a row raises under the row's lock. A value includes every
+//                  change of its own row up to its version; of other rows it says nothing.
+//
+// A PostgreSQL snapshot and a replica's position will be two more kinds: each is a member here and in
+// ChangeMark, a line in covers() and one in older_than().
+//
+// Two rules keep a copy from going wrong. Only covers() lets a value pass a fence: unknown and incomparable
+// mean "no". Only older_than() lets a value be refused for a copy that is there: unknown and incomparable
+// mean "no" there, too, as the value that came last is the better guess.
+
+#include <cstdint>
+
+#include "forebay/entry.h"
+
+namespace forebay::layer {
+
+// What is known of one change. 0: unknown.
+struct ChangeMark {
+  std::uint64_t number = 0;   // in the source's change log
+  std::uint64_t version = 0;  // that the change gave the key's own row
+
+  bool operator==(const ChangeMark&) const = default;
+};
+
+class Evidence {
+ public:
+  // No proof at all.
+  constexpr Evidence() = default;
+  constexpr Evidence(std::uint64_t change_number, std::uint64_t version)
+      : change_number_(change_number), version_(version) {}
+  // What an entry carries.
+  static Evidence of(const Stamp& stamp) { return {stamp.evidence, stamp.version}; }
+  void put_on(Stamp& stamp) const {
+    stamp.evidence = change_number_;
+    stamp.version = version_;
+  }
+
+  // Whether this proves that the change is included. A change of which nothing is known never is.
+  constexpr bool covers(const ChangeMark& change) const {
+    return (change.number != 0 && change_number_ >= change.number) ||
+           (change.version != 0 && version_ >= change.version);
+  }
+  // Whether a value with this is proved to be older than one with `other`.
+  constexpr bool older_than(const Evidence& other) const {
+    return (change_number_ != 0 && change_number_ < other.change_number_) ||
+           (version_ != 0 && version_ < other.version_);
+  }
+
+  constexpr std::uint64_t version() const { return version_; }
+
+ private:
+  std::uint64_t change_number_ = 0;
+  std::uint64_t version_ = 0;
+};
+
+// The changes that were reported while a value was on its way. It may be stored only if it includes all of
+// them.
+class Fence {
+ public:
+  void add(const ChangeMark& change) {
+    // Of a change of which nothing is known nobody can prove that a value includes it.
+    if (change == ChangeMark{}) {
+      closed_ = true;
+    } else if (change.number != 0) {
+      // Numbers rise with time: who includes the highest includes the others.
+      if (change.number > newest_.number) newest_ = change;
+    } else if (change.version > version_) {
+      version_ = change.version;
+    }
+  }
+  bool admits(const Evidence& evidence) const {
+    return !closed_ && (newest_ == ChangeMark{} || evidence.covers(newest_)) &&
+           (version_ == 0 || evidence.covers({0, version_}));
+  }
+
+ private:
+  bool closed_ = false;
+  ChangeMark newest_;
+  std::uint64_t version_ = 0;  // the highest of changes without a number
+};
+
+}  // namespace forebay::layer

@@ -1,0 +1,93 @@
+#include "layer/keyspace.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "base/glob.h"
+#include "layer/namespaces/freshness.h"
+
+namespace forebay::layer {
+namespace {
+
+constexpr std::size_t kScanStep = 256;
+
+}  // namespace
+
+bool Keyspace::peek(const KeyRef& at, Instant now, FunctionRef<void(const EntryView&)> visit) const {
+  bool found = false;
+  copies_.find(
+      at, now,
+      [&](const EntryView& entry) {
+        if (entry.stamp().negative) return;
+        found = true;
+        visit(entry);
+      },
+      Touch::kNo);
+  return found;
+}
+
+Stamp Keyspace::stamp_for(const Namespace& space, Instant now) {
+  Stamp stamp;
+  stamp.space = space.info.index;
+  stamp.epoch = space.epoch.load(std::memory_order_acquire);
+  set_times(space.config, stamp, now, random_);
+  return stamp;
+}
+
+bool Keyspace::drop(const KeyRef& at, Instant now) {
+  const bool valid = peek(at, now, [](const EntryView&) {});
+  // A key without a source has no loads to fence, and may be dropped inside a transaction that holds its
+  // shard.
+  if (!at.space.info.bound) return copies_.drop(at, now) && valid;
+  return invalidator_.drop(at, observe::Invalidation::kDelete) && valid;
+}
+
+std::uint64_t Keyspace::scan(std::uint64_t cursor, std::size_t count, Instant now,
+                             FunctionRef<void(const EntryView&)> visit) const {
+  const Router& current = router();
+  return copies_.tier().scan(cursor, count, now, [&](const EntryView& entry) {
+    if (shows(entry, current.route(entry.key()))) visit(entry);
+  });
+}
+
+bool Keyspace::random_entry(Instant now, FunctionRef<void(const EntryView&)> visit) const {
+  const Router& current = router();
+  constexpr int kTries = 32;  // entries of an old epoch are passed over; they may be many right after a purge
+  bool found = false;
+  for (int i = 0; i < kTries && !found; ++i) {
+    const bool any = copies_.tier().random(now, random_.next(), [&](const EntryView& entry) {
+      if (!shows(entry, current.route(entry.key()))) return;
+      found = true;
+      visit(entry);
+    });
+    if (!any) return false;
+  }
+  return found;
+}
+
+Result<void> Keyspace::purge_namespace(std::string_view name) {
+  Namespace* space = router().find(name);
+  if (!space) return Error{ErrorCode::kInvalidArgument, fmt::format("there is no namespace '{}'", name)};
+  invalidator_.drop_space(*space);
+  return {};
+}
+
+std::size_t Keyspace::purge_match(std::string_view glob) {
+  const auto pattern = Glob::compile(glob);
+  if (!pattern) return 0;
+  std::size_t dropped = 0;
+  std::uint64_t cursor = 0;
+  do {
+    std::vector<std::string> keys;
+    cursor = scan(cursor, kScanStep, clock_.now(), [&](const EntryView& entry) {
+      if (pattern->matches(entry.key())) keys.emplace_back(entry.key());
+    });
+    for (const std::string& key : keys)
+      dropped += invalidator_.drop(at(key), observe::Invalidation::kPurge) ? 1 : 0;
+  } while (cursor != 0);
+  return dropped;
+}
+
+}  // namespace forebay::layer

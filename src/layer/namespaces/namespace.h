@@ -1,0 +1,87 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/striped.h"
+#include "config/model.h"
+#include "forebay/layer.h"
+#include "layer/port/source_port.h"
+
+namespace forebay::layer {
+
+class LoadStage;
+class SourceGate;
+class WriteStrategy;
+
+// One row for each thing that happens to a request or a load of a namespace: metrics, STATS and EXPLAIN all
+// count here.
+enum Count : std::size_t {
+  kHits,
+  kStale,
+  kNegative,
+  kMisses,
+  kErrors,
+  kCoalesced,
+  kRefreshes,
+  kFenced,
+  kInvalidations,
+  kCounts,
+};
+
+// A namespace at work: its policy, where its values come from, its epoch and its counters. Made when a
+// configuration is taken over and kept until the layer ends, so that a pointer to one is always good. A
+// namespace whose settings change becomes a new object with a new index, and entries stamped with the old
+// index are no longer valid.
+struct Namespace {
+  NamespaceInfo info;
+  config::Namespace config;
+  std::vector<std::string> watch_columns;  // of its table: columns that namespaces depend on
+  std::shared_ptr<DatasetPort> port;       // null: no source
+  std::shared_ptr<LoadStage> loads;        // where its flights go; null: no source
+  std::shared_ptr<SourceGate> gate;        // where its writes go; null: no source
+  WriteStrategy* writes = nullptr;         // how its keys are written
+  Duration load_timeout{};                 // hard limit of one call to the source
+  Duration caller_timeout{};               // how long a reader waits at most
+
+  // Entries carry the epoch at which their load began; raising it invalidates all of them at once (rule T1).
+  // Raised with acquire and release, read with acquire: who reads the new epoch sees what was changed before
+  // it was raised. 0 to begin with, so that entries of no namespace carry neither until something is flushed.
+  std::atomic<std::uint32_t> epoch{0};
+  // Changes of unknown keys that the source does not show yet (KeyState has those of known ones): while there
+  // are any, loads answer and are not stored. Raised and lowered with release, read with acquire: who sees it
+  // raised sees the epoch raised, too.
+  std::atomic<std::uint32_t> unsettled{0};
+  StripedCounters<kCounts> counters;
+
+  // A reload is taking the namespace elsewhere: its writes behind wait until it has (write/behind.h). Relaxed:
+  // the locks of the keys order it.
+  std::atomic<bool> moving{false};
+
+  // Fixed before the first request. `sole`: no other namespace uses the memory tier, so that its entries need
+  // not say whose they are: the epoch is raised only together with Tier::clear(), and a load that began before
+  // is kept out when it is stored (CopyStore::store()).
+  bool sole = false;
+  // Whether entries say when they were loaded and what that took.
+  bool notes_loads = true;
+
+  bool owns(const Stamp& stamp) const {
+    return sole || (stamp.space == info.index && stamp.epoch == epoch.load(std::memory_order_acquire));
+  }
+  // For an entry of this namespace, with the epoch at which the value was true.
+  Stamp stamp(std::uint32_t of_epoch, Instant loaded_at) const {
+    Stamp stamp;
+    if (!sole) {
+      stamp.space = info.index;
+      stamp.epoch = of_epoch;
+    }
+    if (notes_loads) stamp.loaded_at = loaded_at;
+    return stamp;
+  }
+  // The namespace on its own table, for messages.
+  const std::string& name() const { return info.name; }
+};
+
+}  // namespace forebay::layer

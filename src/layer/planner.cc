@@ -1,0 +1,279 @@
+#include "layer/planner.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "layer/write/behind/journaled_writes.h"
+#include "source/sql_mapping.h"
+
+namespace forebay::layer {
+
+// A plan that is being made.
+struct Planner::Draft {
+  const config::Model& model;
+  const Unreachable unreachable;
+  const Present& present;
+  Plan plan = {};
+  std::vector<std::string> mistakes = {};
+
+  void mistake(config::Position at, const std::string& what) {
+    const std::string place =
+        at.line == 0 ? model.file : fmt::format("{}:{}:{}", model.file, at.line, at.column);
+    mistakes.push_back(fmt::format("{}: {}", place, what));
+  }
+};
+
+namespace {
+
+// Columns of a namespace's table that others need to see change: those they depend on, and the key columns of
+// namespaces on the same table.
+std::vector<std::string> watch_columns_of(const config::Namespace& mine, const config::Model& model) {
+  if (mine.table.empty()) return {};
+  std::set<std::string> columns;
+  for (const config::Namespace& other : model.namespaces) {
+    if (other.source != mine.source) continue;
+    if (other.name != mine.name && !other.table.empty() && same_table(other.table, mine.table)) {
+      columns.insert(other.key.fields.begin(), other.key.fields.end());
+    }
+    for (const config::Dependency& dependency : other.depends_on) {
+      if (!same_table(dependency.table, mine.table)) continue;
+      for (const auto& [column, field] : dependency.columns) columns.insert(column);
+    }
+  }
+  return {columns.begin(), columns.end()};
+}
+
+// Which tables and columns of depends_on don't exist: a name with a slip in it would never invalidate
+// anything, and nothing would ever say so.
+std::vector<Error> wrong_dependencies(SourcePort& source, const config::Namespace& wanted) {
+  std::vector<Error> wrong;
+  for (const config::Dependency& dependency : wanted.depends_on) {
+    auto table = source::parse_table_name(dependency.table);
+    if (!table) {
+      wrong.push_back(std::move(table).error());
+      continue;
+    }
+    DatasetSpec spec;
+    spec.name = wanted.name + ".depends_on";
+    // Each column with the table before it: alone, SQLite takes a quoted name that it doesn't know for a
+    // text.
+    spec.query = "SELECT 1";
+    for (const auto& [column, field] : dependency.columns)
+      spec.query += ", d." + source::quote_identifier(column);
+    spec.query += fmt::format(" FROM {} AS d", table->quoted());
+    if (auto opened = source.open(spec); !opened) wrong.push_back(std::move(opened).error());
+  }
+  return wrong;
+}
+
+GateOptions gate_options(const config::Source& source, std::size_t concurrency) {
+  GateOptions options;
+  options.name = source.name;
+  options.limit = std::max<std::size_t>(concurrency, 1);
+  options.max_queue = source.max_queue;
+  options.timeout = source.timeout;
+  options.breaker = {source.breaker_ratio, source.breaker_minimum, source.breaker_window, source.breaker_open,
+                     source.breaker_open_max};
+  return options;
+}
+
+DatasetSpec spec_of(const Namespace& space) {
+  const config::Namespace& config = space.config;
+  DatasetSpec spec;
+  spec.name = config.name;
+  spec.key_fields = config.key.fields;
+  spec.table = config.table;
+  spec.query = config.query;
+  spec.kind = config.kind;
+  spec.value_column = config.value_column;
+  spec.version_column = config.version_column;
+  spec.watch_columns = space.watch_columns;
+  spec.writable = space.info.writes_source;
+  return spec;
+}
+
+}  // namespace
+
+Result<Plan> Planner::plan(const config::Model& model, Unreachable unreachable, const Present& present) {
+  Draft draft{model, unreachable, present};
+  plan_sources(draft);
+
+  auto rest = std::make_unique<Namespace>();
+  rest->config.ttl = model.defaults.ttl;
+  rest->config.jitter = model.defaults.jitter;
+  rest->writes = &parts_.writes.strategy(rest->config);
+  if (present.router != nullptr) rest->epoch.store(present.router->spaces().front()->epoch.load());
+  draft.plan.spaces.push_back(rest.get());
+  draft.plan.made.push_back(std::move(rest));
+  for (const config::Namespace& wanted : model.namespaces) plan_space(draft, wanted);
+  if (present.journaled != nullptr && draft.mistakes.empty()) check_journal(draft);
+  if (draft.mistakes.empty()) start_feeds(draft);
+  if (!draft.mistakes.empty())
+    return Error{ErrorCode::kConfig, fmt::format("{}", fmt::join(draft.mistakes, "\n"))};
+  return std::move(draft.plan);
+}
+
+void Planner::plan_sources(Draft& draft) {
+  for (const config::Source& wanted : draft.model.sources) {
+    const auto same = std::ranges::find_if(draft.present.sources, [&](const auto& present) {
+      return config::same_settings(present->config, wanted);
+    });
+    if (same != draft.present.sources.end()) {
+      draft.plan.sources.push_back(*same);
+      continue;
+    }
+    auto port = parts_.open_port(wanted);
+    if (!port) {
+      draft.mistake(wanted.at, fmt::format("source '{}': {}", wanted.name, port.error().message));
+      continue;
+    }
+    auto source = std::make_shared<SourceInForce>();
+    source->config = wanted;
+    source->port = std::move(*port);
+    source->gate = std::make_shared<SourceGate>(
+        gate_options(wanted, source->port->concurrency()), parts_.clock, parts_.scheduler, parts_.sink,
+        [port_in_use = source->port.get()](CallOptions options, PingDone done) {
+          port_in_use->ping(std::move(options), std::move(done));
+        });
+    source->loads = source->gate;
+    draft.plan.sources.push_back(std::move(source));
+  }
+}
+
+std::unique_ptr<Namespace> Planner::describe(const config::Namespace& wanted) {
+  auto space = std::make_unique<Namespace>();
+  space->config = wanted;
+  space->writes = &parts_.writes.strategy(wanted);
+  NamespaceInfo& info = space->info;
+  info.name = wanted.name;
+  info.index = next_index_++;
+  info.bound = !wanted.source.empty();
+  info.read_through = info.bound && wanted.read == config::ReadStrategy::kThrough;
+  info.writes_behind = info.bound && wanted.write == config::WriteStrategy::kBehind;
+  info.writes_source = info.bound && wanted.write != config::WriteStrategy::kAside;
+  info.row = info.bound && wanted.kind == ValueKind::kJson && !wanted.table.empty();
+  info.kind = wanted.kind;
+  info.value_column = wanted.value_column;
+  info.zset = wanted.zset;
+  return space;
+}
+
+void Planner::plan_space(Draft& draft, const config::Namespace& wanted) {
+  const auto source = std::ranges::find(draft.plan.sources, wanted.source,
+                                        [](const auto& each) { return each->config.name; });
+  const bool bound = !wanted.source.empty();
+  if (bound && source == draft.plan.sources.end()) return;  // its source's mistake has been noted
+  const auto watch = watch_columns_of(wanted, draft.model);
+  const Router* router = draft.present.router;
+  if (Namespace* space = router != nullptr ? router->find(wanted.name) : nullptr) {
+    const bool same_source = !bound || space->gate == (*source)->gate;
+    if (same_source && config::same_settings(space->config, wanted) && space->watch_columns == watch) {
+      draft.plan.spaces.push_back(space);
+      return;
+    }
+  }
+  if (wanted.write == config::WriteStrategy::kBehind && wanted.read == config::ReadStrategy::kAside) {
+    return draft.mistake(wanted.at,
+                         fmt::format("namespace '{}': write = \"behind\" needs read = \"through\": reads "
+                                     "could not see what is pending otherwise",
+                                     wanted.name));
+  }
+  auto space = describe(wanted);
+  space->watch_columns = watch;
+  if (bound && !bind(draft, *space, *source)) return;
+  draft.plan.spaces.push_back(space.get());
+  draft.plan.made.push_back(std::move(space));
+}
+
+// Gives a namespace what it needs of its source. False: there is a mistake.
+bool Planner::bind(Draft& draft, Namespace& space, const SourceInForcePtr& source) {
+  const config::Namespace& wanted = space.config;
+  const auto wrong = [&](const Error& error) {
+    draft.mistake(wanted.at, fmt::format("namespace '{}': {}", wanted.name, error.message));
+  };
+  auto port = open_dataset(draft, source, spec_of(space));
+  if (!port) {
+    wrong(port.error());
+    return false;
+  }
+  // A function's tables are its own business. What is away is not asked.
+  if (source->config.kind != "function" && !draft.plan.unreached.contains(source.get())) {
+    const auto dependencies = wrong_dependencies(*source->port, wanted);
+    std::ranges::for_each(dependencies, wrong);
+    if (!dependencies.empty()) return false;
+  }
+  space.port = std::move(*port);
+  space.gate = source->gate;
+  space.loads = source->loads;
+  space.load_timeout = source->config.timeout;
+  space.caller_timeout = wanted.timeout.count() > 0 ? wanted.timeout : source->config.timeout;
+  return true;
+}
+
+Result<std::shared_ptr<DatasetPort>> Planner::open_dataset(Draft& draft, const SourceInForcePtr& source,
+                                                           const DatasetSpec& spec) {
+  auto& unreached = draft.plan.unreached;
+  // Found away once, it is not asked again for each of its namespaces: that would take a timeout each.
+  if (!unreached.contains(source.get())) {
+    auto port = source->port->open(spec);
+    if (port) return port;
+    const ErrorCode code = port.error().code;
+    const bool away = code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout;
+    if (!away || draft.unreachable == Unreachable::kRefuse || source->config.changes) return port;
+    unreached.emplace(source.get(), std::move(port).error());
+  }
+  if (auto later = source->port->open_later(spec)) return later;
+  return unreached.at(source.get());
+}
+
+// Pending writes must have a place, and a ledger that can't be had is said at once, where its source can be
+// asked.
+void Planner::check_journal(Draft& draft) {
+  JournaledWrites& journaled = *draft.present.journaled;
+  std::vector<std::string> names;
+  for (const auto& source : draft.plan.sources) {
+    names.push_back(source->config.name);
+    const bool used = std::ranges::any_of(draft.plan.spaces, [&](const Namespace* space) {
+      return space->info.writes_behind && space->config.source == source->config.name;
+    });
+    if (!used || draft.plan.unreached.contains(source.get()) || source->port->blocking() == nullptr) continue;
+    const CallContext context{source->config.timeout, nullptr};
+    auto opened = source->port->blocking()->open_ledger(journaled.journal_id(), journaled.lanes(), context);
+    if (opened) continue;
+    const ErrorCode code = opened.error().code;
+    if (code == ErrorCode::kConfig || code == ErrorCode::kUnsupported)
+      draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, opened.error().message));
+  }
+  if (auto placed = journaled.check(names, draft.plan.spaces); !placed) draft.mistake({}, placed.error().message);
+}
+
+void Planner::start_feeds(Draft& draft) {
+  for (const auto& source : draft.plan.sources) {
+    if (!source->config.changes || !source->port->blocking()) continue;
+    std::set<std::string> tables;
+    for (const Namespace* space : draft.plan.spaces) {
+      if (space->config.source != source->config.name) continue;
+      if (!space->config.table.empty()) tables.insert(space->config.table);
+      for (const config::Dependency& dependency : space->config.depends_on) tables.insert(dependency.table);
+    }
+    std::vector<std::string> wanted(tables.begin(), tables.end());
+    if (source->poller && wanted == source->watched) continue;
+    if (auto watching = source->port->blocking()->watch_tables(wanted); !watching) {
+      draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, watching.error().message));
+      continue;
+    }
+    source->watched = std::move(wanted);
+    if (!source->poller) {
+      source->poller = std::make_unique<feed::ChangePoller>(
+          feed::ChangePoller::Options{source->config.name, source->config.poll_interval,
+                                      source->config.timeout},
+          *source->port->blocking(), parts_.invalidator, parts_.clock);
+    }
+  }
+}
+
+}  // namespace forebay::layer

@@ -1,0 +1,80 @@
+#pragma once
+
+// How a configuration becomes sources and namespaces, at the start and at every reload: everything new is
+// opened and checked, and only a plan without a mistake is handed on. A plan that is thrown away leaves
+// nothing behind but connections that close.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/model.h"
+#include "feed/change_poller.h"
+#include "layer/invalidate/invalidator.h"
+#include "layer/load/source_gate.h"
+#include "layer/port/source_port.h"
+#include "layer/write/write_path.h"
+
+namespace forebay::layer {
+
+// Makes the port of a configured source.
+using OpenPort = std::function<Result<std::shared_ptr<SourcePort>>(const config::Source&)>;
+
+// A source at work.
+struct SourceInForce {
+  config::Source config;
+  std::shared_ptr<SourcePort> port;
+  std::shared_ptr<SourceGate> gate;
+  std::shared_ptr<LoadStage> loads;  // the first of the stages before the gate, or the gate
+  std::unique_ptr<feed::ChangePoller> poller;
+  std::vector<std::string> watched;  // tables
+};
+using SourceInForcePtr = std::shared_ptr<SourceInForce>;
+
+struct Plan {
+  std::vector<SourceInForcePtr> sources;
+  std::vector<Namespace*> spaces;                // in order; the first is that of keys without one
+  std::vector<std::unique_ptr<Namespace>> made;  // those of `spaces` that are new
+  std::map<SourceInForce*, Error> unreached;     // sources that are served without
+};
+
+class Planner {
+ public:
+  // Everything is borrowed; `journaled` may be null.
+  struct Parts {
+    OpenPort open_port;
+    const Clock& clock;
+    Scheduler& scheduler;
+    FlightSink& sink;  // what flights are answered to
+    Invalidator& invalidator;
+    const WritePath& writes;
+  };
+  explicit Planner(Parts parts) : parts_(std::move(parts)) {}
+
+  // What is in force while a plan is made.
+  struct Present {
+    const std::vector<SourceInForcePtr>& sources;
+    const Router* router;  // null: nothing is in force yet
+    JournaledWrites* journaled;
+  };
+  // kConfig: every mistake, one a line. Feeds of new sources run when this returns.
+  Result<Plan> plan(const config::Model& model, Unreachable unreachable, const Present& present);
+
+ private:
+  struct Draft;
+  void plan_sources(Draft& draft);
+  void plan_space(Draft& draft, const config::Namespace& wanted);
+  std::unique_ptr<Namespace> describe(const config::Namespace& wanted);
+  bool bind(Draft& draft, Namespace& space, const SourceInForcePtr& source);
+  Result<std::shared_ptr<DatasetPort>> open_dataset(Draft& draft, const SourceInForcePtr& source,
+                                                    const DatasetSpec& spec);
+  void check_journal(Draft& draft);
+  void start_feeds(Draft& draft);
+
+  const Parts parts_;
+  std::uint32_t next_index_ = 1;
+};
+
+}  // namespace forebay::layer

@@ -1,0 +1,41 @@
+#include "layer/read/memory_view.h"
+
+namespace forebay::layer {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+Answer answer_of(const EntryView& entry, Instant now, ReadResult result) {
+  Answer answer;
+  answer.result = result;
+  const Stamp& stamp = entry.stamp();
+  if (!stamp.negative) answer.value = entry.value();
+  if (stamp.loaded_at != Instant{}) answer.age = duration_cast<milliseconds>(now - stamp.loaded_at);
+  if (stamp.fresh_until != kNever) answer.fresh_for = duration_cast<milliseconds>(stamp.fresh_until - now);
+  answer.version = stamp.version;
+  return answer;
+}
+
+Answer absent(ReadResult result) {
+  Answer answer;
+  answer.result = result;
+  return answer;
+}
+
+std::optional<Answer> MemoryView::stand_in(const KeyRef& at, Instant now) const {
+  std::optional<Answer> answer;
+  find_stand_in(at, now, [&](const EntryView& entry) {
+    const bool fresh = now < entry.stamp().fresh_until;
+    answer = answer_of(entry, now, fresh ? ReadResult::kHit : ReadResult::kStale);
+  });
+  return answer;
+}
+
+bool MemoryView::is_due(const KeyRef& at, Instant now, Instant due) const {
+  bool same = false;
+  copies_.find(
+      at, now, [&](const EntryView& entry) { same = entry.stamp().fresh_until == due; }, Touch::kNo);
+  return same;
+}
+
+}  // namespace forebay::layer

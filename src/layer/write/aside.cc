@@ -1,0 +1,52 @@
+#include "layer/write/aside.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "layer/write/put.h"
+
+namespace forebay::layer {
+namespace {
+
+class Aside final : public WriteStrategy {
+ public:
+  explicit Aside(const WriteParts& parts) : parts_(parts) {}
+
+  bool write(const KeyRef& at, Write, WriteCallback done, const WriteOptions&) override {
+    done(Error{ErrorCode::kUnsupported,
+               fmt::format("namespace '{}' does not write its source (write = \"aside\"): write the database, "
+                           "then DEL the key",
+                           at.space.name())});
+    return false;
+  }
+
+  bool write_value(const KeyRef& at, std::string_view value, WriteCallback done,
+                   const WriteOptions&) override {
+    WriteAnswer answer;
+    answer.value = Value::bytes(std::string(value));
+    NewCopy copy;
+    copy.value = answer.value;
+    const auto put = put_copy(parts_.copies, parts_.keys, at, std::move(copy), parts_.clock.now());
+    if (put.stored == CopyStore::Stored::kFull) {
+      done(Error{ErrorCode::kOutOfMemory, "command not allowed when used memory > 'maxmemory'."});
+      return true;
+    }
+    answer.existed = put.existed;
+    answer.token = parts_.tokens.next();
+    done(std::move(answer));
+    return true;
+  }
+
+ private:
+  const WriteParts parts_;
+};
+
+}  // namespace
+
+std::unique_ptr<WriteStrategy> make_aside(const WriteParts& parts) {
+  return std::make_unique<Aside>(parts);
+}
+
+}  // namespace forebay::layer

@@ -1,0 +1,200 @@
+#include "layer/write/behind/flush_target.h"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <utility>
+
+#include "layer/namespaces/router.h"
+#include "layer/write/behind/pending.h"
+
+namespace forebay::layer {
+namespace {
+
+// A transaction of many statements may take longer than one call.
+constexpr std::chrono::milliseconds kForEachStatement{10};
+
+struct SlotRoom final : journal::Target::Room {
+  explicit SlotRoom(SourceGate::Slot slot_in) : slot(std::move(slot_in)) {}
+  SourceGate::Slot slot;
+};
+
+KeyFields fields_of(const Namespace& space, std::string_view key) {
+  KeyFields fields;
+  match(space.config.key, key, &fields);
+  return fields;
+}
+
+}  // namespace
+
+FlushTarget::FlushTarget(const Parts& parts, std::function<void(Task)> blocking)
+    : parts_(parts), blocking_(std::move(blocking)) {
+  if (!blocking_) pool_ = std::make_unique<ThreadPool>(1);
+}
+
+void FlushTarget::set_places(const std::vector<SourceAt>& sources, const std::vector<Namespace*>& spaces) {
+  MutexLock lock(mutex_);
+  for (const SourceAt& source : sources) sources_.insert_or_assign(source.name, source);
+  for (Namespace* space : spaces) {
+    if (space->port && space->info.writes_source) spaces_.insert_or_assign(space->name(), space);
+  }
+}
+
+void FlushTarget::close() {
+  pool_.reset();
+  MutexLock lock(mutex_);
+  sources_.clear();
+}
+
+Namespace& FlushTarget::space_of(const std::string& name) const {
+  MutexLock lock(mutex_);
+  const auto space = spaces_.find(name);
+  return space == spaces_.end() ? nowhere_ : *space->second;
+}
+
+std::optional<FlushTarget::SourceAt> FlushTarget::source_of(const std::string& name) const {
+  MutexLock lock(mutex_);
+  const auto source = sources_.find(name);
+  if (source == sources_.end()) return std::nullopt;
+  return source->second;
+}
+
+void FlushTarget::open_ledger(const std::string& source, LedgerDone done) {
+  const auto at = source_of(source);
+  if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
+  at->port->open_ledger(parts_.journal, parts_.lanes, CallOptions{at->timeout, nullptr},
+                        [this, source, done = std::move(done)](Result<PortLedger> opened) mutable {
+                          if (!opened) return done(std::move(opened).error());
+                          journal::Ledger ledger;
+                          ledger.positions = std::move(opened->positions);
+                          for (DeadLetter& letter : opened->dead) {
+                            ledger.dead.push_back(std::move(letter.id));
+                            ledger.dead_keys.emplace_back(std::move(letter.space), std::move(letter.key));
+                          }
+                          done(std::move(ledger));
+                          parts_.ledger_known(source);
+                        });
+}
+
+void FlushTarget::applying(const journal::Batch& batch) {
+  for (const journal::Item& item : batch.items) parts_.keys.begin_apply({space_of(item.space), item.key});
+}
+
+void FlushTarget::not_applied(const journal::Batch& batch) {
+  for (const journal::Item& item : batch.items) {
+    parts_.loader.resume(
+        parts_.keys.end_apply({space_of(item.space), item.key}, [](const KeyState::Apply*) {}));
+  }
+}
+
+void FlushTarget::try_now(const std::string& source) {
+  if (const auto at = source_of(source)) at->gate->probe_now();
+}
+
+void FlushTarget::admit(const std::string& source, Admitted go) {
+  const auto at = source_of(source);
+  if (!at) return go(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
+  at->gate->queue_batch([go = std::move(go)](Result<SourceGate::Slot> slot) mutable {
+    if (!slot) return go(std::move(slot).error());
+    go(std::unique_ptr<Room>(std::make_unique<SlotRoom>(std::move(*slot))));
+  });
+}
+
+void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> statements,
+                         std::vector<Dead> dead, std::unique_ptr<Room> room, ApplyDone done) {
+  const auto at = source_of(batch.source);
+  if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", batch.source)});
+  PortBatch out;
+  out.journal = parts_.journal;
+  out.lane = batch.lane;
+  out.after = batch.after;
+  out.upto = batch.upto;
+  out.writes.reserve(statements.size());
+  for (const Statement& statement : statements) {
+    const journal::Item& item = batch.items[statement.item];
+    const Namespace& space = space_of(item.space);
+    if (&space == &nowhere_) {
+      return done(Error{ErrorCode::kConfig,
+                        fmt::format("there is no namespace '{}', for which writes are pending", item.space)});
+    }
+    out.writes.push_back({space.port, fields_of(space, item.key), journal::writes_of(*statement.effect),
+                          statement.effect->revives});
+  }
+  for (Dead& each : dead) {
+    const journal::Item& item = batch.items[each.item];
+    out.dead.push_back({{parts_.journal, batch.lane, each.seq},
+                        item.space,
+                        item.key,
+                        std::move(each.operation),
+                        std::move(each.error),
+                        {}});
+  }
+  const auto timeout = at->timeout + kForEachStatement * statements.size();
+  at->port->apply(std::move(out), CallOptions{timeout, nullptr},
+                  [room = std::move(room), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
+                    static_cast<SlotRoom&>(*room).slot.ended(outcome ? nullptr : &outcome.error());
+                    room.reset();  // what follows may want one
+                    done(std::move(outcome));
+                  });
+}
+
+void FlushTarget::settled(const journal::Batch& batch, std::vector<std::optional<Written>> written) {
+  written.resize(batch.items.size());
+  std::set<Namespace*> unknown;
+  for (std::size_t i = 0; i < batch.items.size(); ++i) {
+    const KeyRef at(space_of(batch.items[i].space), batch.items[i].key);
+    settle(at, written[i]);
+    if (&at.space == &nowhere_) continue;
+    // Those who depend on the row see the source, so it changes for them now.
+    if (!written[i]) {
+      if (unknown.insert(&at.space).second) parts_.invalidator.rows_may_have_changed(at.space);
+      continue;
+    }
+    RowChange change;
+    change.table = at.space.config.table;
+    change.images = std::move(written[i]->images);
+    change.evidence = written[i]->after.evidence;
+    parts_.invalidator.row_changed(batch.source, change, at.text);
+  }
+}
+
+void FlushTarget::settle(const KeyRef& at, const std::optional<Written>& written) {
+  const Instant now = parts_.clock.now();
+  const auto waiting = parts_.keys.end_apply(at, [&](const KeyState::Apply* apply) {
+    parts_.queue.settle(at.text);
+    if (!parts_.copies.find(at, now, [](const EntryView&) {}, Touch::kNo)) return;
+    const bool keep = written && apply != nullptr &&
+                      apply->epoch == at.space.epoch.load(std::memory_order_acquire) &&
+                      apply->changes.admits({written->after.evidence, written->after.version});
+    if (keep) return store(at, *written, apply->epoch, now);
+    parts_.copies.drop(at, now);
+  });
+  parts_.loader.resume(waiting);
+}
+
+void FlushTarget::store(const KeyRef& at, const Written& written, std::uint32_t epoch, Instant now) {
+  std::optional<std::string> value = written.after.value;
+  if (const auto pending = parts_.queue.of(at.text))
+    value = with_pending(shape_of(at.space, at.text), std::move(value), pending->steps);
+  if (!value) {
+    parts_.copies.drop(at, now);
+    return;
+  }
+  NewCopy copy;
+  copy.bytes = *value;
+  copy.evidence = {written.after.evidence, written.after.version};
+  copy.epoch = epoch;
+  copy.loaded_at = now;
+  parts_.copies.store(at, std::move(copy), now);
+}
+
+bool FlushTarget::holds(const std::string& space) const {
+  return space_of(space).config.after_dead_letter == config::AfterDeadLetter::kHold;
+}
+
+void FlushTarget::run_blocking(Task task) {
+  if (pool_) return pool_->run(std::move(task));
+  blocking_(std::move(task));
+}
+
+}  // namespace forebay::layer

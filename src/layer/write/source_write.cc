@@ -1,0 +1,101 @@
+#include "layer/write/source_write.h"
+
+#include <memory>
+#include <utility>
+
+#include "layer/load/source_gate.h"
+#include "layer/namespaces/router.h"
+
+namespace forebay::layer {
+
+struct SourceWrites::Waiting {
+  Waiting(const KeyRef& at, Write write_in, AfterCommit after_in, WriteCallback done_in)
+      : space(at.space),
+        key(at.text),
+        hash(at.hash),
+        write(std::move(write_in)),
+        after(after_in),
+        done(std::move(done_in)) {
+    match(space.config.key, key, &fields);
+  }
+  KeyRef at() const { return {space, key, hash}; }
+
+  Namespace& space;
+  const std::string key;
+  const std::uint64_t hash;
+  KeyFields fields;
+  Write write;
+  const AfterCommit after;
+  WriteCallback done;
+  std::uint32_t epoch = 0;  // of the namespace when it was sent: a purge since then must not be undone
+};
+
+void SourceWrites::write(const KeyRef& at, Write write, AfterCommit after, WriteCallback done) {
+  auto waiting = std::make_shared<Waiting>(at, std::move(write), after, std::move(done));
+  Task start = [this, waiting] {
+    if (earlier_ == nullptr || !earlier_->pending(waiting->key)) return send(waiting);
+    earlier_->after_flush(waiting->key, [this, waiting](bool flushed) {
+      if (flushed) return send(waiting);
+      written(*waiting, Error{ErrorCode::kCancelled,
+                              "shutting down before the source had the key's earlier writes"});
+    });
+  };
+  if (keys_.begin_write(at, start)) start();
+}
+
+void SourceWrites::send(const std::shared_ptr<Waiting>& waiting) {
+  Namespace& space = waiting->space;
+  waiting->epoch = space.epoch.load(std::memory_order_acquire);
+  space.gate->write(*space.port, std::move(waiting->fields), std::move(waiting->write),
+                    [this, waiting](Result<Written> result) { written(*waiting, std::move(result)); });
+}
+
+void SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, const Fence& reported,
+                        WriteAnswer& answer, Instant now) {
+  const KeyRef at = waiting.at();
+  const bool store = result && waiting.after == AfterCommit::kStore && !at.space.config.append &&
+                     result->after.value.has_value();
+  if (!store) {
+    copies_.drop(at, now);
+    return;
+  }
+  const Evidence evidence{result->after.evidence, result->after.version};
+  if (!reported.admits(evidence)) {
+    copies_.drop(at, now);
+    return;
+  }
+  answer.value = Value::bytes(*result->after.value);
+  NewCopy copy;
+  copy.value = answer.value;
+  copy.evidence = evidence;
+  copy.epoch = waiting.epoch;
+  copy.loaded_at = now;
+  copies_.store(at, std::move(copy), now);
+}
+
+void SourceWrites::written(Waiting& waiting, Result<Written> result) {
+  const KeyRef at = waiting.at();
+  const Instant now = clock_.now();
+  const bool committed = result || result.error().code == ErrorCode::kUnknownOutcome;
+  WriteAnswer answer;
+  Task next = keys_.end_write(at, committed, [&](const Fence& reported) {
+    keep(waiting, result, reported, answer, now);
+  });
+  if (committed) copies_.invalidated(at, observe::Invalidation::kWrite, now);
+  if (result) {
+    answer.existed = result->existed;
+    answer.added = result->added;
+    answer.token = tokens_.next();
+    RowChange change;
+    change.table = at.space.config.table;
+    change.images = std::move(result->images);
+    change.evidence = result->after.evidence;
+    invalidator_.row_changed(at.space.config.source, change, at.text);
+    waiting.done(std::move(answer));
+  } else {
+    waiting.done(std::move(result).error());
+  }
+  if (next) next();
+}
+
+}  // namespace forebay::layer
