@@ -8,9 +8,8 @@
 //
 // Thread-safe throughout. Three ways in, from easy to fast:
 //   - get(), set(), … block until there is an answer;
-//   - read(), write() take a callback, which runs on the calling thread if the answer is at hand and on one
-//   of Forebay's
-//     threads otherwise: it must be brief and must not block;
+//   - read(), write() take a callback. It runs on the calling thread if the answer is at hand, and on one of
+//     Forebay's threads otherwise: it must be brief and must not block;
 //   - look_up(), update() work on the memory tier alone, without copying, under a shard's lock.
 
 #include <array>
@@ -244,8 +243,8 @@ class Layer {
                                        const ReadOptions& options = {});
   // Writes under the namespace's strategy: a whole value (a row as JSON object text, or plain text).
   Result<WriteAnswer> set(std::string_view key, std::string_view value);
-  Result<WriteAnswer> set_fields(std::string_view key,
-                                 Fields fields);  // columns of an existing row or a new one
+  // Columns of a row that exists, or of a new one.
+  Result<WriteAnswer> set_fields(std::string_view key, Fields fields);
   Result<WriteAnswer> add(std::string_view key, std::int64_t amount);  // counters
   Result<WriteAnswer> remove(std::string_view key);                    // deletes the row itself
 
