@@ -251,8 +251,8 @@ class Layer {
 
   // ---- Callbacks.
   void read(std::string_view key, const ReadOptions& options, ReadCallback done);
-  // Sends what read() has gathered to the sources. Call it after a group of reads, so that they share
-  // queries; if nobody does, a timer sends them within a millisecond.
+  // Sends what read() has gathered to the sources. Call after a group of reads, so that they share queries; a
+  // timer sends it within a millisecond otherwise.
   void dispatch();
   // Lives while a caller asks for a group of reads that takes a while: it holds that timer back, so that no
   // part of the group is sent alone. The caller still calls dispatch() after the group.
