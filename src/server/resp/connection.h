@@ -113,8 +113,8 @@ class Connection final : public ConnectionControl {
   std::string sending_;  // under way to the socket, from sent_
   std::size_t sent_ = 0;
   Instant request_since_ = kNever;  // when the unfinished request began to arrive; kNever: none
-  // Since when the client has taken none of what is being sent; kNever: nothing is being sent.
-  Instant stalled_since_ = kNever;
+  Instant stalled_since_ =
+      kNever;  // since when the client has taken none of what is being sent; kNever: nothing is
   ReplyQueue::Request current_ = ReplyQueue::Request::kExclusive;  // of the command being executed
 
   bool readable_ = false;    // the socket may hold something to receive
