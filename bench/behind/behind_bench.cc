@@ -1,7 +1,7 @@
 // A storm of increments: write-behind, the same written through, and redis-server with appendfsync always.
 //
-//   behind_bench [--increments N] [--keys N] [--connections N] [--pipeline N] [--rounds N] [--on
-//   postgres|sqlite] [--threads N]
+//   behind_bench [--increments N] [--keys N] [--connections N] [--pipeline N] [--rounds N]
+//                [--on postgres|sqlite] [--threads N]
 //
 // `--threads`: Forebay's event loops. One by default, as redis-server has: where the clients run on the same
 // few cores, more of them only take turns with the clients and the journal's thread.

@@ -4,19 +4,21 @@
 //
 //   forebay::CacheOptions options;
 //   options.ttl = std::chrono::minutes(5);
-//   auto cache = forebay::Cache<int, User>::open(options, [&](const int& id) { return database.find_user(id);
-//   }); auto user = (*cache)->get(42);   // Result<std::shared_ptr<const User>>; null: there is no such user
+//   auto cache = forebay::Cache<int, User>::open(
+//       options, [&](const int& id) { return database.find_user(id); });
+//   auto user = (*cache)->get(42);   // Result<std::shared_ptr<const User>>; null: there is no such user
 //
-// The same read path as the server's: one load however many threads ask, fresh and stale windows, early
-// refresh, negative caching, timeouts, a circuit breaker, and the fence: what a load read before invalidate()
-// or put() is never stored after it.
+// The cache reads as the server does: one load however many threads ask, fresh and stale windows, early
+// refresh, remembered absence, timeouts, a circuit breaker, and the fence: what a load has read before an
+// invalidate() or put() is never stored after it.
 //
 // What a value costs to keep and to read depends on its type:
 //
 //   trivially copyable, up to 64 bytes   kept as its bytes; get() copies them out
-//   std::string                          kept as its bytes; get() copies a short one (up to 4 KiB) and shares
-//   a longer one any other                            moved in and handed out by shared pointer: never
-//   copied, need not be copyable
+//   std::string                          kept as its bytes; get() copies a short one (up to 4 KiB)
+//                                        and shares a longer one
+//   any other                            moved in and handed out by shared pointer: never copied,
+//                                        need not be copyable
 //
 // visit() and peek() with a function read a value where it lies: no copy, no allocation, no reference count.
 //
@@ -64,8 +66,8 @@ struct CacheOptions {
   double jitter = 0.0;               // share of ttl by which it is randomly shortened, 0 to 0.9
   std::chrono::milliseconds stale_while_revalidate{0};  // after ttl: answer at once, reload in the background
   std::chrono::milliseconds stale_if_error{0};          // after ttl: answer if the loader fails
-  std::chrono::milliseconds stale_throttle{
-      1000};                   // after a failed load: pause before the loader is asked again
+  // After a failed load: the pause before the loader is asked for that key again.
+  std::chrono::milliseconds stale_throttle{1000};
   double refresh_ahead = 0.0;  // share of ttl after which a read starts a reload; 0: off; below 1
   double xfetch = 0.0;         // XFetch's beta; 0: off, 1 is the paper's
   std::chrono::milliseconds negative_ttl{0};  // how long absence is remembered; at most 30 s

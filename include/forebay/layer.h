@@ -8,9 +8,8 @@
 //
 // Thread-safe throughout. Three ways in, from easy to fast:
 //   - get(), set(), … block until there is an answer;
-//   - read(), write() take a callback, which runs on the calling thread if the answer is at hand and on one
-//   of Forebay's
-//     threads otherwise: it must be brief and must not block;
+//   - read(), write() take a callback. It runs on the calling thread if the answer is at hand, and on one of
+//     Forebay's threads otherwise: it must be brief and must not block;
 //   - look_up(), update() work on the memory tier alone, without copying, under a shard's lock.
 
 #include <array>
@@ -36,7 +35,7 @@ namespace forebay {
 class Random;
 class Scheduler;
 
-// How good an answer must be (consistency rule R8).
+// How good an answer must be (docs/consistency.md, rule R8).
 enum class Level : std::uint8_t {
   kAny,             // what the namespace's windows allow
   kReadYourWrites,  // includes at least the write whose token is given
@@ -61,11 +60,12 @@ struct Answer {
 using ReadCallback = std::move_only_function<void(Result<Answer>)>;
 
 struct WriteOptions {
-  // Makes a write behind one that may be asked for again: names it, in 1 to 128 bytes of any kind, for as
-  // long as `[journal] remember` says, also after a restart. The same write with the same id is answered as
-  // it was the first time, once that is kept, and nothing is written. Another write with the same id is
-  // kConflict. A write that is refused leaves its id free. Where the journal is full the write is refused
-  // whatever `when_full` says. kUnsupported for namespaces that are not written behind. Empty: none.
+  // Names a write behind, so that it may be sent again without counting twice (docs/write-behind.md): 1
+  // to 128 bytes of any kind. Empty: no name. The name is remembered for as long as `[journal] remember`
+  // says, also after a restart. The same write with the same id writes nothing: it gets the first answer
+  // again, once the first write is kept. Another write with the same id is kConflict. A write that was
+  // refused leaves its id free. Where the journal is full the write is refused, whatever `when_full`
+  // says. kUnsupported for namespaces that are not written behind.
   std::string_view op_id;
 };
 
@@ -75,13 +75,13 @@ struct WriteAnswer {
   OptionalText added;          // Add: the new number
   std::uint64_t token = 0;     // for reads at Level::kReadYourWrites
   std::uint64_t ticket = 0;    // Layer::write_at_once(): what has to be kept before anybody is told
-  // WriteOptions::op_id: it had been written before. `existed` and `added` are what they were then, there is
-  // no `value`, and the token is a new one.
+  // The write's op_id had been used before, and nothing was written now. `existed` and `added` are those
+  // of the first answer, there is no `value`, and the token is a new one.
   bool repeated = false;
 };
-// Of an integer that was added to a counter.
+// The answer of Layer::add_at_once().
 struct AddAnswer {
-  std::int64_t number = 0;   // the new one
+  std::int64_t number = 0;   // the counter's new value
   std::uint64_t ticket = 0;  // as WriteAnswer's
 };
 using WriteCallback = std::move_only_function<void(Result<WriteAnswer>)>;
@@ -141,8 +141,8 @@ struct NamespaceStats {
 struct FlushStats {
   std::string source;
   std::string space;                // the namespace
-  std::uint64_t batches = 0;        // transactions that brought some of them
-  std::uint64_t writes = 0;         // that they brought
+  std::uint64_t batches = 0;        // transactions with writes of this namespace
+  std::uint64_t writes = 0;         // in these transactions
   std::uint64_t retries = 0;        // of whole batches
   std::uint64_t dead = 0;           // writes that were put aside
   std::uint64_t passed_over = 0;    // retries of dead letters that were refused again
@@ -154,9 +154,9 @@ struct FlushStats {
 struct JournalStats {
   double fill = 0;  // of the bound that is nearest, max_bytes or max_records; 1: it refuses writes
   double ack_delay_seconds = 0;  // by which acknowledgements are held back now
-  std::uint64_t held_back = 0;   // that were, since the start
+  std::uint64_t held_back = 0;   // acknowledgements that were, since the start
   std::size_t op_ids = 0;        // remembered (WriteOptions::op_id)
-  std::uint64_t repeats = 0;     // of theirs that were answered, since the start
+  std::uint64_t repeats = 0;     // writes that came again with a known id, since the start
 };
 // A write behind that the database refused (docs/write-behind.md).
 struct PutAside {
@@ -241,8 +241,8 @@ class Layer {
                                        const ReadOptions& options = {});
   // Writes under the namespace's strategy: a whole value (a row as JSON object text, or plain text).
   Result<WriteAnswer> set(std::string_view key, std::string_view value);
-  Result<WriteAnswer> set_fields(std::string_view key,
-                                 Fields fields);  // columns of an existing row or a new one
+  // Columns of a row that exists, or of a new one.
+  Result<WriteAnswer> set_fields(std::string_view key, Fields fields);
   Result<WriteAnswer> add(std::string_view key, std::int64_t amount);  // counters
   Result<WriteAnswer> remove(std::string_view key);                    // deletes the row itself
 
@@ -253,8 +253,8 @@ class Layer {
   // Sends what read() has gathered to the sources. Call after a group of reads, so that they share queries; a
   // timer sends it within a millisecond otherwise.
   void dispatch();
-  // Around a group of reads that takes a while to ask for: holds the timer back, so that none of the group
-  // goes alone. dispatch() is still the caller's to call, after the group.
+  // Lives while a caller asks for a group of reads that takes a while: it holds that timer back, so that no
+  // part of the group is sent alone. The caller still calls dispatch() after the group.
   class Gather {
    public:
     explicit Gather(Layer& layer);
@@ -265,47 +265,49 @@ class Layer {
    private:
     Layer& layer_;
   };
-  // Returns whether the write is in effect already, though `done` may come later (a write behind that the
-  // journal has yet to keep): all that is asked from now on comes after it.
+  // Returns whether the write is in effect already, so that everything asked from now on sees it. `done` may
+  // still come later, as for a write behind that the journal has yet to keep.
   bool write(std::string_view key, Write write, WriteCallback done, const WriteOptions& options = {});
   // The same from a whole value as a client sends it.
   bool write_value(std::string_view key, std::string_view value, WriteCallback done,
                    const WriteOptions& options = {});
-  // The short way of a write behind that has to wait for nothing but the journal: it is in effect when this
-  // returns. Nothing: it has to wait for something else, has been written before by its id, or isn't written
-  // behind; nothing was done, and write() is the call for it. An answer with a `ticket` must not be shown to
-  // anybody before when_kept() has called back for it without an error, and that must be asked for: until
-  // then the write may stay where a crash loses it. Later writes have larger tickets. The answer's `value` is
-  // not set. `now`: the clock's.
+  // The short way for a write behind that has to wait for nothing but the journal: the write is in
+  // effect when this returns. If it returns nothing, it has done nothing, and write() is the call to
+  // make: the write has to wait for something else, its op_id is known already, or the namespace is not
+  // written behind.
+  //
+  // The caller must ask when_kept() for the answer's `ticket`, if there is one, and must not show the
+  // answer to anybody before that has called back without an error: until then a crash may lose the
+  // write. Later writes have larger tickets. The answer's `value` is not set. `now` is the clock's time.
   std::optional<Result<WriteAnswer>> write_at_once(std::string_view key, const Write& write, Instant now,
                                                    const WriteOptions& options = {});
   std::optional<Result<WriteAnswer>> write_value_at_once(std::string_view key, std::string_view value,
                                                          Instant now, const WriteOptions& options = {});
-  // The same of INCR for counters whose value is cached, without an allocation. Nothing, too, where there is
-  // an error to tell.
+  // The same for an addition to a counter whose value is cached, without an allocation. Returns nothing also
+  // where the addition would be an error; write() says which.
   std::optional<AddAnswer> add_at_once(std::string_view key, std::int64_t amount, Instant now);
-  // Calls back once the writes with tickets from `first` to `last` are kept: one call does for many. An error
-  // is about all of them: kUnknownOutcome, some may not have been kept (which shows once the journal is read
-  // again); kUnavailable: none was.
+  // Calls back once the journal has kept the writes with the tickets from `first` to `last`; one call is
+  // enough for many writes. An error is about all of them. kUnknownOutcome: some may not have been kept,
+  // which shows once the journal is open again. kUnavailable: none has been kept.
   void when_kept(std::uint64_t first, std::uint64_t last, std::move_only_function<void(Result<void>)> done);
 
   // ---- The memory tier.
   const NamespaceInfo& route(std::string_view key) const;
   // Answers from memory if the namespace's policy allows; starts a refresh if one is due.
   LookUp look_up(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit);
-  // Whether and how a key is in memory, without counting as a use or a request; expired and invalidated ones
-  // are not.
+  // Visits the key's entry if it is in memory and neither expired nor invalidated. Counts neither as a
+  // use nor as a request.
   bool peek(std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit);
-  // Decides and writes in one step on the memory tier only. For a bound namespace this is how its cached
-  // copy's times are changed; its value is written by write().
+  // Looks at the entry and changes it in one step, in the memory tier only. In a namespace with a source this
+  // may change the times of the cached copy; its value is changed by write().
   PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
   // The Stamp that a client's own value for this key gets (default or namespace ttl, jitter).
   Stamp stamp_for(std::string_view key, Instant now);
   // Drops the cached copy and fences loads in progress. True: there was one. (DEL)
   bool drop(std::string_view key, Instant now);
-  // Holds the keys' shards (or all) for this thread: multi-key atomicity for update(), peek(), look_up() and
-  // drop() on unbound keys. Meanwhile no reload takes effect: what route() says of a key stays true. One at a
-  // time per thread.
+  // Holds the shards of some keys (or all shards) for this thread, so that several calls of update(), peek(),
+  // look_up() and drop() on keys without a source are one step for everybody else. Meanwhile no reload takes
+  // effect, so what route() says of a key stays true. A thread has at most one Guard.
   class Guard {
    public:
     Guard(Guard&&) noexcept;
@@ -329,8 +331,8 @@ class Layer {
   // ---- Writes behind (docs/write-behind.md). Callbacks run once, on one of Forebay's threads or the calling
   // one, and must be brief. `timeout`: zero for none.
   using Flushed = std::move_only_function<void(bool)>;
-  // Answers once the database has (or has put aside) what is pending for the key now. False: not in time, or
-  // the layer ends.
+  // Answers true once the database has everything that is pending for the key now, or has put it aside.
+  // False: not in time, or the layer ends.
   void when_flushed(std::string_view key, std::chrono::milliseconds timeout, Flushed done);
   // Sends what is pending now, of one namespace (empty: of all), without waiting for more. False: not all of
   // it got through in time.
@@ -343,8 +345,9 @@ class Layer {
   void dead_letter(std::string_view id, std::move_only_function<void(Result<std::optional<PutAside>>)> done);
   // Answers false where there is no such letter (any more).
   using Found = std::move_only_function<void(Result<bool>)>;
-  // Writes it again, as a new write of its key, once the journal has that; where later writes of the key are
-  // held (after_dead_letter = "hold"), all of the key's, in order. What the database refuses again stays.
+  // Writes the letter again, as a new write of its key, and answers once the journal has that. Where later
+  // writes of the key are held (after_dead_letter = "hold"), all of the key's letters are written, in order.
+  // What the database refuses again stays a dead letter.
   void retry_dead_letter(std::string_view id, Found done);
   // Replaces what is to be written; kInvalidArgument says what is wrong with the text.
   void edit_dead_letter(std::string_view id, std::string_view operation, Found done);

@@ -9,7 +9,7 @@ namespace forebay {
 
 using Task = std::move_only_function<void()>;
 
-// Runs work later, on threads of its own: what nobody should wait for, and what time decides. Thread-safe.
+// Runs work later, on threads of its own: what nobody waits for, and what is due at a time. Thread-safe.
 //
 // Tasks must not block. Order among tasks that are due is not promised. After the destructor nothing runs;
 // what was still queued is destroyed unrun.

@@ -43,8 +43,8 @@ class StripedCounters {
     const std::uint64_t before = before_reset_[counter].load(std::memory_order_acquire);
     return total(counter) - before;
   }
-  // Counts from zero again. Stripes are their threads' alone to write, so what they had is remembered
-  // instead.
+  // Counts from zero again. Only its own thread may write a stripe, so what each stripe had is remembered
+  // instead of cleared.
   void reset() {
     for (std::size_t i = 0; i < N; ++i) before_reset_[i].store(total(i), std::memory_order_release);
   }

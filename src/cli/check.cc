@@ -25,8 +25,8 @@ struct Options {
 Result<void> try_sources(config::Model model) {
   Environment environment;
   for (config::Source& source : model.sources) {
-    source.changes =
-        false;  // a change log is tables and triggers: made when the server starts, not by looking
+    // A change log is tables and triggers: the server makes them when it starts, a check only looks.
+    source.changes = false;
     if (source.kind != "function") continue;
     // The function itself is in the program that this configuration is for.
     Function& function = environment.functions[source.name];

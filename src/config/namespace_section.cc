@@ -16,8 +16,8 @@ namespace forebay::config {
 namespace {
 
 constexpr milliseconds kLongest = 3650 * 24h;
-constexpr milliseconds kNegativeMax =
-    30s;  // an absence held longer would outlive what made it true too often
+// An absence that is remembered longer would too often outlive what made it true.
+constexpr milliseconds kNegativeMax = 30s;
 
 std::string_view trim(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t");

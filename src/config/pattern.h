@@ -2,8 +2,9 @@
 
 // Key patterns (`order:{region}:{id}`): their syntax, and whether two of them compete for a key.
 //
-//   pattern = literal { field literal } ;   field = "{" name "}" ;   name = letter or _, then letters, digits
-//   and _
+//   pattern = literal { field literal } ;
+//   field   = "{" name "}" ;
+//   name    = letter or _, then letters, digits and _
 //
 // A literal is any text without braces; between two fields it must not be empty, or nobody could say where
 // one ends. What matches a pattern is said at config::Pattern; the layer's router does the matching.

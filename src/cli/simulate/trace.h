@@ -6,7 +6,8 @@
 //
 //   NAME.keys   one record a request: key u64
 //   NAME.kst    key u64, size u64 (the value's bytes), timestamp u64 (not used: its unit differs between
-//   traces) any other   text, one key a line
+//               traces)
+//   any other   text, one key a line
 //
 // Records are little-endian, without header or padding. A key that is a number is the 8 bytes of its record.
 

@@ -28,11 +28,10 @@ struct SetOptions {
   TimeBase base = TimeBase::kNow;
 };
 
-// Parses from args[first] on. Answers the error and returns nothing if they are no valid options.
-std::optional<SetOptions> parse_set_options(Context& context,
-                                            std::size_t first);  // NX XX GET KEEPTTL EX PX EXAT PXAT
-std::optional<SetOptions> parse_getex_options(Context& context,
-                                              std::size_t first);  // PERSIST EX PX EXAT PXAT
+// Parse the options from args[first] on: of SET NX XX GET KEEPTTL EX PX EXAT PXAT, of GETEX PERSIST EX PX EXAT
+// PXAT. If they are not valid, the functions answer the error and return nothing.
+std::optional<SetOptions> parse_set_options(Context& context, std::size_t first);
+std::optional<SetOptions> parse_getex_options(Context& context, std::size_t first);
 
 // Sets `at`; false: the time is no valid one, and the error has been answered. Apart from parsing because
 // GETEX looks for its key in between.
