@@ -71,7 +71,12 @@ Core::Core(std::unique_ptr<memory::Tier> tier, Parts parts, std::unique_ptr<Thre
       reads_(*tier_, flights_, events_, curves_, clock_, random_, scheduler_),
       invalidator_(router_, *tier_, flights_, events_, curves_, clock_),
       tokens_(random_),
-      writes_(*tier_, flights_, invalidator_, curves_, clock_, random_, tokens_) {
+      writes_(*tier_, flights_, invalidator_, curves_, clock_, random_, tokens_),
+      dead_letters_({[this] { return behind_sources(); }, router_,
+                     [this](Space& space, std::string_view key, journal::Effect effect, WriteCallback done) {
+                       behind_->path().write_again(space, key, std::move(effect), std::move(done));
+                     },
+                     [this](const std::string& source) { behind_->dead_changed(source); }}) {
   follow_memory();
 }
 

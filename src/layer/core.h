@@ -20,10 +20,11 @@
 #include "feed/change_poller.h"
 #include "forebay/layer.h"
 #include "layer/invalidate/invalidator.h"
+#include "layer/port/source_port.h"
 #include "layer/read/read_path.h"
 #include "layer/router.h"
-#include "layer/source_port.h"
 #include "layer/space.h"
+#include "layer/write/dead_letters.h"
 #include "layer/write/tokens.h"
 #include "layer/write/write_behind.h"
 #include "layer/write/write_path.h"
@@ -81,12 +82,7 @@ class Core {
   // Layer's calls for writes behind.
   void when_flushed(std::string_view key, Duration timeout, WriteBehind::Flushed done);
   void drain(std::string_view space, Duration timeout, WriteBehind::Flushed done);
-  void dead_letters(std::string_view source, std::string_view after, std::size_t limit,
-                    Done<std::vector<PutAside>> done);
-  void dead_letter(std::string_view id, Done<std::optional<PutAside>> done);
-  void retry_dead_letter(std::string_view id, Done<bool> done);
-  void edit_dead_letter(std::string_view id, std::string_view operation, Done<bool> done);
-  void drop_dead_letter(std::string_view id, Done<bool> done);
+  DeadLetters& dead_letters() { return dead_letters_; }
 
   memory::Tier& tier() { return *tier_; }
   ReadPath& reads() { return reads_; }
@@ -129,16 +125,8 @@ class Core {
   std::vector<Space*> leaving(const config::Model& model);
   Result<void> drain_leaving(const std::vector<Space*>& spaces, const config::Model& model);
   Result<void> take_over(const config::Model& model);
-  // The port of a source in force, with what its calls may take.
-  std::optional<BehindTarget::SourceAt> source_at(std::string_view name) const;
-  std::vector<BehindTarget::SourceAt> behind_sources() const;
-  // Runs `work` on a thread of the source that an id names, with the letter's.
-  template <class T, class Work>
-  void with_letter(std::string_view id, Done<T> done, Work work);
-  static Result<std::vector<DeadLetter>> letters_of(Source& source, const DeadLetter& one,
-                                                    const CallContext& context);
-  Space* place_of(const DeadLetter& letter, const std::string& source) const;
-  void write_again(Space& space, const std::vector<DeadLetter>& letters, Done<bool> reply);
+  // The sources in force that are written behind, or have been and still have writes pending.
+  std::vector<DeadLetters::SourceAt> behind_sources() const;
   void check_ledgers(const Plan& plan, std::vector<std::string>& mistakes);
   void start_feeds(std::vector<std::string>& mistakes, Plan& plan);
   void upkeep();
@@ -166,7 +154,8 @@ class Core {
   WriteTokens tokens_;
   WritePath writes_;
   std::unique_ptr<WriteBehind> behind_;  // null: no journal; set before the first request
-  Instant curves_aged_{};                // upkeep()'s own
+  DeadLetters dead_letters_;
+  Instant curves_aged_{};  // upkeep()'s own
 
   Mutex reload_mutex_;  // one at a time; taken before config_mutex_
   config::Journal journal_config_ GUARDED_BY(reload_mutex_);

@@ -10,6 +10,7 @@
 
 #include "layer/core.h"
 #include "layer/memory_options.h"
+#include "layer/port/ledger_port.h"
 #include "source/sql_mapping.h"
 
 namespace forebay::layer {
@@ -216,19 +217,23 @@ void Core::check_ledgers(const Plan& plan, std::vector<std::string>& mistakes) {
     const bool used = std::ranges::any_of(plan.spaces, [&](const Space* space) {
       return space->info.writes_behind && space->config.source == active->config.name;
     });
-    if (!used || plan.unreached.contains(active.get()) || active->port->blocking() == nullptr) continue;
-    const CallContext context{active->config.timeout, nullptr};
-    auto opened = active->port->blocking()->open_ledger(behind_->journal_id(), behind_->lanes(), context);
-    if (opened) continue;
-    const ErrorCode code = opened.error().code;
+    if (!used || plan.unreached.contains(active.get())) continue;
+    LedgerPort* ledger = active->port->ledger();
+    const auto ready = ledger != nullptr ? ledger->prepare(behind_->journal_id(), behind_->lanes(),
+                                                           CallOptions{active->config.timeout, nullptr})
+                                         : no_ledger();
+    if (ready) continue;
+    const ErrorCode code = ready.error().code;
     if (code == ErrorCode::kConfig || code == ErrorCode::kUnsupported)
-      mistakes.push_back(fmt::format("source '{}': {}", active->config.name, opened.error().message));
+      mistakes.push_back(fmt::format("source '{}': {}", active->config.name, ready.error().message));
   }
 }
 
 void Core::start_feeds(std::vector<std::string>& mistakes, Plan& plan) {
   for (const auto& active : plan.sources) {
-    if (!active->config.changes || !active->port->blocking()) continue;
+    if (!active->config.changes) continue;
+    ChangeLog* log = active->port->change_log();
+    if (log == nullptr) continue;
     std::set<std::string> tables;
     for (const Space* space : plan.spaces) {
       if (space->config.source != active->config.name) continue;
@@ -237,7 +242,7 @@ void Core::start_feeds(std::vector<std::string>& mistakes, Plan& plan) {
     }
     std::vector<std::string> wanted(tables.begin(), tables.end());
     if (active->poller && wanted == active->watched) continue;
-    if (auto watching = active->port->blocking()->watch_tables(wanted); !watching) {
+    if (auto watching = log->watch(wanted); !watching) {
       mistakes.push_back(fmt::format("source '{}': {}", active->config.name, watching.error().message));
       continue;
     }
@@ -246,7 +251,7 @@ void Core::start_feeds(std::vector<std::string>& mistakes, Plan& plan) {
       active->poller = std::make_unique<feed::ChangePoller>(
           feed::ChangePoller::Options{active->config.name, active->config.poll_interval,
                                       active->config.timeout},
-          *active->port->blocking(), invalidator_, clock_);
+          *log, invalidator_, clock_);
     }
   }
 }

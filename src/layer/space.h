@@ -8,7 +8,7 @@
 #include "base/striped.h"
 #include "config/model.h"
 #include "forebay/layer.h"
-#include "layer/source_port.h"
+#include "layer/port/source_port.h"
 
 namespace forebay::layer {
 

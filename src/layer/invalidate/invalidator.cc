@@ -151,7 +151,9 @@ void Invalidator::rows_may_have_changed(const Space& written) {
 
 void Invalidator::lost(const std::string& source) {
   for (Space* space : router_.load(std::memory_order_acquire)->spaces()) {
-    if (space->config.source == source) drop_space(*space);
+    if (space->config.source != source) continue;
+    // A query that names no table has never heard of changes.
+    if (!space->config.table.empty() || !space->config.depends_on.empty()) drop_space(*space);
   }
 }
 

@@ -64,18 +64,20 @@ std::optional<BehindTarget::SourceAt> BehindTarget::source_of(const std::string&
 void BehindTarget::open_ledger(const std::string& source, LedgerDone done) {
   const auto at = source_of(source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
-  at->port->open_ledger(rooms_.journal, rooms_.lanes, CallOptions{at->timeout, nullptr},
-                        [this, source, done = std::move(done)](Result<PortLedger> opened) mutable {
-                          if (!opened) return done(std::move(opened).error());
-                          journal::Ledger ledger;
-                          ledger.positions = std::move(opened->positions);
-                          for (DeadLetter& letter : opened->dead) {
-                            ledger.dead.push_back(std::move(letter.id));
-                            ledger.dead_keys.emplace_back(std::move(letter.space), std::move(letter.key));
-                          }
-                          done(std::move(ledger));
-                          rooms_.ledger_known(source);
-                        });
+  LedgerPort* port = at->port->ledger();
+  if (port == nullptr) return done(no_ledger());
+  port->open(rooms_.journal, rooms_.lanes, CallOptions{at->timeout, nullptr},
+             [this, source, done = std::move(done)](Result<PortLedger> opened) mutable {
+               if (!opened) return done(std::move(opened).error());
+               journal::Ledger ledger;
+               ledger.positions = std::move(opened->positions);
+               for (DeadLetter& letter : opened->dead) {
+                 ledger.dead.push_back(std::move(letter.id));
+                 ledger.dead_keys.emplace_back(std::move(letter.space), std::move(letter.key));
+               }
+               done(std::move(ledger));
+               rooms_.ledger_known(source);
+             });
 }
 
 void BehindTarget::applying(const journal::Batch& batch) {
@@ -109,6 +111,8 @@ void BehindTarget::apply(const journal::Batch& batch, std::vector<Statement> sta
                          std::vector<Dead> dead, std::unique_ptr<Room> room, ApplyDone done) {
   const auto at = source_of(batch.source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", batch.source)});
+  LedgerPort* ledger = at->port->ledger();
+  if (ledger == nullptr) return done(no_ledger());
   PortBatch out;
   out.journal = rooms_.journal;
   out.lane = batch.lane;
@@ -135,12 +139,12 @@ void BehindTarget::apply(const journal::Batch& batch, std::vector<Statement> sta
                         {}});
   }
   const auto timeout = at->timeout + kForEachStatement * statements.size();
-  at->port->apply(std::move(out), CallOptions{timeout, nullptr},
-                  [room = std::move(room), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
-                    static_cast<SlotRoom&>(*room).slot.ended(outcome ? nullptr : &outcome.error());
-                    room.reset();  // what follows may want one
-                    done(std::move(outcome));
-                  });
+  ledger->apply(std::move(out), CallOptions{timeout, nullptr},
+                [room = std::move(room), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
+                  static_cast<SlotRoom&>(*room).slot.ended(outcome ? nullptr : &outcome.error());
+                  room.reset();  // what follows may want one
+                  done(std::move(outcome));
+                });
 }
 
 void BehindTarget::settled(const journal::Batch& batch, std::vector<std::optional<Written>> written) {

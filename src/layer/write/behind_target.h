@@ -18,10 +18,11 @@
 #include "base/thread_pool.h"
 #include "journal/flusher.h"
 #include "layer/invalidate/invalidator.h"
+#include "layer/port/ledger_port.h"
+#include "layer/port/source_port.h"
 #include "layer/read/flight.h"
 #include "layer/read/read_path.h"
 #include "layer/read/source_gate.h"
-#include "layer/source_port.h"
 #include "memory/tier.h"
 #include "observe/miss_ratio_curve.h"
 
