@@ -9,6 +9,7 @@
 #include "config/pattern.h"
 #include "config/query.h"
 #include "config/sections.h"
+#include "config/source_kind.h"
 #include "config/suggest.h"
 #include "config/units.h"
 
@@ -88,6 +89,7 @@ class NamespaceReader {
     const auto found = std::ranges::find(sources_, space_.source, &Source::name);
     if (found != sources_.end()) {
       source_ = &*found;
+      kind_ = find_source_kind(source_->kind);
       return;
     }
     std::vector<std::string_view> names;
@@ -176,8 +178,9 @@ class NamespaceReader {
   Namespace& space_;
   std::span<const Source> sources_;
   const bool journal_;
-  const Source* source_ = nullptr;  // null: none named, or not known
-  bool key_good_ = false;           // else nothing is said that a repaired pattern may make wrong
+  const Source* source_ = nullptr;    // null: none named, or not known
+  const SourceKind* kind_ = nullptr;  // the source's; null: not known
+  bool key_good_ = false;             // else nothing is said that a repaired pattern may make wrong
   bool ttl_good_ = false;
   bool type_good_ = false;
   bool write_good_ = false;
@@ -294,8 +297,7 @@ void NamespaceReader::check_parameters() {
     return;
   }
   std::vector<TextMistake> mistakes;
-  const Query query = parse_query(
-      space_.query, source_->kind == "postgres" ? Dialect::kPostgres : Dialect::kSqlite, mistakes);
+  const Query query = parse_query(space_.query, *kind_->dialect, mistakes);
   for (const TextMistake& found : mistakes) {
     section_.report(section_.inside("query", found.offset), fmt::format("the query has {}", found.what));
   }
@@ -320,7 +322,7 @@ void NamespaceReader::check_parameters() {
 
 void NamespaceReader::check_query() {
   // What is quoted differs between databases, so an unknown source leaves the text alone.
-  if (source_ != nullptr && !source_->kind.empty()) check_parameters();
+  if (kind_ != nullptr && kind_->dialect) check_parameters();
   if (space_.zset) mistake("type", "type = \"zset\" needs a table with a row for each member");
   if (space_.kind == ValueKind::kCounter)
     mistake("type", "type = \"counter\" needs a table: a query's result can't be added to");
@@ -341,12 +343,12 @@ void NamespaceReader::check_dataset() {
     }
     return;
   }
-  if (source_ != nullptr && source_->kind == "function") {
+  if (kind_ != nullptr && !kind_->dialect) {
     for (const std::string_view key : {"table", "query", "value", "version"}) {
       if (section_.has(key)) {
         section_.report(section_.key_at(key),
-                        fmt::format("{} does not apply: \"{}\" is a function, which knows what to load", key,
-                                    space_.source));
+                        fmt::format("{} does not apply: \"{}\" is a {}, which knows what to load", key,
+                                    space_.source, kind_->name));
       }
     }
     return;
@@ -393,11 +395,12 @@ void NamespaceReader::check_behind() {
     }
     return;
   }
-  if (source_ != nullptr && source_->kind == "function") {
+  if (kind_ != nullptr && !kind_->ledger) {
     mistake("write",
-            fmt::format("write = \"behind\" needs a source of kind \"sqlite\" or \"postgres\", which "
-                        "records what has been applied; \"{}\" is a function",
-                        space_.source));
+            fmt::format("write = \"behind\" needs a source of kind {}, which records what has been applied; "
+                        "\"{}\" is a {}",
+                        source_kinds_that([](const SourceKind& each) { return each.ledger; }), space_.source,
+                        kind_->name));
   }
   if (!journal_) {
     section_.report_missing(section_.at("write"),

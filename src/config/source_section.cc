@@ -2,66 +2,94 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <filesystem>
 
 #include "config/sections.h"
+#include "config/source_kind.h"
 #include "config/units.h"
 
 namespace forebay::config {
 namespace {
 
-constexpr std::string_view kKinds[] = {"sqlite", "postgres", "function"};
 constexpr std::string_view kLaterKinds[] = {"mysql", "mariadb", "http"};
 
-void read_place(Section& section, Source& source, std::string_view folder) {
-  section.text("path", source.path);
-  section.text("url", source.url);
-  if (source.kind == "sqlite") {
-    if (!section.has("path")) {
-      section.report_missing(section.header(),
-                             fmt::format("{} needs a path: the database file", section.name()));
-    } else if (source.path.empty() && section.has("path")) {
-      section.report(section.at("path"), "path must name the database file");
-    } else if (source.path == ":memory:") {
-      section.report(
-          section.at("path"),
-          "path = \":memory:\" would give each connection an empty database of its own: name a file");
-    }
-    if (section.has("url"))
-      section.report(section.key_at("url"), "url is for kind = \"postgres\"; a sqlite source has a path");
-    if (!source.path.empty() && !folder.empty()) {
-      source.path = (std::filesystem::path(folder) / source.path).lexically_normal().string();
-    }
-  } else if (source.kind == "postgres") {
-    if (!section.has("url")) {
-      section.report_missing(
-          section.header(),
-          fmt::format("{} needs a url, such as \"postgres://user@host/database\"", section.name()));
-    } else if (source.url.empty()) {
-      section.report(section.at("url"),
-                     "url must name the database, such as \"postgres://user@host/database\"");
-    }
-    if (section.has("path"))
-      section.report(section.key_at("path"), "path is for kind = \"sqlite\"; a postgres source has a url");
-  } else if (source.kind == "function") {
-    for (const std::string_view key : {"path", "url"}) {
-      if (section.has(key))
-        section.report(section.key_at(key), fmt::format("a function source has no {}", key));
-    }
+constexpr auto kNames = [] {
+  std::array<std::string_view, std::size(kSourceKinds)> names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = kSourceKinds[i].name;
+  return names;
+}();
+
+void read_path(Section& section, Source& source, std::string_view folder) {
+  if (!section.has("path")) {
+    section.report_missing(section.header(),
+                           fmt::format("{} needs a path: the database file", section.name()));
+  } else if (source.path.empty()) {
+    section.report(section.at("path"), "path must name the database file");
+  } else if (source.path == ":memory:") {
+    section.report(
+        section.at("path"),
+        "path = \":memory:\" would give each connection an empty database of its own: name a file");
+  }
+  if (section.has("url")) {
+    section.report(
+        section.key_at("url"),
+        fmt::format("url is for kind = {}; a {} source has a path",
+                    source_kinds_that([](const SourceKind& kind) { return kind.place == SourcePlace::kUrl; }),
+                    source.kind));
+  }
+  if (!source.path.empty() && !folder.empty()) {
+    source.path = (std::filesystem::path(folder) / source.path).lexically_normal().string();
+  }
+}
+
+void read_url(Section& section, const Source& source) {
+  if (!section.has("url")) {
+    section.report_missing(
+        section.header(),
+        fmt::format("{} needs a url, such as \"postgres://user@host/database\"", section.name()));
+  } else if (source.url.empty()) {
+    section.report(section.at("url"),
+                   "url must name the database, such as \"postgres://user@host/database\"");
+  }
+  if (section.has("path")) {
+    section.report(section.key_at("path"), fmt::format("path is for kind = {}; a {} source has a url",
+                                                       source_kinds_that([](const SourceKind& kind) {
+                                                         return kind.place == SourcePlace::kPath;
+                                                       }),
+                                                       source.kind));
+  }
+}
+
+void read_place(Section& section, Source& source, SourcePlace place, std::string_view folder) {
+  switch (place) {
+    case SourcePlace::kPath:
+      return read_path(section, source, folder);
+    case SourcePlace::kUrl:
+      return read_url(section, source);
+    case SourcePlace::kNone:
+      for (const std::string_view key : {"path", "url"}) {
+        if (section.has(key))
+          section.report(section.key_at(key), fmt::format("a {} source has no {}", source.kind, key));
+      }
   }
 }
 
 }  // namespace
 
 void read_source(Section& section, Source& source, std::string_view folder) {
-  if (const auto kind = section.choice("kind", kKinds, kLaterKinds)) {
-    source.kind = kKinds[*kind];
+  const SourceKind* kind = nullptr;
+  if (const auto choice = section.choice("kind", kNames, kLaterKinds)) {
+    kind = &kSourceKinds[*choice];
+    source.kind = kind->name;
   } else if (!section.has("kind")) {
-    section.report_missing(
-        section.header(),
-        fmt::format("{} needs a kind: \"sqlite\", \"postgres\" or \"function\"", section.name()));
+    section.report_missing(section.header(),
+                           fmt::format("{} needs a kind: {}", section.name(),
+                                       source_kinds_that([](const SourceKind&) { return true; })));
   }
-  read_place(section, source, folder);
+  section.text("path", source.path);
+  section.text("url", source.url);
+  if (kind != nullptr) read_place(section, source, kind->place, folder);
   section.count("pool", source.pool, std::size_t{1}, std::size_t{256});
   section.duration("timeout", source.timeout, 1ms, 1h);
   section.duration("connect_timeout", source.connect_timeout, 1ms, 1h);
@@ -83,10 +111,11 @@ void read_source(Section& section, Source& source, std::string_view folder) {
         fmt::format("breaker_open (\"{}\") must not exceed breaker_open_max (\"{}\")",
                     format_duration(source.breaker_open), format_duration(source.breaker_open_max)));
   }
-  if (source.changes && !source.kind.empty() && source.kind != "sqlite") {
+  if (source.changes && kind != nullptr && !kind->change_log) {
     section.report(
         section.at("changes"),
-        fmt::format("changes = true needs kind = \"sqlite\": a {} source keeps no change log", source.kind));
+        fmt::format("changes = true needs kind = {}: a {} source keeps no change log",
+                    source_kinds_that([](const SourceKind& each) { return each.change_log; }), source.kind));
   }
 }
 

@@ -6,9 +6,9 @@
 
 namespace forebay::feed {
 
-ChangePoller::ChangePoller(Options options, Source& source, ChangeSink& sink, const Clock& clock)
+ChangePoller::ChangePoller(Options options, ChangeLog& log, ChangeSink& sink, const Clock& clock)
     : options_(std::move(options)),
-      source_(source),
+      log_(log),
       sink_(sink),
       clock_(clock),
       known_at_(clock.now()),
@@ -41,7 +41,7 @@ void ChangePoller::run() {
 
 void ChangePoller::poll() {
   const Instant began = clock_.now();
-  const auto changes = source_.poll_changes(CallContext{options_.timeout, nullptr});
+  const auto changes = log_.poll(CallContext{options_.timeout, nullptr});
   if (!changes) {
     if (!std::exchange(failing_, true)) {
       spdlog::warn("feed of source '{}': {}; trying again every {} ms", options_.source,
@@ -50,7 +50,8 @@ void ChangePoller::poll() {
     return;
   }
   if (std::exchange(failing_, false)) spdlog::info("feed of source '{}': works again", options_.source);
-  for (const RowChange& change : *changes) sink_.changed(options_.source, change);
+  if (changes->lost) sink_.lost(options_.source);
+  for (const RowChange& change : changes->rows) sink_.changed(options_.source, change);
   known_at_.store(began);
 }
 

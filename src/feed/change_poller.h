@@ -7,14 +7,14 @@
 
 #include "base/mutex.h"
 #include "feed/change_sink.h"
+#include "forebay/change_log.h"
 #include "forebay/clock.h"
-#include "forebay/source.h"
 
 namespace forebay::feed {
 
-// Reads a source's change log at an interval, on a thread of its own, and hands every change to a sink. A
-// poll that fails is tried again at the next interval: the log keeps what was not read. The state change is
-// logged, not each failure.
+// Reads a source's change log at an interval, on a thread of its own, and tells a sink what it says. A poll
+// that fails is tried again at the next interval: the log keeps what was not read. That polls have begun to
+// fail is logged, and that they work again, not each failure.
 class ChangePoller {
  public:
   struct Options {
@@ -23,7 +23,7 @@ class ChangePoller {
     std::chrono::milliseconds timeout{2000};  // of one poll
   };
   // Everything is borrowed and outlives the poller.
-  ChangePoller(Options options, Source& source, ChangeSink& sink, const Clock& clock);
+  ChangePoller(Options options, ChangeLog& log, ChangeSink& sink, const Clock& clock);
   ~ChangePoller();
 
   // How old the newest knowledge is: time since the last poll that succeeded began.
@@ -34,7 +34,7 @@ class ChangePoller {
   void poll();
 
   const Options options_;
-  Source& source_;
+  ChangeLog& log_;
   ChangeSink& sink_;
   const Clock& clock_;
   std::atomic<Instant> known_at_;

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "forebay/source.h"
+#include "forebay/change_log.h"
 
 namespace forebay::feed {
 
@@ -12,7 +12,7 @@ class ChangeSink {
   virtual ~ChangeSink() = default;
   // One changed row. Redelivery and disorder are harmless: a sink only invalidates.
   virtual void changed(const std::string& source, const RowChange& change) = 0;
-  // Changes may have been missed: everything that came from this source is in doubt.
+  // Changes were missed: everything that came from this source's watched tables is in doubt.
   virtual void lost(const std::string& source) = 0;
 };
 

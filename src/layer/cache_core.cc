@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/thread_pool.h"
 #include "forebay/cache.h"
 #include "layer/core.h"
 #include "layer/read/look_up.h"
@@ -38,7 +39,6 @@ class LoaderPort final : public layer::SourcePort {
   // There is no telling whether a loader works but to call it: after its pause the breaker lets loads through
   // again.
   void ping(CallOptions, layer::PingDone done) override { done({}); }
-  Source* blocking() override { return nullptr; }
 
  private:
   class Loads final : public layer::DatasetPort {
@@ -48,9 +48,6 @@ class LoaderPort final : public layer::SourcePort {
     void load(std::vector<KeyFields> keys, CallOptions, LoadDone done) override {
       port_.pool_.run(
           [this, keys = std::move(keys), done = std::move(done)]() mutable { done(port_.call(keys)); });
-    }
-    void write(KeyFields, Write, CallOptions, layer::WriteDone done) override {
-      done(Error{ErrorCode::kUnsupported, fmt::format("cache '{}' has no writer", port_.name_)});
     }
 
    private:
@@ -71,7 +68,7 @@ class LoaderPort final : public layer::SourcePort {
       }
       std::vector<LoadedValue> values;
       values.reserve(loaded->size());
-      for (auto& value : *loaded) values.push_back({std::move(value), 0, 0});
+      for (auto& value : *loaded) values.emplace_back().value = std::move(value);
       return values;
     } catch (const std::exception& e) {
       return Error{ErrorCode::kUnavailable,

@@ -117,13 +117,13 @@ void Configuration::start_journal() {
   parts_.journaled->start(std::move(names));
 }
 
-std::vector<FlushTarget::SourceAt> Configuration::behind_sources() const {
-  std::vector<FlushTarget::SourceAt> all;
+std::vector<DeadLetters::SourceAt> Configuration::behind_sources() const {
+  std::vector<DeadLetters::SourceAt> all;
   if (parts_.journaled == nullptr) return all;
   MutexLock lock(mutex_);
   for (const auto& source : sources_) {
     if (is_behind_source_locked(*source))
-      all.push_back({source->config.name, source->port, source->config.timeout, source->gate});
+      all.push_back({source->config.name, source->port, source->config.timeout});
   }
   return all;
 }

@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "layer/planner.h"
 #include "layer/read/loads.h"
+#include "layer/write/behind/dead_letters.h"
 #include "layer/write/behind/flush_target.h"
 
 namespace forebay::layer {
@@ -43,7 +44,7 @@ class Configuration {
   Result<void> set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy);
 
   // The sources that writes behind go to, or have gone to and not arrived.
-  std::vector<FlushTarget::SourceAt> behind_sources() const;
+  std::vector<DeadLetters::SourceAt> behind_sources() const;
   void stats(LayerStats& stats) const;
   void reset_stats();
 

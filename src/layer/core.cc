@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "layer/memory_options.h"
+#include "layer/write/behind.h"
 
 namespace forebay::layer {
 namespace {
@@ -36,7 +37,12 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
       invalidator_(router_, copies_, keys_, clock_),
       keyspace_(router_, copies_, invalidator_, clock_, random_),
       tokens_(random_),
-      writes_(router_, copies_, keys_, loads_, invalidator_, clock_, tokens_) {
+      writes_(router_, copies_, keys_, loads_, invalidator_, clock_, tokens_),
+      dead_letters_({[this] { return configuration_->behind_sources(); }, router_,
+                     [this](Namespace& space, std::string_view key, journal::Effect effect, WriteCallback done) {
+                       journaled_->strategy().write_again({space, key}, std::move(effect), std::move(done));
+                     },
+                     [this](const std::string& source) { journaled_->dead_changed(source); }}) {
   copies_.observe(event_observer_);
   copies_.observe(curve_observer_);
   copies_.observe(watchers_);

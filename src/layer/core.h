@@ -23,6 +23,7 @@
 #include "layer/read/read_path.h"
 #include "layer/read/warmer.h"
 #include "layer/statistics.h"
+#include "layer/write/behind/dead_letters.h"
 #include "layer/write/behind/journaled_writes.h"
 
 namespace forebay::layer {
@@ -69,6 +70,7 @@ class Core {
   Invalidator& invalidator() { return invalidator_; }
   Configuration& configuration() { return *configuration_; }
   Statistics& statistics() { return *statistics_; }
+  DeadLetters& dead_letters() { return dead_letters_; }
   JournaledWrites* journaled() { return journaled_.get(); }  // null: there is no journal
   const Clock& clock() const { return clock_; }
   // The time of the last upkeep: some 20 ms old, and no call to the clock.
@@ -110,6 +112,7 @@ class Core {
   std::unique_ptr<JournaledWrites> journaled_;
   std::unique_ptr<Configuration> configuration_;
   std::unique_ptr<Statistics> statistics_;
+  DeadLetters dead_letters_;
   Instant curves_aged_{};  // upkeep()'s own
 };
 

@@ -237,6 +237,24 @@ bool Layer::drain(std::chrono::milliseconds timeout) {
 }
 
 
+void Layer::dead_letters(std::string_view source, std::string_view after, std::size_t limit,
+                         std::move_only_function<void(Result<std::vector<PutAside>>)> done) {
+  impl_->core->dead_letters().list(source, after, limit, std::move(done));
+}
+void Layer::dead_letter(std::string_view id,
+                        std::move_only_function<void(Result<std::optional<PutAside>>)> done) {
+  impl_->core->dead_letters().find(id, std::move(done));
+}
+void Layer::retry_dead_letter(std::string_view id, Found done) {
+  impl_->core->dead_letters().retry(id, std::move(done));
+}
+void Layer::edit_dead_letter(std::string_view id, std::string_view operation, Found done) {
+  impl_->core->dead_letters().edit(id, operation, std::move(done));
+}
+void Layer::drop_dead_letter(std::string_view id, Found done) {
+  impl_->core->dead_letters().drop(id, std::move(done));
+}
+
 // ---- Seeing
 
 Explanation Layer::explain(std::string_view key) {

@@ -4,6 +4,7 @@
 
 #include "config/reader.h"
 #include "layer/layer_impl.h"
+#include "layer/port/threaded_source.h"
 #include "memory/eviction/registry.h"
 #include "source/registry.h"
 

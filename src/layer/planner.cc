@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "layer/port/ledger_port.h"
 #include "layer/write/behind/journaled_writes.h"
 #include "source/sql_mapping.h"
 
@@ -240,20 +241,23 @@ void Planner::check_journal(Draft& draft) {
     const bool used = std::ranges::any_of(draft.plan.spaces, [&](const Namespace* space) {
       return space->info.writes_behind && space->config.source == source->config.name;
     });
-    if (!used || draft.plan.unreached.contains(source.get()) || source->port->blocking() == nullptr) continue;
-    const CallContext context{source->config.timeout, nullptr};
-    auto opened = source->port->blocking()->open_ledger(journaled.journal_id(), journaled.lanes(), context);
-    if (opened) continue;
-    const ErrorCode code = opened.error().code;
+    if (!used || draft.plan.unreached.contains(source.get())) continue;
+    LedgerPort* ledger = source->port->ledger();
+    const CallOptions call{source->config.timeout, nullptr};
+    const auto ready =
+        ledger != nullptr ? ledger->prepare(journaled.journal_id(), journaled.lanes(), call) : no_ledger();
+    if (ready) continue;
+    const ErrorCode code = ready.error().code;
     if (code == ErrorCode::kConfig || code == ErrorCode::kUnsupported)
-      draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, opened.error().message));
+      draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, ready.error().message));
   }
   if (auto placed = journaled.check(names, draft.plan.spaces); !placed) draft.mistake({}, placed.error().message);
 }
 
 void Planner::start_feeds(Draft& draft) {
   for (const auto& source : draft.plan.sources) {
-    if (!source->config.changes || !source->port->blocking()) continue;
+    ChangeLog* log = source->config.changes ? source->port->change_log() : nullptr;
+    if (log == nullptr) continue;
     std::set<std::string> tables;
     for (const Namespace* space : draft.plan.spaces) {
       if (space->config.source != source->config.name) continue;
@@ -262,7 +266,7 @@ void Planner::start_feeds(Draft& draft) {
     }
     std::vector<std::string> wanted(tables.begin(), tables.end());
     if (source->poller && wanted == source->watched) continue;
-    if (auto watching = source->port->blocking()->watch_tables(wanted); !watching) {
+    if (auto watching = log->watch(wanted); !watching) {
       draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, watching.error().message));
       continue;
     }
@@ -271,7 +275,7 @@ void Planner::start_feeds(Draft& draft) {
       source->poller = std::make_unique<feed::ChangePoller>(
           feed::ChangePoller::Options{source->config.name, source->config.poll_interval,
                                       source->config.timeout},
-          *source->port->blocking(), parts_.invalidator, parts_.clock);
+          *log, parts_.invalidator, parts_.clock);
     }
   }
 }

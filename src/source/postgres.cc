@@ -40,32 +40,7 @@ class PostgresSource final : public Source {
     return {};
   }
 
-  Result<std::vector<std::uint64_t>> open_ledger(const std::string& journal, std::uint32_t lanes,
-                                                 const CallContext& context) override {
-    return postgres::open_ledger(pool_, name_, journal, lanes, Call(context));
-  }
-
-  Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context) override {
-    return postgres::apply(pool_, name_, batch, Call(context));
-  }
-
-  Result<std::vector<DeadLetter>> dead_letters(const std::optional<DeadId>& after, std::size_t limit,
-                                               const CallContext& context) override {
-    return postgres::dead_letters(pool_, name_, after, limit, Call(context));
-  }
-
-  Result<std::optional<DeadLetter>> dead_letter(const DeadId& id, const CallContext& context) override {
-    return postgres::dead_letter(pool_, name_, id, Call(context));
-  }
-
-  Result<bool> edit_dead_letter(const DeadId& id, const std::string& operation,
-                                const CallContext& context) override {
-    return postgres::edit_dead_letter(pool_, name_, id, operation, Call(context));
-  }
-
-  Result<bool> drop_dead_letter(const DeadId& id, const CallContext& context) override {
-    return postgres::drop_dead_letter(pool_, name_, id, Call(context));
-  }
+  std::unique_ptr<Ledger> ledger() override { return postgres::ledger_of(pool_, name_); }
 
  private:
   const std::string name_;

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
+#include "config/source_kind.h"
 #include "source/function.h"
 #include "source/postgres.h"
 #include "source/sqlite.h"
@@ -11,6 +13,7 @@
 namespace forebay::source {
 namespace {
 
+// To be in the order of config::kSourceKinds, which says what each of them has.
 struct Kind {
   std::string_view name;
   Result<std::shared_ptr<Source>> (*open)(const config::Source& settings, const Functions& functions);
@@ -22,6 +25,8 @@ constexpr Kind kKinds[] = {
     {"function", [](const config::Source& settings,
                     const Functions& functions) { return open_function(settings, functions); }},
 };
+
+static_assert(std::ranges::equal(kKinds, config::kSourceKinds, {}, &Kind::name, &config::SourceKind::name));
 
 constexpr auto kNames = [] {
   std::array<std::string_view, std::size(kKinds)> names;

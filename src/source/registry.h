@@ -1,6 +1,7 @@
 #pragma once
 
-// Which kinds of source there are. To add one: a pair of files here and a row in registry.cc.
+// Which kinds of source there are. To add one: a pair of files here, a row in registry.cc, and what it has in
+// config/source_kind.h.
 
 #include <map>
 #include <memory>

@@ -7,6 +7,52 @@ Error no_ledger() {
   return {ErrorCode::kUnsupported, "this source has no ledger, which write = \"behind\" needs"};
 }
 
+// The ledger of a source that overrides the earlier functions.
+class EarlierLedger final : public Ledger {
+ public:
+  explicit EarlierLedger(Source& source) : source_(source) {}
+
+  Result<std::vector<std::uint64_t>> open(const std::string& journal, std::uint32_t lanes,
+                                          const CallContext& context) override {
+    return source_.open_ledger(journal, lanes, context);
+  }
+  Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context) override {
+    return source_.apply(batch, context);
+  }
+  Result<std::vector<DeadLetter>> dead_letters(const std::optional<DeadId>& after, std::size_t limit,
+                                               const CallContext& context) override {
+    return source_.dead_letters(after, limit, context);
+  }
+  Result<std::optional<DeadLetter>> dead_letter(const DeadId& id, const CallContext& context) override {
+    return source_.dead_letter(id, context);
+  }
+  Result<bool> edit_dead_letter(const DeadId& id, const std::string& operation,
+                                const CallContext& context) override {
+    return source_.edit_dead_letter(id, operation, context);
+  }
+  Result<bool> drop_dead_letter(const DeadId& id, const CallContext& context) override {
+    return source_.drop_dead_letter(id, context);
+  }
+
+ private:
+  Source& source_;
+};
+
+class EarlierChangeLog final : public ChangeLog {
+ public:
+  explicit EarlierChangeLog(Source& source) : source_(source) {}
+
+  Result<void> watch(std::span<const std::string> tables) override { return source_.watch_tables(tables); }
+  Result<Changes> poll(const CallContext& context) override {
+    auto rows = source_.poll_changes(context);
+    if (!rows) return std::move(rows).error();
+    return Changes{std::move(*rows), false};
+  }
+
+ private:
+  Source& source_;
+};
+
 }  // namespace
 
 Result<Written> Dataset::write(const KeyFields&, const Write&, const CallContext&) {
@@ -19,6 +65,14 @@ Result<void> Dataset::validate(const KeyFields&, const Write&) const {
 
 Shown Dataset::shown(std::string_view, Given, std::string&) const {
   return Shown::kUnknown;
+}
+
+std::unique_ptr<Ledger> Source::ledger() {
+  return std::make_unique<EarlierLedger>(*this);
+}
+
+std::unique_ptr<ChangeLog> Source::change_log() {
+  return std::make_unique<EarlierChangeLog>(*this);
 }
 
 Result<std::vector<RowChange>> Source::poll_changes(const CallContext&) {

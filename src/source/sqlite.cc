@@ -32,46 +32,16 @@ class SqliteSource final : public Source {
     return {};
   }
 
-  Result<std::vector<RowChange>> poll_changes(const CallContext& context) override {
-    return changes_.poll(context);
-  }
+  std::unique_ptr<Ledger> ledger() override { return sqlite::ledger_of(database_); }
 
-  Result<void> watch_tables(std::span<const std::string> tables) override {
-    if (!log_changes_) return Source::watch_tables(tables);
-    return changes_.watch(tables);
-  }
-
-  Result<std::vector<std::uint64_t>> open_ledger(const std::string& journal, std::uint32_t lanes,
-                                                 const CallContext& context) override {
-    return sqlite::open_ledger(database_, journal, lanes, context);
-  }
-
-  Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context) override {
-    return sqlite::apply(database_, batch, context);
-  }
-
-  Result<std::vector<DeadLetter>> dead_letters(const std::optional<DeadId>& after, std::size_t limit,
-                                               const CallContext& context) override {
-    return sqlite::dead_letters(database_, after, limit, context);
-  }
-
-  Result<std::optional<DeadLetter>> dead_letter(const DeadId& id, const CallContext& context) override {
-    return sqlite::dead_letter(database_, id, context);
-  }
-
-  Result<bool> edit_dead_letter(const DeadId& id, const std::string& operation,
-                                const CallContext& context) override {
-    return sqlite::edit_dead_letter(database_, id, operation, context);
-  }
-
-  Result<bool> drop_dead_letter(const DeadId& id, const CallContext& context) override {
-    return sqlite::drop_dead_letter(database_, id, context);
+  std::unique_ptr<ChangeLog> change_log() override {
+    if (!log_changes_) return nullptr;
+    return std::make_unique<sqlite::TriggerLog>(database_, sqlite::TriggerLog::Options{});
   }
 
  private:
   sqlite::Database database_;
   const bool log_changes_;
-  sqlite::ChangeLog changes_{database_, {}};
 };
 
 }  // namespace

@@ -14,7 +14,7 @@ class SourceBatches : public SourceContract {
     execute("DROP TABLE IF EXISTS forebay_dead");
     dataset_ = open(views());
     ASSERT_NE(dataset_, nullptr);
-    auto positions = database_->source().open_ledger("j", 2, patient());
+    auto positions = database_->source().ledger()->open("j", 2, patient());
     ASSERT_TRUE(positions.has_value()) << positions.error().message;
     ASSERT_EQ(*positions, (std::vector<std::uint64_t>{0, 0}));
   }
@@ -55,7 +55,7 @@ class SourceBatches : public SourceContract {
     ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   }
   std::uint64_t position() {
-    auto positions = database_->source().open_ledger("j", 2, patient());
+    auto positions = database_->source().ledger()->open("j", 2, patient());
     EXPECT_TRUE(positions.has_value());
     return positions ? positions->back() : 0;
   }
@@ -70,7 +70,9 @@ class SourceBatches : public SourceContract {
     spec.table = "views";
     return spec;
   }
-  Result<BatchOutcome> apply(const WriteBatch& what) { return database_->source().apply(what, patient()); }
+  Result<BatchOutcome> apply(const WriteBatch& what) {
+    return database_->source().ledger()->apply(what, patient());
+  }
   std::string value(const std::string& name) {
     return ask("SELECT n FROM views WHERE name = '" + name + "'");
   }
@@ -92,11 +94,11 @@ TEST_P(SourceBatches, AreAppliedInOrderAndMoveTheLedger) {
   EXPECT_EQ(value("a"), "6");
   EXPECT_EQ(value("b"), "3");
   EXPECT_EQ(rows("views"), "2");
-  auto positions = database_->source().open_ledger("j", 2, patient());
+  auto positions = database_->source().ledger()->open("j", 2, patient());
   ASSERT_TRUE(positions.has_value());
   EXPECT_EQ(*positions, (std::vector<std::uint64_t>{0, 7}));
   // Another journal has a ledger of its own.
-  positions = database_->source().open_ledger("k", 1, patient());
+  positions = database_->source().ledger()->open("k", 1, patient());
   ASSERT_TRUE(positions.has_value());
   EXPECT_EQ(*positions, (std::vector<std::uint64_t>{0}));
 }
@@ -382,16 +384,16 @@ TEST_P(SourceBatches, DeadLettersAreListedShownEditedAndDropped) {
   others.journal = "i";
   others.lane = 0;
   others.dead.push_back(letter(7, "x"));
-  ASSERT_TRUE(database_->source().open_ledger("i", 1, patient()).has_value());
+  ASSERT_TRUE(database_->source().ledger()->open("i", 1, patient()).has_value());
   ASSERT_TRUE(apply(others).has_value());
   WriteBatch other_lane = batch(0, 6);
   other_lane.lane = 0;
   other_lane.dead.push_back(letter(6, "y"));
   ASSERT_TRUE(apply(other_lane).has_value());
 
-  Source& source = database_->source();
+  const auto ledger = database_->source().ledger();
   const auto listed = [&](const std::optional<DeadId>& after, std::size_t limit) {
-    const auto letters = source.dead_letters(after, limit, patient());
+    const auto letters = ledger->dead_letters(after, limit, patient());
     EXPECT_TRUE(letters.has_value()) << letters.error().message;
     std::string list;
     for (const DeadLetter& one : letters ? *letters : std::vector<DeadLetter>())
@@ -406,7 +408,7 @@ TEST_P(SourceBatches, DeadLettersAreListedShownEditedAndDropped) {
   EXPECT_EQ(listed(std::nullopt, 0), "");
 
   const DeadId id{"j", 1, 5};
-  auto shown = source.dead_letter(id, patient());
+  auto shown = ledger->dead_letter(id, patient());
   ASSERT_TRUE(shown.has_value() && shown->has_value());
   EXPECT_EQ((**shown).id, id);
   EXPECT_EQ((**shown).space, "views");
@@ -419,18 +421,18 @@ TEST_P(SourceBatches, DeadLettersAreListedShownEditedAndDropped) {
   const std::string marks{at[4], at[7], at[10], at[13], at[16], at[19], at[23]};
   EXPECT_EQ(marks, "--T::.Z") << at;
 
-  auto edited = source.edit_dead_letter(id, "another", patient());
+  auto edited = ledger->edit_dead_letter(id, "another", patient());
   ASSERT_TRUE(edited.has_value()) << edited.error().message;
   EXPECT_TRUE(*edited);
-  EXPECT_EQ((**source.dead_letter(id, patient())).operation, "another");
+  EXPECT_EQ((**ledger->dead_letter(id, patient())).operation, "another");
   EXPECT_EQ(ask("SELECT count(*) FROM forebay_dead WHERE operation = 'another'"), "1");
-  auto dropped = source.drop_dead_letter(id, patient());
+  auto dropped = ledger->drop_dead_letter(id, patient());
   ASSERT_TRUE(dropped.has_value()) << dropped.error().message;
   EXPECT_TRUE(*dropped);
   EXPECT_EQ(listed(std::nullopt, 100), "i07 j12 j06 j19 ");
-  EXPECT_FALSE(source.drop_dead_letter(id, patient()).value());
-  EXPECT_FALSE(source.edit_dead_letter(id, "more", patient()).value());
-  EXPECT_FALSE(source.dead_letter(id, patient())->has_value());
+  EXPECT_FALSE(ledger->drop_dead_letter(id, patient()).value());
+  EXPECT_FALSE(ledger->edit_dead_letter(id, "more", patient()).value());
+  EXPECT_FALSE(ledger->dead_letter(id, patient())->has_value());
 }
 
 TEST_P(SourceBatches, ADeadLettersBytesComeBackAsTheyWere) {
@@ -444,12 +446,12 @@ TEST_P(SourceBatches, ADeadLettersBytesComeBackAsTheyWere) {
   const auto outcome = apply(first);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   for (std::uint64_t seq = 1; seq <= std::size(bytes); ++seq) {
-    auto shown = database_->source().dead_letter({"j", 1, seq}, patient());
+    auto shown = database_->source().ledger()->dead_letter({"j", 1, seq}, patient());
     ASSERT_TRUE(shown.has_value() && shown->has_value()) << seq;
     EXPECT_EQ((**shown).key, bytes[seq - 1]);
     EXPECT_EQ((**shown).operation, bytes[seq - 1]);
-    EXPECT_TRUE(database_->source().edit_dead_letter({"j", 1, seq}, bytes[0], patient()).value());
-    EXPECT_EQ((**database_->source().dead_letter({"j", 1, seq}, patient())).operation, bytes[0]);
+    EXPECT_TRUE(database_->source().ledger()->edit_dead_letter({"j", 1, seq}, bytes[0], patient()).value());
+    EXPECT_EQ((**database_->source().ledger()->dead_letter({"j", 1, seq}, patient())).operation, bytes[0]);
   }
   EXPECT_EQ(ask("SELECT error FROM forebay_dead WHERE seq = 1"), "v:??");
   EXPECT_EQ(ask("SELECT key FROM forebay_dead WHERE seq = 6"), bytes[5]);
@@ -457,21 +459,21 @@ TEST_P(SourceBatches, ADeadLettersBytesComeBackAsTheyWere) {
 
 TEST_P(SourceBatches, WithoutALedgerThereAreNoDeadLetters) {
   execute("DROP TABLE forebay_dead");
-  Source& source = database_->source();
-  EXPECT_TRUE(source.dead_letters(std::nullopt, 10, patient()).value().empty());
-  EXPECT_FALSE(source.dead_letter({"j", 1, 1}, patient()).value().has_value());
-  EXPECT_FALSE(source.edit_dead_letter({"j", 1, 1}, "x", patient()).value());
-  EXPECT_FALSE(source.drop_dead_letter({"j", 1, 1}, patient()).value());
+  const auto ledger = database_->source().ledger();
+  EXPECT_TRUE(ledger->dead_letters(std::nullopt, 10, patient()).value().empty());
+  EXPECT_FALSE(ledger->dead_letter({"j", 1, 1}, patient()).value().has_value());
+  EXPECT_FALSE(ledger->edit_dead_letter({"j", 1, 1}, "x", patient()).value());
+  EXPECT_FALSE(ledger->drop_dead_letter({"j", 1, 1}, patient()).value());
   // It comes back with the next start.
   EXPECT_EQ(position(), 0u);
   put_aside({1});
-  EXPECT_EQ(source.dead_letters(std::nullopt, 10, patient()).value().size(), 1u);
+  EXPECT_EQ(ledger->dead_letters(std::nullopt, 10, patient()).value().size(), 1u);
 }
 
 TEST_P(SourceBatches, ATableThatIsNotTheLedgersIsAnErrorWithItsSql) {
   execute("DROP TABLE forebay_dead");
   execute("CREATE TABLE forebay_dead(journal text, something text)");
-  auto opened = database_->source().open_ledger("j", 1, patient());
+  auto opened = database_->source().ledger()->open("j", 1, patient());
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
   EXPECT_NE(opened.error().message.find("CREATE TABLE"), std::string::npos) << opened.error().message;

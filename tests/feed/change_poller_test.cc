@@ -11,43 +11,44 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Log final : public Source {
+// Fails twice, and after the first change says once that it has lost some.
+class Log final : public ChangeLog {
  public:
-  std::size_t concurrency() const override { return 1; }
-  Result<std::unique_ptr<Dataset>> open_dataset(const DatasetSpec&) override {
-    return Error{ErrorCode::kUnsupported, "none"};
-  }
-  Result<void> ping(const CallContext&) override { return {}; }
-  Result<std::vector<RowChange>> poll_changes(const CallContext&) override {
+  Result<void> watch(std::span<const std::string>) override { return {}; }
+  Result<Changes> poll(const CallContext&) override {
     if (polls_++ < 2) return Error{ErrorCode::kUnavailable, "database is locked"};
     RowChange change;
     change.table = "t" + std::to_string(polls_);
-    return std::vector<RowChange>{change};
+    return Changes{{change}, polls_ == 4};
   }
 
  private:
   int polls_ = 0;
 };
 
-class FirstTwo final : public ChangeSink {
+class FirstThree final : public ChangeSink {
  public:
   void changed(const std::string& source, const RowChange& change) override {
-    seen_ += source + "/" + change.table + " ";
-    if (++count_ == 2) done.set_value(seen_);
+    seen(source + "/" + change.table + " ");
   }
-  void lost(const std::string&) override {}
+  void lost(const std::string& source) override { seen(source + " lost "); }
   std::promise<std::string> done;
 
  private:
+  void seen(const std::string& what) {
+    seen_ += what;
+    if (++count_ == 3) done.set_value(seen_);
+  }
+
   std::string seen_;
   int count_ = 0;
 };
 
 TEST(ChangePoller, DeliversChangesInOrderAndGoesOnAfterFailures) {
   Log log;
-  FirstTwo sink;
+  FirstThree sink;
   ChangePoller poller({"db", 1ms, 1s}, log, sink, system_clock());
-  EXPECT_EQ(sink.done.get_future().get(), "db/t3 db/t4 ");
+  EXPECT_EQ(sink.done.get_future().get(), "db/t3 db lost db/t4 ");
 }
 
 }  // namespace

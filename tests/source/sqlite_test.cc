@@ -434,14 +434,14 @@ class SqliteBatch : public Sqlite {
     other_.execute(items_table);
     dataset_ = open(items());
     ASSERT_NE(dataset_, nullptr);
-    ASSERT_TRUE(source_->open_ledger("j", 1, patient()).has_value());
+    ASSERT_TRUE(source_->ledger()->open("j", 1, patient()).has_value());
   }
   Result<BatchOutcome> apply(const std::vector<std::pair<std::string, std::string>>& bodies,
                              std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
     WriteBatch batch{.journal = "j", .lane = 0, .after = 0, .upto = 1, .writes = {}, .dead = {}};
     for (const auto& [key, body] : bodies)
       batch.writes.push_back({dataset_.get(), {key}, {Upsert{{{"body", body}}}}});
-    return source_->apply(batch, within(timeout));
+    return source_->ledger()->apply(batch, within(timeout));
   }
   // What is refused, and that nothing has changed.
   std::vector<std::size_t> refused(const std::vector<std::pair<std::string, std::string>>& bodies) {
@@ -529,7 +529,7 @@ TEST_F(SqliteBatch, ADatabaseThatIsOnlyReadHasNoLedger) {
     file.seekp(kWriteVersion);
     file.put(3);
   }
-  const auto opened = source_->open_ledger("j", 1, patient());
+  const auto opened = source_->ledger()->open("j", 1, patient());
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, ErrorCode::kConfig) << opened.error().message;
   EXPECT_NE(opened.error().message.find("readonly database"), std::string::npos) << opened.error().message;
@@ -540,11 +540,11 @@ TEST_F(SqliteBatch, ADatabaseThatIsOnlyReadHasNoLedger) {
 
 TEST_F(SqliteBatch, ALedgerThatAnotherProgramHoldsUpIsTriedAgain) {
   other_.execute("BEGIN IMMEDIATE");
-  const auto opened = source_->open_ledger("j", 1, within(std::chrono::milliseconds(40)));
+  const auto opened = source_->ledger()->open("j", 1, within(std::chrono::milliseconds(40)));
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, ErrorCode::kTimeout) << opened.error().message;
   other_.execute("COMMIT");
-  EXPECT_TRUE(source_->open_ledger("j", 1, patient()).has_value());
+  EXPECT_TRUE(source_->ledger()->open("j", 1, patient()).has_value());
 }
 
 int turn_synchronous_off(sqlite3* connection, char**, const sqlite3_api_routines*) {

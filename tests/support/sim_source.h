@@ -5,9 +5,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "layer/port/ledger_port.h"
 #include "layer/port/source_port.h"
 #include "support/manual_time.h"
 
@@ -74,16 +76,85 @@ class SimSource final : public layer::SourcePort {
         clock_.now() + std::chrono::milliseconds(1),
         [done = std::move(done), answer = std::move(answer)]() mutable { done(std::move(answer)); });
   }
-  Source* blocking() override { return nullptr; }
-  void open_ledger(std::string journal, std::uint32_t lanes, layer::CallOptions,
-                   layer::Done<layer::PortLedger> done) override {
-    scheduler_.post_at(clock_.now() + std::chrono::milliseconds(1),
-                       [this, journal = std::move(journal), lanes, done = std::move(done)]() mutable {
-                         if (ledger_error) return done(*ledger_error);
-                         done(ledger_of(journal, lanes));
-                       });
+  layer::LedgerPort* ledger() override { return &ledger_; }
+
+ private:
+  // The calls of layer::LedgerPort. Those on dead letters take a millisecond.
+  class Ledger final : public layer::LedgerPort {
+   public:
+    explicit Ledger(SimSource& source) : source_(source) {}
+
+    Result<void> prepare(const std::string&, std::uint32_t, const layer::CallOptions&) override { return {}; }
+    void open(std::string journal, std::uint32_t lanes, layer::CallOptions,
+              layer::Done<layer::PortLedger> done) override {
+      source_.soon(std::move(done),
+                   [this, journal = std::move(journal), lanes]() -> Result<layer::PortLedger> {
+                     if (source_.ledger_error) return *source_.ledger_error;
+                     return source_.ledger_of(journal, lanes);
+                   });
+    }
+    void apply(layer::PortBatch batch, layer::CallOptions, layer::Done<BatchOutcome> done) override {
+      source_.apply(std::move(batch), std::move(done));
+    }
+    void dead_letters(std::optional<DeadId> after, std::size_t limit, layer::CallOptions,
+                      layer::Done<std::vector<DeadLetter>> done) override {
+      source_.soon(std::move(done), [this, after = std::move(after), limit] {
+        std::vector<DeadLetter> page;
+        for (const DeadLetter& letter : source_.in_order()) {
+          if (page.size() < limit && (!after || place(*after) < place(letter.id))) page.push_back(letter);
+        }
+        return page;
+      });
+    }
+    void all_dead_letters(Wanted wanted, layer::CallOptions,
+                          layer::Done<std::vector<DeadLetter>> done) override {
+      source_.soon(std::move(done), [this, wanted = std::move(wanted)] {
+        std::vector<DeadLetter> picked = source_.in_order();
+        std::erase_if(picked, [&](const DeadLetter& letter) { return !wanted(letter); });
+        return picked;
+      });
+    }
+    void dead_letter(DeadId id, layer::CallOptions, layer::Done<std::optional<DeadLetter>> done) override {
+      source_.soon(std::move(done), [this, id = std::move(id)]() -> std::optional<DeadLetter> {
+        const auto letter = std::ranges::find(source_.dead, id, &DeadLetter::id);
+        if (letter == source_.dead.end()) return std::nullopt;
+        return *letter;
+      });
+    }
+    void edit_dead_letter(DeadId id, std::string operation, layer::CallOptions,
+                          layer::Done<bool> done) override {
+      source_.soon(std::move(done), [this, id = std::move(id), operation = std::move(operation)] {
+        const auto letter = std::ranges::find(source_.dead, id, &DeadLetter::id);
+        if (letter == source_.dead.end()) return false;
+        letter->operation = operation;
+        return true;
+      });
+    }
+    void drop_dead_letter(DeadId id, layer::CallOptions, layer::Done<bool> done) override {
+      source_.soon(std::move(done), [this, id = std::move(id)] {
+        return std::erase_if(source_.dead, [&](const DeadLetter& letter) { return letter.id == id; }) > 0;
+      });
+    }
+
+   private:
+    SimSource& source_;
+  };
+
+  static std::tuple<std::string, std::uint64_t, std::uint32_t> place(const DeadId& id) {
+    return {id.journal, id.seq, id.lane};
   }
-  void apply(layer::PortBatch batch, layer::CallOptions, layer::Done<BatchOutcome> done) override {
+  std::vector<DeadLetter> in_order() const {
+    std::vector<DeadLetter> letters = dead;
+    std::ranges::sort(letters, {}, [](const DeadLetter& letter) { return place(letter.id); });
+    return letters;
+  }
+  template <class T, class Work>
+  void soon(layer::Done<T> done, Work work) {
+    scheduler_.post_at(
+        clock_.now() + std::chrono::milliseconds(1),
+        [done = std::move(done), work = std::move(work)]() mutable { done(Result<T>(work())); });
+  }
+  void apply(layer::PortBatch batch, layer::Done<BatchOutcome> done) {
     ++tries;
     begin();
     auto outcome = std::make_shared<Result<BatchOutcome>>(BatchOutcome{});
@@ -100,8 +171,6 @@ class SimSource final : public layer::SourcePort {
       done(std::move(*outcome));
     });
   }
-
- private:
   layer::PortLedger ledger_of(const std::string& journal, std::uint32_t lanes) {
     layer::PortLedger ledger;
     for (std::uint32_t lane = 0; lane < lanes; ++lane) ledger.positions.push_back(positions[lane]);
@@ -236,6 +305,7 @@ class SimSource final : public layer::SourcePort {
 
   ManualClock& clock_;
   ManualScheduler& scheduler_;
+  Ledger ledger_{*this};
 };
 
 }  // namespace forebay::test

@@ -41,7 +41,8 @@ ChangeIndex::ChangeIndex(const std::vector<Namespace*>& spaces) {
   for (Namespace* space : spaces) {
     const config::Namespace& config = space->config;
     Tables& tables = sources_[config.source];
-    tables.spaces.push_back(space);
+    // A query that names no table has never heard of changes.
+    if (!config.table.empty() || !config.depends_on.empty()) tables.spaces.push_back(space);
     if (!config.table.empty())
       tables.by_name[table_id(config.table)].push_back({space, Why::kOwnTable, config.key.fields});
     for (const config::Dependency& dependency : config.depends_on) {

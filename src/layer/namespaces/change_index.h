@@ -34,7 +34,7 @@ class ChangeIndex {
 
   // Who watches a table of a source. Constant time on average.
   const std::vector<Watch>& of(const std::string& source, std::string_view table) const;
-  // All namespaces of a source.
+  // All namespaces of a source that watch anything.
   const std::vector<Namespace*>& of(const std::string& source) const;
 
  private:

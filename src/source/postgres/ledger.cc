@@ -336,24 +336,40 @@ std::vector<std::string> tables_for_role(Pool& pool, const Call& call) {
 }
 
 // Whether a statement on one dead letter has found it.
-Result<bool> was_there(const Outcome<ResultPtr>& rows, const std::string& source) {
+Result<bool> was_there(const Outcome<ResultPtr>& rows, const std::string& where) {
   if (rows) return row_count(*rows) > 0;
   if (no_such_table(rows.error())) return false;
-  return located(rows.error(), fmt::format("source {}", source));
+  return located(rows.error(), where);
 }
 
-}  // namespace
+class PostgresLedger final : public Ledger {
+ public:
+  PostgresLedger(Pool& pool, std::string where) : pool_(pool), where_(std::move(where)) {}
 
-Result<std::vector<std::uint64_t>> open_ledger(Pool& pool, const std::string& source,
-                                               const std::string& journal, std::uint32_t lanes,
-                                               const Call& call) {
-  const std::string where = fmt::format("source {}", source);
-  if (auto ready = make_tables(pool, call); !ready) {
-    if (cause_of(ready.error()) != Cause::kSchema) return located(ready.error(), where);
-    return no_ledger(located(ready.error(), where), tables_for_role(pool, call));
+  Result<std::vector<std::uint64_t>> open(const std::string& journal, std::uint32_t lanes,
+                                          const CallContext& context) override;
+  Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context) override;
+  Result<std::vector<DeadLetter>> dead_letters(const std::optional<DeadId>& after, std::size_t limit,
+                                               const CallContext& context) override;
+  Result<std::optional<DeadLetter>> dead_letter(const DeadId& id, const CallContext& context) override;
+  Result<bool> edit_dead_letter(const DeadId& id, const std::string& operation,
+                                const CallContext& context) override;
+  Result<bool> drop_dead_letter(const DeadId& id, const CallContext& context) override;
+
+ private:
+  Pool& pool_;
+  const std::string where_;  // for messages
+};
+
+Result<std::vector<std::uint64_t>> PostgresLedger::open(const std::string& journal, std::uint32_t lanes,
+                                                        const CallContext& context) {
+  const Call call(context);
+  if (auto ready = make_tables(pool_, call); !ready) {
+    if (cause_of(ready.error()) != Cause::kSchema) return located(ready.error(), where_);
+    return no_ledger(located(ready.error(), where_), tables_for_role(pool_, call));
   }
   std::vector<std::uint64_t> positions(lanes);
-  auto rows = pool.write(call, [&](Connection& connection) -> Outcome<ResultPtr> {
+  auto rows = pool_.write(call, [&](Connection& connection) -> Outcome<ResultPtr> {
     const std::vector<OptionalText> wanted = {journal, std::to_string(lanes)};
     auto filled = connection.execute(
         "INSERT INTO forebay_applied(journal, lane, last_seq) "
@@ -363,32 +379,32 @@ Result<std::vector<std::uint64_t>> open_ledger(Pool& pool, const std::string& so
     return connection.execute("SELECT lane, last_seq FROM forebay_applied WHERE journal = $1 AND lane < $2",
                               wanted, call);
   });
-  if (!rows) return located(rows.error(), where);
+  if (!rows) return located(rows.error(), where_);
   for (int row = 0; row < row_count(*rows); ++row) {
     positions.at(number_in(*rows, row, 0)) = number_in(*rows, row, 1);
   }
   return positions;
 }
 
-Result<BatchOutcome> apply(Pool& pool, const std::string& source, const WriteBatch& batch, const Call& call) {
-  const std::string where = fmt::format("source {}", source);
-  Application application(where, batch, call);
-  auto done = pool.write(call, [&](Connection& connection) { return application.run(connection); });
+Result<BatchOutcome> PostgresLedger::apply(const WriteBatch& batch, const CallContext& context) {
+  const Call call(context);
+  Application application(where_, batch, call);
+  auto done = pool_.write(call, [&](Connection& connection) { return application.run(connection); });
   if (done) return std::move(application.outcome());
-  if (application.outcome().refused.empty()) return unapplied_here(done.error(), where);
+  if (application.outcome().refused.empty()) return unapplied_here(done.error(), where_);
   // The first to be refused has ended the transaction: which others would be takes another one.
   BatchOutcome first = std::move(application.outcome());
-  done = pool.write(call, [&](Connection& connection) { return application.run_one_by_one(connection); });
+  done = pool_.write(call, [&](Connection& connection) { return application.run_one_by_one(connection); });
   // Refusals found before it broke off would be found again. A batch that is always too slow for this must
   // get on as well: it has one at least.
   if (done || !application.outcome().refused.empty()) return std::move(application.outcome());
   if (done.error().error.code == ErrorCode::kTimeout) return first;
-  return unapplied_here(done.error(), where);
+  return unapplied_here(done.error(), where_);
 }
 
-Result<std::vector<DeadLetter>> dead_letters(Pool& pool, const std::string& source,
-                                             const std::optional<DeadId>& after, std::size_t limit,
-                                             const Call& call) {
+Result<std::vector<DeadLetter>> PostgresLedger::dead_letters(const std::optional<DeadId>& after,
+                                                             std::size_t limit, const CallContext& context) {
+  const Call call(context);
   const std::string most =
       std::to_string(std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max()));
   std::vector<OptionalText> parameters = {most};
@@ -399,44 +415,52 @@ Result<std::vector<DeadLetter>> dead_letters(Pool& pool, const std::string& sour
   }
   sql += "ORDER BY journal, seq, lane LIMIT $1::bigint";
   auto rows =
-      pool.read(call, [&](Connection& connection) { return connection.execute(sql, parameters, call); });
+      pool_.read(call, [&](Connection& connection) { return connection.execute(sql, parameters, call); });
   std::vector<DeadLetter> letters;
   if (!rows && no_such_table(rows.error())) return letters;
-  if (!rows) return located(rows.error(), fmt::format("source {}", source));
+  if (!rows) return located(rows.error(), where_);
   for (int row = 0; row < row_count(*rows); ++row) letters.push_back(letter_in(*rows, row));
   return letters;
 }
 
-Result<std::optional<DeadLetter>> dead_letter(Pool& pool, const std::string& source, const DeadId& id,
-                                              const Call& call) {
+Result<std::optional<DeadLetter>> PostgresLedger::dead_letter(const DeadId& id, const CallContext& context) {
+  const Call call(context);
   const std::vector<OptionalText> parameters = parameters_of(id);
-  auto rows = pool.read(call, [&](Connection& connection) {
+  auto rows = pool_.read(call, [&](Connection& connection) {
     return connection.execute(std::string(kLetters) + "WHERE journal = $1 AND lane = $2 AND seq = $3",
                               parameters, call);
   });
   std::optional<DeadLetter> letter;
   if (!rows && no_such_table(rows.error())) return letter;
-  if (!rows) return located(rows.error(), fmt::format("source {}", source));
+  if (!rows) return located(rows.error(), where_);
   if (row_count(*rows) > 0) letter = letter_in(*rows, 0);
   return letter;
 }
 
-Result<bool> edit_dead_letter(Pool& pool, const std::string& source, const DeadId& id,
-                              const std::string& operation, const Call& call) {
-  auto rows = pool.write(call, [&](Connection& connection) {
+Result<bool> PostgresLedger::edit_dead_letter(const DeadId& id, const std::string& operation,
+                                              const CallContext& context) {
+  const Call call(context);
+  auto rows = pool_.write(call, [&](Connection& connection) {
     std::vector<OptionalText> parameters = parameters_of(id);
     parameters.emplace_back(stored(operation, charset_of(connection)));
     return connection.execute(
         "UPDATE forebay_dead SET operation = $4 WHERE journal = $1 AND lane = $2 AND seq = $3 RETURNING 1",
         parameters, call);
   });
-  return was_there(rows, source);
+  return was_there(rows, where_);
 }
 
-Result<bool> drop_dead_letter(Pool& pool, const std::string& source, const DeadId& id, const Call& call) {
-  auto rows = pool.write(
+Result<bool> PostgresLedger::drop_dead_letter(const DeadId& id, const CallContext& context) {
+  const Call call(context);
+  auto rows = pool_.write(
       call, [&](Connection& connection) { return connection.execute(kDrop, parameters_of(id), call); });
-  return was_there(rows, source);
+  return was_there(rows, where_);
+}
+
+}  // namespace
+
+std::unique_ptr<Ledger> ledger_of(Pool& pool, const std::string& source) {
+  return std::make_unique<PostgresLedger>(pool, fmt::format("source {}", source));
 }
 
 }  // namespace forebay::source::postgres

@@ -102,10 +102,10 @@ std::optional<Fields> parse_image(std::string_view image) {
   return ImageReader(image).read();
 }
 
-ChangeLog::ChangeLog(Database& database, Options options)
+TriggerLog::TriggerLog(Database& database, Options options)
     : database_(database), options_(options), pool_(database.name, database.path, Access::kWrite, 1) {}
 
-Result<void> ChangeLog::watch(std::span<const std::string> tables) {
+Result<void> TriggerLog::watch(std::span<const std::string> tables) {
   std::vector<Watched> wanted;
   for (const std::string& text : tables) {
     auto table = parse_table_name(text);
@@ -140,7 +140,7 @@ Result<void> ChangeLog::watch(std::span<const std::string> tables) {
 }
 
 // Whether the table's triggers had to be made or made anew. A table that is gone has none to make.
-Result<bool> ChangeLog::install_table(Connection& connection, const Watched& table) {
+Result<bool> TriggerLog::install_table(Connection& connection, const Watched& table) {
   auto triggers = change_triggers(connection, table.table);
   if (!triggers) {
     if (triggers.error().code == ErrorCode::kConfig) return true;
@@ -168,7 +168,7 @@ Result<bool> ChangeLog::install_table(Connection& connection, const Watched& tab
 
 // Makes what is missing, and notes the tables whose triggers were not as they should be. One transaction, so
 // that no write can fall between an old trigger and its successor.
-Result<void> ChangeLog::install(Connection& connection) {
+Result<void> TriggerLog::install(Connection& connection) {
   auto transaction = Transaction::begin(connection, Transaction::Kind::kWrite);
   if (!transaction) return transaction.error();
   if (auto made = connection.run_once(change_table_sql()); !made) return made.error();
@@ -187,7 +187,7 @@ Result<void> ChangeLog::install(Connection& connection) {
 }
 
 // Starts at the log's present end, on this connection.
-Result<void> ChangeLog::follow(Connection& connection) {
+Result<void> TriggerLog::follow(Connection& connection) {
   auto version = connection.ask("PRAGMA data_version");
   if (!version) return version.error();
   auto last = connection.ask(fmt::format("SELECT seq FROM sqlite_sequence WHERE name = '{}'", kChangeTable));
@@ -199,14 +199,9 @@ Result<void> ChangeLog::follow(Connection& connection) {
   return {};
 }
 
-// No evidence: a change that no trigger saw has no number.
-void ChangeLog::everything_changed(std::vector<RowChange>& changes) const {
-  for (const Watched& table : tables_) changes.push_back({table.name, {}, 0, true});
-}
-
-Result<std::vector<RowChange>> ChangeLog::poll(const CallContext& context) {
+Result<Changes> TriggerLog::poll(const CallContext& context) {
   MutexLock lock(mutex_);
-  std::vector<RowChange> changes;
+  Changes changes;
   if (tables_.empty() || connection_ == 0) return changes;
   const Deadline deadline(context);
   {
@@ -214,10 +209,10 @@ Result<std::vector<RowChange>> ChangeLog::poll(const CallContext& context) {
     if (!lease) return lease.error();
     Connection& connection = **lease;
     if (connection.id() != connection_) {
-      // Another file, or the same one after an error: whatever was missed, it is all reported.
+      // Another file, or the same one after an error: nobody knows what was missed.
       if (auto installed = install(connection); !installed) return installed.error();
       if (auto following = follow(connection); !following) return following.error();
-      everything_changed(changes);
+      changes.lost = true;
       repaired_.clear();
       return changes;
     }
@@ -231,7 +226,8 @@ Result<std::vector<RowChange>> ChangeLog::poll(const CallContext& context) {
       if (auto installed = install(connection); !installed) return installed.error();
     }
     if (auto read = read_new(connection, changes); !read) return read.error();
-    for (const std::string& table : repaired_) changes.push_back({table, {}, 0, true});
+    // No evidence: a change that no trigger saw has no number.
+    for (const std::string& table : repaired_) changes.rows.push_back({table, {}, 0, true});
     repaired_.clear();
     data_version_ = *data;
   }
@@ -239,7 +235,7 @@ Result<std::vector<RowChange>> ChangeLog::poll(const CallContext& context) {
   return changes;
 }
 
-Result<void> ChangeLog::read_new(Connection& connection, std::vector<RowChange>& changes) {
+Result<void> TriggerLog::read_new(Connection& connection, Changes& changes) {
   auto snapshot = Transaction::begin(connection, Transaction::Kind::kRead);
   if (!snapshot) return snapshot.error();
   auto end = connection.ask(fmt::format("SELECT seq FROM sqlite_sequence WHERE name = '{}'", kChangeTable));
@@ -273,7 +269,7 @@ Result<void> ChangeLog::read_new(Connection& connection, std::vector<RowChange>&
         *fields = std::move(image).value_or(Fields());
       }
       if (change.whole_table) change.images = {};
-      changes.push_back(std::move(change));
+      changes.rows.push_back(std::move(change));
     }
     lost = lost || (seen < *end && seen - last_ < kPollRowsMax);
     if (!lost) {
@@ -282,13 +278,13 @@ Result<void> ChangeLog::read_new(Connection& connection, std::vector<RowChange>&
       return {};
     }
   }
-  everything_changed(changes);
+  changes.lost = true;
   last_ = *end;
   return {};
 }
 
 // Tries, and leaves it to the next time when a writer is in the way.
-void ChangeLog::trim() {
+void TriggerLog::trim() {
   const auto now = std::chrono::steady_clock::now();
   if (now - trimmed_ < options_.trim_interval) return;
   trimmed_ = now;

@@ -23,7 +23,7 @@
 // - Rows are kept until there are more than `rows` of them or they are older than `age`, the same for every
 // Forebay process
 //   on the file. A process that was away for longer, or is behind by more than `backlog` changes, misses ids,
-//   notices, and reports all its tables as changed as a whole.
+//   notices, and reports that changes were lost.
 //
 // Polling costs one pragma that reads a counter in shared memory as long as nobody has written to the file.
 // Thread-safe.
@@ -47,7 +47,7 @@ inline constexpr std::size_t kImageValueMax = 1024;
 // The fields of an image as a trigger writes it; nothing if it isn't one.
 std::optional<Fields> parse_image(std::string_view image);
 
-class ChangeLog {
+class TriggerLog final : public ChangeLog {
  public:
   struct Options {
     std::int64_t rows = 200'000;
@@ -57,14 +57,14 @@ class ChangeLog {
   };
 
   // `database` must outlive the log.
-  ChangeLog(Database& database, Options options);
+  TriggerLog(Database& database, Options options);
 
   // Makes the log table and the triggers of these tables (in place of those watched so far; their triggers
   // stay, as other processes may need them). kConfig: one is no table of the file.
-  Result<void> watch(std::span<const std::string> tables) EXCLUDES(mutex_);
+  Result<void> watch(std::span<const std::string> tables) override EXCLUDES(mutex_);
 
-  // Changes since the last call, oldest first, at most kPollRowsMax of them.
-  Result<std::vector<RowChange>> poll(const CallContext& context) EXCLUDES(mutex_);
+  // At most kPollRowsMax changes.
+  Result<Changes> poll(const CallContext& context) override EXCLUDES(mutex_);
 
   static constexpr std::int64_t kPollRowsMax = 5000;
 
@@ -77,8 +77,7 @@ class ChangeLog {
   Result<void> install(Connection& connection) REQUIRES(mutex_);
   Result<bool> install_table(Connection& connection, const Watched& table) REQUIRES(mutex_);
   Result<void> follow(Connection& connection) REQUIRES(mutex_);
-  Result<void> read_new(Connection& connection, std::vector<RowChange>& changes) REQUIRES(mutex_);
-  void everything_changed(std::vector<RowChange>& changes) const REQUIRES(mutex_);
+  Result<void> read_new(Connection& connection, Changes& changes) REQUIRES(mutex_);
   void trim() REQUIRES(mutex_);
 
   Database& database_;

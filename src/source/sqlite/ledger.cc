@@ -200,12 +200,29 @@ class Application {
   bool key_is_missing_ = false;  // of the write that was refused last
 };
 
-}  // namespace
+// Borrows the database.
+class FileLedger final : public Ledger {
+ public:
+  explicit FileLedger(Database& database) : database_(database) {}
 
-Result<std::vector<std::uint64_t>> open_ledger(Database& database, const std::string& journal,
-                                               std::uint32_t lanes, const CallContext& context) {
+  Result<std::vector<std::uint64_t>> open(const std::string& journal, std::uint32_t lanes,
+                                          const CallContext& context) override;
+  Result<BatchOutcome> apply(const WriteBatch& batch, const CallContext& context) override;
+  Result<std::vector<DeadLetter>> dead_letters(const std::optional<DeadId>& after, std::size_t limit,
+                                               const CallContext& context) override;
+  Result<std::optional<DeadLetter>> dead_letter(const DeadId& id, const CallContext& context) override;
+  Result<bool> edit_dead_letter(const DeadId& id, const std::string& operation,
+                                const CallContext& context) override;
+  Result<bool> drop_dead_letter(const DeadId& id, const CallContext& context) override;
+
+ private:
+  Database& database_;
+};
+
+Result<std::vector<std::uint64_t>> FileLedger::open(const std::string& journal, std::uint32_t lanes,
+                                                    const CallContext& context) {
   const Deadline deadline(context);
-  auto lease = database.writer.acquire(deadline);
+  auto lease = database_.writer.acquire(deadline);
   // A file that can't be written is refused when the connection is made ready.
   if (!lease && lease.error().code == ErrorCode::kRefused)
     return no_ledger(lease.error(), ledger_schema(Dialect::kSqlite));
@@ -240,17 +257,17 @@ Result<std::vector<std::uint64_t>> open_ledger(Database& database, const std::st
   return positions;
 }
 
-Result<BatchOutcome> apply(Database& database, const WriteBatch& batch, const CallContext& context) {
+Result<BatchOutcome> FileLedger::apply(const WriteBatch& batch, const CallContext& context) {
   const Deadline deadline(context);
-  auto lease = database.writer.acquire(deadline);
-  if (!lease) return unapplied(lease.error(), Cause::kSchema);  // kRefused: as in open_ledger()
-  return Application(database, **lease, batch).run();
+  auto lease = database_.writer.acquire(deadline);
+  if (!lease) return unapplied(lease.error(), Cause::kSchema);  // kRefused: as in open()
+  return Application(database_, **lease, batch).run();
 }
 
-Result<std::vector<DeadLetter>> dead_letters(Database& database, const std::optional<DeadId>& after,
-                                             std::size_t limit, const CallContext& context) {
+Result<std::vector<DeadLetter>> FileLedger::dead_letters(const std::optional<DeadId>& after,
+                                                         std::size_t limit, const CallContext& context) {
   const Deadline deadline(context);
-  auto lease = database.readers.acquire(deadline);
+  auto lease = database_.readers.acquire(deadline);
   if (!lease) return lease.error();
   std::vector<DeadLetter> letters;
   auto there = has_dead_letters(**lease);
@@ -271,10 +288,9 @@ Result<std::vector<DeadLetter>> dead_letters(Database& database, const std::opti
   }
 }
 
-Result<std::optional<DeadLetter>> dead_letter(Database& database, const DeadId& id,
-                                              const CallContext& context) {
+Result<std::optional<DeadLetter>> FileLedger::dead_letter(const DeadId& id, const CallContext& context) {
   const Deadline deadline(context);
-  auto lease = database.readers.acquire(deadline);
+  auto lease = database_.readers.acquire(deadline);
   if (!lease) return lease.error();
   std::optional<DeadLetter> letter;
   auto there = has_dead_letters(**lease);
@@ -289,10 +305,10 @@ Result<std::optional<DeadLetter>> dead_letter(Database& database, const DeadId& 
   return letter;
 }
 
-Result<bool> edit_dead_letter(Database& database, const DeadId& id, const std::string& operation,
-                              const CallContext& context) {
+Result<bool> FileLedger::edit_dead_letter(const DeadId& id, const std::string& operation,
+                                          const CallContext& context) {
   const Deadline deadline(context);
-  auto lease = database.writer.acquire(deadline);
+  auto lease = database_.writer.acquire(deadline);
   if (!lease) return lease.error();
   auto there = has_dead_letters(**lease);
   if (!there || !*there) return there;
@@ -305,13 +321,19 @@ Result<bool> edit_dead_letter(Database& database, const DeadId& id, const std::s
   return change(**lease, *statement);
 }
 
-Result<bool> drop_dead_letter(Database& database, const DeadId& id, const CallContext& context) {
+Result<bool> FileLedger::drop_dead_letter(const DeadId& id, const CallContext& context) {
   const Deadline deadline(context);
-  auto lease = database.writer.acquire(deadline);
+  auto lease = database_.writer.acquire(deadline);
   if (!lease) return lease.error();
   auto there = has_dead_letters(**lease);
   if (!there || !*there) return there;
   return drop(**lease, id);
+}
+
+}  // namespace
+
+std::unique_ptr<Ledger> ledger_of(Database& database) {
+  return std::make_unique<FileLedger>(database);
 }
 
 }  // namespace forebay::source::sqlite

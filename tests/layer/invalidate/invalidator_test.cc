@@ -87,8 +87,21 @@ TEST_F(Invalidator, ChangesOfAnotherSourceConcernNothing) {
   change.whole_table = true;
   core->invalidator().changed("elsewhere", change);
   EXPECT_EQ(cached(), "user:1 user:2 team:red team:blue team:green ");
+}
+
+TEST_F(Invalidator, LostChangesConcernAllThatHasATableOfTheSource) {
+  config::Namespace query = team;
+  query.name = "query";
+  query.key = {"query:{id}", {"query:", ""}, {"id"}};
+  query.depends_on.clear();
+  model.namespaces.push_back(query);
+  open_both();
+  get("query:1");
+  core->invalidator().lost("elsewhere");
+  EXPECT_EQ(cached(), "user:1 user:2 team:red team:blue team:green ");
   core->invalidator().lost("db");
   EXPECT_EQ(cached(), "");
+  EXPECT_EQ(fact("query:1", "state"), "fresh");
 }
 
 TEST_F(Invalidator, PurgeByPatternDropsWhatMatches) {

@@ -18,7 +18,7 @@ class PostgresBatch : public PostgresTest {
     source_ = source();
     things_ = open(*source_, table("things"));
     ASSERT_NE(things_, nullptr);
-    ASSERT_TRUE(source_->open_ledger("j", 1, within()).has_value());
+    ASSERT_TRUE(source_->ledger()->open("j", 1, within()).has_value());
   }
 
   WriteBatch batch(std::uint64_t after, const std::vector<std::pair<std::string, Write>>& writes) const {
@@ -41,8 +41,8 @@ TEST_F(PostgresBatch, TheSqlstateSaysWhetherAWriteIsRefusedOrTheBatchIsTriedAgai
   const std::string refused[] = {"22001", "22003", "22P02", "23502", "23503", "23505", "23514", "23P01",
                                  "21000", "44000", "54000", "P0001", "428C9", "38001", "ABCDE"};
   for (const std::string& code : refused) {
-    const auto outcome =
-        source_->apply(batch(0, {{"1", state("good")}, {"2", state(code)}, {"3", state(code)}}), within());
+    const auto outcome = source_->ledger()->apply(
+        batch(0, {{"1", state("good")}, {"2", state(code)}, {"3", state(code)}}), within());
     ASSERT_TRUE(outcome.has_value()) << code << ": " << outcome.error().message;
     ASSERT_EQ(outcome->refused.size(), 2u) << code;
     EXPECT_EQ(outcome->refused[0].write, 1u) << code;
@@ -63,7 +63,8 @@ TEST_F(PostgresBatch, TheSqlstateSaysWhetherAWriteIsRefusedOrTheBatchIsTriedAgai
       {"0A000", ErrorCode::kConfig},
   };
   for (const auto& [code, meaning] : errors) {
-    const auto outcome = source_->apply(batch(0, {{"1", state("good")}, {"2", state(code)}}), within());
+    const auto outcome =
+        source_->ledger()->apply(batch(0, {{"1", state("good")}, {"2", state(code)}}), within());
     ASSERT_FALSE(outcome.has_value()) << code;
     EXPECT_EQ(outcome.error().code, meaning) << code << ": " << outcome.error().message;
     EXPECT_NE(outcome.error().message.find("shop"), std::string::npos);
@@ -81,14 +82,14 @@ TEST_F(PostgresBatch, ARightThatIsTakenAwayIsAnErrorUntilItIsGivenBack) {
   const WriteBatch one = batch(0, {{"1", state("good")}});
   for (const std::string right : {"INSERT ON things", "UPDATE ON forebay_applied"}) {
     sql("REVOKE " + right + " FROM clerk");
-    const auto outcome = source_->apply(one, within());
+    const auto outcome = source_->ledger()->apply(one, within());
     ASSERT_FALSE(outcome.has_value()) << right;
     EXPECT_EQ(outcome.error().code, ErrorCode::kConfig) << outcome.error().message;
     EXPECT_NE(outcome.error().message.find("permission denied"), std::string::npos)
         << outcome.error().message;
     sql("GRANT " + right + " TO clerk");
   }
-  const auto outcome = source_->apply(one, within());
+  const auto outcome = source_->ledger()->apply(one, within());
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_EQ(sql("SELECT count(*) FROM things"), "1");
 }
@@ -97,11 +98,11 @@ TEST_F(PostgresBatch, ABatchThatTimesOutIsTriedAgain) {
   Session other(server_);
   other.run("BEGIN; INSERT INTO things VALUES (1, 1, 'theirs')");
   const WriteBatch one = batch(0, {{"1", state("mine")}, {"2", state("mine")}});
-  auto outcome = source_->apply(one, within(std::chrono::milliseconds(50)));
+  auto outcome = source_->ledger()->apply(one, within(std::chrono::milliseconds(50)));
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().code, ErrorCode::kTimeout) << outcome.error().message;
   other.run("COMMIT");
-  outcome = source_->apply(one, within());
+  outcome = source_->ledger()->apply(one, within());
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_EQ(sql("SELECT string_agg(state, ',') FROM things"), "mine,mine");
 }
@@ -112,7 +113,7 @@ TEST_F(PostgresBatch, ABatchThatIsTooSlowKeepsTheRefusalsThatItHasFound) {
       "CREATE TRIGGER slows BEFORE INSERT ON things FOR EACH ROW WHEN (NEW.state = 'slow') "
       "EXECUTE FUNCTION slow(); ALTER TABLE things ADD CHECK (state <> 'bad')");
   const WriteBatch one = batch(0, {{"1", state("x")}, {"2", state("bad")}, {"3", state("slow")}});
-  const auto outcome = source_->apply(one, within(std::chrono::seconds(1)));
+  const auto outcome = source_->ledger()->apply(one, within(std::chrono::seconds(1)));
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   ASSERT_EQ(outcome->refused.size(), 1u);
   EXPECT_EQ(outcome->refused.front().write, 1u);
@@ -130,7 +131,7 @@ TEST_F(PostgresBatch, WhatOnlyFailsSideBySideIsDoneInTheBatchsOrder) {
   // The part is there, so it is changed one statement earlier than the new thing is inserted.
   WriteBatch one = batch(0, {{"1", state("x")}});
   one.writes.push_back({parts.get(), {"7"}, {Update{{{"thing", "1"}}}}});
-  const auto outcome = source_->apply(one, within());
+  const auto outcome = source_->ledger()->apply(one, within());
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_TRUE(outcome->refused.empty());
   ASSERT_EQ(outcome->written.size(), 2u);
@@ -153,7 +154,7 @@ TEST_F(PostgresBatch, WritesOfOneRowKeepTheirOrderThroughTwoNamespaces) {
   one.writes.push_back({counts.get(), {"1"}, {Add{"n", "4"}, Add{"n", "1"}}});
   one.writes.push_back({things_.get(), {"2"}, {Upsert{.fields = {{"n", "1"}}, .insert = true}}});
   one.writes.push_back({counts.get(), {"2"}, {Remove{}}});
-  const auto outcome = source_->apply(one, within());
+  const auto outcome = source_->ledger()->apply(one, within());
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_TRUE(outcome->refused.empty());
   EXPECT_EQ(sql("SELECT string_agg(id || ':' || n || coalesce(state, '-'), ' ') FROM things"), "1:5-");
@@ -164,7 +165,7 @@ TEST_F(PostgresBatch, ManyLargeRowsPassEachOtherOnTheWay) {
   std::vector<std::pair<std::string, Write>> writes;
   for (int i = 0; i < 100; ++i) writes.emplace_back(std::to_string(i), state(large));
   for (std::uint64_t after = 0; after < 2; ++after) {
-    const auto outcome = source_->apply(batch(after, writes), within());
+    const auto outcome = source_->ledger()->apply(batch(after, writes), within());
     ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
     EXPECT_EQ(outcome->written.size(), writes.size());
   }
@@ -178,25 +179,26 @@ TEST_F(PostgresBatch, ASessionOutlivesItsRefusalsAndNotACutOrACancellation) {
   ASSERT_NE(pid, nullptr);
   const auto first = load_one(*pid, "1");
   const WriteBatch bad = batch(0, {{"1", state("x")}, {"2", Upsert{{{"n", "many"}}}}, {"3", state("x")}});
-  ASSERT_EQ(source_->apply(bad, within()).value().refused.size(), 1u);
+  ASSERT_EQ(source_->ledger()->apply(bad, within()).value().refused.size(), 1u);
   EXPECT_EQ(load_one(*pid, "1"), first);
 
   Session other(server_);
   other.run("BEGIN; INSERT INTO things VALUES (2, 1, 'theirs')");
   const WriteBatch good = batch(0, {{"1", state("x")}, {"2", state("x")}, {"3", state("x")}});
-  auto applying = std::async(std::launch::async, [&] { return source_->apply(good, within()); });
+  auto applying = std::async(std::launch::async, [&] { return source_->ledger()->apply(good, within()); });
   wait_for_statement("INSERT INTO");
   sql("SELECT pg_terminate_backend(" + backend_running("INSERT INTO") + ")");
   EXPECT_EQ(applying.get().error().code, ErrorCode::kUnavailable);
   CancelFlag flag;
-  applying = std::async(std::launch::async,
-                        [&] { return source_->apply(good, within(std::chrono::seconds(30), &flag)); });
+  applying = std::async(std::launch::async, [&] {
+    return source_->ledger()->apply(good, within(std::chrono::seconds(30), &flag));
+  });
   wait_for_statement("INSERT INTO");
   flag.cancel();
   EXPECT_EQ(applying.get().error().code, ErrorCode::kCancelled);
   other.run("ROLLBACK");
   EXPECT_EQ(sql("SELECT count(*) FROM things"), "0");
-  EXPECT_EQ(source_->apply(good, within()).value().written.size(), 3u);
+  EXPECT_EQ(source_->ledger()->apply(good, within()).value().written.size(), 3u);
   EXPECT_EQ(sql("SELECT count(*) FROM things"), "3");
 }
 
@@ -212,7 +214,7 @@ TEST_F(PostgresBatch, ACommitThatIsCutOffHasAnUnknownOutcomeAndCountsOnce) {
   };
   ASSERT_NO_FATAL_FAILURE(standby("nobody"));
   const WriteBatch one = batch(0, {{"1", Add{"n", "5"}}});
-  auto applying = std::async(std::launch::async, [&] { return source_->apply(one, within()); });
+  auto applying = std::async(std::launch::async, [&] { return source_->ledger()->apply(one, within()); });
   const bool waits = test::eventually([&] { return runs("COMMIT"); });
   if (waits)
     sql("SET synchronous_commit = local; SELECT pg_terminate_backend(" + backend_running("COMMIT") + ")");
@@ -221,7 +223,7 @@ TEST_F(PostgresBatch, ACommitThatIsCutOffHasAnUnknownOutcomeAndCountsOnce) {
   ASSERT_TRUE(waits);
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().code, ErrorCode::kUnknownOutcome) << outcome.error().message;
-  outcome = source_->apply(one, within());
+  outcome = source_->ledger()->apply(one, within());
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_TRUE(outcome->written.empty()) << "it had been committed";
   EXPECT_EQ(sql("SELECT n FROM things"), "5");
@@ -238,7 +240,7 @@ TEST_F(PostgresBatch, ACommitIsDurableWhateverTheDatabasesSettingIs) {
     things_ = open(*source_, table("things"));
     ASSERT_NE(things_, nullptr);
     const std::string key = std::to_string(after + 1);
-    const auto outcome = source_->apply(batch(after++, {{key, Add{"n", "5"}}}), within());
+    const auto outcome = source_->ledger()->apply(batch(after++, {{key, Add{"n", "5"}}}), within());
     ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
     EXPECT_EQ(sql("SELECT state FROM things WHERE id = " + key), setting == "off" ? "on" : setting);
     // The session is as it was.
@@ -256,7 +258,7 @@ TEST_F(PostgresBatch, ARoleThatMayNotMakeTheLedgerIsToldTheSqlThatMakesIt) {
       "clerk\";"
       "ALTER ROLE \"odd clerk\" SET search_path = office, public");
   source_ = source(2, "odd%20clerk");
-  const auto opened = source_->open_ledger("j", 1, within());
+  const auto opened = source_->ledger()->open("j", 1, within());
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
   const std::string& message = opened.error().message;
@@ -264,18 +266,18 @@ TEST_F(PostgresBatch, ARoleThatMayNotMakeTheLedgerIsToldTheSqlThatMakesIt) {
   const std::size_t by = message.find("made by: ");
   ASSERT_NE(by, std::string::npos) << message;
   sql(message.substr(by + 9));
-  const auto again = source_->open_ledger("j", 1, within());
+  const auto again = source_->ledger()->open("j", 1, within());
   ASSERT_TRUE(again.has_value()) << again.error().message;
   things_ = open(*source_, table("things"));
   WriteBatch one = batch(0, {{"1", state("x")}});
   one.dead.push_back({{"j", 0, 1}, "item", "item:1", "op", "why", ""});
-  ASSERT_TRUE(source_->apply(one, within()).has_value());
-  EXPECT_TRUE(source_->edit_dead_letter({"j", 0, 1}, "other", within()).value());
-  EXPECT_TRUE(source_->drop_dead_letter({"j", 0, 1}, within()).value());
+  ASSERT_TRUE(source_->ledger()->apply(one, within()).has_value());
+  EXPECT_TRUE(source_->ledger()->edit_dead_letter({"j", 0, 1}, "other", within()).value());
+  EXPECT_TRUE(source_->ledger()->drop_dead_letter({"j", 0, 1}, within()).value());
 
   // One right less is told at the start, not by the first dead letter.
   sql("REVOKE DELETE ON office.forebay_dead FROM \"odd clerk\"");
-  const auto less = source_->open_ledger("j", 1, within());
+  const auto less = source_->ledger()->open("j", 1, within());
   ASSERT_FALSE(less.has_value());
   EXPECT_EQ(less.error().code, ErrorCode::kConfig);
   EXPECT_NE(less.error().message.find("forebay_dead: DELETE"), std::string::npos) << less.error().message;
@@ -284,23 +286,23 @@ TEST_F(PostgresBatch, ARoleThatMayNotMakeTheLedgerIsToldTheSqlThatMakesIt) {
 
 TEST_F(PostgresBatch, ALedgerOnAServerThatIsAwayIsTriedAgain) {
   server_.stop();
-  const auto opened = source_->open_ledger("j", 1, within());
+  const auto opened = source_->ledger()->open("j", 1, within());
   server_.start();
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, ErrorCode::kUnavailable) << opened.error().message;
-  EXPECT_TRUE(source_->open_ledger("j", 1, within()).has_value());
+  EXPECT_TRUE(source_->ledger()->open("j", 1, within()).has_value());
 }
 
 TEST_F(PostgresBatch, ADeadLetterFitsADatabaseOfAnyEncoding) {
   sql("DROP DATABASE IF EXISTS latin");
   sql("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
   source_ = source(2, "postgres", "&dbname=latin");
-  ASSERT_TRUE(source_->open_ledger("j", 1, within()).has_value());
+  ASSERT_TRUE(source_->ledger()->open("j", 1, within()).has_value());
   WriteBatch one = batch(0, {});
   one.dead.push_back({{"j", 0, 1}, "item", "item:\xe2\x82\xac", "\xe2\x82\xac", "no \xe2\x82\xac", ""});
-  const auto outcome = source_->apply(one, within());
+  const auto outcome = source_->ledger()->apply(one, within());
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
-  const auto shown = source_->dead_letter({"j", 0, 1}, within());
+  const auto shown = source_->ledger()->dead_letter({"j", 0, 1}, within());
   ASSERT_TRUE(shown.has_value() && shown->has_value());
   EXPECT_EQ((**shown).key, "item:\xe2\x82\xac");
   EXPECT_EQ((**shown).operation, "\xe2\x82\xac");

@@ -62,18 +62,20 @@ std::optional<FlushTarget::SourceAt> FlushTarget::source_of(const std::string& n
 void FlushTarget::open_ledger(const std::string& source, LedgerDone done) {
   const auto at = source_of(source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
-  at->port->open_ledger(parts_.journal, parts_.lanes, CallOptions{at->timeout, nullptr},
-                        [this, source, done = std::move(done)](Result<PortLedger> opened) mutable {
-                          if (!opened) return done(std::move(opened).error());
-                          journal::Ledger ledger;
-                          ledger.positions = std::move(opened->positions);
-                          for (DeadLetter& letter : opened->dead) {
-                            ledger.dead.push_back(std::move(letter.id));
-                            ledger.dead_keys.emplace_back(std::move(letter.space), std::move(letter.key));
-                          }
-                          done(std::move(ledger));
-                          parts_.ledger_known(source);
-                        });
+  LedgerPort* ledger = at->port->ledger();
+  if (ledger == nullptr) return done(no_ledger());
+  ledger->open(parts_.journal, parts_.lanes, CallOptions{at->timeout, nullptr},
+               [this, source, done = std::move(done)](Result<PortLedger> opened) mutable {
+                 if (!opened) return done(std::move(opened).error());
+                 journal::Ledger known;
+                 known.positions = std::move(opened->positions);
+                 for (DeadLetter& letter : opened->dead) {
+                   known.dead.push_back(std::move(letter.id));
+                   known.dead_keys.emplace_back(std::move(letter.space), std::move(letter.key));
+                 }
+                 done(std::move(known));
+                 parts_.ledger_known(source);
+               });
 }
 
 void FlushTarget::applying(const journal::Batch& batch) {
@@ -104,6 +106,8 @@ void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> stat
                          std::vector<Dead> dead, std::unique_ptr<Room> room, ApplyDone done) {
   const auto at = source_of(batch.source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", batch.source)});
+  LedgerPort* ledger = at->port->ledger();
+  if (ledger == nullptr) return done(no_ledger());
   PortBatch out;
   out.journal = parts_.journal;
   out.lane = batch.lane;
@@ -130,12 +134,12 @@ void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> stat
                         {}});
   }
   const auto timeout = at->timeout + kForEachStatement * statements.size();
-  at->port->apply(std::move(out), CallOptions{timeout, nullptr},
-                  [room = std::move(room), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
-                    static_cast<SlotRoom&>(*room).slot.ended(outcome ? nullptr : &outcome.error());
-                    room.reset();  // what follows may want one
-                    done(std::move(outcome));
-                  });
+  ledger->apply(std::move(out), CallOptions{timeout, nullptr},
+                [room = std::move(room), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
+                  static_cast<SlotRoom&>(*room).slot.ended(outcome ? nullptr : &outcome.error());
+                  room.reset();  // what follows may want one
+                  done(std::move(outcome));
+                });
 }
 
 void FlushTarget::settled(const journal::Batch& batch, std::vector<std::optional<Written>> written) {

@@ -19,6 +19,7 @@
 #include "layer/invalidate/invalidator.h"
 #include "layer/key/key_loader.h"
 #include "layer/load/source_gate.h"
+#include "layer/port/ledger_port.h"
 #include "layer/port/source_port.h"
 
 namespace forebay::layer {
