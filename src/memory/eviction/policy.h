@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "forebay/eviction.h"
 #include "memory/packed_links.h"
 
 namespace forebay::memory {
@@ -70,21 +71,6 @@ class EntryFacts {
   virtual std::chrono::microseconds load_cost(const EntryHook& entry) const = 0;
 
   static constexpr std::uint64_t kNoExpiry = ~std::uint64_t{0};
-};
-
-// What victims are weighed by, beyond the policy's own order.
-enum class Weigh : std::uint8_t {
-  kNothing,      // every entry is worth the same
-  kBytes,        // large ones leave sooner
-  kCost,         // what was dear to load stays longer
-  kCostPerByte,  // both: GreedyDual-Size-Frequency's value
-};
-
-// Who is let in when there is no room.
-enum class Admission : std::uint8_t {
-  kAll,       // every newcomer
-  kFrequent,  // only those asked for more often than who would leave for them (TinyLFU), so one-hit wonders
-              // stay out
 };
 
 struct PolicyOptions {
