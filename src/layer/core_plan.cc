@@ -15,6 +15,13 @@
 namespace forebay::layer {
 namespace {
 
+// What the values of a namespace are that has a source; of one without, each client's command says it.
+EntryType type_of(const config::Namespace& space) {
+  if (space.source.empty()) return EntryType::kText;
+  if (space.kind == ValueKind::kCounter) return EntryType::kCounter;
+  return space.kind == ValueKind::kJson && !space.table.empty() ? EntryType::kRow : EntryType::kText;
+}
+
 std::string at(const config::Model& model, config::Position position) {
   return position.line == 0 ? model.file
                             : fmt::format("{}:{}:{}", model.file, position.line, position.column);
@@ -129,7 +136,7 @@ void Core::plan_space(const config::Namespace& wanted, const config::Model& mode
   space->info.read_through = space->info.bound && wanted.read == config::ReadStrategy::kThrough;
   space->info.writes_behind = space->info.bound && wanted.write == config::WriteStrategy::kBehind;
   space->info.writes_source = space->info.bound && wanted.write != config::WriteStrategy::kAside;
-  space->info.row = space->info.bound && wanted.kind == ValueKind::kJson && !wanted.table.empty();
+  space->info.type = type_of(wanted);
   space->info.kind = wanted.kind;
   space->info.value_column = wanted.value_column;
   space->info.zset = wanted.zset;

@@ -22,9 +22,8 @@ inline std::uint64_t value_bytes(const Change& change) {
   return change.shared ? value_bytes(*change.shared) : change.bytes.size();
 }
 
-// What an entry takes of the memory tier's limit, as memory/entry.h lays it out: exact to a few percent for
-// values up to 4 KiB; of larger ones what they are rounded up by is left out, of smaller objects what holds
-// them.
+// What an entry takes of the memory tier's limit, with its share of the table: exact to a few percent, but
+// for what holds an object smaller than 4 KiB.
 std::uint64_t entry_bytes(std::size_t key_bytes, std::uint64_t value_bytes, const Stamp& stamp);
 
 // The outcome of a write to the tier: stored with this value and stamp, or gone. Cheap where the key isn't

@@ -4,7 +4,7 @@
 //
 //    0  the policy's hook: links, the policy's bits, the seconds of the last use
 //   12  the next entry of the bucket
-//   16  revision; 0 once the entry has left
+//   16  revision, its lowest bits the type (EntryView::kTypeBits); 0 once the entry has left
 //   20  shape: whether it expires, is fresh while it lives, has a wide part; lengths to 31 and 255 bytes
 //   22  with an expiry: the lower half of its milliseconds since the tier's start (49 days; else `far`),
 //       at 24 links in the timer wheel, at 32 the upper half
@@ -74,6 +74,7 @@ inline constexpr std::size_t kInlineMax =
 struct Payload {
   std::string_view bytes;         // kept inline, unless
   const Value* shared = nullptr;  // non-null: kept by reference
+  EntryType type = EntryType::kText;
 };
 
 class Entry {
@@ -104,7 +105,7 @@ class Entry {
     std::size_t total = 0;
   };
   Plan plan(const Payload& payload, const Stamp& stamp, const TimeBase& base) const {
-    return plan(layout().key_bytes, payload, stamp, base);
+    return plan(layout().key_bytes, inline_bytes(payload), payload.shared != nullptr, stamp, base);
   }
   // Whether make() with what `plan` is for would need the same parts and block, so that rewrite() will do.
   bool fits(const Plan& plan, const Payload& payload) const;
@@ -171,7 +172,7 @@ class Entry {
   }
   Payload payload() const {
     const Value* const value = shared();
-    return {value != nullptr ? std::string_view() : bytes(), value};
+    return {value != nullptr ? std::string_view() : bytes(), value, type()};
   }
 
   // Fills `out`, which must be fresh, and returns its `expires`.
@@ -185,6 +186,7 @@ class Entry {
   std::uint32_t space() const { return (shape() & kWide) != 0 ? read_space() : 0; }
 
   std::uint32_t revision() const { return revision_; }
+  EntryType type() const { return static_cast<EntryType>(revision_ & ((1u << EntryView::kTypeBits) - 1)); }
   void set_revision(std::uint32_t revision) { store_word(revision_, revision); }  // not 0
   // `now_seconds` is TimeBase::seconds(now).
   Instant accessed(const TimeBase& base, std::uint32_t now_seconds) const {
@@ -196,6 +198,10 @@ class Entry {
 
   // What it counts for: its block, and what it holds elsewhere.
   std::size_t charge() const;
+  // What the charge() of an entry of such a key, value and stamp would be, for who predicts what the limit
+  // holds. Beyond kInlineMax the value is taken for bytes, which lie in the cage. Not counted are the 8 bytes
+  // that an expiry needs which isn't within 49 days of the tier's start.
+  static std::size_t charge_of(std::size_t key_bytes, std::size_t value_bytes, const Stamp& stamp);
   // Whether freeing the slabs it was made from would not free all of it.
   bool owns_more_than_its_block() const;
 
@@ -240,7 +246,12 @@ class Entry {
     std::uint16_t parts;
     std::size_t total() const { return key_at + key_bytes + value_bytes; }
   };
-  static Plan plan(std::size_t key_bytes, const Payload& payload, const Stamp& stamp, const TimeBase& base);
+  // `value_bytes` are those that lie in the entry's block; none if the value is held by reference.
+  static Plan plan(std::size_t key_bytes, std::size_t value_bytes, bool by_reference, const Stamp& stamp,
+                   const TimeBase& base);
+  static std::size_t inline_bytes(const Payload& payload) {
+    return payload.shared != nullptr ? 0 : payload.bytes.size();
+  }
 
   Entry() = default;
   ~Entry() = default;

@@ -248,6 +248,7 @@ PutOutcome Shard::decide_and_write(std::uint64_t hash, std::string_view key, Ins
       if (visits_ == 1 && revalue(*entry, change.bytes, now)) return PutOutcome::kStored;
       change.stamp = {};
       entry->read_stamp(common_.base, change.stamp);
+      change.type = entry->type();
       return replace(hash, key, entry, change, now);
     case Change::Kind::kRestamp:
       if (entry == nullptr) break;
@@ -264,7 +265,7 @@ PutOutcome Shard::decide_and_write(std::uint64_t hash, std::string_view key, Ins
 }
 
 PutOutcome Shard::replace(std::uint64_t hash, std::string_view key, Entry* old, Change& change, Instant now) {
-  Payload payload{change.bytes, nullptr};
+  Payload payload{change.bytes, nullptr, change.type};
   if (change.shared) {
     payload.bytes = change.shared->view();
     if (change.shared->is_object() || payload.bytes.size() > kInlineMax) payload.shared = &*change.shared;
@@ -323,7 +324,7 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
   }
   add_bytes(bytes);
   ++changes_;
-  fresh->set_revision(next_revision());
+  fresh->set_revision(next_revision(payload.type));
   fresh->set_accessed(common_.base.seconds(now));
   link(*fresh);
   const Writing section(*this);
@@ -349,7 +350,7 @@ void Shard::rewrite(Entry& entry, const Entry::Plan& plan, const Payload& payloa
   const Writing section(*this);
   entry.rewrite(plan, payload, stamp, common_.base);
   ++changes_;
-  entry.set_revision(next_revision());
+  entry.set_revision(next_revision(payload.type));
   entry.set_accessed(common_.base.seconds(now));
   link(entry);
   policy_->on_replace(entry.hook(), entry.hook());
@@ -361,7 +362,7 @@ bool Shard::revalue(Entry& entry, std::string_view bytes, Instant now) {
   const Writing section(*this);
   entry.overwrite(bytes);
   ++changes_;
-  entry.set_revision(next_revision());
+  entry.set_revision(next_revision(entry.type()));
   entry.set_accessed(common_.base.seconds(now));
   policy_->on_replace(entry.hook(), entry.hook());
   return true;
@@ -408,9 +409,10 @@ void Shard::leave(Entry& entry, std::uint64_t hash, Departure why) {
   dispose(entry);
 }
 
-std::uint32_t Shard::next_revision() {
-  if (++last_revision_ == 0) ++last_revision_;  // 0 is for those that have left
-  return last_revision_;
+// Never 0, which is for entries that have left, since no type is.
+std::uint32_t Shard::next_revision(EntryType type) {
+  last_revision_ += 1u << EntryView::kTypeBits;
+  return last_revision_ | static_cast<std::uint32_t>(type);
 }
 
 void Shard::dispose(Entry& entry) {

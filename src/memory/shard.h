@@ -235,7 +235,7 @@ class alignas(64) Shard {
    private:
     const Common& common_;
   };
-  std::uint32_t next_revision() REQUIRES(mutex);
+  std::uint32_t next_revision(EntryType type) REQUIRES(mutex);
   std::size_t fixed_bytes() const REQUIRES(mutex);  // what the shard takes without table, entries and policy
   // What counts against the limit: bytes, or entries.
   std::size_t weight(const Entry& entry) const { return count_bytes() ? entry.charge() : 1; }
@@ -255,12 +255,12 @@ class alignas(64) Shard {
   bool cleared_is_visited_ GUARDED_BY(mutex) = false;  // cleared_ may hold an entry that a visitor looks at
   Ref set_aside_ GUARDED_BY(mutex) = 0;                // to be freed when the last visitor leaves
   std::uint64_t changes_ GUARDED_BY(mutex) = 0;  // writes of any kind; tells whether a nested call made one
-  std::uint32_t last_revision_ GUARDED_BY(mutex) = 0;
-  std::size_t moves_due_ GUARDED_BY(mutex) = 0;     // see tidy()
-  std::size_t table_bytes_ GUARDED_BY(mutex) = 0;   // what of bytes_ is the table's
-  std::size_t policy_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is the policy's
-  std::atomic<std::size_t> bytes_{0};               // written under the lock
-  std::atomic<std::size_t> given_back_{0};          // written under the lock
+  std::uint32_t last_revision_ GUARDED_BY(mutex) = 0;  // without a type
+  std::size_t moves_due_ GUARDED_BY(mutex) = 0;        // see tidy()
+  std::size_t table_bytes_ GUARDED_BY(mutex) = 0;      // what of bytes_ is the table's
+  std::size_t policy_bytes_ GUARDED_BY(mutex) = 0;     // what of bytes_ is the policy's
+  std::atomic<std::size_t> bytes_{0};                  // written under the lock
+  std::atomic<std::size_t> given_back_{0};             // written under the lock
   ShardCounters counters_ GUARDED_BY(mutex);
   TimerWheel wheel_ GUARDED_BY(mutex);
   DepartureLog departures_ GUARDED_BY(mutex);

@@ -216,8 +216,8 @@ std::optional<Answer> ReadPath::from_pending(Space& space, std::string_view key,
   Stamp stamp = space.stamp(space.epoch.load(std::memory_order_acquire), now);
   set_times(space.config, stamp, now, random_);
   if (space.config.ttl.count() > 0) answer.fresh_for = space.config.ttl;
-  const PutOutcome outcome =
-      tier_.update(key, now, [&](const EntryView*) { return Change::replace(*answer.value, stamp); });
+  const PutOutcome outcome = tier_.update(
+      key, now, [&](const EntryView*) { return Change::replace(*answer.value, stamp, space.info.type); });
   note_write(curves_, space, key, hash, value_bytes(*answer.value), stamp, outcome);
   return answer;
 }
@@ -334,7 +334,7 @@ bool ReadPath::store(const Flight& flight, const LoadedValue& value, Instant now
         return Change::keep();
       }
     }
-    if (value.value) return Change::replace(*value.value, stamp);
+    if (value.value) return Change::replace(*value.value, stamp, space.info.type);
     if (policy.negative_ttl.count() > 0) return Change::replace(std::string_view(), stamp);
     return Change::erase();
   });

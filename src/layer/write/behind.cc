@@ -375,7 +375,7 @@ BehindPath::Outcome BehindPath::take(Order& order, Instant now, bool stale_ok) {
         }
         outcome.stamp = order.space.stamp(order.space.epoch.load(std::memory_order_acquire), now);
         set_times(order.space.config, outcome.stamp, now, rooms_.random);
-        return Change::replace(*outcome.value, outcome.stamp);
+        return Change::replace(*outcome.value, outcome.stamp, order.space.info.type);
       });
   if (outcome.taken == Taken::kYes) note(order, outcome, put, now);
   return outcome;

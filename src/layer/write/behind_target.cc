@@ -197,8 +197,8 @@ void BehindTarget::store(Space& space, const journal::Item& item, std::uint64_t 
     stamp.version = written.after.version;
     stamp.evidence = written.after.evidence;
     set_times(space.config, stamp, now, rooms_.random);
-    outcome =
-        rooms_.tier.update(item.key, now, [&](const EntryView*) { return Change::replace(*value, stamp); });
+    outcome = rooms_.tier.update(
+        item.key, now, [&](const EntryView*) { return Change::replace(*value, stamp, space.info.type); });
     note_write(rooms_.curves, space, item.key, hash, value->size(), stamp, outcome);
   }
   if (outcome == PutOutcome::kStored) return;

@@ -24,7 +24,7 @@ struct PendingWrite {
 // A whole value as a client sends it.
 Result<Upsert> upsert_of(const Space& space, std::string_view value) {
   Upsert upsert;
-  if (!space.info.row) {
+  if (space.info.type != EntryType::kRow) {
     upsert.fields.emplace_back(space.config.value_column, std::string(value));
     return upsert;
   }
@@ -129,8 +129,8 @@ void WritePath::written(Space& space, const std::string& key, std::uint32_t epoc
     stamp.evidence = result->after.evidence;
     set_times(space.config, stamp, now, random_);
     answer.value = Value::bytes(*result->after.value);
-    const PutOutcome outcome =
-        tier_.update(key, now, [&](const EntryView*) { return Change::replace(*answer.value, stamp); });
+    const PutOutcome outcome = tier_.update(
+        key, now, [&](const EntryView*) { return Change::replace(*answer.value, stamp, space.info.type); });
     note_write(curves_, space, key, hash, value_bytes(*answer.value), stamp, outcome);
     // A full or too small memory tier must not leave the old value behind.
     if (outcome != PutOutcome::kStored) tier_.erase(key, now, Departure::kInvalidated);
@@ -162,6 +162,7 @@ WritePath::Put WritePath::put(Space& space, std::string_view key, Change change,
   const std::uint64_t hash = hash_bytes(key);
   const std::uint64_t bytes = value_bytes(change);
   change.stamp = stamp;
+  change.type = space.info.type;
   flights_.fence(key, hash, 0, [&] {
     put.outcome = tier_.update(hash, key, now, [&](const EntryView* current) {
       put.existed = current && space.owns(current->stamp()) && !current->stamp().negative;
