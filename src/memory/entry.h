@@ -107,11 +107,14 @@ class Entry {
   Plan plan(const Payload& payload, const Stamp& stamp, const TimeBase& base) const {
     return plan(layout().key_bytes, inline_bytes(payload), payload.shared != nullptr, stamp, base);
   }
-  // Whether make() with what `plan` is for would need the same parts and block, so that rewrite() will do.
-  bool fits(const Plan& plan, const Payload& payload) const;
+  // Whether make() with what `plan` is for would need the same parts and block, so that rewrite() will do,
+  // after hold() if the payload is held by reference and another one.
+  bool fits(const Plan& plan) const;
   // Writes stamp and payload over this entry's. Requires fits(); the wheel's hook must not be filed.
   // `payload.bytes` may point into this entry's value.
   void rewrite(const Plan& plan, const Payload& payload, const Stamp& stamp, const TimeBase& base);
+  // Holds another value by reference than so far. Requires shared().
+  void hold(const Value& value);
 
   // Whether the value is this many bytes that lie here, and not none for a row that isn't there.
   bool has_bytes_of(std::size_t size) const {
@@ -198,6 +201,7 @@ class Entry {
 
   // What it counts for: its block, and what it holds elsewhere.
   std::size_t charge() const;
+  std::size_t charge_with(const Value& value) const;  // after hold()
   // What the charge() of an entry of such a key, value and stamp would be, for who predicts what the limit
   // holds. Beyond kInlineMax the value is taken for bytes, which lie in the cage. Not counted are the 8 bytes
   // that an expiry needs which isn't within 49 days of the tier's start.
@@ -302,6 +306,8 @@ class Entry {
     std::memcpy(&value, start() + at, sizeof(T));
     return value;
   }
+  void put_value(std::size_t at, const Value& value);
+  static void let_go(const Value& value);
   // Writes to the entry's block from `at` on, which is kTail or more.
   void put(std::size_t at, const void* from, std::size_t bytes);
 

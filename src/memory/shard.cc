@@ -296,7 +296,7 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
   // An outer visitor may be looking at the bytes that would be written over.
   if (old != nullptr && visits_ == 1) {
     const Entry::Plan plan = old->plan(payload, stamp, common_.base);
-    if (old->fits(plan, payload)) {
+    if (old->fits(plan) && (payload.shared == nullptr || hold(*old, *payload.shared))) {
       rewrite(*old, plan, payload, stamp, now);
       return PutOutcome::kStored;
     }
@@ -354,6 +354,29 @@ void Shard::rewrite(Entry& entry, const Entry::Plan& plan, const Payload& payloa
   entry.set_accessed(common_.base.seconds(now));
   link(entry);
   policy_->on_replace(entry.hook(), entry.hook());
+}
+
+// Has an entry hold another value by reference: the block stays, the weight changes. False: it grows by more
+// than there is room for, and nothing has changed.
+bool Shard::hold(Entry& entry, const Value& value) {
+  if (&value == entry.shared()) return true;
+  const std::size_t before = weight(entry);
+  const std::size_t after = count_bytes() ? entry.charge_with(value) : before;
+  if (after > before) {
+    const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
+    const std::size_t growth = after - before;
+    const std::size_t used = common_.used.fetch_add(growth, std::memory_order_relaxed) + growth;
+    if (limit != 0 && used > limit) {
+      common_.used.fetch_sub(growth, std::memory_order_relaxed);
+      return false;
+    }
+    add_bytes(growth);
+  }
+  const Writing section(*this);
+  entry.hold(value);
+  if (after < before) give_back(before - after);
+  if (after != before) policy_->on_resize(entry.hook(), before, after);
+  return true;
 }
 
 // False: the value has another length, so that more than its bytes changes.

@@ -202,6 +202,7 @@ class alignas(64) Shard {
                    const Stamp& stamp, Instant now) REQUIRES(mutex);
   void rewrite(Entry& entry, const Entry::Plan& plan, const Payload& payload, const Stamp& stamp, Instant now)
       REQUIRES(mutex);
+  bool hold(Entry& entry, const Value& value) REQUIRES(mutex);
   bool revalue(Entry& entry, std::string_view bytes, Instant now) REQUIRES(mutex);
 
   void link(Entry& entry) REQUIRES(mutex);                                      // into wheel and counters
