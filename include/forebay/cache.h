@@ -42,6 +42,7 @@
 
 #include "forebay/clock.h"
 #include "forebay/entry.h"
+#include "forebay/eviction.h"
 #include "forebay/function_ref.h"
 #include "forebay/result.h"
 #include "forebay/value.h"
@@ -57,10 +58,10 @@ struct CacheOptions {
   std::string policy = "lru";
   // For lru, lfu and their volatile kin. What a value is worth beyond that order: large ones leave sooner,
   // those that took long to load stay longer, or both.
-  enum class Weigh : unsigned char { kNothing, kBytes, kCost, kCostPerByte };
+  using Weigh = forebay::Weigh;
   Weigh weigh = Weigh::kNothing;
   // Who is let in when it is full: all, or only what is asked for more often than who would leave for it.
-  enum class Admission : unsigned char { kAll, kFrequent };
+  using Admission = forebay::Admission;
   Admission admission = Admission::kAll;
   std::chrono::milliseconds ttl{0};  // 0: fresh until invalidated or evicted
   double jitter = 0.0;               // share of ttl by which it is randomly shortened, 0 to 0.9

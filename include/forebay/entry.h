@@ -13,6 +13,13 @@
 
 namespace forebay {
 
+// What an entry's value is. The type is written together with the value and stays until the next value comes.
+enum class EntryType : std::uint8_t {
+  kText = 1,  // bytes as they were given (or an object of a C++ program)
+  kCounter,   // a number, written as text
+  kRow,       // a row of a table, as a JSON object
+};
+
 // What an entry carries beside its key and value.
 struct Stamp {
   Instant expires = kNever;      // gone for every reader from here on (end of the last stale window)
@@ -44,12 +51,17 @@ class EntryView {
   // A shared payload is not copied; small bytes are.
   Value value() const { return shared_ ? *shared_ : Value::bytes(std::string(bytes_)); }
   const Stamp& stamp() const { return stamp_; }
-  // Changes with every write to the key; never 0. Comes again after 2^32 writes to the key's part of the tier
+  // Changes with every write to the key; never 0. Comes again after 2^29 writes to the key's part of the tier
   // (TierOptions::shards), whatever keys they were of.
   std::uint64_t revision() const { return revision_; }
+  // The revision's lowest bits: there it costs an entry no room, and who doesn't ask for it no time.
+  EntryType type() const { return static_cast<EntryType>(revision_ & kTypeMask); }
+  static constexpr unsigned kTypeBits = 3;
   Instant accessed() const { return accessed_; }  // last hit or write before this visit, to about a second
 
  private:
+  static constexpr std::uint64_t kTypeMask = (1u << kTypeBits) - 1;
+
   std::string_view key_;
   std::string_view bytes_;
   const Value* shared_;
@@ -64,24 +76,25 @@ struct Change {
     kKeep,
     kErase,
     kReplace,
-    kRevalue,  // other bytes, the same stamp; there must be an entry
-    kRestamp,
+    kRevalue,  // other bytes, the same stamp and type; there must be an entry
+    kRestamp,  // another stamp, the same value and type; there must be an entry
   };
   Kind kind = Kind::kKeep;
-  std::string_view bytes;       // kReplace, kRevalue; borrowed until the writer's call returns
-  std::optional<Value> shared;  // kReplace: used instead of bytes
-  Stamp stamp;                  // kReplace, kRestamp
+  EntryType type = EntryType::kText;  // kReplace
+  std::string_view bytes;             // kReplace, kRevalue; borrowed until the writer's call returns
+  std::optional<Value> shared;        // kReplace: used instead of bytes
+  Stamp stamp;                        // kReplace, kRestamp
 
   static Change keep() { return {}; }
-  static Change erase() { return {Kind::kErase, {}, {}, {}}; }
-  static Change replace(std::string_view bytes, const Stamp& stamp) {
-    return {Kind::kReplace, bytes, {}, stamp};
+  static Change erase() { return {Kind::kErase, EntryType::kText, {}, {}, {}}; }
+  static Change replace(std::string_view bytes, const Stamp& stamp, EntryType type = EntryType::kText) {
+    return {Kind::kReplace, type, bytes, {}, stamp};
   }
-  static Change replace(Value value, const Stamp& stamp) {
-    return {Kind::kReplace, {}, std::move(value), stamp};
+  static Change replace(Value value, const Stamp& stamp, EntryType type = EntryType::kText) {
+    return {Kind::kReplace, type, {}, std::move(value), stamp};
   }
-  static Change revalue(std::string_view bytes) { return {Kind::kRevalue, bytes, {}, {}}; }
-  static Change restamp(const Stamp& stamp) { return {Kind::kRestamp, {}, {}, stamp}; }
+  static Change revalue(std::string_view bytes) { return {Kind::kRevalue, EntryType::kText, bytes, {}, {}}; }
+  static Change restamp(const Stamp& stamp) { return {Kind::kRestamp, EntryType::kText, {}, {}, stamp}; }
 };
 
 enum class PutOutcome : std::uint8_t {

@@ -102,7 +102,7 @@ struct NamespaceInfo {
   bool read_through = false;   // misses are loaded
   bool writes_source = false;  // through, around or behind
   bool writes_behind = false;
-  bool row = false;  // values are rows as JSON: hash commands apply
+  EntryType type = EntryType::kText;  // what its values are, when it has a source
   ValueKind kind = ValueKind::kJson;
   std::string value_column;
   bool zset = false;  // an entry is one member's score: its key is zset_entry()

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "forebay/eviction.h"
 #include "forebay/source.h"
 
 namespace forebay::config {
@@ -41,11 +42,6 @@ struct Server {
   milliseconds request_timeout{10s};      // close a client whose half-sent request is this old; 0: never
   milliseconds drain_timeout{10s};        // on SIGTERM: how long replies in progress may take
 };
-
-// What victims are weighed by, beyond the policy's own order.
-enum class Weigh : std::uint8_t { kNothing, kBytes, kCost, kCostPerByte };
-// Who is let in when there is no room: every newcomer, or what is asked for more often than who would leave.
-enum class Admission : std::uint8_t { kAll, kFrequent };
 
 struct Memory {
   std::size_t limit = std::size_t{512} << 20;  // bytes of keys, values and overhead; 0: unbounded

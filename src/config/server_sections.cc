@@ -80,6 +80,11 @@ void read_memory(Section& section, Memory& memory, const ReadOptions& options) {
   }
   static constexpr std::string_view kWeighs[] = {"nothing", "bytes", "cost", "cost_per_byte"};
   static constexpr std::string_view kAdmissions[] = {"all", "frequent"};
+  static_assert(std::size(kWeighs) == static_cast<std::size_t>(Weigh::kCostPerByte) + 1 &&
+                std::size(kAdmissions) == static_cast<std::size_t>(Admission::kFrequent) + 1);
+  static_assert(kWeighs[static_cast<std::size_t>(Weigh::kBytes)] == "bytes" &&
+                kWeighs[static_cast<std::size_t>(Weigh::kCost)] == "cost" &&
+                kAdmissions[static_cast<std::size_t>(Admission::kFrequent)] == "frequent");
   if (const auto weigh = section.choice("weigh", kWeighs)) memory.weigh = static_cast<Weigh>(*weigh);
   if (const auto admission = section.choice("admission", kAdmissions))
     memory.admission = static_cast<Admission>(*admission);

@@ -108,28 +108,13 @@ std::optional<std::string> mistake_in(const CacheOptions& options) {
   return std::nullopt;
 }
 
-memory::Weigh weigh_of(CacheOptions::Weigh weigh) {
-  switch (weigh) {
-    case CacheOptions::Weigh::kNothing:
-      break;
-    case CacheOptions::Weigh::kBytes:
-      return memory::Weigh::kBytes;
-    case CacheOptions::Weigh::kCost:
-      return memory::Weigh::kCost;
-    case CacheOptions::Weigh::kCostPerByte:
-      return memory::Weigh::kCostPerByte;
-  }
-  return memory::Weigh::kNothing;
-}
-
 memory::TierOptions memory_of(const CacheOptions& options) {
   memory::TierOptions memory;
   memory.limit = options.max_entries != 0 ? options.max_entries : options.limit;
   memory.count = options.max_entries != 0 ? memory::Count::kEntries : memory::Count::kBytes;
   memory.policy = options.policy;
-  memory.policy_options.weigh = weigh_of(options.weigh);
-  if (options.admission == CacheOptions::Admission::kFrequent)
-    memory.policy_options.admission = memory::Admission::kFrequent;
+  memory.policy_options.weigh = options.weigh;
+  memory.policy_options.admission = options.admission;
   // Threads of one program come close together: more shards than the tier would take keep them out of each
   // other's way.
   memory.shards = std::bit_ceil(16 * std::max<std::size_t>(1, std::thread::hardware_concurrency()));

@@ -11,9 +11,8 @@ inline void configure_memory(const config::Memory& from, memory::TierOptions& to
   to.max_value = from.max_value;
   to.max_share = from.max_share;
   to.policy = from.policy;
-  // Both sides list the same words in the same order.
-  to.policy_options.weigh = static_cast<memory::Weigh>(from.weigh);
-  to.policy_options.admission = static_cast<memory::Admission>(from.admission);
+  to.policy_options.weigh = from.weigh;
+  to.policy_options.admission = from.admission;
 }
 
 }  // namespace forebay::layer

@@ -71,6 +71,13 @@ std::vector<Error> wrong_dependencies(SourcePort& source, const config::Namespac
   return wrong;
 }
 
+// What the values of a namespace are that has a source; of one without, each client's command says it.
+EntryType type_of(const config::Namespace& space) {
+  if (space.source.empty()) return EntryType::kText;
+  if (space.kind == ValueKind::kCounter) return EntryType::kCounter;
+  return space.kind == ValueKind::kJson && !space.table.empty() ? EntryType::kRow : EntryType::kText;
+}
+
 GateOptions gate_options(const config::Source& source, std::size_t concurrency) {
   GateOptions options;
   options.name = source.name;
@@ -156,7 +163,7 @@ std::unique_ptr<Namespace> Planner::describe(const config::Namespace& wanted) {
   info.read_through = info.bound && wanted.read == config::ReadStrategy::kThrough;
   info.writes_behind = info.bound && wanted.write == config::WriteStrategy::kBehind;
   info.writes_source = info.bound && wanted.write != config::WriteStrategy::kAside;
-  info.row = info.bound && wanted.kind == ValueKind::kJson && !wanted.table.empty();
+  info.type = type_of(wanted);
   info.kind = wanted.kind;
   info.value_column = wanted.value_column;
   info.zset = wanted.zset;

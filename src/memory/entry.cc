@@ -40,9 +40,11 @@ std::size_t block_bytes(std::size_t bytes) {
   return takes_spans(bytes) ? in_spans(bytes) : Slabs::rounded(bytes);
 }
 
+// Of a value that is held by reference: the control block and the string object in one allocation.
+constexpr std::size_t kOwner = 48;
+
 // An object says itself what it counts for; bytes lie in the cage, or in a string where that is used up.
 std::size_t shared_charge(const Value& value) {
-  constexpr std::size_t kOwner = 48;  // the control block and the string object in one allocation
   if (value.is_object()) return value.charge() + kOwner;
   const std::size_t bytes = value.view().size();
   return (Large::holds(value) ? Large::rounded(bytes) : usable_bytes(value.view().data())) + kOwner;
@@ -50,10 +52,10 @@ std::size_t shared_charge(const Value& value) {
 
 }  // namespace
 
-Entry::Plan Entry::plan(std::size_t key_bytes, const Payload& payload, const Stamp& stamp,
+Entry::Plan Entry::plan(std::size_t key_bytes, std::size_t value_bytes, bool by_reference, const Stamp& stamp,
                         const TimeBase& base) {
   Plan plan;
-  plan.value_bytes = payload.shared != nullptr ? 0 : payload.bytes.size();
+  plan.value_bytes = value_bytes;
   Instant expires_kept = stamp.expires;
   if (stamp.expires != kNever) {
     plan.shape |= kExpires;
@@ -74,7 +76,7 @@ Entry::Plan Entry::plan(std::size_t key_bytes, const Payload& payload, const Sta
   }
   if (stamp.version != 0 || stamp.evidence != 0) plan.parts |= kProof;
   if (stamp.space != 0 || stamp.epoch != 0) plan.parts |= kPlace;
-  if (payload.shared != nullptr) plan.parts |= kShared;
+  if (by_reference) plan.parts |= kShared;
   if (stamp.negative) plan.parts |= kNegative;
   if (stamp.edited) plan.parts |= kEdited;
   if (plan.parts != 0 || key_bytes > kShortKey || plan.value_bytes > kShortValue) {
@@ -90,7 +92,7 @@ Entry::Plan Entry::plan(std::size_t key_bytes, const Payload& payload, const Sta
 
 Entry* Entry::make(Slabs& slabs, std::string_view key, const Payload& payload, const Stamp& stamp,
                    const TimeBase& base) {
-  const Plan plan = Entry::plan(key.size(), payload, stamp, base);
+  const Plan plan = Entry::plan(key.size(), inline_bytes(payload), payload.shared != nullptr, stamp, base);
   void* const block = takes_spans(plan.total) ? Cage::take(in_spans(plan.total), Cage::Contents::kAny)
                                               : slabs.allocate(plan.total);
   if (block == nullptr) return nullptr;
@@ -100,24 +102,14 @@ Entry* Entry::make(Slabs& slabs, std::string_view key, const Payload& payload, c
   entry->hook_.forget_list();
   store_word(entry->hook_.use_, 0);
   entry->write_head(plan, key.size(), stamp, base);
-  if (payload.shared != nullptr) {
-    // Made elsewhere and put here byte by byte, since a constructor's stores aren't those of words.h: a
-    // shared_ptr doesn't mind where it lies.
-    alignas(Value) char made[sizeof(Value)];
-    new (made) Value(*payload.shared);
-    entry->put(plan.key_at - sizeof(Value), made, sizeof(Value));
-  }
+  if (payload.shared != nullptr) entry->put_value(plan.key_at - sizeof(Value), *payload.shared);
   entry->put(plan.key_at, key.data(), key.size());
   entry->put(plan.key_at + key.size(), payload.bytes.data(), plan.value_bytes);
   return entry;
 }
 
 void Entry::destroy(Slabs& slabs, Entry* entry) {
-  if (const Value* const value = entry->shared(); value != nullptr) {
-    alignas(Value) char taken[sizeof(Value)];
-    std::memcpy(taken, static_cast<const void*>(value), sizeof(Value));
-    std::launder(reinterpret_cast<Value*>(taken))->~Value();
-  }
+  if (const Value* const value = entry->shared(); value != nullptr) let_go(*value);
   const std::size_t total = entry->layout().total();
   if (takes_spans(total)) {
     Cage::give(entry, in_spans(total));
@@ -131,11 +123,10 @@ Entry& Entry::relocate(const Entry& from, void* to, std::size_t bytes) {
   return *static_cast<Entry*>(to);
 }
 
-bool Entry::fits(const Plan& plan, const Payload& payload) const {
+bool Entry::fits(const Plan& plan) const {
   const Layout mine = layout();
   if (((plan.shape ^ shape()) & (kExpires | kWide)) != 0 || ((plan.parts ^ mine.parts) & kParts) != 0)
     return false;
-  if ((plan.parts & kShared) != 0) return payload.shared == shared();
   return plan.total == mine.total() || block_bytes(plan.total) == block_bytes(mine.total());
 }
 
@@ -143,6 +134,28 @@ void Entry::rewrite(const Plan& plan, const Payload& payload, const Stamp& stamp
   const std::size_t key_bytes = layout().key_bytes;
   write_head(plan, key_bytes, stamp, base);
   if (payload.shared == nullptr) put(plan.key_at + key_bytes, payload.bytes.data(), plan.value_bytes);
+}
+
+void Entry::hold(const Value& value) {
+  alignas(Value) char old[sizeof(Value)];
+  std::memcpy(old, static_cast<const void*>(shared()), sizeof(Value));
+  put_value(layout().key_at - sizeof(Value), value);
+  let_go(*reinterpret_cast<const Value*>(old));
+}
+
+// Made elsewhere and put here byte by byte, since a constructor's stores aren't those of words.h: a
+// shared_ptr doesn't mind where it lies.
+void Entry::put_value(std::size_t at, const Value& value) {
+  alignas(Value) char made[sizeof(Value)];
+  new (made) Value(value);
+  put(at, made, sizeof(Value));
+}
+
+// Likewise: destroyed elsewhere.
+void Entry::let_go(const Value& value) {
+  alignas(Value) char taken[sizeof(Value)];
+  std::memcpy(taken, static_cast<const void*>(&value), sizeof(Value));
+  std::launder(reinterpret_cast<Value*>(taken))->~Value();
 }
 
 void Entry::overwrite(std::string_view bytes) {
@@ -265,6 +278,17 @@ std::uint64_t Entry::due_tick() const {
 std::size_t Entry::charge() const {
   const Value* const value = shared();
   return block_bytes(layout().total()) + (value != nullptr ? shared_charge(*value) : 0);
+}
+
+std::size_t Entry::charge_of(std::size_t key_bytes, std::size_t value_bytes, const Stamp& stamp) {
+  const bool by_reference = value_bytes > kInlineMax;
+  const TimeBase base(std::max(stamp.expires, Instant{}));  // near the expiry, as said in the header
+  const Plan plan = Entry::plan(key_bytes, by_reference ? 0 : value_bytes, by_reference, stamp, base);
+  return block_bytes(plan.total) + (by_reference ? Large::rounded(value_bytes) + kOwner : 0);
+}
+
+std::size_t Entry::charge_with(const Value& value) const {
+  return block_bytes(layout().total()) + shared_charge(value);
 }
 
 bool Entry::owns_more_than_its_block() const {

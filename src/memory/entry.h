@@ -4,7 +4,7 @@
 //
 //    0  the policy's hook: links, the policy's bits, the seconds of the last use
 //   12  the next entry of the bucket
-//   16  revision; 0 once the entry has left
+//   16  revision, its lowest bits the type (EntryView::kTypeBits); 0 once the entry has left
 //   20  shape: whether it expires, is fresh while it lives, has a wide part; lengths to 31 and 255 bytes
 //   22  with an expiry: the lower half of its milliseconds since the tier's start (49 days; else `far`),
 //       at 24 links in the timer wheel, at 32 the upper half
@@ -74,6 +74,7 @@ inline constexpr std::size_t kInlineMax =
 struct Payload {
   std::string_view bytes;         // kept inline, unless
   const Value* shared = nullptr;  // non-null: kept by reference
+  EntryType type = EntryType::kText;
 };
 
 class Entry {
@@ -104,13 +105,16 @@ class Entry {
     std::size_t total = 0;
   };
   Plan plan(const Payload& payload, const Stamp& stamp, const TimeBase& base) const {
-    return plan(layout().key_bytes, payload, stamp, base);
+    return plan(layout().key_bytes, inline_bytes(payload), payload.shared != nullptr, stamp, base);
   }
-  // Whether make() with what `plan` is for would need the same parts and block, so that rewrite() will do.
-  bool fits(const Plan& plan, const Payload& payload) const;
+  // Whether make() with what `plan` is for would need the same parts and block, so that rewrite() will do,
+  // after hold() if the payload is held by reference and another one.
+  bool fits(const Plan& plan) const;
   // Writes stamp and payload over this entry's. Requires fits(); the wheel's hook must not be filed.
   // `payload.bytes` may point into this entry's value.
   void rewrite(const Plan& plan, const Payload& payload, const Stamp& stamp, const TimeBase& base);
+  // Holds another value by reference than so far. Requires shared().
+  void hold(const Value& value);
 
   // Whether the value is this many bytes that lie here, and not none for a row that isn't there.
   bool has_bytes_of(std::size_t size) const {
@@ -171,7 +175,7 @@ class Entry {
   }
   Payload payload() const {
     const Value* const value = shared();
-    return {value != nullptr ? std::string_view() : bytes(), value};
+    return {value != nullptr ? std::string_view() : bytes(), value, type()};
   }
 
   // Fills `out`, which must be fresh, and returns its `expires`.
@@ -185,6 +189,7 @@ class Entry {
   std::uint32_t space() const { return (shape() & kWide) != 0 ? read_space() : 0; }
 
   std::uint32_t revision() const { return revision_; }
+  EntryType type() const { return static_cast<EntryType>(revision_ & ((1u << EntryView::kTypeBits) - 1)); }
   void set_revision(std::uint32_t revision) { store_word(revision_, revision); }  // not 0
   // `now_seconds` is TimeBase::seconds(now).
   Instant accessed(const TimeBase& base, std::uint32_t now_seconds) const {
@@ -196,6 +201,11 @@ class Entry {
 
   // What it counts for: its block, and what it holds elsewhere.
   std::size_t charge() const;
+  std::size_t charge_with(const Value& value) const;  // after hold()
+  // What the charge() of an entry of such a key, value and stamp would be, for who predicts what the limit
+  // holds. Beyond kInlineMax the value is taken for bytes, which lie in the cage. Not counted are the 8 bytes
+  // that an expiry needs which isn't within 49 days of the tier's start.
+  static std::size_t charge_of(std::size_t key_bytes, std::size_t value_bytes, const Stamp& stamp);
   // Whether freeing the slabs it was made from would not free all of it.
   bool owns_more_than_its_block() const;
 
@@ -240,7 +250,12 @@ class Entry {
     std::uint16_t parts;
     std::size_t total() const { return key_at + key_bytes + value_bytes; }
   };
-  static Plan plan(std::size_t key_bytes, const Payload& payload, const Stamp& stamp, const TimeBase& base);
+  // `value_bytes` are those that lie in the entry's block; none if the value is held by reference.
+  static Plan plan(std::size_t key_bytes, std::size_t value_bytes, bool by_reference, const Stamp& stamp,
+                   const TimeBase& base);
+  static std::size_t inline_bytes(const Payload& payload) {
+    return payload.shared != nullptr ? 0 : payload.bytes.size();
+  }
 
   Entry() = default;
   ~Entry() = default;
@@ -291,6 +306,8 @@ class Entry {
     std::memcpy(&value, start() + at, sizeof(T));
     return value;
   }
+  void put_value(std::size_t at, const Value& value);
+  static void let_go(const Value& value);
   // Writes to the entry's block from `at` on, which is kTail or more.
   void put(std::size_t at, const void* from, std::size_t bytes);
 

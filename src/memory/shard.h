@@ -1,8 +1,14 @@
 #pragma once
 
-// One shard of the memory tier: a table, the order in which its entries leave, and the times at which they
-// expire, under one lock. What shards have in common (the time base, the budget) is in Common; which shard
-// gives way when memory is short is decided by their Relief, so that a shard knows no other.
+// One shard of the memory tier. It has a hash table of entries, an eviction policy that knows in which order
+// they leave, and a timer wheel that knows when they expire, all under one lock.
+//
+// A shard doesn't know the other shards. What all of them share (the limit, the bytes in use) is in Common.
+// When a write exceeds the limit, the shard asks Relief, which picks the shard that evicts.
+//
+// Its functions are in four files: shard_read.cc looks keys up and walks the table, shard_write.cc stores
+// and erases, shard_room.cc counts bytes, evicts and gives memory back, shard.cc has the rest (set-up,
+// upkeep, the check of itself).
 
 #include <array>
 #include <atomic>
@@ -31,17 +37,17 @@ namespace forebay::memory {
 
 class Shard;
 
-// Makes room when the budget is exceeded.
+// Makes room when the shards together exceed their limit. Shards implements it.
 class Relief {
  public:
   virtual ~Relief() = default;
-  // Called with the lock of `asking` held, after `bytes` were added to Common::used and while it is above the
-  // limit; the caller will give `about_to_free` back. False: there is no room and nothing may leave.
+  // The shard `asking` has added `bytes` to Common::used, which is above the limit now, and holds its lock.
+  // It will give `about_to_free` bytes back by itself. False: there is no room, and no entry may be evicted.
   virtual bool make_room(Shard& asking, std::size_t bytes, std::size_t about_to_free) = 0;
 };
 
-// What the shards of one tier share. The numbers are atomics of relaxed order: each stands for itself, and
-// what they guard (that used stays below limit) is decided by the value that fetch_add returns.
+// What the shards of one tier share. The numbers are atomics of relaxed order, because no number says
+// anything about another: a write that wants room looks at what its own fetch_add on `used` returned.
 struct Common {
   Common(Instant start, Count what) : base(start), count(what) {}
   const TimeBase base;
@@ -50,7 +56,7 @@ struct Common {
   std::atomic<std::size_t> limit{0};      // bytes; 0: unbounded
   std::atomic<std::size_t> max_value{0};  // bytes; 0: unbounded
   std::atomic<std::size_t> fixed{0};      // bytes that empty shards take
-  std::atomic<std::size_t> cleared{0};    // bytes of cleared tables and their entries, not yet freed
+  std::atomic<std::size_t> cleared{0};    // bytes of cleared tables and entries that are still to be freed
   alignas(64) std::atomic<std::size_t> used{0};
 };
 
@@ -63,27 +69,34 @@ struct ShardCounters {
   std::vector<std::size_t> entries_by_space;
 };
 
-// Readers of small values take no lock. They read the sequence number, which is odd while the table or an
-// entry in it is being written; copy the entry (words.h says how); and read the number again: if it has
-// moved, the copy is thrown away. They write nothing that others read but their hits, to a log that whoever
-// takes the lock next hands to the policy: before any write, so that a thread alone sees its entries leave in
-// the exact order of their use. Shared values (whose counts are others' memory), entries to be removed and
-// readers that were disturbed too often take the lock.
+// Reading without the lock. Most reads are of small values, and those take no lock. Such a reader reads the
+// sequence number, copies the entry (words.h says how), and reads the sequence number again. The number is
+// odd while somebody writes to the table or to an entry, and it is another one afterwards. So if both reads
+// gave the same even number, the copy is good; otherwise the reader throws the copy away.
 //
-// Entries seen by a visitor under the lock are never freed before the outermost visitor of the shard has
-// returned: nested calls (under Tier::Guard) may erase or replace what an outer visitor looks at, so what
-// they take out is only set aside.
+// A reader without the lock can't tell the policy of its hit. It leaves a note in a log (hit_log.h). Whoever
+// takes the lock next hands the notes to the policy before doing anything else. So a thread that is alone
+// sees its entries leave in exactly the order in which it used them.
+//
+// Three kinds of readers take the lock after all: those of values that are held by reference, because the
+// reference count lies elsewhere; those that find an expired entry, because it has to be removed; and those
+// that were disturbed by writers several times.
+//
+// Visitors. Calls may nest: under a Tier::Guard, a visitor may call the shard again and erase or replace the
+// entry that an outer visitor is looking at. Therefore an entry that leaves during a visit is only set aside,
+// and is freed when the outermost visitor has returned.
 class alignas(64) Shard {
-  // What readers without the lock look at comes first, in as few cache lines as there are, apart from what
-  // who takes the lock writes.
+  // The members that readers without the lock look at come first and share cache lines with nothing that is
+  // written under the lock.
 
-  // Odd while what readers without the lock look at is being written. Relaxed and release suffice, as every
-  // word that they look at is written after it with release and read before it with acquire (words.h).
+  // The sequence number: see above. It is written with relaxed and release order. That suffices, because a
+  // writer changes it before it stores any word with release order, and a reader looks at it again after it
+  // has loaded its words with acquire order (words.h).
   std::atomic<std::uint64_t> sequence_{0};
   Table table_ GUARDED_BY(mutex);
   [[no_unique_address]] HitLog hits_;
-  // What of the policy readers without the lock heed: its hit_is_settled, and repeats_settle as far as the
-  // options let it. Relaxed: a hit too many or too few is as good.
+  // Copies of the policy's hit_is_settled and repeats_settle (registry.h), by which readers without the lock
+  // decide whether a hit needs a note. Relaxed order: one note too many or too few does no harm.
   std::atomic<bool> repeats_settle_{false};
   std::atomic<bool (*)(std::uint8_t)> hit_is_settled_{nullptr};
 
@@ -96,8 +109,8 @@ class alignas(64) Shard {
   alignas(64) mutable Mutex mutex;
 
   enum class Answer : std::uint8_t { kHit, kMiss, kNeedsLock };
-  // Without the lock and for small entries only (small_read.h), but quick: as find(), or kNeedsLock, where
-  // find_unlocked() may do; then nothing was visited. `now_ns` is TimeBase::ns(now).
+  // The quickest read: find() for small entries (small_read.h) without the lock. kNeedsLock: it could not
+  // tell and has visited nothing; find_unlocked() may know. `now_ns` is TimeBase::ns(now).
   struct SmallHit {
     std::string_view value;
     Instant expires = kNever;
@@ -108,13 +121,14 @@ class alignas(64) Shard {
   template <class Visitor>
   [[gnu::always_inline]] Answer find_small(std::uint64_t hash, std::string_view key, std::int64_t now_ns,
                                            Visitor visit, Touch touch);
-  // Without the lock: as find(), unless that is needed; then nothing was visited.
+  // find() without the lock, for entries that find_small() doesn't take. kNeedsLock: it could not tell and
+  // has visited nothing.
   Answer find_unlocked(std::uint64_t hash, std::string_view key, Instant now,
                        FunctionRef<void(const EntryView&)> visit, Touch touch);
 
   bool find(std::uint64_t hash, std::string_view key, Instant now, FunctionRef<void(const EntryView&)> visit,
             Touch touch) REQUIRES(mutex);
-  // Between these no reader gets by without the lock. They nest.
+  // Between these two calls, readers without the lock fail. The calls nest.
   void begin_writing() REQUIRES(mutex) {
     if (writers_++ == 0)
       sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -133,11 +147,13 @@ class alignas(64) Shard {
   // Visits one bucket's live entries; returns Table's next cursor, and how many it visited in `visited`.
   std::uint64_t scan(std::uint64_t cursor, Instant now, FunctionRef<void(const EntryView&)> visit,
                      std::size_t& visited) REQUIRES(mutex);
-  // Visits the first live entry at or after a chain chosen by `chance`. O(chains) where nearly all are empty.
+  // Visits a live entry of the chain that `chance` selects, or of the next chain that has one. O(chains)
+  // where nearly all are empty.
   bool random(Instant now, std::uint64_t chance, FunctionRef<void(const EntryView&)> visit) REQUIRES(mutex);
 
-  // Frees what was cleared, then what has expired, then lets the table follow and moves entries together;
-  // about `budget` steps. Returns the steps taken: less than `budget` when nothing more is due.
+  // Frees what was cleared, then frees what has expired, then grows or shrinks the table to the number of
+  // entries, then moves entries together so that memory can be given back. Stops after about `budget` steps.
+  // Returns the steps taken: less than `budget` when nothing more is due.
   std::size_t upkeep(Instant now, std::size_t budget) REQUIRES(mutex);
 
   // Frees some memory: the next part of what was cleared, else the policy's next victim. Returns the bytes
@@ -160,70 +176,85 @@ class alignas(64) Shard {
   // Bytes given back since the start: how much has churned. Readable without the lock.
   std::size_t given_back() const { return given_back_.load(std::memory_order_relaxed); }
 
-  // For tests: the first disagreement between counters, bytes, expiries, policy and what the table holds;
-  // empty if there is none. Asks the policy for all its victims and hands them back in that order. O(n).
+  // For tests. Recounts from the table what counters, bytes, wheel and policy say, and returns the first that
+  // differs; empty if none does. To count the policy's entries it takes all victims and inserts them again.
+  // O(n).
   std::string inconsistency() REQUIRES(mutex);
 
  private:
-  // While one lives, nothing is freed.
+  // As long as a Visit exists, entries that leave are set aside and not freed.
   class Visit;
-  // While one lives, readers without the lock are turned away: around whatever they could see half done.
+  // begin_writing() and end_writing() as a scope: around every change that a reader without the lock must not
+  // see half done.
   class Writing;
 
-  // Logs a hit, or finds that it need not be. `stripe` is this thread's.
+  // Leaves a note of a hit, unless the policy would not change anything for it. `stripe` is this thread's.
   [[gnu::always_inline]] void report(HitLog::Stripe& stripe, HitLog::Hit hit, Entry::Glance::Use use,
                                      std::uint32_t seconds);
-  // The same for one that found its stripe full.
+  // The same where the stripe is full.
   void report_full(HitLog::Stripe& stripe, HitLog::Hit hit, std::uint32_t seconds);
-  // Hands the hits that were logged to the policy.
+  // Hands the notes of hits to the policy.
   void take_hits() REQUIRES(mutex);
   void follow_policy(const PolicyRow& row, const PolicyOptions& options);
 
-  // What clear() took out. Entries that own something elsewhere must be looked at one by one; the blocks of
-  // the others go span by span.
+  // What one clear() took out. Entries that own memory outside of their block must be freed one by one; the
+  // blocks of all others are freed by whole spans.
   struct Cleared {
     Slabs slabs;
     Table table;
-    Ref set_aside;       // entries of these slabs that are in no table
+    Ref set_aside;       // list of entries of these slabs that were set aside during visits
     std::size_t owners;  // entries not yet freed that own more than their block
-    std::size_t bytes;   // what of cleared_bytes_ is this one's
+    std::size_t bytes;   // its part of cleared_bytes_
   };
   // Frees some of it and returns the steps that this was worth.
   std::size_t free_some(Cleared& cleared) REQUIRES(mutex);
 
-  // The entry if it is there and not expired; an expired one leaves. `stamp` is filled if there is one.
+  // The key's entry, and its stamp in `stamp`; null if there is none. An expired entry is removed here.
   Entry* live(std::uint64_t hash, std::string_view key, Instant now, Stamp& stamp) REQUIRES(mutex);
   PutOutcome decide_and_write(std::uint64_t hash, std::string_view key, Instant now,
                               FunctionRef<Change(const EntryView*)> decide) REQUIRES(mutex);
   PutOutcome replace(std::uint64_t hash, std::string_view key, Entry* old, Change& change, Instant now)
       REQUIRES(mutex);
-  // Gives the key this payload and stamp: in place if it fits, else by a new entry.
+  // Gives the key this payload and stamp: writes over `old` if it fits there, else makes a new entry.
   PutOutcome store(std::uint64_t hash, std::string_view key, Entry* old, const Payload& payload,
                    const Stamp& stamp, Instant now) REQUIRES(mutex);
   void rewrite(Entry& entry, const Entry::Plan& plan, const Payload& payload, const Stamp& stamp, Instant now)
       REQUIRES(mutex);
+  bool hold(Entry& entry, const Value& value) REQUIRES(mutex);
   bool revalue(Entry& entry, std::string_view bytes, Instant now) REQUIRES(mutex);
 
-  void link(Entry& entry) REQUIRES(mutex);                                      // into wheel and counters
-  void unlink(Entry& entry) REQUIRES(mutex);                                    // out of them
-  void leave(Entry& entry, std::uint64_t hash, Departure why) REQUIRES(mutex);  // the policy has let go of it
+  void link(Entry& entry) REQUIRES(mutex);    // into wheel and counters
+  void unlink(Entry& entry) REQUIRES(mutex);  // out of them
+  // Takes an entry out of everything but the policy, which has let go of it already.
+  void leave(Entry& entry, std::uint64_t hash, Departure why) REQUIRES(mutex);
   void dispose(Entry& entry) REQUIRES(mutex);  // free, or set aside while visited
-  void destroy(Entry& entry) REQUIRES(mutex);  // one of slabs_ that nothing refers to
+  void destroy(Entry& entry) REQUIRES(mutex);  // requires: nothing refers to it any more
   std::size_t free_cleared(std::size_t steps) REQUIRES(mutex);
   bool may_free_cleared() const REQUIRES(mutex) { return !cleared_.empty() && !cleared_is_visited_; }
   std::size_t rehash(std::size_t buckets) REQUIRES(mutex);  // returns how many it split or merged
   // Moves up to `entries` entries together if that gives memory back. Returns how many.
   std::size_t compact(std::size_t entries) REQUIRES(mutex);
-  // Makes the moves that are due, at most so many.
+  // Makes the moves that departures have left due (moves_due_), at most so many.
   void tidy(std::size_t most) REQUIRES(mutex);
-  void add_bytes(std::size_t bytes) REQUIRES(mutex);  // to this shard's; Common::used has them already
-  void give_back(std::size_t bytes) REQUIRES(mutex);  // from both
+  // The counters are written under the lock only, so a load and a store make an addition. Relaxed order is
+  // enough for those who read them without the lock to choose a shard (see also Common).
+  //
+  // Adds to bytes_ only: Common::used has them already.
+  void add_bytes(std::size_t bytes) REQUIRES(mutex) {
+    bytes_.store(bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+  }
+  // Subtracts from bytes_ and from Common::used.
+  void give_back(std::size_t bytes) REQUIRES(mutex) {
+    bytes_.store(bytes_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
+    given_back_.store(given_back_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    common_.used.fetch_sub(bytes, std::memory_order_relaxed);
+  }
   EntryView view(const Entry& entry, const Stamp& stamp, std::uint32_t now_seconds) const {
     return {entry.key(), entry.bytes(),    entry.shared(),
             stamp,       entry.revision(), entry.accessed(common_.base, now_seconds)};
   }
 
-  // What the shard answers its policy.
+  // Answers the policy's questions about entries.
   class Facts final : public EntryFacts {
    public:
     explicit Facts(const Common& common) : common_(common) {}
@@ -235,13 +266,18 @@ class alignas(64) Shard {
    private:
     const Common& common_;
   };
-  std::uint32_t next_revision() REQUIRES(mutex);
+  // Of an entry that is written now: counts the shard's writes, and has the type in its lowest bits. Never 0,
+  // which is for entries that have left, since no type is 0.
+  std::uint32_t next_revision(EntryType type) REQUIRES(mutex) {
+    last_revision_ += 1u << EntryView::kTypeBits;
+    return last_revision_ | static_cast<std::uint32_t>(type);
+  }
   std::size_t fixed_bytes() const REQUIRES(mutex);  // what the shard takes without table, entries and policy
   // What counts against the limit: bytes, or entries.
   std::size_t weight(const Entry& entry) const { return count_bytes() ? entry.charge() : 1; }
   std::size_t weight(std::size_t bytes) const { return count_bytes() ? bytes : 0; }
   bool count_bytes() const { return common_.count == Count::kBytes; }
-  // The policy's ghosts, sketches and heaps grow and shrink with it.
+  // Counts what the policy takes by now: its ghosts, sketches and heaps grow and shrink.
   void count_policy() REQUIRES(mutex);
 
   Common& common_;
@@ -255,12 +291,12 @@ class alignas(64) Shard {
   bool cleared_is_visited_ GUARDED_BY(mutex) = false;  // cleared_ may hold an entry that a visitor looks at
   Ref set_aside_ GUARDED_BY(mutex) = 0;                // to be freed when the last visitor leaves
   std::uint64_t changes_ GUARDED_BY(mutex) = 0;  // writes of any kind; tells whether a nested call made one
-  std::uint32_t last_revision_ GUARDED_BY(mutex) = 0;
-  std::size_t moves_due_ GUARDED_BY(mutex) = 0;     // see tidy()
-  std::size_t table_bytes_ GUARDED_BY(mutex) = 0;   // what of bytes_ is the table's
-  std::size_t policy_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is the policy's
-  std::atomic<std::size_t> bytes_{0};               // written under the lock
-  std::atomic<std::size_t> given_back_{0};          // written under the lock
+  std::uint32_t last_revision_ GUARDED_BY(mutex) = 0;  // without a type
+  std::size_t moves_due_ GUARDED_BY(mutex) = 0;        // see tidy()
+  std::size_t table_bytes_ GUARDED_BY(mutex) = 0;      // what of bytes_ is the table's
+  std::size_t policy_bytes_ GUARDED_BY(mutex) = 0;     // what of bytes_ is the policy's
+  std::atomic<std::size_t> bytes_{0};                  // written under the lock
+  std::atomic<std::size_t> given_back_{0};             // written under the lock
   ShardCounters counters_ GUARDED_BY(mutex);
   TimerWheel wheel_ GUARDED_BY(mutex);
   DepartureLog departures_ GUARDED_BY(mutex);

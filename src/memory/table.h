@@ -78,6 +78,8 @@ class Table {
   bool wants_rehash() const { return crowded(size_) || sparse(size_); }
   std::size_t bytes() const { return buckets_ * sizeof(Ref); }
   static constexpr std::size_t kBytesPerSplit = sizeof(Ref);
+  // An entry's share of the buckets, about: there is one for each, and up to a quarter fewer.
+  static constexpr std::size_t kBytesPerEntry = sizeof(Ref);
 
   // Visits the bucket at `cursor` and returns the next cursor, 0 after the last. Cursors count with their
   // bits reversed, highest first: splitting a bucket makes two that are visited at the same point of the

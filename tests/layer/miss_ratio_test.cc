@@ -6,7 +6,7 @@
 #include <string>
 
 #include "layer/layer_fixture.h"
-#include "layer/noted.h"
+#include "layer/key/observers.h"
 
 namespace forebay::layer::test {
 namespace {

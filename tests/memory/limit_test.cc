@@ -8,6 +8,7 @@
 #include <string>
 
 #include "memory/eviction/registry.h"
+#include "memory/shards.h"
 #include "memory/tier_fixture.h"
 
 namespace forebay::memory {
@@ -120,6 +121,50 @@ TEST_F(LimitTest, WhatCouldNeverFitIsTooLargeAndPushesNothingOut) {
   put("small", "1");
   EXPECT_EQ(put("a", std::string(2 << 20, 'x')), PutOutcome::kTooLarge);
   EXPECT_EQ(get("small"), "1");
+}
+
+// A value that is held by reference gives way to another where its entry is: the entry's weight changes.
+TEST_F(LimitTest, WhatGrowsOrShrinksInPlaceIsCountedExactly) {
+  for (const std::string policy : {"lru", "s3-fifo", "w-tinylfu", "auto", "noeviction"}) {
+    TierOptions options;
+    options.limit = std::size_t{4} << 20;
+    options.policy = policy;
+    options.shards = 1;
+    options.max_share = 1;
+    Shards shards(options, **find_policy(policy), now());
+    std::mt19937 random(3);
+    for (int i = 0; i < (kSanitized ? 500 : 5'000); ++i) {
+      const std::string key = "key:" + std::to_string(random() % 40);
+      const std::string value(4'097 + random() % 200'000, 'x');
+      const PutOutcome outcome =
+          shards.update(key, now(), [&](const EntryView*) { return Change::replace(value, {}); });
+      ASSERT_TRUE(outcome == PutOutcome::kStored || policy == "noeviction") << policy;
+      bool same = false;
+      const bool found = shards.find(
+          key, now(), [&](const EntryView& entry) { same = entry.bytes() == value; }, Touch::kYes);
+      ASSERT_TRUE(same || outcome == PutOutcome::kFull || !found) << policy;
+      // Beyond it only what a policy remembers of those that have left.
+      const bool remembers = policy != "lru" && policy != "noeviction";
+      ASSERT_LE(shards.stats().bytes, options.limit + (remembers ? options.limit / 8 : 0)) << policy;
+      if (i % 50 == 0) {
+        ASSERT_EQ(shards.inconsistency(), "") << policy << " after " << i;
+      }
+    }
+    ASSERT_EQ(shards.inconsistency(), "") << policy;
+  }
+}
+
+TEST_F(LimitTest, AWriterMayReplaceALargeValueByAPartOfIt) {
+  open(0);
+  put("k", std::string(10'000, 'a') + std::string(10'000, 'b'));
+  tier->update("k", now(),
+               [](const EntryView* entry) { return Change::replace(entry->bytes().substr(9'000), {}); });
+  EXPECT_EQ(get("k"), std::string(1'000, 'a') + std::string(10'000, 'b'));
+  const auto object = std::make_shared<const std::string>("an object");
+  tier->put("k", Value::object(object, 100), {}, now());
+  put("k", std::string(5'000, 'c'));
+  EXPECT_EQ(object.use_count(), 1);
+  EXPECT_EQ(get("k"), std::string(5'000, 'c'));
 }
 
 TEST_F(LimitTest, WithoutEvictionAFullTierRefusesAndChangesNothing) {

@@ -64,8 +64,9 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy copy, Instant now)
   const Stamp stamp = stamp_of(at, copy, now);
   Change change = Change::erase();
   if (remember) {
-    change = copy.value ? Change::replace(std::move(*copy.value), stamp)
-                        : Change::replace(copy.bytes.value_or(std::string_view()), stamp);
+    change = copy.value
+                 ? Change::replace(std::move(*copy.value), stamp, space.info.type)
+                 : Change::replace(copy.bytes.value_or(std::string_view()), stamp, space.info.type);
   }
   const std::uint64_t bytes = bytes_of(change);
   Outcome outcome;

@@ -8,6 +8,10 @@
 
 namespace forebay::layer {
 
+// What an entry takes of the memory tier's limit, with its share of the table: exact to a few percent, but
+// for what holds an object smaller than 4 KiB.
+std::uint64_t entry_bytes(std::size_t key_bytes, std::uint64_t value_bytes, const Stamp& stamp);
+
 // Tells the miss-ratio curves what becomes of the keys that they sample.
 class CurveObserver final : public CopyObserver {
  public:

@@ -10,7 +10,7 @@ namespace forebay::layer {
 
 Result<Upsert> upsert_of(const Namespace& space, std::string_view value) {
   Upsert upsert;
-  if (!space.info.row) {
+  if (space.info.type != EntryType::kRow) {
     upsert.fields.emplace_back(space.config.value_column, std::string(value));
     return upsert;
   }

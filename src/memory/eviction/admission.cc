@@ -31,6 +31,10 @@ class Door final : public EvictionPolicy {
     waiting_ = nullptr;
   }
 
+  void on_resize(EntryHook& entry, std::size_t before, std::size_t after) noexcept override {
+    if (&entry != waiting_) within_->on_resize(entry, before, after);
+  }
+
   void on_replace(EntryHook& old, EntryHook& fresh) noexcept override {
     used(fresh);
     if (&old != waiting_) return within_->on_replace(old, fresh);

@@ -71,6 +71,13 @@ class Auto final : public EvictionPolicy {
     if (shadows_.samples(hash)) shadows_.erase(hash);
   }
 
+  // The shadows learn of it at the next use.
+  void on_resize(EntryHook& entry, std::size_t before, std::size_t after) noexcept override {
+    weight_ += after - before;
+    if (after != 1) counts_entries_ = false;
+    if (policy_ != nullptr) policy_->on_resize(entry, before, after);
+  }
+
   void on_replace(EntryHook& old, EntryHook& fresh) noexcept override {
     const std::uint64_t hash = facts_.hash(fresh);
     if (&old != &fresh && facts_.hash(old) != hash) return EvictionPolicy::on_replace(old, fresh);

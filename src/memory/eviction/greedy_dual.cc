@@ -30,6 +30,11 @@ class GreedyDual final : public PeekablePolicy {
     heap_.replace(old, fresh, rank(fresh));
   }
 
+  // The part of its rank that is the age at its last use stays.
+  void on_resize(EntryHook& entry, std::size_t before, std::size_t after) noexcept override {
+    heap_.replace(entry, entry, heap_.key(entry) - value(entry, before) + value(entry, after));
+  }
+
   void on_move(EntryHook&, EntryHook& to) noexcept override { heap_.move(to); }
 
   EntryHook* next_victim() noexcept override { return heap_.top(); }
@@ -37,7 +42,7 @@ class GreedyDual final : public PeekablePolicy {
   EntryHook* pop_victim() noexcept override {
     EntryHook* const victim = heap_.top();
     if (victim == nullptr) return nullptr;
-    age_ = heap_.key(*victim);
+    age_ = std::max(age_, heap_.key(*victim));  // below it: one that has grown since its last use
     heap_.remove(*victim);
     if (age_ > kRebase) {
       heap_.shift_all(-age_);
@@ -49,13 +54,15 @@ class GreedyDual final : public PeekablePolicy {
   std::size_t bytes() const override { return heap_.bytes(); }
 
  private:
-  double rank(const EntryHook& entry) const {
+  double rank(const EntryHook& entry) const { return age_ + value(entry, facts_.weight(entry)); }
+
+  double value(const EntryHook& entry, std::size_t weight) const {
     double value = entry.bits();
     if (weigh_ == Weigh::kCost || weigh_ == Weigh::kCostPerByte)
       value *= std::chrono::duration<double>(facts_.load_cost(entry)).count() + kLeastCost;
     if (weigh_ == Weigh::kBytes || weigh_ == Weigh::kCostPerByte)
-      value /= static_cast<double>(std::max<std::size_t>(facts_.weight(entry), 1));
-    return age_ + value;
+      value /= static_cast<double>(std::max<std::size_t>(weight, 1));
+    return value;
   }
 
   const EntryFacts& facts_;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "forebay/eviction.h"
 #include "memory/packed_links.h"
 
 namespace forebay::memory {
@@ -61,7 +62,8 @@ class EntryFacts {
  public:
   virtual ~EntryFacts() = default;
   virtual std::uint64_t hash(const EntryHook& entry) const = 0;
-  // What the entry counts for in the limit: bytes, or 1 where entries are counted. Stays while it is tracked.
+  // What the entry counts for in the limit: bytes, or 1 where entries are counted. Changes only through
+  // on_resize() and on_replace().
   virtual std::size_t weight(const EntryHook& entry) const = 0;
   // When it expires, in milliseconds since some start; kNoExpiry if it doesn't. Changes only through
   // on_replace().
@@ -70,21 +72,6 @@ class EntryFacts {
   virtual std::chrono::microseconds load_cost(const EntryHook& entry) const = 0;
 
   static constexpr std::uint64_t kNoExpiry = ~std::uint64_t{0};
-};
-
-// What victims are weighed by, beyond the policy's own order.
-enum class Weigh : std::uint8_t {
-  kNothing,      // every entry is worth the same
-  kBytes,        // large ones leave sooner
-  kCost,         // what was dear to load stays longer
-  kCostPerByte,  // both: GreedyDual-Size-Frequency's value
-};
-
-// Who is let in when there is no room.
-enum class Admission : std::uint8_t {
-  kAll,       // every newcomer
-  kFrequent,  // only those asked for more often than who would leave for them (TinyLFU), so one-hit wonders
-              // stay out
 };
 
 struct PolicyOptions {
@@ -115,6 +102,10 @@ class EvictionPolicy {
   virtual void on_hit(EntryHook& entry) noexcept = 0;
   // Stops tracking an entry that leaves for another reason (expiry, invalidation).
   virtual void on_erase(EntryHook& entry) noexcept = 0;
+  // A tracked entry has grown or shrunk where it is: it counted for `before` and counts for `after` now. No
+  // use: the order stays, but for what is weighed in it. To be overridden by a policy that sums weights up or
+  // ranks by them.
+  virtual void on_resize(EntryHook& /*entry*/, std::size_t /*before*/, std::size_t /*after*/) noexcept {}
   // A tracked entry was rewritten: `fresh` takes the place of `old`, and may be the same one with the same
   // weight (its expiry may differ). A policy that remembers use carries it over here.
   virtual void on_replace(EntryHook& old, EntryHook& fresh) noexcept {

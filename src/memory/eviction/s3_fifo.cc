@@ -22,6 +22,10 @@ class S3Fifo final : public EvictionPolicy {
 
   void on_erase(EntryHook& entry) noexcept override { remove(entry); }
 
+  void on_resize(EntryHook& entry, std::size_t before, std::size_t after) noexcept override {
+    weight_of(entry.bits()) += after - before;
+  }
+
   void on_replace(EntryHook& old, EntryHook& fresh) noexcept override {
     if (&old != &fresh) {
       const std::uint8_t bits = old.bits();

@@ -130,23 +130,13 @@ void ShadowCaches::leave(Key& key, std::size_t which) {
   }
 }
 
-// The weight of what a policy tracks doesn't change: the key gets another record, and the policies are told
-// of a rewritten entry, which is a hit to them. Null: no memory, and nothing has changed.
-ShadowCaches::Record* ShadowCaches::reweigh(Record& record, std::size_t weight) {
-  void* const room = slabs_.allocate(sizeof(Record));
-  if (room == nullptr) return nullptr;
-  auto* const fresh = new (room) Record;
-  fresh->key = record.key;
-  fresh->key.weight = clamp_weight(weight);
-  fresh->next = record.next;
+void ShadowCaches::reweigh(Record& record, std::uint32_t weight) {
+  const std::uint32_t before = std::exchange(record.key.weight, weight);
   for (std::size_t i = 0; i < kShadows; ++i) {
     if ((record.key.in >> i & 1) == 0) continue;
-    shadows_[i].policy->on_replace(record.hook(i), fresh->hook(i));
-    shadows_[i].weight += std::size_t{fresh->key.weight} - record.key.weight;
+    shadows_[i].policy->on_resize(record.hook(i), before, weight);
+    shadows_[i].weight += std::size_t{weight} - before;
   }
-  *place_of(record.key.hash) = fresh;
-  slabs_.free(&record, sizeof(Record));
-  return fresh;
 }
 
 ShadowCaches::Outcome ShadowCaches::request(std::uint64_t hash, std::size_t weight, Left left) {
@@ -155,20 +145,14 @@ ShadowCaches::Outcome ShadowCaches::request(std::uint64_t hash, std::size_t weig
     record = make(hash, weight);
     if (record == nullptr) return {};
   }
-  bool told = false;
-  if (record->key.weight != clamp_weight(weight)) {
-    if (Record* const fresh = reweigh(*record, weight); fresh != nullptr) {
-      record = fresh;
-      told = true;
-    }
-  }
+  if (record->key.weight != clamp_weight(weight)) reweigh(*record, clamp_weight(weight));
   const ShadowSet hits = record->key.in;
   if (hits != 0 && record->key.uses < 3) ++record->key.uses;
   const std::size_t capacity = std::max<std::size_t>(capacity_ >> halvings_, 1);
   for (std::size_t i = 0; i < kShadows; ++i) {
     Shadow& shadow = shadows_[i];
     if ((hits >> i & 1) != 0) {
-      if (!told) shadow.policy->on_hit(record->hook(i));
+      shadow.policy->on_hit(record->hook(i));
       continue;
     }
     while (shadow.weight + record->key.weight > capacity && evict_one(i, record, left)) {

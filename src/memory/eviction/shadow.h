@@ -104,7 +104,7 @@ class ShadowCaches {
   static Record& record_of(const EntryHook& hook, std::size_t which);
   Record** place_of(std::uint64_t hash) const;
   Record* make(std::uint64_t hash, std::size_t weight);
-  Record* reweigh(Record& record, std::size_t weight);
+  void reweigh(Record& record, std::uint32_t weight);
   void take_out(Record& record);  // of all shadows
   void free(Record& record);      // and out of the table
   void grow();

@@ -37,6 +37,10 @@ class OnlyExpiring final : public EvictionPolicy {
     if (!stays(entry)) among_->on_erase(entry);
   }
 
+  void on_resize(EntryHook& entry, std::size_t before, std::size_t after) noexcept override {
+    if (!stays(entry)) among_->on_resize(entry, before, after);
+  }
+
   void on_replace(EntryHook& old, EntryHook& fresh) noexcept override {
     if (!stays(old) && expires(fresh)) return among_->on_replace(old, fresh);
     if (stays(old) && !expires(fresh)) {

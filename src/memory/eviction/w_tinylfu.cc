@@ -44,6 +44,11 @@ class WTinyLfu final : public EvictionPolicy {
     remove(entry);
   }
 
+  // The shadows learn of it at the next use.
+  void on_resize(EntryHook& entry, std::size_t before, std::size_t after) noexcept override {
+    weights_[entry.bits()] += after - before;
+  }
+
   void on_replace(EntryHook& old, EntryHook& fresh) noexcept override {
     if (&old != &fresh) {
       weights_[old.bits()] += facts_.weight(fresh) - facts_.weight(old);

@@ -40,7 +40,7 @@ double WindowShadows::use(std::uint64_t hash, std::size_t weight, std::size_t tr
   for (std::size_t i = 0; i < shadows_.size(); ++i) {
     Shadow& shadow = shadows_[i];
     shadow.hits *= kFade;
-    if (shadow.hit(hash, capacity)) {
+    if (shadow.hit({hash, clamped}, capacity)) {
       ++shadow.hits;
     } else {
       shadow.insert({hash, clamped}, capacity, sketch);
@@ -88,11 +88,11 @@ WindowShadows::Key WindowShadows::Queue::take(std::size_t at) {
   return key;
 }
 
-bool WindowShadows::Shadow::hit(std::uint64_t hash, std::size_t capacity) {
+bool WindowShadows::Shadow::hit(Key key, std::size_t capacity) {
   for (Queue* queue : {&window, &probation, &guarded}) {
-    const auto at = std::ranges::find(queue->hashes, hash);
+    const auto at = std::ranges::find(queue->hashes, key.hash);
     if (at == queue->hashes.end()) continue;
-    const Key key = queue->take(static_cast<std::size_t>(at - queue->hashes.begin()));
+    queue->take(static_cast<std::size_t>(at - queue->hashes.begin()));
     (queue == &window ? window : guarded).push(key);
     const std::size_t most = share_of(kGuarded, capacity - share_of(share, capacity));
     while (guarded.weight > most && !guarded.empty()) probation.push(guarded.take(0));

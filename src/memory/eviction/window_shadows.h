@@ -52,7 +52,7 @@ class WindowShadows {
     double share = 0;
     double hits = 0;  // lately
     Queue window, probation, guarded;
-    bool hit(std::uint64_t hash, std::size_t capacity);
+    bool hit(Key key, std::size_t capacity);
     void insert(Key key, std::size_t capacity, const FrequencySketch& sketch);
     bool evict(std::size_t capacity, const FrequencySketch& sketch);
   };

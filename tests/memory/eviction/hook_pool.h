@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <new>
 #include <unordered_map>
+#include <utility>
 
 #include "memory/arena/slabs.h"
 #include "memory/eviction/policy.h"
@@ -58,6 +59,11 @@ class HookPool final : public EntryFacts {
 
   const Facts& facts(const EntryHook& hook) const { return slots_.at(&hook); }
   void set_expires_ms(const EntryHook& hook, std::uint64_t ms) { slots_.at(&hook).expires_ms = ms; }
+  // What the shard does to an entry that grows or shrinks where it is.
+  void resize(EntryHook& hook, std::size_t weight, EvictionPolicy& policy) {
+    const std::size_t before = std::exchange(slots_.at(&hook).weight, weight);
+    policy.on_resize(hook, before, weight);
+  }
   std::size_t size() const { return slots_.size(); }
 
   std::uint64_t hash(const EntryHook& entry) const override { return facts(entry).hash; }

@@ -1,5 +1,6 @@
 // The policies that leave nothing to chance, beside the simplest program that does the same: a million random
-// steps, and every victim must be the model's. Replacement, erasure and moves are mixed in.
+// steps, and every victim must be the model's. Replacement, erasure, moves and changes of weight are mixed
+// in.
 
 #include <gtest/gtest.h>
 
@@ -34,6 +35,7 @@ struct Item {
   std::uint64_t expires;
   std::uint64_t uses = 0;
   bool main = false;
+  std::size_t weight = 1;
 };
 
 // Plain vectors, searched from end to end.
@@ -47,6 +49,7 @@ class Model {
     find(id)->expires = expires;
     hit(id);
   }
+  void resize(std::uint64_t id, std::size_t weight) { find(id)->weight = weight; }
   // The id of what leaves; requires that there is something.
   virtual std::uint64_t pop() = 0;
 
@@ -140,8 +143,13 @@ class S3FifoModel : public Model {
   void hit(std::uint64_t id) override { find(id)->uses = std::min<std::uint64_t>(find(id)->uses + 1, 3); }
   std::uint64_t pop() override {
     const std::size_t capacity = items.size() - items.size() / 10;
-    const auto small = static_cast<std::size_t>(std::ranges::count(items, false, &Item::main));
-    if (small >= items.size() / 10 || small == items.size()) {
+    std::size_t small = 0;
+    std::size_t all = 0;
+    for (const Item& item : items) {
+      all += item.weight;
+      if (!item.main) small += item.weight;
+    }
+    if (small >= all / 10 || small == all) {
       for (;;) {
         const auto oldest = std::ranges::find(items, false, &Item::main);
         if (oldest == items.end()) break;
@@ -202,7 +210,7 @@ TEST_P(PolicyModel, EveryVictimIsTheModels) {
   for (int step = 0; step < kSteps; ++step) {
     // Now a few, now more: policies that measure their queues by what is tracked see all proportions.
     const std::size_t most = (step / 10'000) % 4 == 3 ? 3 : 60;
-    const auto action = random() % 64;
+    const auto action = random() % 68;
     if (tracked.empty() || action < 24) {
       while (tracked.size() >= most) {
         pop();
@@ -233,13 +241,18 @@ TEST_P(PolicyModel, EveryVictimIsTheModels) {
       tracked.erase(tracked.begin() + static_cast<std::ptrdiff_t>(at));
     } else if (action < 58) {
       one.hook = &pool.move(*one.hook, *policy);
+    } else if (action >= 64) {
+      const std::size_t weight = random() % 4 == 0 ? 1000 : 1 + random() % 50;
+      pool.resize(*one.hook, weight, *policy);
+      model->resize(one.id, weight);
     } else {
       const std::uint64_t expires = expiry();
       if (action < 61) {
         pool.set_expires_ms(*one.hook, expires);
         policy->on_replace(*one.hook, *one.hook);
       } else {
-        EntryHook& fresh = pool.make({.hash = pool.hash(*one.hook), .expires_ms = expires});
+        EntryHook& fresh = pool.make(
+            {.hash = pool.hash(*one.hook), .weight = pool.weight(*one.hook), .expires_ms = expires});
         policy->on_replace(*one.hook, fresh);
         pool.free(*one.hook);
         one.hook = &fresh;
@@ -264,6 +277,94 @@ INSTANTIATE_TEST_SUITE_P(
       std::erase(name, '-');
       return name;
     });
+
+// GreedyDual: ranks are sums of fractions, so that the victim's is compared and not the victim. Of entries of
+// nearly one rank any may leave.
+struct Weighed {
+  std::string_view name;
+  Weigh weigh;
+};
+
+class WeighedPolicy : public ::testing::TestWithParam<Weighed> {};
+
+TEST_P(WeighedPolicy, WhoLeavesHasTheLowestRankWhateverGrewOrShrank) {
+  struct Ranked {
+    EntryHook* hook;
+    double age;
+    unsigned uses = 1;
+  };
+  std::mt19937_64 random(11);
+  HookPool pool;
+  const auto policy = (*find_policy(GetParam().name))->make(pool, {.weigh = GetParam().weigh});
+  const bool counts = GetParam().name.ends_with("lfu");
+  double age = 0;
+  std::vector<Ranked> tracked;
+  const auto weight = [&] { return random() % 4 == 0 ? 1 + random() % 100'000 : 1 + random() % 100; };
+  const auto rank = [&](const Ranked& one) {
+    double value = one.uses;
+    if (GetParam().weigh == Weigh::kCostPerByte)
+      value *= std::chrono::duration<double>(pool.load_cost(*one.hook)).count() + 1e-4;
+    return one.age + value / static_cast<double>(pool.weight(*one.hook));
+  };
+  for (int step = 0; step < kSteps / 10; ++step) {
+    const auto action = random() % 16;
+    if (tracked.size() < 2 || (tracked.size() < 50 && action < 5)) {
+      EntryHook& hook = pool.make({.hash = random(),
+                                   .weight = weight(),
+                                   .expires_ms = 1,
+                                   .load_cost = std::chrono::microseconds(random() % 100'000)});
+      policy->on_insert(hook);
+      tracked.push_back({&hook, age});
+      continue;
+    }
+    Ranked& one = tracked[random() % tracked.size()];
+    if (action < 8) {
+      policy->on_hit(*one.hook);
+      one.age = age;
+      if (counts && one.uses < 127) ++one.uses;
+    } else if (action < 12) {
+      pool.resize(*one.hook, weight(), *policy);
+    } else {
+      EntryHook* const victim = policy->pop_victim();
+      const auto at = std::ranges::find(tracked, victim, &Ranked::hook);
+      ASSERT_NE(at, tracked.end());
+      const double left = rank(*at);
+      for (const Ranked& each : tracked) ASSERT_LE(left, rank(each) + 1e-9) << "in step " << step;
+      age = std::max(age, left);
+      tracked.erase(at);
+      pool.free(*victim);
+    }
+  }
+}
+
+// Who waits at the door is not in the policy within, and who is there leaves by its weight of now.
+TEST_P(WeighedPolicy, BehindADoorToo) {
+  HookPool pool;
+  const auto policy = (*find_policy(GetParam().name))
+                          ->make(pool, {.weigh = GetParam().weigh, .admission = Admission::kFrequent});
+  std::vector<EntryHook*> hooks;
+  for (std::uint64_t i = 1; i <= 5; ++i) {
+    hooks.push_back(&pool.make({.hash = i * 0x9e37'79b9'7f4a'7c15, .weight = 100, .expires_ms = 1}));
+    policy->on_insert(*hooks.back());
+  }
+  for (int i = 0; i < 5; ++i) policy->on_hit(*hooks.back());  // so that it gets in
+  pool.resize(*hooks.back(), 50, *policy);
+  pool.resize(*hooks[2], 1000, *policy);
+  EXPECT_EQ(policy->pop_victim(), hooks[2]);
+  pool.resize(*hooks.back(), 100'000, *policy);
+  EXPECT_EQ(policy->pop_victim(), hooks.back());
+}
+
+INSTANTIATE_TEST_SUITE_P(ByBytes, WeighedPolicy,
+                         ::testing::Values(Weighed{"lru", Weigh::kBytes}, Weighed{"lfu", Weigh::kBytes},
+                                           Weighed{"volatile-lru", Weigh::kBytes},
+                                           Weighed{"volatile-lfu", Weigh::kCostPerByte},
+                                           Weighed{"lru", Weigh::kCostPerByte}),
+                         [](const auto& of) {
+                           std::string name(of.param.name);
+                           std::erase(name, '-');
+                           return name + (of.param.weigh == Weigh::kBytes ? "" : "_by_cost");
+                         });
 
 }  // namespace
 }  // namespace forebay::memory

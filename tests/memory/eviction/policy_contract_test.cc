@@ -47,10 +47,11 @@ class PolicyContract : public ::testing::TestWithParam<Case> {
  protected:
   EntryHook& make() {
     return pool.make({.hash = random(),
-                      .weight = random() % 8 == 0 ? 50'000 : 1 + random() % 200,
+                      .weight = random_weight(),
                       .expires_ms = random() % 2 == 0 ? EntryFacts::kNoExpiry : random() % 1000,
                       .load_cost = std::chrono::microseconds(random() % 3 == 0 ? 0 : random() % 50'000)});
   }
+  std::size_t random_weight() { return random() % 8 == 0 ? 50'000 : 1 + random() % 200; }
   EntryHook& any(const Hooks& of) { return *of[random() % of.size()]; }
   // False: it wasn't there.
   static bool drop(Hooks& from, const EntryHook* hook) {
@@ -98,7 +99,7 @@ TEST_P(PolicyContract, VictimsAreTrackedEntriesAndEachIsTrackedOnce) {
   for (int i = 0; i < 50'000; ++i) {
     // Filled and drained in turn, so that it is seen empty, small and large.
     const std::size_t most = (i / 5000) % 2 == 0 ? 400 : 8;
-    const auto action = random() % 16;
+    const auto action = random() % 18;
     if (tracked.empty() || (tracked.size() < most && action < 6)) {
       EntryHook& hook = make();
       policy->on_insert(hook);
@@ -125,6 +126,8 @@ TEST_P(PolicyContract, VictimsAreTrackedEntriesAndEachIsTrackedOnce) {
       EntryHook& hook = any(tracked);
       pool.set_expires_ms(hook, random() % 2 == 0 ? EntryFacts::kNoExpiry : random() % 1000);
       policy->on_replace(hook, hook);
+    } else if (action < 16) {
+      pool.resize(any(tracked), random_weight(), *policy);
     } else {
       EntryHook& hook = any(tracked);
       drop(tracked, &hook);
@@ -144,6 +147,51 @@ TEST_P(PolicyContract, VictimsAreTrackedEntriesAndEachIsTrackedOnce) {
   }
   EXPECT_EQ(policy->pop_victim(), nullptr);
   EXPECT_EQ(victims != 0, GetParam().row.evicts);
+}
+
+// Two policies see the same, but that to one of them the first entries came light and were resized. Ranks by
+// weight are rounded: model_test.cc has those.
+TEST_P(PolicyContract, WhatWasResizedLeavesAsIfItHadAlwaysWeighedThat) {
+  const auto& options = GetParam().options;
+  if (options.weigh == Weigh::kBytes || options.weigh == Weigh::kCostPerByte) return;
+  constexpr std::size_t kLight = 10'000;
+  constexpr std::size_t kHeavy = 70'000;
+  const auto other = GetParam().row.make(pool, options);
+  // Of each policy the hooks in the order of their coming, null once they have left.
+  Hooks resized;
+  Hooks heavy;
+  const auto insert = [&](std::size_t weight) {
+    HookPool::Facts facts{.hash = random(), .weight = weight, .expires_ms = random()};
+    resized.push_back(&pool.make(facts));
+    facts.weight = kHeavy;
+    heavy.push_back(&pool.make(facts));
+    policy->on_insert(*resized.back());
+    other->on_insert(*heavy.back());
+  };
+  for (int i = 0; i < 100; ++i) insert(kLight);
+  for (EntryHook* const hook : resized) pool.resize(*hook, kHeavy, *policy);
+  // Shadows learn of another weight when the key is used.
+  for (EntryHook* const hook : resized) policy->on_hit(*hook);
+  for (EntryHook* const hook : heavy) other->on_hit(*hook);
+  for (int step = 0; step < 1000; ++step) {
+    if (random() % 4 != 0) {
+      const std::size_t at = random() % resized.size();
+      if (resized[at] == nullptr) continue;
+      policy->on_hit(*resized[at]);
+      other->on_hit(*heavy[at]);
+      continue;
+    }
+    EntryHook* const victim = policy->pop_victim();
+    EntryHook* const same = other->pop_victim();
+    ASSERT_EQ(victim != nullptr, GetParam().row.evicts);
+    if (victim == nullptr) return;
+    const auto at = std::ranges::find(resized, victim) - resized.begin();
+    ASSERT_EQ(at, std::ranges::find(heavy, same) - heavy.begin()) << "in step " << step;
+    resized[static_cast<std::size_t>(at)] = heavy[static_cast<std::size_t>(at)] = nullptr;
+    pool.free(*victim);
+    pool.free(*same);
+    insert(kHeavy);
+  }
 }
 
 TEST_P(PolicyContract, MayBeDestroyedWithEntriesStillTracked) {

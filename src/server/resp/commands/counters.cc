@@ -17,7 +17,7 @@ constexpr std::string_view kOverflow = "ERR increment or decrement would overflo
 bool refuse_no_counter(Context& context, const NamespaceInfo& space, std::string_view for_rows) {
   if (space.kind == ValueKind::kCounter) return false;
   std::string text = "ERR keys of namespace '" + space.name + "' are no counters";
-  if (space.row) text.append("; ").append(for_rows).append(" raises a column of a row");
+  if (space.type == EntryType::kRow) text.append("; ").append(for_rows).append(" raises a column of a row");
   context.reply.error(text);
   return true;
 }
@@ -81,7 +81,7 @@ void add(Context& context, std::int64_t amount) {
     text = std::to_string(*sum);
     Stamp stamp = entry == nullptr ? fresh : entry->stamp();
     stamp.edited = false;
-    return Change::replace(text, stamp);
+    return Change::replace(text, stamp, EntryType::kCounter);
   });
   if (!refusal.empty()) return context.reply.error(refusal);
   if (stored_or_error(context, outcome)) context.reply.integer(*sum);
@@ -152,7 +152,7 @@ void incrbyfloat(Context& context) {
       return Change::keep();
     }
     text = format_float(sum);
-    return Change::replace(text, entry == nullptr ? fresh : entry->stamp());
+    return Change::replace(text, entry == nullptr ? fresh : entry->stamp(), EntryType::kCounter);
   });
   if (!refusal.empty()) return context.reply.error(refusal);
   if (stored_or_error(context, outcome)) context.reply.bulk(text);

@@ -36,10 +36,6 @@ constexpr Command kCommands[] = {
 
 }  // namespace
 
-std::string_view type_name(const NamespaceInfo& space) {
-  return space.row ? "hash" : "string";
-}
-
 Family generic_commands() {
   return kCommands;
 }

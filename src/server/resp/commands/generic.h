@@ -25,7 +25,4 @@ void flush(Context& context);
 // generic_object.cc
 void object(Context& context);
 
-// What TYPE says of a key that exists: rows are hashes, all else is a string.
-std::string_view type_name(const NamespaceInfo& space);
-
 }  // namespace forebay::server

@@ -6,6 +6,7 @@
 #include "server/resp/commands/expiry_times.h"
 #include "server/resp/commands/generic.h"
 #include "server/resp/commands/registry.h"
+#include "server/resp/commands/value_types.h"
 
 namespace forebay::server {
 namespace {
@@ -19,9 +20,11 @@ Moved move_entry(Context& context, std::string_view from, std::string_view to, O
                  Source source) {
   std::optional<Value> value;
   Stamp old;
+  auto type = EntryType::kText;
   context.layer.peek(from, context.now, [&](const EntryView& entry) {
     value = entry.value();
     old = entry.stamp();
+    type = entry.type();
   });
   if (!value) return Moved::kNoSource;
   if (overwrite == Overwrite::kNo && context.layer.peek(to, context.now, [](const EntryView&) {})) {
@@ -32,8 +35,8 @@ Moved move_entry(Context& context, std::string_view from, std::string_view to, O
   set_deadline(stamp, deadline(old));
   stamp.edited = old.edited;
   const PutOutcome outcome = context.layer.update(to, context.now, [&](const EntryView*) {
-    return value->owner() && value->is_object() ? Change::replace(*value, stamp)
-                                                : Change::replace(value->view(), stamp);
+    return value->owner() && value->is_object() ? Change::replace(*value, stamp, type)
+                                                : Change::replace(value->view(), stamp, type);
   });
   if (!stored_or_error(context, outcome)) return Moved::kFailed;
   if (source == Source::kGoes) context.layer.drop(from, context.now);
@@ -92,8 +95,13 @@ void touch(Context& context) {
 }
 
 void type(Context& context) {
-  const std::string_view name = type_name(context.layer.route(context.args[1]));
-  with_value(context, context.args[1], [name](resp::Writer& reply, std::optional<std::string_view> value) {
+  const std::string_view key = context.args[1];
+  std::string_view name = "none";
+  const LookUp found =
+      find_entry(context, key, [&](const EntryView& entry) { name = type_name(entry.type()); });
+  if (found != LookUp::kLoad) return context.reply.simple(name);
+  name = type_name(context.layer.route(key).type);
+  load_value(context, key, [name](resp::Writer& reply, std::optional<std::string_view> value) {
     reply.simple(value ? name : "none");
   });
 }

@@ -6,17 +6,10 @@
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/generic.h"
 #include "server/resp/commands/subcommand.h"
+#include "server/resp/commands/value_types.h"
 
 namespace forebay::server {
 namespace {
-
-// Redis's names for how it would hold the value; a client that asks wants to know whether it is a number.
-std::string_view encoding(const EntryView& entry) {
-  constexpr std::size_t kLongestEmbedded = 44;
-  if (entry.stamp().edited) return "raw";
-  if (parse_integer(payload(entry))) return "int";
-  return payload(entry).size() <= kLongestEmbedded ? "embstr" : "raw";
-}
 
 // Answers from the key's entry; null if there is none. An update that keeps the entry, not a peek: hits are
 // reported to a shard some at a time, and an update sees all of them.
@@ -33,7 +26,7 @@ void from_entry(Context& context, Answer answer) {
 }
 
 void object_encoding(Context& context) {
-  from_entry(context, [&](const EntryView& entry) { context.reply.bulk(encoding(entry)); });
+  from_entry(context, [&](const EntryView& entry) { context.reply.bulk(encoding_name(entry)); });
 }
 
 void object_refcount(Context& context) {

@@ -8,6 +8,7 @@
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/generic.h"
 #include "server/resp/commands/registry.h"
+#include "server/resp/commands/value_types.h"
 
 namespace forebay::server {
 namespace {
@@ -101,13 +102,9 @@ void scan(Context& context) {
       context.layer.scan(*cursor, options->count, context.now, [&](const EntryView& entry) {
         if (entry.stamp().negative) return;
         if (options->match && !options->match->matches(entry.key())) return;
+        if (options->type && !equals_ignoring_case(*options->type, type_name(entry.type()))) return;
         names.emplace_back(entry.key());
       });
-  if (options->type) {
-    std::erase_if(names, [&](const std::string& name) {
-      return !equals_ignoring_case(*options->type, type_name(context.layer.route(name)));
-    });
-  }
   context.reply.array(2);
   context.reply.bulk(std::to_string(next));
   write_keys(context.reply, names);

@@ -1,5 +1,7 @@
 #include "server/resp/commands/hashes.h"
 
+#include "server/resp/commands/value_types.h"
+
 namespace forebay::server {
 namespace {
 
@@ -41,11 +43,7 @@ bool refuse_no_row(Context& context) {
         "source");
     return true;
   }
-  if (!space.row) {
-    context.reply.error("WRONGTYPE Operation against a key holding the wrong kind of value");
-    return true;
-  }
-  return false;
+  return refuse_wrong_type(context, WorksOn::kHashes, space.type);
 }
 
 Family hash_commands() {

@@ -12,6 +12,7 @@
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
+#include "server/resp/commands/value_types.h"
 #include "server/resp/session.h"
 
 namespace forebay::server {
@@ -28,13 +29,11 @@ const NamespaceInfo* sorted_set(Context& context) {
   }
   const NamespaceInfo& space = context.layer.route(zset_entry(key, "m"));
   if (space.zset) return &space;
-  if (is_bound(context, key)) {
-    context.reply.error("WRONGTYPE Operation against a key holding the wrong kind of value");
-  } else {
-    context.reply.error(
-        "ERR sorted sets as a data type are not available yet; their commands work on namespaces of "
-        "type = \"zset\"");
-  }
+  const NamespaceInfo& plain = context.layer.route(key);
+  if (plain.bound && refuse_wrong_type(context, WorksOn::kSortedSets, plain.type)) return nullptr;
+  context.reply.error(
+      "ERR sorted sets as a data type are not available yet; their commands work on namespaces of "
+      "type = \"zset\"");
   return nullptr;
 }
 

@@ -1,0 +1,48 @@
+#include "server/resp/commands/value_types.h"
+
+#include "server/resp/commands/access.h"
+#include "server/resp/commands/arguments.h"
+
+namespace forebay::server {
+namespace {
+
+bool may_work_on(WorksOn family, EntryType type) {
+  switch (family) {
+    case WorksOn::kHashes:
+      return type == EntryType::kRow;
+    case WorksOn::kSortedSets:
+      return false;  // a member's score is an entry of its own: no entry is a sorted set
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string_view type_name(EntryType type) {
+  switch (type) {
+    case EntryType::kText:
+    case EntryType::kCounter:
+      break;
+    case EntryType::kRow:
+      return "hash";
+  }
+  return "string";
+}
+
+std::string_view encoding_name(const EntryView& entry) {
+  constexpr std::size_t kLongestEmbedded = 44;
+  const std::string_view text = payload(entry);
+  // A row is told as its JSON text, like GET's answer. A client may have written a number as a text, and not
+  // every counter is an integer.
+  const bool may_be_integer = entry.type() != EntryType::kRow && !entry.stamp().edited;
+  if (may_be_integer && parse_integer(text)) return "int";
+  return !entry.stamp().edited && text.size() <= kLongestEmbedded ? "embstr" : "raw";
+}
+
+bool refuse_wrong_type(Context& context, WorksOn family, EntryType type) {
+  if (may_work_on(family, type)) return false;
+  context.reply.error("WRONGTYPE Operation against a key holding the wrong kind of value");
+  return true;
+}
+
+}  // namespace forebay::server
