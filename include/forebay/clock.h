@@ -28,6 +28,10 @@ class Clock {
 Clock& system_clock();
 
 // a + b, kNever if that would overflow.
-Instant saturating_add(Instant a, Duration b);
+constexpr Instant saturating_add(Instant a, Duration b) {
+  const auto base = a.time_since_epoch();
+  if (b > Duration::zero() && base > Instant::duration::max() - b) return kNever;
+  return a + b;
+}
 
 }  // namespace forebay

@@ -55,10 +55,4 @@ Clock& system_clock() {
   return clock;
 }
 
-Instant saturating_add(Instant a, Duration b) {
-  const auto base = a.time_since_epoch();
-  if (b > Duration::zero() && base > Instant::duration::max() - b) return kNever;
-  return a + b;
-}
-
 }  // namespace forebay

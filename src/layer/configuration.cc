@@ -50,6 +50,10 @@ void Configuration::take_over_locked(Plan plan) {
   for (const auto& [source, error] : plan.unreached) source->gate->start_open(error);
 
   auto before = std::exchange(sources_, std::move(plan.sources));
+  {
+    MutexLock shown(shown_mutex_);
+    shown_ = sources_;
+  }
   for (auto& source : before) {
     if (std::ranges::find(sources_, source) != sources_.end()) continue;
     source->poller.reset();
@@ -60,13 +64,16 @@ void Configuration::take_over_locked(Plan plan) {
 
 Result<void> Configuration::take_over(const config::Model& model) {
   MutexLock lock(mutex_);
-  memory::TierOptions memory = parts_.tier.options();
-  configure_memory(model.memory, memory);
   auto plan = planner_.plan(model, Unreachable::kRefuse, {sources_, router(), parts_.journaled});
   if (!plan) return std::move(plan).error();
-  if (auto reconfigured = parts_.tier.reconfigure(memory); !reconfigured)
-    return std::move(reconfigured).error();
-  parts_.memory_changed();
+  {
+    MutexLock memory(memory_mutex_);
+    memory::TierOptions options = parts_.tier.options();
+    configure_memory(model.memory, options);
+    if (auto reconfigured = parts_.tier.reconfigure(options); !reconfigured)
+      return std::move(reconfigured).error();
+    parts_.memory_changed();
+  }
   take_over_locked(std::move(*plan));
   start_journal();
   return {};
@@ -88,7 +95,7 @@ Result<void> Configuration::reload(const config::Model& model) {
 }
 
 Result<void> Configuration::set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy) {
-  MutexLock lock(mutex_);
+  MutexLock lock(memory_mutex_);
   memory::TierOptions options = parts_.tier.options();
   if (limit) options.limit = *limit;
   if (policy) options.policy = std::move(*policy);
@@ -99,7 +106,7 @@ Result<void> Configuration::set_memory(std::optional<std::size_t> limit, std::op
 
 // ---- Writes behind
 
-bool Configuration::is_behind_source_locked(const SourceInForce& source) const {
+bool Configuration::is_behind(const SourceInForce& source) const {
   const std::string& name = source.config.name;
   const bool used = std::ranges::any_of(router()->spaces(), [&](const Namespace* space) {
     return space->info.writes_behind && space->config.source == name;
@@ -111,8 +118,8 @@ bool Configuration::is_behind_source_locked(const SourceInForce& source) const {
 void Configuration::start_journal() {
   if (parts_.journaled == nullptr) return;
   std::vector<std::string> names;
-  for (const auto& source : sources_) {
-    if (is_behind_source_locked(*source)) names.push_back(source->config.name);
+  for (const auto& source : in_force()) {
+    if (is_behind(*source)) names.push_back(source->config.name);
   }
   parts_.journaled->start(std::move(names));
 }
@@ -120,9 +127,8 @@ void Configuration::start_journal() {
 std::vector<DeadLetters::SourceAt> Configuration::behind_sources() const {
   std::vector<DeadLetters::SourceAt> all;
   if (parts_.journaled == nullptr) return all;
-  MutexLock lock(mutex_);
-  for (const auto& source : sources_) {
-    if (is_behind_source_locked(*source))
+  for (const auto& source : in_force()) {
+    if (is_behind(*source))
       all.push_back({source->config.name, source->port, source->config.timeout});
   }
   return all;
@@ -131,15 +137,15 @@ std::vector<DeadLetters::SourceAt> Configuration::behind_sources() const {
 std::vector<Namespace*> Configuration::leaving(const config::Model& model) {
   std::vector<Namespace*> left;
   if (parts_.journaled == nullptr) return left;
-  MutexLock lock(mutex_);
+  const std::vector<SourceInForcePtr> sources = in_force();
   for (Namespace* space : router()->spaces()) {
     if (space->config.write != config::WriteStrategy::kBehind) continue;
     const auto wanted = std::ranges::find(model.namespaces, space->name(), &config::Namespace::name);
     const auto source = std::ranges::find(model.sources, space->config.source, &config::Source::name);
     const auto present = std::ranges::find_if(
-        sources_, [&](const auto& each) { return each->config.name == space->config.source; });
+        sources, [&](const auto& each) { return each->config.name == space->config.source; });
     const bool stays = wanted != model.namespaces.end() && same_place(*wanted, space->config) &&
-                       source != model.sources.end() && present != sources_.end() &&
+                       source != model.sources.end() && present != sources.end() &&
                        config::same_settings((*present)->config, *source);
     if (!stays) left.push_back(space);
   }
@@ -161,8 +167,9 @@ Result<void> Configuration::drain(const std::vector<Namespace*>& spaces, const c
 // ---- Seeing
 
 void Configuration::stats(LayerStats& stats) const {
-  MutexLock lock(mutex_);
-  for (const auto& source : sources_) {
+  // A feed that a reload ends leaves this list first.
+  MutexLock lock(shown_mutex_);
+  for (const auto& source : shown_) {
     stats.sources.push_back(source->gate->stats());
     if (source->poller)
       stats.feed_lag_seconds = std::max(stats.feed_lag_seconds, source->poller->lag().count());
@@ -170,13 +177,17 @@ void Configuration::stats(LayerStats& stats) const {
 }
 
 void Configuration::reset_stats() {
-  MutexLock lock(mutex_);
-  for (const auto& source : sources_) source->gate->reset_stats();
+  for (const auto& source : in_force()) source->gate->reset_stats();
 }
 
 // ---- The end
 
-std::vector<SourceInForcePtr> Configuration::all_sources() const {
+std::vector<SourceInForcePtr> Configuration::in_force() const {
+  MutexLock lock(shown_mutex_);
+  return shown_;
+}
+
+std::vector<SourceInForcePtr> Configuration::all_sources() {
   MutexLock lock(mutex_);
   std::vector<SourceInForcePtr> all = sources_;
   all.insert(all.end(), retired_sources_.begin(), retired_sources_.end());
@@ -192,6 +203,10 @@ void Configuration::close_gates() {
 }
 
 void Configuration::close_sources() {
+  {
+    MutexLock lock(shown_mutex_);
+    shown_.clear();
+  }
   for (const auto& source : all_sources()) source->port.reset();
 }
 

@@ -21,7 +21,8 @@
 
 namespace forebay::layer {
 
-// Thread-safe. Its locks are never held while calling a source for a client.
+// Thread-safe. A reload connects to sources, which takes as long as they like; whoever only looks at what is in
+// force, or changes memory's settings, does not wait for that.
 class Configuration {
  public:
   // Everything is borrowed. `router`: where the router in force is published.
@@ -58,23 +59,29 @@ class Configuration {
  private:
   Result<void> take_over(const config::Model& model);
   void take_over_locked(Plan plan) REQUIRES(mutex_);
-  void start_journal() REQUIRES(mutex_);
+  void start_journal();
   // Namespaces whose pending writes have to be at their source before `model` is in force.
   std::vector<Namespace*> leaving(const config::Model& model);
   Result<void> drain(const std::vector<Namespace*>& spaces, const config::Model& model);
-  bool is_behind_source_locked(const SourceInForce& source) const REQUIRES(mutex_);
-  std::vector<SourceInForcePtr> all_sources() const;
+  bool is_behind(const SourceInForce& source) const;
+  std::vector<SourceInForcePtr> in_force() const;
+  std::vector<SourceInForcePtr> all_sources();
   const Router* router() const { return parts_.router.load(std::memory_order_acquire); }
 
   const Parts parts_;
   Mutex reload_mutex_;  // one reload at a time; taken before mutex_
   config::Journal journal_ GUARDED_BY(reload_mutex_);
-  mutable Mutex mutex_;
+  // Held by one who replaces the configuration, while sources are connected to, too.
+  Mutex mutex_;
   Planner planner_ GUARDED_BY(mutex_);
   std::vector<SourceInForcePtr> sources_ GUARDED_BY(mutex_);
   std::vector<SourceInForcePtr> retired_sources_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Namespace>> spaces_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<const Router>> routers_ GUARDED_BY(mutex_);
+  // Taken inside mutex_, and briefly.
+  mutable Mutex shown_mutex_;
+  std::vector<SourceInForcePtr> shown_ GUARDED_BY(shown_mutex_);  // sources_, for who only looks
+  Mutex memory_mutex_;  // one change of memory's settings at a time
 };
 
 }  // namespace forebay::layer
