@@ -11,10 +11,10 @@ constexpr std::size_t kEntries = 200;
 
 class Windows : public ::testing::Test {
  protected:
-  void use(std::uint64_t key) {
+  void use(std::uint64_t key, std::size_t weight = 1, std::size_t total = kEntries) {
     const std::uint64_t hash = std::mt19937_64(key)();
     sketch.add(hash, kEntries);
-    shadows.use(hash, 1, kEntries, kEntries, sketch);
+    shadows.use(hash, weight, kEntries, total, sketch);
   }
   // Every key comes twice, some hundred requests apart, and never again: only recency is of use.
   void come_back_once(std::size_t uses) {
@@ -45,6 +45,20 @@ TEST_F(Windows, ALongTimeOfOneKindDoesNotHoldUpTheNext) {
   come_back_once(200'000);
   ASSERT_GE(shadows.best(), 0.8);
   loop(30 * kEntries);
+  EXPECT_LE(shadows.best(), 0.2);
+}
+
+// Taken for as light as they came, all keys of the loop would fit, and no window would be better than
+// another.
+TEST_F(Windows, KnowAKeyByTheWeightOfItsLastUse) {
+  constexpr std::size_t kHeavy = 1000;
+  come_back_once(20'000);
+  ASSERT_GE(shadows.best(), 0.8);
+  for (std::size_t i = 0; i < 2 * kEntries; ++i) use(i, 1, kHeavy * kEntries);
+  for (std::size_t round = 0; round < 100; ++round) {
+    use(++next, kHeavy, kHeavy * kEntries);  // a newcomer, for whom others have to leave
+    for (std::size_t i = 0; i < 2 * kEntries; ++i) use(i, kHeavy, kHeavy * kEntries);
+  }
   EXPECT_LE(shadows.best(), 0.2);
 }
 
