@@ -4,27 +4,21 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/row_json.h"
+#include "source/hex_text.h"
 #include "source/sql_mapping.h"
 
 namespace forebay::source {
 
 namespace {
 
-constexpr std::string_view kHexMark = "\\x";
-
 bool fits(std::string_view text, Charset charset) {
   if (text.find('\0') != std::string_view::npos) return false;
   return charset == Charset::kUtf8
              ? is_utf8(text)
              : std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
 }
 
 }  // namespace
@@ -54,21 +48,12 @@ Error no_ledger(const Error& refused, std::span<const std::string> sql) {
 
 std::string stored(std::string_view bytes, Charset charset) {
   if (fits(bytes, charset) && !bytes.starts_with(kHexMark)) return std::string(bytes);
-  std::string text(kHexMark);
-  for (const char byte : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-  return text;
+  return hex_text(bytes);
 }
 
 std::string restored(std::string_view text) {
-  if (!text.starts_with(kHexMark) || text.size() % 2 != 0) return std::string(text);
-  std::string bytes;
-  for (std::size_t i = kHexMark.size(); i < text.size(); i += 2) {
-    const int high = hex_digit(text[i]);
-    const int low = hex_digit(text[i + 1]);
-    if (high < 0 || low < 0) return std::string(text);  // somebody has written it by hand
-    bytes += static_cast<char>(high * 16 + low);
-  }
-  return bytes;
+  if (auto bytes = bytes_of_hex_text(text)) return std::move(*bytes);
+  return std::string(text);  // as it was, or written by hand
 }
 
 std::string readable(std::string_view message, Charset charset) {
@@ -80,12 +65,55 @@ std::string readable(std::string_view message, Charset charset) {
   return text;
 }
 
-Error wrong_position(std::string_view where, const WriteBatch& batch, std::uint64_t found) {
-  return {
+Result<bool> is_due(const WriteBatch& batch, std::optional<std::uint64_t> position, std::string_view where) {
+  if (position == batch.upto) return false;
+  if (position == batch.after) return true;
+  return Error{
       ErrorCode::kConflict,
       fmt::format("{}: forebay_applied says {} for lane {} of journal {} where {} or {} was expected: was "
                   "the database restored, or does another server use a copy of the journal?",
-                  where, found, batch.lane, batch.journal, batch.after, batch.upto)};
+                  where, position.value_or(0), batch.lane, batch.journal, batch.after, batch.upto)};
+}
+
+DeadLetterSql::DeadLetterSql(config::Dialect dialect) {
+  const bool postgres = dialect == config::Dialect::kPostgres;
+  // Written with SQLite's parameters; PostgreSQL's are spelled with a dollar sign.
+  const auto sql = [&](std::string text) {
+    if (postgres) std::ranges::replace(text, '?', '$');
+    return text;
+  };
+  const std::string at =
+      postgres ? "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')" : "at";
+  const std::string letters =
+      "SELECT journal, lane, seq, namespace, key, operation, error, " + at + " FROM forebay_dead ";
+  const std::string named = "WHERE journal = ?1 AND lane = ?2 AND seq = ?3";
+  const std::string found = postgres ? " RETURNING 1" : "";  // SQLite counts the rows by itself
+  columns = letters + "LIMIT 0";
+  one = sql(letters + named);
+  first_page = sql(letters + "ORDER BY journal, seq, lane LIMIT CAST(?1 AS bigint)");
+  next_page = sql(letters +
+                  "WHERE (journal, seq, lane) > (?1, CAST(?3 AS bigint), CAST(?2 AS integer)) "
+                  "ORDER BY journal, seq, lane LIMIT CAST(?4 AS bigint)");
+  put_aside =
+      sql("INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
+          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+  edit = sql("UPDATE forebay_dead SET operation = ?4 " + named + found);
+  drop = sql("DELETE FROM forebay_dead " + named + found);
+}
+
+DeadText::DeadText(const DeadLetter& letter, Charset charset)
+    : space(stored(letter.space, charset)),
+      key(stored(letter.key, charset)),
+      operation(stored(letter.operation, charset)),
+      error(readable(letter.error, charset)) {}
+
+DeadLetter letter_of(DeadId id, const std::array<std::string_view, 5>& text) {
+  return {.id = std::move(id),
+          .space = restored(text[0]),
+          .key = restored(text[1]),
+          .operation = restored(text[2]),
+          .error = std::string(text[3]),
+          .at = std::string(text[4])};
 }
 
 Cause cause_of(const Error& error) {

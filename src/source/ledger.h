@@ -6,6 +6,9 @@
 // hold, a NUL or what is no UTF-8 (or not even ASCII, in a database of another encoding), is kept as \x and
 // hexadecimal digits; so is what begins with \x itself, so that each comes back as it was.
 
+#include <array>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,8 +34,29 @@ std::string restored(std::string_view text);
 // A message for a text column: what it can't hold becomes '?'.
 std::string readable(std::string_view message, Charset charset);
 
-// kConflict: the ledger says neither what it should before a batch nor after it.
-Error wrong_position(std::string_view where, const WriteBatch& batch, std::uint64_t found);
+// Whether a batch is to be applied to a ledger that has its lane at this position (nothing: it does not know
+// the lane); false: it has been. kConflict: the ledger says neither what it should before the batch nor after
+// it. `where`: for the message.
+Result<bool> is_due(const WriteBatch& batch, std::optional<std::uint64_t> position, std::string_view where);
+
+// The statements on dead letters. A letter is named by parameters 1 to 3: journal, lane, seq.
+struct DeadLetterSql {
+  explicit DeadLetterSql(config::Dialect dialect);
+  std::string columns;     // reads no letter, but needs all that letter_of() reads
+  std::string one;         // reads a letter
+  std::string first_page;  // reads letters in their order; parameter 1: how many
+  std::string next_page;   // the same after the named one; parameter 4: how many
+  std::string put_aside;   // parameters 4 to 7: DeadText
+  std::string edit;        // parameter 4: the operation
+  std::string drop;
+};
+// A dead letter's texts, as its row keeps them.
+struct DeadText {
+  DeadText(const DeadLetter& letter, Charset charset);
+  std::string space, key, operation, error;
+};
+// The letter in a row; `text`: the row's columns from `namespace` on, in the statements' order.
+DeadLetter letter_of(DeadId id, const std::array<std::string_view, 5>& text);
 
 // Of an error that the database had no part in: its own words say what it is about.
 Cause cause_of(const Error& error);

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "source/batch_steps.h"
 #include "source/ledger.h"
 #include "source/postgres/table.h"
 #include "source/sql_mapping.h"
@@ -32,22 +33,16 @@ std::vector<OptionalText> parameters_of(const DeadId& id) {
   return {id.journal, std::to_string(id.lane), std::to_string(id.seq)};
 }
 
-constexpr const char* kDrop =
-    "DELETE FROM forebay_dead WHERE journal = $1 AND lane = $2 AND seq = $3 RETURNING 1";
+const DeadLetterSql& sql() {
+  static const DeadLetterSql statements(Dialect::kPostgres);
+  return statements;
+}
 
-constexpr const char* kLetters =
-    "SELECT journal, lane, seq, namespace, key, operation, error, "
-    "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') FROM forebay_dead ";
-
-// A row of kLetters.
 DeadLetter letter_in(const ResultPtr& rows, int row) {
-  return {.id = {std::string(cell(rows, row, 0)), static_cast<std::uint32_t>(number_in(rows, row, 1)),
-                 number_in(rows, row, 2)},
-          .space = restored(cell(rows, row, 3)),
-          .key = restored(cell(rows, row, 4)),
-          .operation = restored(cell(rows, row, 5)),
-          .error = std::string(cell(rows, row, 6)),
-          .at = std::string(cell(rows, row, 7))};
+  return letter_of(
+      {std::string(cell(rows, row, 0)), static_cast<std::uint32_t>(number_in(rows, row, 1)),
+       number_in(rows, row, 2)},
+      {cell(rows, row, 3), cell(rows, row, 4), cell(rows, row, 5), cell(rows, row, 6), cell(rows, row, 7)});
 }
 
 // Without the table there are no dead letters.
@@ -62,7 +57,7 @@ class Item {
 
   Outcome<void> start() {
     if (!one_->revives) return go_on();
-    drop_ = Statement{kDrop, parameters_of(*one_->revives)};
+    drop_ = Statement{sql().drop, parameters_of(*one_->revives)};
     return {};
   }
 
@@ -113,7 +108,7 @@ class Item {
 };
 
 // The transaction of one batch.
-class Application {
+class Application final : public BatchSteps<Failure> {
  public:
   Application(std::string where, const WriteBatch& batch, const Call& call)
       : where_(std::move(where)), batch_(batch), call_(call) {}
@@ -121,71 +116,95 @@ class Application {
   // Writes everything, the statements of different rows side by side: their order may differ from the
   // batch's. On a failure for which outcome().refused is not empty, that write is the reason, in that order.
   Outcome<ResultPtr> run(Connection& connection) {
-    outcome_ = BatchOutcome();
-    auto due = begin(connection);
-    if (!due) return std::unexpected(due.error());
+    begin(connection);
+    auto at = position();
+    if (!at) return std::unexpected(std::move(at).error());
+    auto due = is_due(batch_, *at, where_);
+    if (!due) return std::unexpected(fault(std::move(due).error()));
     if (!*due) return ResultPtr();
+    if (auto checked = check_at_once(); !checked) return std::unexpected(std::move(checked).error());
     std::vector<Item> items(batch_.writes.begin(), batch_.writes.end());
     std::size_t failed = 0;
     if (auto done = apply_all(connection, items, failed); !done) {
-      if (cause_of(done.error()) == Cause::kData) refuse(failed, done.error());
-      return std::unexpected(std::move(done.error()));
+      if (cause(done.error()) == Cause::kData) outcome_.refused.push_back(refusal(failed, done.error()));
+      return std::unexpected(std::move(done).error());
     }
     for (Item& item : items) outcome_.written.push_back(std::move(item.last()));
-    return finish(connection);
+    return committed(finish());
   }
 
   // Writes one after another, each under a savepoint, to find all that are refused; if none is, that was it.
   // Fails otherwise, so that nothing is committed.
   Outcome<ResultPtr> run_one_by_one(Connection& connection) {
-    outcome_ = BatchOutcome();
-    auto due = begin(connection);
-    if (!due) return std::unexpected(due.error());
-    if (!*due) return ResultPtr();
-    auto saved = connection.command("SAVEPOINT forebay_write", call_);
-    if (!saved) return saved;
-    for (std::size_t i = 0; i < batch_.writes.size(); ++i) {
-      Item item(batch_.writes[i]);
-      auto done = apply_one(connection, item);
-      if (!done && cause_of(done.error()) != Cause::kData) return std::unexpected(std::move(done.error()));
-      if (done) {
-        outcome_.written.push_back(std::move(item.last()));
-      } else {
-        refuse(i, done.error());
-      }
-      auto next = connection.command(
-          done ? "RELEASE forebay_write; SAVEPOINT forebay_write" : "ROLLBACK TO forebay_write", call_);
-      if (!next) return next;
-    }
-    if (outcome_.refused.empty()) return finish(connection);
-    outcome_.written.clear();
-    return std::unexpected(Failure{outcome_.refused.front().error, {}, false});
+    begin(connection);
+    auto outcome = apply_one_by_one(*this, batch_, where_);
+    if (!outcome) return std::unexpected(std::move(outcome).error());
+    outcome_ = std::move(*outcome);
+    if (outcome_.refused.empty()) return ResultPtr();
+    return std::unexpected(fault(outcome_.refused.front().error));
   }
 
   BatchOutcome& outcome() { return outcome_; }
 
- private:
-  // Takes the lane's row of the ledger. False: the batch has been applied.
-  Outcome<bool> begin(Connection& connection) {
+  // ---- BatchSteps
+
+  Step<std::optional<std::uint64_t>> position() override {
     // A commit that a crash of the server could take back must not be confirmed, whatever the database's
     // setting says.
     const std::vector<OptionalText> lane = {batch_.journal, std::to_string(batch_.lane)};
-    auto row = connection.execute(
+    auto row = connection_->execute(
         "SELECT last_seq, CASE pg_catalog.current_setting('synchronous_commit') "
         "WHEN 'off' THEN pg_catalog.set_config('synchronous_commit', 'on', true) END "
         "FROM forebay_applied WHERE journal = $1 AND lane = $2 FOR UPDATE",
         lane, call_);
-    if (!row) return std::unexpected(row.error());
-    const std::uint64_t at = row_count(*row) == 0 ? 0 : number_in(*row, 0, 0);
-    if (row_count(*row) > 0 && at == batch_.upto) return false;
-    if (row_count(*row) == 0 || at != batch_.after)
-      return std::unexpected(Failure{wrong_position(where_, batch_, at), {}, false});
-    // A deferred constraint would fail the COMMIT, where nobody could say which write it is about. A write in
-    // a transaction of its own would be checked at its end as well.
-    auto checked = connection.command("SET CONSTRAINTS ALL IMMEDIATE", call_);
-    if (!checked) return std::unexpected(checked.error());
-    return true;
+    if (!row) return std::unexpected(std::move(row).error());
+    if (row_count(*row) == 0) return std::nullopt;
+    return number_in(*row, 0, 0);
   }
+  Step<void> save() override {
+    if (auto checked = check_at_once(); !checked) return checked;
+    return run_command("SAVEPOINT forebay_write");
+  }
+  Step<std::optional<Written>> write(const BatchWrite& one) override {
+    Item item(one);
+    if (auto done = apply_one(*connection_, item); !done) return std::unexpected(std::move(done).error());
+    return std::move(item.last());
+  }
+  Step<void> keep() override { return run_command("RELEASE forebay_write; SAVEPOINT forebay_write"); }
+  Step<void> undo() override { return run_command("ROLLBACK TO forebay_write"); }
+  Step<void> finish() override {
+    if (auto put = set_aside(); !put) return put;
+    const std::vector<OptionalText> position = {batch_.journal, std::to_string(batch_.lane),
+                                                std::to_string(batch_.upto)};
+    return done(connection_->execute(
+        "UPDATE forebay_applied SET last_seq = $3 WHERE journal = $1 AND lane = $2", position, call_));
+  }
+
+  Cause cause(const Failure& failure) const override { return cause_of(failure); }
+  Failure fault(Error error) const override { return {std::move(error), {}, false}; }
+  BatchOutcome::Refusal refusal(std::size_t place, Failure failure) const override {
+    const bool missing_key = failure.sqlstate == "23503";
+    return {place, std::move(failure.error), missing_key};
+  }
+
+ private:
+  // Work in a transaction may be run twice.
+  void begin(Connection& connection) {
+    connection_ = &connection;
+    outcome_ = BatchOutcome();
+  }
+  static Step<void> done(Outcome<ResultPtr> ran) {
+    if (!ran) return std::unexpected(std::move(ran).error());
+    return {};
+  }
+  static Outcome<ResultPtr> committed(Step<void> finished) {
+    if (!finished) return std::unexpected(std::move(finished).error());
+    return ResultPtr();
+  }
+  Step<void> run_command(const char* command) { return done(connection_->command(command, call_)); }
+  // A deferred constraint would fail the COMMIT, where nobody could say which write it is about. A write in a
+  // transaction of its own would be checked at its end as well.
+  Step<void> check_at_once() { return run_command("SET CONSTRAINTS ALL IMMEDIATE"); }
 
   Outcome<void> apply_one(Connection& connection, Item& item) {
     auto started = item.start();
@@ -244,39 +263,22 @@ class Application {
     }
   }
 
-  void refuse(std::size_t write, const Failure& failure) {
-    outcome_.refused.push_back({write, failure.error, failure.sqlstate == "23503"});
-  }
-
-  // Dead letters and the new position.
-  Outcome<ResultPtr> finish(Connection& connection) {
-    if (auto put = set_aside(connection); !put) return put;
-    const std::vector<OptionalText> position = {batch_.journal, std::to_string(batch_.lane),
-                                                std::to_string(batch_.upto)};
-    return connection.execute("UPDATE forebay_applied SET last_seq = $3 WHERE journal = $1 AND lane = $2",
-                              position, call_);
-  }
-
-  Outcome<ResultPtr> set_aside(Connection& connection) {
-    const Charset charset = charset_of(connection);
-    Outcome<ResultPtr> put = ResultPtr();
+  Step<void> set_aside() {
+    const Charset charset = charset_of(*connection_);
     for (const DeadLetter& dead : batch_.dead) {
+      DeadText text(dead, charset);
       std::vector<OptionalText> values = parameters_of({batch_.journal, batch_.lane, dead.id.seq});
-      for (const std::string* text : {&dead.space, &dead.key, &dead.operation})
-        values.emplace_back(stored(*text, charset));
-      values.emplace_back(readable(dead.error, charset));
-      put = connection.execute(
-          "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
-          "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-          values, call_);
-      if (!put) break;
+      for (std::string* each : {&text.space, &text.key, &text.operation, &text.error})
+        values.emplace_back(std::move(*each));
+      if (auto put = done(connection_->execute(sql().put_aside, values, call_)); !put) return put;
     }
-    return put;
+    return {};
   }
 
   const std::string where_;
   const WriteBatch& batch_;
   const Call& call_;
+  Connection* connection_ = nullptr;  // the transaction's
   BatchOutcome outcome_;
 };
 
@@ -288,7 +290,7 @@ Error unapplied_here(const Failure& failure, const std::string& where) {
 
 // The tables as this role can use them.
 Outcome<ResultPtr> check_tables(Connection& connection, const Call& call) {
-  auto columns = connection.execute(std::string(kLetters) + "LIMIT 0", {}, call);
+  auto columns = connection.execute(sql().columns, {}, call);
   if (!columns) return columns;
   auto rights = connection.execute(
       "SELECT t || ': ' || r FROM (VALUES ('forebay_applied', 'SELECT'), ('forebay_applied', 'INSERT'), "
@@ -405,17 +407,13 @@ Result<BatchOutcome> PostgresLedger::apply(const WriteBatch& batch, const CallCo
 Result<std::vector<DeadLetter>> PostgresLedger::dead_letters(const std::optional<DeadId>& after,
                                                              std::size_t limit, const CallContext& context) {
   const Call call(context);
-  const std::string most =
-      std::to_string(std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max()));
-  std::vector<OptionalText> parameters = {most};
-  std::string sql = kLetters;
-  if (after) {
-    sql += "WHERE (journal, seq, lane) > ($2, $4::bigint, $3::integer) ";
-    for (OptionalText& part : parameters_of(*after)) parameters.push_back(std::move(part));
-  }
-  sql += "ORDER BY journal, seq, lane LIMIT $1::bigint";
-  auto rows =
-      pool_.read(call, [&](Connection& connection) { return connection.execute(sql, parameters, call); });
+  std::vector<OptionalText> parameters;
+  if (after) parameters = parameters_of(*after);
+  parameters.emplace_back(
+      std::to_string(std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max())));
+  auto rows = pool_.read(call, [&](Connection& connection) {
+    return connection.execute(after ? sql().next_page : sql().first_page, parameters, call);
+  });
   std::vector<DeadLetter> letters;
   if (!rows && no_such_table(rows.error())) return letters;
   if (!rows) return located(rows.error(), where_);
@@ -426,10 +424,8 @@ Result<std::vector<DeadLetter>> PostgresLedger::dead_letters(const std::optional
 Result<std::optional<DeadLetter>> PostgresLedger::dead_letter(const DeadId& id, const CallContext& context) {
   const Call call(context);
   const std::vector<OptionalText> parameters = parameters_of(id);
-  auto rows = pool_.read(call, [&](Connection& connection) {
-    return connection.execute(std::string(kLetters) + "WHERE journal = $1 AND lane = $2 AND seq = $3",
-                              parameters, call);
-  });
+  auto rows = pool_.read(
+      call, [&](Connection& connection) { return connection.execute(sql().one, parameters, call); });
   std::optional<DeadLetter> letter;
   if (!rows && no_such_table(rows.error())) return letter;
   if (!rows) return located(rows.error(), where_);
@@ -443,9 +439,7 @@ Result<bool> PostgresLedger::edit_dead_letter(const DeadId& id, const std::strin
   auto rows = pool_.write(call, [&](Connection& connection) {
     std::vector<OptionalText> parameters = parameters_of(id);
     parameters.emplace_back(stored(operation, charset_of(connection)));
-    return connection.execute(
-        "UPDATE forebay_dead SET operation = $4 WHERE journal = $1 AND lane = $2 AND seq = $3 RETURNING 1",
-        parameters, call);
+    return connection.execute(sql().edit, parameters, call);
   });
   return was_there(rows, where_);
 }
@@ -453,7 +447,7 @@ Result<bool> PostgresLedger::edit_dead_letter(const DeadId& id, const std::strin
 Result<bool> PostgresLedger::drop_dead_letter(const DeadId& id, const CallContext& context) {
   const Call call(context);
   auto rows = pool_.write(
-      call, [&](Connection& connection) { return connection.execute(kDrop, parameters_of(id), call); });
+      call, [&](Connection& connection) { return connection.execute(sql().drop, parameters_of(id), call); });
   return was_there(rows, where_);
 }
 

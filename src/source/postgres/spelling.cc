@@ -169,6 +169,15 @@ std::string numeric_text(std::string_view text) {
   return fmt::format("{}{}{}", negative ? "-" : "", digits.starts_with('.') ? "0" : "", digits);
 }
 
+bool is_canonical_uuid(std::string_view text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? text[i] != '-' : hex_digit(text[i]) < 0) return false;
+  }
+  return true;
+}
+
 std::string uuid_text(std::string_view text) {
   if (!may_be_uuid(text)) return std::string(text);
   std::string spelled;

@@ -16,6 +16,7 @@ int hex_digit(char c);  // of 0 to 9 and a to f; -1: it is none
 // An integer as PostgreSQL writes it, within the range that fits. `bytes` is Type::integer_bytes, here and
 // below.
 bool is_canonical_integer(std::string_view text, int bytes);
+bool is_canonical_uuid(std::string_view text);
 
 // Whether the server may take a text. False is sure.
 bool may_be_integer(std::string_view text, int bytes);

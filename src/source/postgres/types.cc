@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/row_json.h"
+#include "source/hex_text.h"
 #include "source/postgres/spelling.h"
 
 namespace forebay::source::postgres {
@@ -13,32 +14,6 @@ namespace {
 
 // PostgreSQL's own bound on an array's dimensions.
 constexpr int kDimensionsMax = 6;
-
-// bytea_output = 'hex': \x and two digits a byte.
-std::optional<std::string> decode_hex(std::string_view text) {
-  if (!text.starts_with("\\x") || text.size() % 2 != 0) return std::nullopt;
-  std::string bytes;
-  bytes.reserve(text.size() / 2 - 1);
-  for (std::size_t i = 2; i < text.size(); i += 2) {
-    const int high = hex_digit(text[i]);
-    const int low = hex_digit(text[i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    bytes += static_cast<char>(high * 16 + low);
-  }
-  return bytes;
-}
-
-std::string encode_hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text = "\\x";
-  text.reserve(2 + bytes.size() * 2);
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
-}
 
 // DateStyle ISO and TimeZone UTC give `2026-01-31 12:00:00.5+00`. What is no plain date of our era (infinity,
 // BC) stays.
@@ -70,7 +45,7 @@ void append_scalar_json(std::string& out, Shape shape, std::string_view text) {
       return;
     case Shape::kBytes:
       out += '"';
-      append_base64(out, decode_hex(text).value_or(std::string(text)));
+      append_base64(out, bytes_of_hex_text(text).value_or(std::string(text)));
       out += '"';
       return;
     case Shape::kTimestamp:
@@ -191,7 +166,7 @@ Result<std::string> scalar_parameter(Shape shape, std::string_view text) {
   if (shape != Shape::kBytes) return storable(text);
   const auto bytes = decode_base64(text);
   if (!bytes) return refused("a bytea column takes base64");
-  return encode_hex(*bytes);
+  return hex_text(*bytes);
 }
 
 void append_quoted_element(std::string& literal, std::string_view text) {
@@ -257,15 +232,6 @@ Result<std::string> array_literal(const Type& type, std::string_view json, int d
   }
   literal += '}';
   return literal;
-}
-
-bool is_canonical_uuid(std::string_view text) {
-  if (text.size() != 36) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? text[i] != '-' : hex_digit(text[i]) < 0) return false;
-  }
-  return true;
 }
 
 Shown scalar_shown(const Type& type, std::string& text) {
@@ -407,7 +373,7 @@ std::string plain_text(const Type& type, std::string_view text) {
       return text == "t" ? "true" : "false";
     case Shape::kBytes: {
       std::string out;
-      append_base64(out, decode_hex(text).value_or(std::string(text)));
+      append_base64(out, bytes_of_hex_text(text).value_or(std::string(text)));
       return out;
     }
     case Shape::kTimestamp:
@@ -421,7 +387,7 @@ std::string plain_text(const Type& type, std::string_view text) {
 }
 
 std::string raw_value(const Type& type, std::string_view text) {
-  if (type.shape == Shape::kBytes && !type.array) return decode_hex(text).value_or(std::string(text));
+  if (type.shape == Shape::kBytes && !type.array) return bytes_of_hex_text(text).value_or(std::string(text));
   return plain_text(type, text);
 }
 
@@ -441,7 +407,7 @@ Result<std::string> string_parameter(const Type& type, std::string_view text) {
 }
 
 Result<std::string> raw_parameter(const Type& type, std::string_view text) {
-  if (type.shape == Shape::kBytes && !type.array) return encode_hex(text);
+  if (type.shape == Shape::kBytes && !type.array) return hex_text(text);
   return parameter(type, text);
 }
 
@@ -502,7 +468,7 @@ bool well_known(const Type& type) {
 void append_array_element(std::string& literal, const Type& type, std::string_view text) {
   if (literal.size() > 1) literal += type.delimiter;
   if (type.shape == Shape::kBytes) {
-    append_quoted_element(literal, encode_hex(decode_base64(text).value_or("")));
+    append_quoted_element(literal, hex_text(decode_base64(text).value_or("")));
   } else {
     append_quoted_element(literal, text);
   }

@@ -10,20 +10,17 @@
 // SEQ).
 //
 // - Images are the row's columns as `"name"=literal,…` with SQLite's own literals (quote()): no other SQL
-// function is
-//   needed in the programs whose writes run the triggers, text that isn't UTF-8 survives, and reals keep
-//   every digit. A value longer than kImageValueMax is left out of the image.
+//   function is needed in the programs whose writes run the triggers, text that isn't UTF-8 survives, and
+//   reals keep every digit. A value longer than kImageValueMax is left out of the image.
 // - INSERT OR REPLACE deletes rows without a delete trigger, unless a pragma asks for it. So there are BEFORE
-// triggers too,
-//   which log the rows that a new row would push out through a unique index, whether or not it then does. An
-//   index on an expression or on part of the rows is not looked at.
+//   triggers too, which log the rows that a new row would push out through a unique index, whether or not it
+//   then does. An index on an expression or on part of the rows is not looked at.
 // - Triggers go with their table when it is dropped, and fall behind when columns come and go. The log looks
-// at the schema
-//   whenever its version number has changed, repairs them, and reports such tables as changed as a whole.
+//   at the schema whenever its version number has changed, repairs the triggers, and reports such tables as
+//   changed as a whole.
 // - Rows are kept until there are more than `rows` of them or they are older than `age`, the same for every
-// Forebay process
-//   on the file. A process that was away for longer, or is behind by more than `backlog` changes, misses ids,
-//   notices, and reports that changes were lost.
+//   Forebay process on the file. A process that was away for longer, or is behind by more than `backlog`
+//   changes, finds ids missing, and reports that changes were lost.
 //
 // Polling costs one pragma that reads a counter in shared memory as long as nobody has written to the file.
 // Thread-safe.

@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "source/batch_steps.h"
 #include "source/ledger.h"
 #include "source/sqlite/table_dataset.h"
 
@@ -46,30 +47,22 @@ Result<bool> change(Connection& connection, Statement& statement) {
   return connection.changes() > 0;
 }
 
+const DeadLetterSql& sql() {
+  static const DeadLetterSql statements(Dialect::kSqlite);
+  return statements;
+}
+
 Result<bool> drop(Connection& connection, const DeadId& id) {
-  auto statement =
-      connection.prepare("DELETE FROM forebay_dead WHERE journal = ?1 AND lane = ?2 AND seq = ?3");
+  auto statement = connection.prepare(sql().drop);
   if (!statement) return statement.error();
   bind_id(*statement, id);
   return change(connection, *statement);
 }
 
-constexpr const char* kSetAside =
-    "INSERT INTO forebay_dead(journal, lane, seq, namespace, key, operation, error) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-
-constexpr const char* kLetters =
-    "SELECT journal, lane, seq, namespace, key, operation, error, at FROM forebay_dead ";
-
-// A row of kLetters.
 DeadLetter letter_in(const Statement& row) {
-  return {.id = {std::string(row.bytes(0)), static_cast<std::uint32_t>(row.integer(1)),
-                 static_cast<std::uint64_t>(row.integer(2))},
-          .space = restored(row.bytes(3)),
-          .key = restored(row.bytes(4)),
-          .operation = restored(row.bytes(5)),
-          .error = std::string(row.bytes(6)),
-          .at = std::string(row.bytes(7))};
+  return letter_of({std::string(row.bytes(0)), static_cast<std::uint32_t>(row.integer(1)),
+                    static_cast<std::uint64_t>(row.integer(2))},
+                   {row.bytes(3), row.bytes(4), row.bytes(5), row.bytes(6), row.bytes(7)});
 }
 
 // Whether the table is there, without which there are no dead letters.
@@ -81,19 +74,16 @@ Result<bool> has_dead_letters(Connection& connection) {
 
 Result<void> set_aside(Connection& connection, const WriteBatch& batch) {
   if (batch.dead.empty()) return {};
-  auto statement = connection.prepare(kSetAside);
+  auto statement = connection.prepare(sql().put_aside);
   if (!statement) return statement.error();
   for (const DeadLetter& dead : batch.dead) {
-    const std::string space = stored(dead.space, Charset::kUtf8);
-    const std::string key = stored(dead.key, Charset::kUtf8);
-    const std::string operation = stored(dead.operation, Charset::kUtf8);
-    const std::string error = readable(dead.error, Charset::kUtf8);
+    const DeadText text(dead, Charset::kUtf8);
     const DeadId id{batch.journal, batch.lane, dead.id.seq};
     bind_id(*statement, id);
-    statement->bind_text(4, space);
-    statement->bind_text(5, key);
-    statement->bind_text(6, operation);
-    statement->bind_text(7, error);
+    statement->bind_text(4, text.space);
+    statement->bind_text(5, text.key);
+    statement->bind_text(6, text.operation);
+    statement->bind_text(7, text.error);
     auto done = statement->step();
     if (!done) return done.error();
     statement->reset();
@@ -114,61 +104,57 @@ Result<void> advance(Connection& connection, const WriteBatch& batch) {
   return {};
 }
 
-// The transaction of one batch.
-class Application {
- public:
-  Application(const Database& database, Connection& connection, const WriteBatch& batch)
-      : database_(database), connection_(connection), batch_(batch) {}
+// Of an error since forget_failure(): what SQLite itself said, if it said anything.
+Cause cause_in(const Connection& connection, const Error& error) {
+  return connection.failure() ? sqlite::cause_of(*connection.failure()) : source::cause_of(error);
+}
 
-  Result<BatchOutcome> run() {
+// A batch in a transaction, which finish() commits.
+class Steps final : public BatchSteps<Error> {
+ public:
+  Steps(const Database& database, Connection& connection, Transaction& transaction, const WriteBatch& batch)
+      : database_(database), connection_(connection), transaction_(transaction), batch_(batch) {}
+
+  Step<std::optional<std::uint64_t>> position() override {
+    auto at = sqlite::position(connection_, batch_.journal, batch_.lane);
+    if (!at) return std::unexpected(std::move(at).error());
+    return *at;
+  }
+  // A savepoint costs some microseconds a write, and saves doing all of them again where one is refused.
+  Step<void> save() override {
     connection_.forget_failure();
-    auto transaction = Transaction::begin(connection_, Transaction::Kind::kWrite);
-    if (!transaction) return failed(transaction.error());
-    auto at = position(connection_, batch_.journal, batch_.lane);
-    if (!at) return failed(at.error());
-    BatchOutcome outcome;
-    if (*at == batch_.upto) return outcome;
-    if (*at != batch_.after) return wrong_position(fmt::format("source {}", database_.name), batch_, *at);
-    // Each under a savepoint, so that the others can be tried where one is refused. That costs some
-    // microseconds a write, and saves doing them all again.
-    for (std::size_t i = 0; i < batch_.writes.size(); ++i) {
-      connection_.forget_failure();
-      if (auto begun = connection_.run("SAVEPOINT forebay_write"); !begun) return failed(begun.error());
-      auto written = apply_one(batch_.writes[i]);
-      if (!written) {
-        if (cause(written.error()) != Cause::kData) {
-          // Out of time, say. The refusals that were found would be found again.
-          if (outcome.refused.empty()) return failed(written.error());
-          break;
-        }
-        outcome.refused.push_back({i, std::move(written.error()), key_is_missing_});
-        // A trigger may have rolled everything back; then the rest can't be tried.
-        if (!connection_.in_transaction()) break;
-        if (auto back = connection_.run("ROLLBACK TO forebay_write"); !back) break;
-      } else {
-        outcome.written.push_back(std::move(*written));
-      }
-      if (auto done = connection_.run("RELEASE forebay_write"); !done) return failed(done.error());
-    }
-    if (!outcome.refused.empty()) {
-      outcome.written.clear();
-      return outcome;
-    }
+    return connection_.run("SAVEPOINT forebay_write");
+  }
+  Step<std::optional<Written>> write(const BatchWrite& one) override {
     connection_.forget_failure();
-    if (auto done = set_aside(connection_, batch_); !done) return failed(done.error());
-    if (auto done = advance(connection_, batch_); !done) return failed(done.error());
-    if (auto done = transaction->commit(); !done) return failed(done.error());
-    return outcome;
+    key_is_missing_ = false;
+    return apply_one(one);
+  }
+  Step<void> keep() override {
+    connection_.forget_failure();
+    if (auto done = connection_.run("RELEASE forebay_write"); !done) return done;
+    return save();
+  }
+  Step<void> undo() override {
+    // A trigger may have rolled everything back.
+    if (!connection_.in_transaction()) return std::unexpected(Error{ErrorCode::kRefused, "rolled back"});
+    return connection_.run("ROLLBACK TO forebay_write");
+  }
+  Step<void> finish() override {
+    connection_.forget_failure();
+    if (auto done = set_aside(connection_, batch_); !done) return done;
+    if (auto done = advance(connection_, batch_); !done) return done;
+    return transaction_.commit();
+  }
+
+  Cause cause(const Error& error) const override { return cause_in(connection_, error); }
+  Error fault(Error error) const override { return error; }
+  BatchOutcome::Refusal refusal(std::size_t place, Error error) const override {
+    return {place, std::move(error), key_is_missing_};
   }
 
  private:
-  Cause cause(const Error& error) const {
-    return connection_.failure() ? sqlite::cause_of(*connection_.failure()) : source::cause_of(error);
-  }
-  Error failed(const Error& error) const { return unapplied(error, cause(error)); }
-
   Result<std::optional<Written>> apply_one(const BatchWrite& one) {
-    key_is_missing_ = false;
     std::optional<Written> last;
     if (one.revives) {
       auto was_there = drop(connection_, *one.revives);
@@ -196,6 +182,7 @@ class Application {
 
   const Database& database_;
   Connection& connection_;
+  Transaction& transaction_;
   const WriteBatch& batch_;
   bool key_is_missing_ = false;  // of the write that was refused last
 };
@@ -245,8 +232,7 @@ Result<std::vector<std::uint64_t>> FileLedger::open(const std::string& journal, 
       if (auto made = connection.run_once(sql); !made) return failed(made.error());
     }
   }
-  if (auto columns = connection.run_once(std::string(kLetters) + "LIMIT 0"); !columns)
-    return failed(columns.error());
+  if (auto columns = connection.run_once(sql().columns); !columns) return failed(columns.error());
   std::vector<std::uint64_t> positions;
   for (std::uint32_t lane = 0; lane < lanes; ++lane) {
     auto at = position(connection, journal, lane);
@@ -261,7 +247,18 @@ Result<BatchOutcome> FileLedger::apply(const WriteBatch& batch, const CallContex
   const Deadline deadline(context);
   auto lease = database_.writer.acquire(deadline);
   if (!lease) return unapplied(lease.error(), Cause::kSchema);  // kRefused: as in open()
-  return Application(database_, **lease, batch).run();
+  Connection& connection = **lease;
+  connection.forget_failure();
+  const auto failed = [&](Error error) {
+    const Cause cause = cause_in(connection, error);
+    return unapplied(std::move(error), cause);
+  };
+  auto transaction = Transaction::begin(connection, Transaction::Kind::kWrite);
+  if (!transaction) return failed(transaction.error());
+  Steps steps(database_, connection, *transaction, batch);
+  auto outcome = apply_one_by_one(steps, batch, fmt::format("source {}", database_.name));
+  if (!outcome) return failed(std::move(outcome).error());
+  return std::move(*outcome);
 }
 
 Result<std::vector<DeadLetter>> FileLedger::dead_letters(const std::optional<DeadId>& after,
@@ -273,13 +270,11 @@ Result<std::vector<DeadLetter>> FileLedger::dead_letters(const std::optional<Dea
   auto there = has_dead_letters(**lease);
   if (!there) return there.error();
   if (!*there) return letters;
-  auto statement =
-      (*lease)->prepare(kLetters + std::string(after ? "WHERE (journal, seq, lane) > (?1, ?3, ?2) " : "") +
-                        "ORDER BY journal, seq, lane LIMIT ?4");
+  auto statement = (*lease)->prepare(after ? sql().next_page : sql().first_page);
   if (!statement) return statement.error();
   if (after) bind_id(*statement, *after);
-  statement->bind_integer(
-      4, static_cast<std::int64_t>(std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max())));
+  statement->bind_integer(after ? 4 : 1, static_cast<std::int64_t>(std::min<std::uint64_t>(
+                                             limit, std::numeric_limits<std::int64_t>::max())));
   while (true) {
     auto row = statement->step();
     if (!row) return row.error();
@@ -296,7 +291,7 @@ Result<std::optional<DeadLetter>> FileLedger::dead_letter(const DeadId& id, cons
   auto there = has_dead_letters(**lease);
   if (!there) return there.error();
   if (!*there) return letter;
-  auto statement = (*lease)->prepare(kLetters + std::string("WHERE journal = ?1 AND lane = ?2 AND seq = ?3"));
+  auto statement = (*lease)->prepare(sql().one);
   if (!statement) return statement.error();
   bind_id(*statement, id);
   auto row = statement->step();
@@ -312,8 +307,7 @@ Result<bool> FileLedger::edit_dead_letter(const DeadId& id, const std::string& o
   if (!lease) return lease.error();
   auto there = has_dead_letters(**lease);
   if (!there || !*there) return there;
-  auto statement = (*lease)->prepare(
-      "UPDATE forebay_dead SET operation = ?4 WHERE journal = ?1 AND lane = ?2 AND seq = ?3");
+  auto statement = (*lease)->prepare(sql().edit);
   if (!statement) return statement.error();
   const std::string text = stored(operation, Charset::kUtf8);
   bind_id(*statement, id);

@@ -1,0 +1,122 @@
+#include "source/postgres/table_write.h"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "source/postgres/keys.h"
+#include "source/row_write.h"
+
+namespace forebay::source::postgres {
+namespace {
+
+// How often a write starts over because other writers keep creating and deleting its row in between.
+constexpr int kRacesMax = 8;
+
+Outcome<void> fail(Error error) {
+  return std::unexpected(Failure{std::move(error), {}, false});
+}
+
+}  // namespace
+
+TableWrite::TableWrite(const TableRows& rows, KeyFields key, Change change)
+    : rows_(rows), key_(std::move(key)), change_(std::move(change)) {
+  start();
+}
+
+Outcome<void> TableWrite::take(ResultPtr rows) {
+  switch (step_) {
+    case Step::kLook:
+      if (row_count(rows) == 0) {
+        // A row that has come since then must not be changed before it was looked at.
+        insert_or_end();
+      } else {
+        written_.images.before = rows_.before_image(rows);
+        change_row();
+      }
+      return {};
+    case Step::kChange:
+      written_.existed = row_count(rows) > 0;
+      if (written_.existed) return changed(std::move(rows));
+      insert_or_end();
+      return {};
+    case Step::kInsert:
+      if (row_count(rows) > 0) return changed(std::move(rows));
+      if (change_.insert) return fail(row_exists());
+      // Another writer has created it meanwhile.
+      if (++races_ == kRacesMax)
+        return fail({ErrorCode::kUnavailable, "other writers keep creating and deleting the row"});
+      start();
+      return {};
+    case Step::kReadAgain:
+      step_ = Step::kDone;
+      if (row_count(rows) > 0) show(rows);  // else a trigger has deleted it
+      return {};
+    case Step::kDone:
+      break;
+  }
+  return fail({ErrorCode::kInternal, "a row that nobody asked for"});
+}
+
+void TableWrite::start() {
+  written_ = Written();
+  if (!rows_.spec().watch_columns.empty() && !change_.remove) {
+    run(Step::kLook, rows_.sql().read_for_write(rows_.spec().watch_columns), only_key());
+  } else {
+    change_row();
+  }
+}
+
+void TableWrite::change_row() {
+  if (change_.insert) {
+    insert_or_end();
+  } else {
+    run(Step::kChange, change_.statement, change_.parameters);
+  }
+}
+
+void TableWrite::insert_or_end() {
+  if (change_.create) {
+    run(Step::kInsert, rows_.sql().insert_if_absent(change_.columns), change_.parameters);
+  } else {
+    step_ = Step::kDone;
+  }
+}
+
+Outcome<void> TableWrite::changed(ResultPtr row) {
+  if (rows_.key_of(row, 0) != key_) return fail(misspelled_key());
+  if (change_.whole && rows_.spec().kind == ValueKind::kCounter &&
+      !is_decimal(rows_.added_text(row, change_.added).value_or(""), false)) {
+    return fail(
+        {ErrorCode::kRefused, fmt::format("the column {} does not hold an integer", change_.added->name)});
+  }
+  step_ = Step::kDone;
+  if (change_.remove) {
+    if (!rows_.spec().watch_columns.empty()) written_.images.before = rows_.watched(row, 0);
+  } else if (rows_.has_after_triggers()) {
+    run(Step::kReadAgain, rows_.read(), KeyBatch::make(rows_.key_types(), std::span(&key_, 1))->arrays());
+  } else {
+    show(row);
+  }
+  return {};
+}
+
+void TableWrite::show(const ResultPtr& row) {
+  written_.after = rows_.loaded_row(row, 0);
+  if (!rows_.spec().watch_columns.empty()) written_.images.after = rows_.watched(row, 0);
+  if (change_.added != nullptr) written_.added = rows_.added_text(row, change_.added);
+}
+
+void TableWrite::run(Step step, std::string sql, std::vector<OptionalText> parameters) {
+  step_ = step;
+  statement_ = {std::move(sql), std::move(parameters)};
+}
+
+std::vector<OptionalText> TableWrite::only_key() const {
+  return {change_.parameters.begin(),
+          change_.parameters.begin() + static_cast<std::ptrdiff_t>(rows_.key_types().size())};
+}
+
+}  // namespace forebay::source::postgres

@@ -1,0 +1,47 @@
+#pragma once
+
+// A write to one row on its way, statement by statement, so that several can be on their way at once.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "source/postgres/table.h"
+#include "source/postgres/table_rows.h"
+#include "source/postgres/write_plan.h"
+
+namespace forebay::source::postgres {
+
+// Looks at the row (where watched columns are wanted), changes it, inserts it if there is none, and reads it
+// again if triggers may have changed it since RETURNING.
+class TableWrite final : public WriteSteps {
+ public:
+  // `rows` is borrowed.
+  TableWrite(const TableRows& rows, KeyFields key, Change change);
+
+  const Statement* next() const override { return step_ == Step::kDone ? nullptr : &statement_; }
+  Written& written() override { return written_; }
+
+  Outcome<void> take(ResultPtr rows) override;
+
+ private:
+  enum class Step : std::uint8_t { kLook, kChange, kInsert, kReadAgain, kDone };
+
+  void start();
+  void change_row();
+  void insert_or_end();
+  Outcome<void> changed(ResultPtr row);
+  void show(const ResultPtr& row);
+  void run(Step step, std::string sql, std::vector<OptionalText> parameters);
+  std::vector<OptionalText> only_key() const;
+
+  const TableRows& rows_;
+  const KeyFields key_;
+  const Change change_;
+  Step step_ = Step::kDone;
+  Statement statement_;
+  Written written_;
+  int races_ = 0;
+};
+
+}  // namespace forebay::source::postgres
