@@ -7,6 +7,7 @@
 
 #include "config/reader.h"
 #include "forebay/layer.h"
+#include "layer/open.h"
 #include "support/eventually.h"
 #include "support/sqlite_file.h"
 #include "support/temp_dir.h"

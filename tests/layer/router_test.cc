@@ -52,7 +52,7 @@ TEST(Pattern, MakesTheKeyItMatches) {
 }
 
 TEST(Router, TheLongestLiteralPrefixWins) {
-  Space rest, user, user_name, any;
+  Namespace rest, user, user_name, any;
   user.info.name = "user";
   user.info.index = 1;
   user.config.key = pattern({"user:", ""}, {"id"});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/reader.h"
+#include "layer/open.h"
 #include "server/commands/harness.h"
 #include "server/server_fixture.h"
 #include "support/eventually.h"

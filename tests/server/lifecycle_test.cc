@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "layer/open.h"
 #include "server/admission.h"
 #include "server/server_fixture.h"
 

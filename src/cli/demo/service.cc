@@ -7,6 +7,7 @@
 
 #include "cli/demo/database.h"
 #include "config/reader.h"
+#include "layer/open.h"
 
 namespace forebay::cli::demo {
 namespace {

@@ -264,9 +264,9 @@ TEST_F(Fence, ACopyThatIsProvedToIncludeTheChangeStays) {  // D3, evidence SEQ
   source->change_number = 7;
   open();
   get("user:1");
-  core->invalidator().drop(core->route("user:1"), "user:1", observe::Invalidation::kChange, {7, 0});
+  core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange, {7, 0});
   EXPECT_EQ(fact("user:1", "state"), "fresh");
-  core->invalidator().drop(core->route("user:1"), "user:1", observe::Invalidation::kChange, {8, 0});
+  core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange, {8, 0});
   EXPECT_EQ(fact("user:1", "state"), "absent");
 }
 

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "layer/open.h"
 #include "server/commands/harness.h"
 #include "support/temp_dir.h"
 

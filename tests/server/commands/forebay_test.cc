@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "layer/open.h"
 #include "server/commands/harness.h"
 
 namespace forebay::server {
