@@ -1,7 +1,7 @@
 // Dead letters over two sources in simulated time, without a journal: which are listed, and what is done
 // about one.
 
-#include "layer/write/dead_letters.h"
+#include "layer/write/behind/dead_letters.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

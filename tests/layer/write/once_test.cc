@@ -212,7 +212,7 @@ TEST_F(Once, WhatTheJournalHasNoRoomForIsRefusedAndDoesNotGoThrough) {
   open();
   disk.append_error = Error{ErrorCode::kOverloaded, "the journal is full"};
   EXPECT_EQ(set("a", "user:1", "10"), "overloaded");
-  const auto now = core->writes().write_at_once(core->route("user:1"), "user:1", Upsert{{{"n", "10"}}},
+  const auto now = core->writes().write_at_once(core->at("user:1"), Upsert{{{"n", "10"}}},
                                                 clock.now(), {"a"});
   ASSERT_TRUE(now);
   EXPECT_EQ(now->error().code, ErrorCode::kOverloaded);
@@ -287,7 +287,7 @@ TEST_F(Once, TheShortWayTakesANewIdAndLeavesAKnownOneToTheLongOne) {
   source->rows["1"] = "5";
   open();
   const auto now = [&](const std::string& id, const Write& what) {
-    return core->writes().write_at_once(core->route("user:1"), "user:1", what, clock.now(), {id});
+    return core->writes().write_at_once(core->at("user:1"), what, clock.now(), {id});
   };
   const Write one_more = Add{"n", "1", false};
   EXPECT_FALSE(now("a", one_more));  // it has to be loaded
@@ -303,7 +303,7 @@ TEST_F(Once, TheShortWayTakesANewIdAndLeavesAKnownOneToTheLongOne) {
   ASSERT_TRUE(other);
   EXPECT_EQ(other->error().code, ErrorCode::kConflict);
   const auto value =
-      core->writes().write_value_at_once(core->route("user:1"), "user:1", "9", clock.now(), {"b"});
+      core->writes().write_value_at_once(core->at("user:1"), "9", clock.now(), {"b"});
   ASSERT_TRUE(value && *value);
   EXPECT_EQ(set("b", "user:1", "9"), "again - row");
   EXPECT_EQ(disk.appended, 2u);
@@ -333,7 +333,7 @@ TEST_F(Once, OnlyWritesBehindAreTakenButWhatWasOneIsAnswered) {
   EXPECT_EQ(set("c", "user:1", "1"), "unsupported");
   Pending<WriteAnswer> value;
   core->writes().write_value(
-      core->route("user:1"), "user:1", "1",
+      core->at("user:1"), "1",
       [reply = value.reply](Result<WriteAnswer> answer) { reply->emplace(std::move(answer)); }, {"c"});
   EXPECT_EQ(words(value), "unsupported");
   EXPECT_EQ(source->rows["1"], "1");

@@ -51,7 +51,7 @@ TEST_F(WritePath, AsideRefusesWhatOnlyTheDatabaseCanDo) {
   policy.write = config::WriteStrategy::kAside;
   open();
   std::optional<Result<WriteAnswer>> answer;
-  core->writes().write(core->route("user:1"), "user:1", Remove{},
+  core->writes().write(core->at("user:1"), Remove{},
                        [&](auto result) { answer = std::move(result); });
   ASSERT_TRUE(answer && !*answer);
   EXPECT_EQ(answer->error().code, ErrorCode::kUnsupported);
@@ -114,10 +114,10 @@ TEST_F(WritePath, TheFeedsReportOfOurOwnWriteDoesNotDropItsValue) {
   open();
   set("user:1", "mine");
   pass(7ms);
-  core->invalidator().drop(core->route("user:1"), "user:1", observe::Invalidation::kChange,
+  core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange,
                            source->change_number);
   pass(10ms);
-  core->invalidator().drop(core->route("user:1"), "user:1", observe::Invalidation::kChange,
+  core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange,
                            source->change_number);
   EXPECT_EQ(read("user:1").text(), "mine");
 }
@@ -136,7 +136,7 @@ TEST_F(WritePath, RemoveDeletesTheRowAndItsCopy) {
   open();
   get("user:1");
   std::optional<Result<WriteAnswer>> answer;
-  core->writes().write(core->route("user:1"), "user:1", Remove{},
+  core->writes().write(core->at("user:1"), Remove{},
                        [&](auto result) { answer = std::move(result); });
   pass(10ms);
   ASSERT_TRUE(answer && *answer);
@@ -150,7 +150,7 @@ TEST_F(WritePath, CountersAddInTheSource) {
   source->rows["1"] = "41";
   open();
   std::optional<Result<WriteAnswer>> answer;
-  core->writes().write(core->route("user:1"), "user:1", Add{"views", "1", false},
+  core->writes().write(core->at("user:1"), Add{"views", "1", false},
                        [&](auto result) { answer = std::move(result); });
   pass(10ms);
   ASSERT_TRUE(answer && *answer);
