@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "journal/decimal.h"
+#include "base/decimal.h"
 #include "layer/noted.h"
 #include "layer/read/freshness.h"
 #include "layer/write/pending.h"
@@ -23,8 +23,8 @@ struct BehindPath::Order {
   bool whole = false;  // the value after it doesn't depend on the one before
   std::string_view op_id = {};
   Fingerprint fingerprint = {};
-  std::optional<Receipts::First> first = {};  // it has been written before by its id
-  std::uint64_t seq = 0;                      // its number, once appended
+  std::optional<OpIds::First> first = {};  // it has been written before by its id
+  std::uint64_t seq = 0;                   // its number, once appended
 };
 
 // The value of a key, as far as it can be told without the source.
@@ -96,7 +96,7 @@ std::optional<Result<WriteAnswer>> BehindPath::write_at_once(Space& space, std::
   Fingerprint fingerprint;
   if (!op_id.empty()) {
     fingerprint = fingerprint_of(key, write);
-    const auto first = receipts_.find(op_id, fingerprint, now);
+    const auto first = op_ids_.find(op_id, fingerprint, now);
     if (!first) return first.error();
     if (*first) return std::nullopt;
   }
@@ -130,19 +130,19 @@ std::optional<AddAnswer> BehindPath::add_at_once(Space& space, std::string_view 
   rooms_.flights.with_key(key, hash, [&](bool writing) {
     if (writing || space.held.load(std::memory_order_relaxed)) return;
     AddAnswer added;
-    std::optional<journal::Digits> digits;
+    std::optional<Digits> digits;
     const PutOutcome put = rooms_.tier.update(hash, key, now, [&](const EntryView* entry) -> Change {
       if (entry == nullptr || entry->shared() || !space.owns(entry->stamp()) || entry->stamp().negative ||
           now >= entry->stamp().fresh_until) {
         return Change::keep();
       }
-      const auto before = journal::integer_of(entry->bytes());
+      const auto before = integer_of(entry->bytes());
       if (!before || __builtin_add_overflow(*before, amount, &added.number)) return Change::keep();
-      const journal::Queue::Wanted how = wanted(space, key, now);
-      const auto seq = rooms_.queue.append(how, journal::Addition{space.config.value_column, amount});
+      const auto seq = rooms_.queue.append({*space.place, key, hash, now},
+                                           journal::Addition{space.config.value_column, amount});
       // Who writes it the long way is told why.
       if (!seq) return Change::keep();
-      if (how.durability != journal::Durability::kNone) added.ticket = *seq;
+      if (space.config.durability != config::Durability::kNone) added.ticket = *seq;
       answer = added;
       digits.emplace(added.number);
       return Change::revalue(digits->view());
@@ -167,7 +167,7 @@ bool BehindPath::write_once(Space& space, std::string_view key, Write write, std
   auto good = adapt(space, write);
   const Fingerprint fingerprint = fingerprint_of(key, write);
   if (good) {
-    const auto first = receipts_.find(op_id, fingerprint, rooms_.clock.now());
+    const auto first = op_ids_.find(op_id, fingerprint, rooms_.clock.now());
     if (first && *first) {
       answer_again(**first, std::move(done));
       return true;
@@ -324,7 +324,7 @@ void BehindPath::answer_when_kept(const std::shared_ptr<Wish>& wish, Outcome out
   rooms_.queue.when_committed(ticket, ticket, std::move(tell));
 }
 
-void BehindPath::answer_again(const Receipts::First& first, WriteCallback done) {
+void BehindPath::answer_again(const OpIds::First& first, WriteCallback done) {
   WriteAnswer answer;
   answer.existed = first.existed;
   answer.added = first.added;
@@ -334,7 +334,7 @@ void BehindPath::answer_again(const Receipts::First& first, WriteCallback done) 
       first.seq, first.seq,
       [this, answer = std::move(answer), done = std::move(done)](Result<void> kept) mutable {
         if (!kept) return done(std::move(kept).error());
-        receipts_.count_repeat();
+        op_ids_.count_repeat();
         done(std::move(answer));
       });
 }
@@ -392,7 +392,7 @@ BehindPath::Known BehindPath::known(const Order& order, const EntryView* entry, 
     found.value = entry->shared() ? entry->shared()->view() : entry->bytes();
     return found;
   }
-  if (const auto pending = rooms_.queue.of(order.key);
+  if (const auto pending = rooms_.queue.of(order.key, order.hash);
       pending && journal::absolute(order.shape, pending->steps)) {
     found.known = true;
     found.value = with_pending(order.shape, std::nullopt, pending->steps);
@@ -400,28 +400,18 @@ BehindPath::Known BehindPath::known(const Order& order, const EntryView* entry, 
   return found;
 }
 
-journal::Queue::Wanted BehindPath::wanted(const Space& space, std::string_view key, Instant now) {
-  return {space.config.source,
-          space.name(),
-          key,
-          now,
-          {space.config.flush_every, space.config.flush_batch, space.config.flush_bytes},
-          // Both list the same words in the same order.
-          static_cast<journal::Durability>(space.config.durability)};
-}
-
 Result<WriteAnswer> BehindPath::append(Order& order, Known& value, Instant now) {
   if (order.op_id.empty()) return append_new(order, value, now);
-  auto begun = receipts_.begin(order.op_id, order.fingerprint, now);
+  auto begun = op_ids_.begin(order.op_id, order.fingerprint, now);
   if (!begun) return std::move(begun).error();
   order.first = std::move(*begun);
   if (order.first) return WriteAnswer();
   auto answer = append_new(order, value, now);
   if (answer) {
-    const Receipts::First first{answer->existed, answer->added, order.seq};
-    receipts_.end(order.op_id, &first);
+    const OpIds::First first{answer->existed, answer->added, order.seq};
+    op_ids_.end(order.op_id, &first);
   } else {
-    receipts_.end(order.op_id, nullptr);
+    op_ids_.end(order.op_id, nullptr);
   }
   return answer;
 }
@@ -446,16 +436,15 @@ Result<WriteAnswer> BehindPath::append_new(Order& order, Known& value, Instant n
     if (auto merged = journal::merge(order.shape, std::nullopt, order.effect)) after = std::move(*merged);
   }
   answer.token = rooms_.tokens.next();
-  journal::Queue::Wanted how = wanted(space, order.key, now);
   std::string receipt;
   if (!order.op_id.empty()) {
-    Receipts::encode(receipt, order.op_id, order.fingerprint, {answer.existed, answer.added});
-    how.receipt = receipt;
+    OpIds::encode(receipt, order.op_id, order.fingerprint, {answer.existed, answer.added});
   }
-  auto seq = rooms_.queue.append(how, std::move(order.effect));
+  auto seq =
+      rooms_.queue.append({*space.place, order.key, order.hash, now, receipt}, std::move(order.effect));
   if (!seq) return std::move(seq).error();
   order.seq = *seq;
-  if (how.durability != journal::Durability::kNone) answer.ticket = *seq;
+  if (space.config.durability != config::Durability::kNone) answer.ticket = *seq;
   value.value = std::move(after);
   return answer;
 }

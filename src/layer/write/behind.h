@@ -30,7 +30,7 @@
 // `existed` of an answer is what is known without asking the source; false where nothing is.
 //
 // Thread-safe. Lock order: the key's shard of the flights, then the memory tier's shard, then the queue, or
-// the receipts.
+// the op-ids.
 
 #include <functional>
 #include <memory>
@@ -42,7 +42,7 @@
 #include "journal/queue.h"
 #include "layer/read/flight.h"
 #include "layer/read/read_path.h"
-#include "layer/write/receipts.h"
+#include "layer/write/op_ids.h"
 #include "layer/write/tokens.h"
 #include "memory/tier.h"
 #include "observe/miss_ratio_curve.h"
@@ -64,9 +64,9 @@ class BehindPath {
     // Writes by the configuration in force, and through, this once.
     std::function<void(std::string_view key, Write, WriteCallback, const WriteOptions&)> write;
     std::function<void(Space&, std::string_view key, Write, WriteCallback)> write_through;
-    Receipts::Options receipts;
+    OpIds::Options op_ids;
   };
-  explicit BehindPath(Rooms rooms) : rooms_(std::move(rooms)), receipts_(rooms_.receipts) {}
+  explicit BehindPath(Rooms rooms) : rooms_(std::move(rooms)), op_ids_(rooms_.op_ids) {}
 
   // As Layer::write_at_once(): without a callback, and without allocating once everything has grown. `op_id`:
   // empty for none.
@@ -85,11 +85,11 @@ class BehindPath {
     rooms_.queue.when_committed(first, last, std::move(kept));
   }
 
-  Receipts& receipts() { return receipts_; }
-  const Receipts& receipts() const { return receipts_; }
+  OpIds& op_ids() { return op_ids_; }
+  const OpIds& op_ids() const { return op_ids_; }
   bool pending(std::string_view key) const { return rooms_.queue.of(key).has_value(); }
-  void after_flush(std::string_view key, journal::Queue::Flushed done) {
-    rooms_.queue.when_flushed(key, std::move(done));
+  void after_flush(std::string_view key, journal::Flushed done) {
+    rooms_.queue.when_flushed(key, hash_bytes(key), std::move(done));
   }
 
   // From here on the writes of these namespaces wait; none is being taken any more when this returns.
@@ -117,8 +117,6 @@ class BehindPath {
   // These run under the key's lock; known() and append() while the key's entry is being decided on.
   Outcome take(Order& order, Instant now, bool stale_ok);
   Known known(const Order& order, const EntryView* entry, Instant now, bool stale_ok) const;
-  // How the namespace's writes are appended.
-  static journal::Queue::Wanted wanted(const Space& space, std::string_view key, Instant now);
   // Checks and appends, unless that has been done by the order's id; the value before becomes the one after.
   Result<WriteAnswer> append(Order& order, Known& value, Instant now);
   Result<WriteAnswer> append_new(Order& order, Known& value, Instant now);
@@ -131,10 +129,10 @@ class BehindPath {
   void keep_for_later(const std::shared_ptr<Wish>& wish);
   void load_for(const std::shared_ptr<Wish>& wish);
   void answer_when_kept(const std::shared_ptr<Wish>& wish, Outcome outcome);
-  void answer_again(const Receipts::First& first, WriteCallback done);
+  void answer_again(const OpIds::First& first, WriteCallback done);
 
   Rooms rooms_;
-  Receipts receipts_;
+  OpIds op_ids_;
   Mutex mutex_;
   std::size_t holds_ GUARDED_BY(mutex_) = 0;  // hold() less release()
   std::vector<Held> held_ GUARDED_BY(mutex_);

@@ -16,8 +16,8 @@ namespace {
 // A transaction of many statements may take longer than one call.
 constexpr std::chrono::milliseconds kForEachStatement{10};
 
-struct SlotRoom final : journal::Target::Room {
-  explicit SlotRoom(SourceGate::Slot slot_in) : slot(std::move(slot_in)) {}
+struct SlotPermit final : journal::Target::Permit {
+  explicit SlotPermit(SourceGate::Slot slot_in) : slot(std::move(slot_in)) {}
   SourceGate::Slot slot;
 };
 
@@ -101,12 +101,12 @@ void BehindTarget::admit(const std::string& source, Admitted go) {
   if (!at) return go(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
   at->gate->queue_batch([go = std::move(go)](Result<SourceGate::Slot> slot) mutable {
     if (!slot) return go(std::move(slot).error());
-    go(std::unique_ptr<Room>(std::make_unique<SlotRoom>(std::move(*slot))));
+    go(std::unique_ptr<Permit>(std::make_unique<SlotPermit>(std::move(*slot))));
   });
 }
 
 void BehindTarget::apply(const journal::Batch& batch, std::vector<Statement> statements,
-                         std::vector<Dead> dead, std::unique_ptr<Room> room, ApplyDone done) {
+                         std::vector<Dead> dead, std::unique_ptr<Permit> permit, ApplyDone done) {
   const auto at = source_of(batch.source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", batch.source)});
   PortBatch out;
@@ -136,9 +136,9 @@ void BehindTarget::apply(const journal::Batch& batch, std::vector<Statement> sta
   }
   const auto timeout = at->timeout + kForEachStatement * statements.size();
   at->port->apply(std::move(out), CallOptions{timeout, nullptr},
-                  [room = std::move(room), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
-                    static_cast<SlotRoom&>(*room).slot.ended(outcome ? nullptr : &outcome.error());
-                    room.reset();  // what follows may want one
+                  [permit = std::move(permit), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
+                    static_cast<SlotPermit&>(*permit).slot.ended(outcome ? nullptr : &outcome.error());
+                    permit.reset();  // what follows may want one
                     done(std::move(outcome));
                   });
 }
@@ -167,7 +167,7 @@ void BehindTarget::settle(Space* space, const journal::Item& item, const std::op
   const std::uint64_t hash = hash_bytes(item.key);
   const Instant now = rooms_.clock.now();
   const auto waiting = rooms_.flights.end_apply(item.key, hash, [&](const ApplyFence* fence) {
-    rooms_.queue.settle(item.key);
+    rooms_.queue.settle(item.key, hash);
     bool copied = false;
     if (space != nullptr) {
       rooms_.tier.find(
@@ -188,7 +188,7 @@ void BehindTarget::settle(Space* space, const journal::Item& item, const std::op
 void BehindTarget::store(Space& space, const journal::Item& item, std::uint64_t hash, const Written& written,
                          Instant now) {
   std::optional<std::string> value = written.after.value;
-  if (const auto pending = rooms_.queue.of(item.key)) {
+  if (const auto pending = rooms_.queue.of(item.key, hash)) {
     value = with_pending(shape_of(space, item.key), std::move(value), pending->steps);
   }
   PutOutcome outcome = PutOutcome::kKept;

@@ -64,7 +64,7 @@ class BehindTarget final : public journal::Target {
   void not_applied(const journal::Batch& batch) override;
   void admit(const std::string& source, Admitted go) override;
   void apply(const journal::Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-             std::unique_ptr<Room> room, ApplyDone done) override;
+             std::unique_ptr<Permit> permit, ApplyDone done) override;
   void try_now(const std::string& source) override;
   void settled(const journal::Batch& batch, std::vector<std::optional<Written>> written) override;
   bool holds(const std::string& space) const override;

@@ -65,8 +65,8 @@ WriteBehind::WriteBehind(OpenedJournal opened, const config::Journal& config, Ro
                rooms.curves, rooms.clock, rooms.random,
                [this](const std::string& source) { ledger_known(source); }},
               std::move(rooms.run_blocking)),
-      flusher_(std::make_unique<journal::Flusher>(queue_, *journal_, target_, rooms.clock, rooms.scheduler,
-                                                  rooms.random)) {}
+      flusher_(std::make_unique<journal::Flusher>(queue_.outbox(), *journal_, target_, rooms.clock,
+                                                  rooms.scheduler, rooms.random)) {}
 
 Result<std::unique_ptr<WriteBehind>> WriteBehind::open(const config::Journal& config, Rooms rooms) {
   auto opened = rooms.open_journal ? rooms.open_journal(config) : open_log(config, rooms.clock);
@@ -83,7 +83,7 @@ Result<std::unique_ptr<WriteBehind>> WriteBehind::open(const config::Journal& co
   }
   if (auto restored = behind->queue_.restore(std::move(ops), std::move(applied)); !restored)
     return std::move(restored).error();
-  if (auto restored = behind->path_.receipts().restore(receipts, behind->clock_); !restored)
+  if (auto restored = behind->path_.op_ids().restore(receipts, behind->clock_); !restored)
     return std::move(restored).error();
   behind->journal_->watch(behind.get());
   return behind;
@@ -112,7 +112,7 @@ Result<void> WriteBehind::reopened(std::vector<journal::Op> ops, std::uint64_t l
     });
   }
   // After their keys' locks, within which an id is remembered.
-  path_.receipts().lose(last);
+  path_.op_ids().lose(last);
   flusher_->journal_reopened();
   spdlog::info("the journal is open again and takes writes; {} are in it, the last has number {}", ops.size(),
                last);
@@ -159,6 +159,13 @@ Result<void> WriteBehind::check(const std::vector<std::string>& sources,
 
 void WriteBehind::set_places(const std::vector<BehindTarget::SourceAt>& sources,
                              const std::vector<Space*>& spaces) {
+  for (Space* space : spaces) {
+    if (!space->port || space->place != nullptr) continue;
+    const config::Namespace& config = space->config;
+    space->place =
+        &queue_.place(config.source, space->name(),
+                      {config.flush_every, config.flush_batch, config.flush_bytes}, config.durability);
+  }
   target_.set_places(sources, spaces);
 }
 
@@ -210,7 +217,7 @@ class WriteBehind::Race : public std::enable_shared_from_this<Race> {
 
 void WriteBehind::when_flushed(std::string_view key, Duration timeout, Flushed done) {
   auto race = std::make_shared<Race>(scheduler_, std::move(done));
-  const std::uint64_t id = queue_.when_flushed(key, [race](bool good) { race->end(good); });
+  const std::uint64_t id = queue_.when_flushed(key, hash_bytes(key), [race](bool good) { race->end(good); });
   if (id == 0 || timeout == Duration::zero()) return;
   race->end_at(clock_.now() + timeout, [this, id] { queue_.forget(id); });
 }
@@ -270,8 +277,8 @@ void WriteBehind::stats(LayerStats& stats) const {
   stats.health = flusher_->health();
   const journal::Pressure pressure = journal_->pressure();
   const double delay = std::chrono::duration<double>(pressure.ack_delay).count();
-  stats.journal = JournalStats{pressure.fill, delay, pressure.held_back, path_.receipts().size(),
-                               path_.receipts().repeats()};
+  stats.journal =
+      JournalStats{pressure.fill, delay, pressure.delayed, path_.op_ids().size(), path_.op_ids().repeats()};
   if (pressure.ack_delay > Duration::zero()) {
     stats.health.push_back(
         fmt::format("the journal is {:.0f} % full: acknowledgements are held back by {:.1f} ms",

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/number_text.h"
+#include "base/decimal.h"
 #include "base/row_json.h"
 #include "source/column_index.h"
 #include "source/postgres/catalog.h"
@@ -27,29 +27,10 @@ bool is_integer(const Type& type) {
   return type.shape == Shape::kInteger && !type.array;
 }
 
-bool is_decimal(std::string_view text, bool fraction) {
-  const auto digits = [&] {
-    std::size_t count = 0;
-    while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
-      text.remove_prefix(1);
-      ++count;
-    }
-    return count;
-  };
-  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
-  std::size_t count = digits();
-  if (!fraction) return count > 0 && text.empty();
-  if (text.starts_with('.')) {
-    text.remove_prefix(1);
-    count += digits();
-  }
-  if (count == 0) return false;
-  if (text.starts_with('e') || text.starts_with('E')) {
-    text.remove_prefix(1);
-    if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  return text.empty();
+// A decimal number; without `fraction`: digits only, of any length.
+bool is_number(std::string_view text, bool fraction) {
+  const auto number = parse_decimal(text);
+  return number && (fraction || (!number->pointed && number->exponent.empty()));
 }
 
 // Whether a decimal is in the range of a type of numbers; numeric takes them all.
@@ -285,7 +266,7 @@ class TableDataset final : public BatchedDataset {
 
   // Of a counter: what can be added to.
   Result<void> check_number(const Column& column, const OptionalText& text) const {
-    if (spec_.kind != ValueKind::kCounter || (text && is_decimal(*text, !is_integer(column.type)))) return {};
+    if (spec_.kind != ValueKind::kCounter || (text && is_number(*text, !is_integer(column.type)))) return {};
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("the column {} takes {}", column.name,
                              is_integer(column.type) ? "an integer" : "a number")};
@@ -392,7 +373,7 @@ class TableDataset final : public BatchedDataset {
 
   // The column that something is added to.
   Result<const Column*> add_column(const Add& add) const {
-    if (!is_decimal(add.amount, add.floating)) {
+    if (!is_number(add.amount, add.floating)) {
       return Error{ErrorCode::kInvalidArgument,
                    add.floating ? "the amount is not a decimal number" : "the amount is not an integer"};
     }
@@ -407,7 +388,7 @@ class TableDataset final : public BatchedDataset {
     const Type& type = (*column)->type;
     if (type.array || (type.shape != Shape::kInteger && type.shape != Shape::kNumber))
       return Error{ErrorCode::kRefused, fmt::format("the column {} holds no numbers", add.field)};
-    const bool fraction = spec_.kind == ValueKind::kCounter || !is_decimal(add.amount, false);
+    const bool fraction = spec_.kind == ValueKind::kCounter || !is_number(add.amount, false);
     if (add.floating && type.shape == Shape::kInteger && fraction)
       return Error{ErrorCode::kRefused, fmt::format("the column {} holds integers", add.field)};
     if (add.floating && !fits(type, add.amount))
@@ -527,7 +508,7 @@ class TableWrite final : public WriteSteps {
   Outcome<void> changed(ResultPtr row) {
     if (dataset_.key_of(row, 0) != key_) return fail(TableDataset::misspelled());
     if (change_.whole && dataset_.spec_.kind == ValueKind::kCounter &&
-        !is_decimal(dataset_.added_text(row, change_.added).value_or(""), false)) {
+        !is_number(dataset_.added_text(row, change_.added).value_or(""), false)) {
       return fail(
           {ErrorCode::kRefused, fmt::format("the column {} does not hold an integer", change_.added->name)});
     }

@@ -9,9 +9,8 @@
 #include <cmath>
 #include <utility>
 
-#include "base/number_text.h"
+#include "base/decimal.h"
 #include "source/column_index.h"
-#include "source/decimal_text.h"
 
 namespace forebay::source::sqlite {
 namespace {
@@ -312,7 +311,7 @@ Result<void> TableDataset::possible(const Column& column, const OptionalText& va
       return refused("a 64-bit integer");
     case ColumnTakes::kIntegers:
     case ColumnTakes::kNumbers:
-      if (is_decimal(*value)) return {};  // as affinity and STRICT do
+      if (is_decimal(without_blanks(*value))) return {};  // as affinity and STRICT do
       return refused(column.takes == ColumnTakes::kIntegers ? "an integer" : "a number");
   }
   return {};
