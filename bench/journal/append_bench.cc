@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/hash.h"
 #include "journal/queue.h"
 
 namespace forebay::journal {
@@ -62,6 +63,7 @@ void run(int keys, int appends, int threads) {
   Effect effect;
   effect.sums.push_back({"n", "1", false});
   const FlushRule rule{.batch = 1'000'000};
+  const Place& place = queue.place("db", "views", rule, Durability::kFsync);
   const int each = appends / threads;
   const auto name = [&](int thread, int i) -> const std::string& {
     return names[static_cast<std::size_t>((static_cast<std::int64_t>(i) * 7919 + thread) % keys)];
@@ -70,7 +72,8 @@ void run(int keys, int appends, int threads) {
     if (encode(effect).empty()) std::abort();
   });
   const double appended = timed(threads, each, [&](int thread, int i) {
-    if (!queue.append({"db", "views", name(thread, i), system_clock().now(), rule}, effect)) std::abort();
+    const std::string& key = name(thread, i);
+    if (!queue.append({place, key, hash_bytes(key), system_clock().now()}, effect)) std::abort();
   });
   const double asked = timed(threads, each, [&](int thread, int i) {
     if (!queue.of(name(thread, i))) std::abort();

@@ -51,8 +51,9 @@ void run(int appends, int window, const std::filesystem::path& folder) {
     for (int i = 0; i < appends; i += window) {
       for (int j = i; j < std::min(i + window, appends); ++j) {
         const auto at = static_cast<std::size_t>(j);
-        auto appended = log.append(
-            {static_cast<std::uint32_t>(at % 4), "db", "views", keys[at % 1000], payload}, Durability::kSync);
+        auto appended =
+            log.append({static_cast<std::uint32_t>(at % 4), "db", "views", keys[at % 1000], payload},
+                       Durability::kFsync);
         if (!appended) std::abort();
         seq = *appended;
       }

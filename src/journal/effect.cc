@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <functional>
 #include <iterator>
 #include <utility>
 
-#include "base/number_text.h"
+#include "base/decimal.h"
 #include "base/row_json.h"
-#include "journal/decimal.h"
+#include "journal/sums.h"
 
 namespace forebay::journal {
 namespace {
@@ -374,7 +375,12 @@ void combine(std::vector<Step>& steps, const Addition& addition, std::uint64_t s
     const auto before = same ? integer_of(effect.sums.front().amount) : std::nullopt;
     std::int64_t sum = 0;
     if (before && !__builtin_add_overflow(*before, addition.amount, &sum)) {
-      effect.sums.front().amount = Digits(sum).view();
+      const Digits digits(sum);
+      effect.sums.front().amount.resize_and_overwrite(digits.view().size(),
+                                                      [text = digits.view()](char* to, std::size_t) {
+                                                        std::memcpy(to, text.data(), text.size());
+                                                        return text.size();
+                                                      });
       step.last = seq;
       ++step.ops;
       return;

@@ -13,8 +13,7 @@
 //   "update": true              says that only an existing row is changed (then there is no "row")
 //   "bytes":  {column: "…"}     the same for what is no UTF-8, in base64
 //   "add":    {column: "-3"}    decimal amounts, added in the database, where NULL counts as 0; the row is
-//   made
-//                               if absent
+//                               made if absent
 //   "float":  ["column", …]     those of "add" that are not integers
 //   "revives": {"journal": "…", "lane": 0, "seq": 7}   the dead letter that this write takes the place of
 //

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/stream_parser.hpp>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
+#include "base/decimal.h"
 #include "base/row_json.h"
-#include "journal/decimal.h"
 #include "journal/effect.h"
+#include "journal/sums.h"
 
 namespace forebay::journal {
 namespace {
@@ -156,7 +158,7 @@ class Reader {
       sum->floating = true;
     }
     for (const Effect::Sum& sum : effect_.sums) {
-      if (sum.floating ? !is_decimal(sum.amount) : !integer_of(sum.amount)) {
+      if (sum.floating ? !can_be_added(sum.amount) : !integer_of(sum.amount)) {
         return wrong(fmt::format("\"add\": the amount of column {} is no {}", sum.column,
                                  sum.floating ? "decimal number"
                                               : "64-bit integer (list the column in \"float\" if it need not "
@@ -300,8 +302,24 @@ void encode(const Effect& effect, std::string& out) {
 
 void encode(const Addition& addition, std::string& out) {
   if (!is_plain(addition.column)) return encode(effect_of(addition), out);
+  constexpr std::string_view kBegin = R"({"add":{")", kAmount = R"(":")", kEnd = R"("}})";
   const Digits amount(addition.amount);
-  out.append(R"({"add":{")").append(addition.column).append(R"(":")").append(amount.view()).append(R"("}})");
+  const std::size_t before = out.size();
+  const std::size_t more =
+      kBegin.size() + addition.column.size() + kAmount.size() + amount.view().size() + kEnd.size();
+  out.resize_and_overwrite(before + more, [&](char* bytes, std::size_t) {  // libstdc++ 12 gives the capacity
+    char* to = bytes + before;
+    const auto put = [&to](std::string_view text) {
+      std::memcpy(to, text.data(), text.size());
+      to += text.size();
+    };
+    put(kBegin);
+    put(addition.column);
+    put(kAmount);
+    put(amount.view());
+    put(kEnd);
+    return before + more;
+  });
 }
 
 Result<Effect> decode(std::string_view text) {

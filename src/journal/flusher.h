@@ -34,7 +34,8 @@
 
 #include "base/executor.h"
 #include "base/random.h"
-#include "journal/queue.h"
+#include "journal/journal.h"
+#include "journal/outbox.h"
 
 namespace forebay::journal {
 
@@ -70,18 +71,18 @@ class Target {
     std::size_t item;
     const Effect* effect;
   };
-  // Room for one batch at its source, until it is destroyed.
-  class Room {
+  // Permit for one batch at its source, until it is destroyed.
+  class Permit {
    public:
-    virtual ~Room() = default;
+    virtual ~Permit() = default;
   };
-  // Calls `go` once when the source has room for a batch, on any thread, perhaps within this call; with an
-  // Error when it never will have, as the source has been replaced.
-  using Admitted = std::move_only_function<void(Result<std::unique_ptr<Room>>)>;
+  // Calls `go` once when the source may be sent a batch, on any thread, perhaps within this call; with an
+  // Error when that will never be, as the source has been replaced.
+  using Admitted = std::move_only_function<void(Result<std::unique_ptr<Permit>>)>;
   virtual void admit(const std::string& source, Admitted go) = 0;
-  // `room` was admitted for it, and is let go when the call has ended.
+  // `permit` was given for it, and is given back when the call has ended.
   virtual void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-                     std::unique_ptr<Room> room, ApplyDone done) = 0;
+                     std::unique_ptr<Permit> permit, ApplyDone done) = 0;
   // Somebody waits for the source's batches: what waits for it to be back looks again at once.
   virtual void try_now(const std::string& source) = 0;
   // The transaction is through. For each item, under the key's lock: Queue::settle(), and then what the
@@ -106,7 +107,7 @@ struct FlushStats {  // of one namespace
 class Flusher {
  public:
   // Everything is borrowed. Nothing is sent before start().
-  Flusher(Queue& queue, Journal& journal, Target& target, const Clock& clock, Scheduler& scheduler,
+  Flusher(Outbox& outbox, Journal& journal, Target& target, const Clock& clock, Scheduler& scheduler,
           Random& random);
   // Sends nothing more; waits for calls that it is in.
   ~Flusher();

@@ -29,13 +29,17 @@ char* put_text(char* to, std::string_view text) {
 }  // namespace
 
 std::size_t Group::place_of(const OpView& op) const {
+  // Most often it is the last one's.
+  if (op.place != 0 && !places_.empty() && places_.back().id == op.place) return places_.size() - 1;
   const std::string_view bytes = bytes_;
   const std::size_t oldest = places_.size() - std::min(places_.size(), kPlaces);
   for (std::size_t i = places_.size(); i > oldest; --i) {
     const Place& place = places_[i - 1];
-    if (bytes.substr(place.source, place.source_size) == op.source &&
-        bytes.substr(place.space, place.space_size) == op.space)
-      return i - 1;
+    const bool same = op.place != 0 && place.id != 0
+                          ? op.place == place.id
+                          : bytes.substr(place.source, place.source_size) == op.source &&
+                                bytes.substr(place.space, place.space_size) == op.space;
+    if (same) return i - 1;
   }
   return places_.size();
 }
@@ -54,7 +58,7 @@ void Group::add(std::uint64_t seq, const OpView& op) {
       const auto source = static_cast<std::size_t>(to - bytes) - op.source.size();
       to = put_text(to, op.space);
       const auto space = static_cast<std::size_t>(to - bytes) - op.space.size();
-      places_.push_back({source, op.source.size(), space, op.space.size()});
+      places_.push_back({op.place, source, op.source.size(), space, op.space.size()});
     }
     to = put_text(to, op.key);
     return static_cast<std::size_t>(put_text(to, op.payload) - bytes);

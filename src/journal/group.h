@@ -39,7 +39,8 @@ class Group {
   void clear(std::size_t keep);
 
  private:
-  struct Place {  // where in the bytes its texts are
+  struct Place {
+    std::uint32_t id;  // OpView::place; and where in the bytes its texts are
     std::size_t source, source_size;
     std::size_t space, space_size;
   };

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "config/model.h"
 #include "forebay/clock.h"
 #include "forebay/result.h"
 #include "journal/op.h"
@@ -22,11 +23,7 @@ struct Applied {
 };
 
 // What a write's acknowledgement waits for.
-enum class Durability : std::uint8_t {
-  kNone,  // nothing: it is lost where the process dies before the next group is written
-  kOs,    // it has been given to the operating system: survives the process, not the machine
-  kSync,  // it is on the disk
-};
+using config::Durability;
 
 // The journal's answer, given without its locks. Answers come one after another on the journal's thread,
 // except where a call says otherwise. The error kUnknownOutcome: whether the op is there shows when the
@@ -48,9 +45,9 @@ class Watcher {
 
 // How near a journal is to its bounds, and what it does about that.
 struct Pressure {
-  double fill = 0;              // of the bound that is nearest, in bytes or records; 1: it refuses writes
-  Duration ack_delay{0};        // by which acknowledgements are held back now
-  std::uint64_t held_back = 0;  // that were, since it was opened
+  double fill = 0;            // of the bound that is nearest, in bytes or records; 1: it refuses writes
+  Duration ack_delay{0};      // by which acknowledgements are delayed now
+  std::uint64_t delayed = 0;  // that were, since it was opened
 };
 
 // Thread-safe.

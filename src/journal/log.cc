@@ -1,20 +1,14 @@
 #include "journal/log.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <future>
-#include <system_error>
 #include <utility>
 
 #include "journal/ages.h"
-#include "journal/receipts.h"
+#include "journal/receipt_bytes.h"
 
 namespace forebay::journal {
 namespace {
@@ -29,6 +23,8 @@ constexpr int kStepsOfAge = 64;
 constexpr double kFree = 0.75;
 // Rows of old receipts that a commit deletes: more than it adds, and few enough to delay nobody.
 constexpr int kForgetMost = 64;
+// On a disk that is nearly full, how soon the journal's thread looks again, whatever else it does.
+constexpr std::chrono::milliseconds kLookAgain{100};
 // A group's buffer is used again if it has no more than this.
 constexpr std::size_t kKeptBuffer = 2 * Log::kGroupBytes;
 
@@ -37,32 +33,6 @@ std::size_t size_of(const auto& op) {
 }
 
 }  // namespace
-
-// Keeps other processes out, also while the file is closed.
-class Log::Hold {
- public:
-  static Result<std::unique_ptr<Hold>> take(const std::string& journal) {
-    const std::string path = journal + "-lock";
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    std::unique_ptr<Hold> hold(new Hold(file));
-    if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0) return hold;
-    const int code = errno;
-    return Error{
-        ErrorCode::kConfig,
-        code == EWOULDBLOCK
-            ? fmt::format("journal {}: another process holds it; a journal serves one at a time", journal)
-            : fmt::format("journal {}: locking {}: {}", journal, path, std::system_category().message(code))};
-  }
-  ~Hold() {
-    if (file_ >= 0) close(file_);
-  }
-  Hold(const Hold&) = delete;
-  Hold& operator=(const Hold&) = delete;
-
- private:
-  explicit Hold(int file) : file_(file) {}
-  const int file_;
-};
 
 Duration ack_delay(double fill, Duration most) {
   const double x = std::clamp((fill - kFree) / (1 - kFree), 0.0, 1.0);
@@ -73,9 +43,9 @@ Log::Log(LogOptions options, const Clock& clock) : options_(std::move(options)),
 
 Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   std::unique_ptr<Log> log(new Log(options, clock));
-  auto hold = Hold::take(options.path);
-  if (!hold) return std::move(hold).error();
-  log->hold_ = std::move(*hold);
+  auto lock_file = LockFile::take(options.path);
+  if (!lock_file) return std::move(lock_file).error();
+  log->lock_file_ = std::move(*lock_file);
   LogFile::Content content;
   auto file = LogFile::open(options.path, options.vfs, kLanes, content);
   if (!file) return std::move(file).error();
@@ -87,11 +57,11 @@ Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   {
     MutexLock lock(log->mutex_);
     log->next_ = content.last + 1;
-    log->committed_ = log->released_ = content.last;
+    log->committed_ = log->acknowledged_ = content.last;
     log->trimmed_ = content.trimmed;
     for (const Op& op : content.ops) log->bytes_ += size_of(op);
     log->steps_ = log->steps_of(content.ops);
-    log->nearly_full_ = log->too_little_room().has_value();
+    log->too_little_ = log->too_little_room();
   }
   log->writer_ = std::thread([me = log.get()] { me->work(); });
   Opened opened;
@@ -128,22 +98,18 @@ std::optional<std::uint64_t> Log::too_little_room() const {
   const auto room = disk_room();
   if (!room || *room >= options_.min_free) return std::nullopt;
   // The file has room for what it grows by where it was trimmed, the write-ahead log has not.
-  const bool reused =
-      *room >= options_.min_free / 2 && *room + unused_.load(std::memory_order_relaxed) >= options_.min_free;
+  const bool reused = *room >= options_.min_free / 2 && *room + unused_ >= options_.min_free;
   return reused ? std::nullopt : room;
 }
 
 std::optional<Error> Log::refusal(const OpView& op) {
   if (failed_) return Error{ErrorCode::kUnavailable, failed_->message};
   if (stopping_) return Error{ErrorCode::kCancelled, "shutting down"};
-  if (nearly_full_) {
-    if (const auto room = too_little_room()) {
-      return Error{ErrorCode::kOverloaded,
-                   fmt::format("the journal's disk is nearly full: {} bytes are free, {} must be; this write "
-                               "was not taken",
-                               *room, options_.min_free)};
-    }
-    nearly_full_ = false;
+  if (too_little_) {
+    return Error{ErrorCode::kOverloaded,
+                 fmt::format("the journal's disk is nearly full: {} bytes are free, {} must be; this write "
+                             "was not taken",
+                             *too_little_, options_.min_free)};
   }
   const std::size_t records = next_ - 1 - trimmed_;
   if (records >= options_.max_records || bytes_ + size_of(op) > options_.max_bytes) {
@@ -203,7 +169,7 @@ Result<std::uint64_t> Log::append(const OpView& op, Durability durability) {
     add_receipt(open_.receipts, seq, op.receipt);
     open_.last_receipt = seq;
   }
-  if (durability == Durability::kSync) open_.sync = Sync::kYes;
+  if (durability == Durability::kFsync) open_.sync = Sync::kYes;
   if (durability == Durability::kNone) unawaited_ = true;
   if (unawaited_ || !closed_.empty()) wake();
   return seq;
@@ -214,7 +180,7 @@ void Log::when_committed(std::uint64_t first, std::uint64_t last, Kept kept) {
     MutexLock lock(mutex_);
     last = std::min(last, next_ - 1);
     first = std::min(first, last);
-    if (last > released_ || any_lost(first, last)) {
+    if (last > acknowledged_ || any_lost(first, last)) {
       auto at = committing_.end();
       while (at != committing_.begin() && std::prev(at)->last > last) --at;
       committing_.insert(at, {first, last, std::move(kept)});
@@ -230,15 +196,6 @@ void Log::when_kept(std::uint64_t seq, Kept kept) {
   waiting_.push_back({std::min(seq, next_ - 1), std::move(kept)});
   wake();
 }
-
-struct Log::Read {
-  std::uint64_t upto;  // what must be written before
-  std::uint32_t lane;
-  const std::string* key;  // null: every key's
-  std::uint64_t first;
-  std::uint64_t last;
-  std::promise<Result<std::vector<Op>>> answer = {};
-};
 
 Result<std::vector<Op>> Log::read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                   std::uint64_t last) {
@@ -264,18 +221,22 @@ void Log::trim(std::uint64_t seq, std::vector<Applied> applied) {
 
 bool Log::next(Work& work) {
   MutexLock lock(mutex_);
+  const bool little = too_little_.has_value();
   const auto asked = [this]() NO_THREAD_SAFETY_ANALYSIS {
     const bool awaited = !committing_.empty() &&
-                         (committing_.back().last > committed_ || committing_.front().last <= released_);
+                         (committing_.back().last > committed_ || committing_.front().last <= acknowledged_);
     const bool any = stopping_ || unawaited_ || !closed_.empty() || trim_ || !waiting_.empty() ||
                      !reads_.empty() || awaited;
     asleep_ = !any;
     return any;
   };
-  if (held_.empty()) {
+  if (delayed_acks_.empty() && !little) {
     wake_.wait(mutex_, asked);
   } else {
-    wake_.wait_until(mutex_, held_.front().at + delay(), asked);
+    auto until = std::chrono::steady_clock::time_point::max();
+    if (!delayed_acks_.empty()) until = delayed_acks_.front().at + delay();
+    if (little) until = std::min(until, std::chrono::steady_clock::now() + kLookAgain);
+    wake_.wait_until(mutex_, until, asked);
     asleep_ = false;
   }
   const bool nothing =
@@ -308,6 +269,7 @@ void Log::work() {
       if (!wait_closed()) return;
       continue;
     }
+    look_for_room_again();
     Work work;
     if (!next(work)) return;
     Sync sync = group_.sync;
@@ -388,10 +350,10 @@ Result<void> Log::commit(const Work& work, Sync sync) {
         steps_.pop_front();
       }
     }
-    if (!held_.empty() || delay() > Duration::zero()) {
-      held_.push_back({committed_, std::chrono::steady_clock::now()});
+    if (!delayed_acks_.empty() || delay() > Duration::zero()) {
+      delayed_acks_.push_back({committed_, std::chrono::steady_clock::now()});
     } else {
-      released_ = committed_;
+      acknowledged_ = committed_;
     }
   }
   look_at_room();
@@ -399,12 +361,22 @@ Result<void> Log::commit(const Work& work, Sync sync) {
 }
 
 void Log::look_at_room() {
-  const bool little = too_little_room().has_value();
-  if (!little && unused_.load(std::memory_order_relaxed) == 0) return;
-  if (const auto unused = file_->unused()) unused_.store(*unused, std::memory_order_relaxed);
-  if (!too_little_room()) return;
+  auto little = too_little_room();
+  if (little || unused_ != 0) {
+    if (const auto unused = file_->unused()) unused_ = *unused;
+    little = too_little_room();
+  }
   MutexLock lock(mutex_);
-  nearly_full_ = true;
+  too_little_ = little;
+}
+
+void Log::look_for_room_again() {
+  bool little = false;
+  {
+    MutexLock lock(mutex_);
+    little = too_little_.has_value();
+  }
+  if (little) look_at_room();
 }
 
 bool Log::any_lost(std::uint64_t first, std::uint64_t last) const {
@@ -440,16 +412,16 @@ Duration Log::delay() const {
 
 Pressure Log::pressure() const {
   MutexLock lock(mutex_);
-  return {fill(), delay(), delayed_};
+  return {fill(), delay(), delayed_count_};
 }
 
-void Log::release() {
-  if (held_.empty()) return;
+void Log::end_delays() {
+  if (delayed_acks_.empty()) return;
   const Duration wait = delay();
   const auto now = std::chrono::steady_clock::now();
-  while (!held_.empty() && (wait == Duration::zero() || held_.front().at + wait <= now)) {
-    released_ = held_.front().upto;
-    held_.pop_front();
+  while (!delayed_acks_.empty() && (wait == Duration::zero() || delayed_acks_.front().at + wait <= now)) {
+    acknowledged_ = delayed_acks_.front().upto;
+    delayed_acks_.pop_front();
   }
 }
 
@@ -461,156 +433,16 @@ void Log::answer_committed() {
   std::vector<Answer> answers;
   {
     MutexLock lock(mutex_);
-    const std::uint64_t before = released_;
-    release();
-    while (!committing_.empty() && (failed_ || committing_.front().last <= released_)) {
+    const std::uint64_t before = acknowledged_;
+    end_delays();
+    while (!committing_.empty() && (failed_ || committing_.front().last <= acknowledged_)) {
       Committing& front = committing_.front();
       answers.push_back({std::move(front.kept), became(front.first, front.last)});
-      if (front.last > before && !failed_) ++delayed_;
+      if (front.last > before && !failed_) ++delayed_count_;
       committing_.pop_front();
     }
   }
   for (Answer& answer : answers) answer.kept(std::move(answer.result));
-}
-
-// ---- After a failure
-
-void Log::fail(const Error& error, std::uint64_t unknown, std::optional<LogFile::Trim> trim) {
-  file_->abandon();
-  file_.reset();
-  reopen_in_ = options_.reopen_first;
-  reopen_at_ = std::chrono::steady_clock::now() + reopen_in_;
-  MutexLock lock(mutex_);
-  failed_ = Error{ErrorCode::kUnavailable,
-                  fmt::format("{}; the journal takes no writes until it can be opened again", error.message)};
-  unknown_ = unknown;
-  released_ = committed_;
-  held_.clear();
-  closed_.clear();
-  open_ = {};
-  unawaited_ = false;
-  if (!trim_) trim_ = std::move(trim);
-}
-
-bool Log::wait_closed() {
-  tell_failed();
-  std::deque<Waiting> waiting;
-  std::deque<Read*> reads;
-  std::optional<Error> failed;
-  bool try_now = false;
-  {
-    MutexLock lock(mutex_);
-    const auto asked = [this]() NO_THREAD_SAFETY_ANALYSIS {
-      const bool any =
-          stopping_ || watch_changed_ || !waiting_.empty() || !reads_.empty() || !committing_.empty();
-      asleep_ = !any;
-      return any;
-    };
-    if (watched_) {
-      wake_.wait_until(mutex_, reopen_at_, asked);
-    } else {
-      wake_.wait(mutex_, asked);
-    }
-    asleep_ = false;
-    try_now = watched_ && !stopping_ && std::chrono::steady_clock::now() >= reopen_at_;
-    if (stopping_ && waiting_.empty() && reads_.empty() && committing_.empty()) return false;
-    watch_changed_ = false;
-    waiting = std::exchange(waiting_, {});
-    reads = std::exchange(reads_, {});
-    for (Waiting& each : waiting) each.lost = lost(each.upto);
-    failed = failed_;
-  }
-  answer_committed();
-  for (Waiting& each : waiting) {
-    each.kept(each.upto <= synced_ && !each.lost ? Result<void>() : Result<void>(*failed));
-  }
-  for (Read* read : reads) read->answer.set_value(*failed);
-  if (!try_now) return true;
-  auto done = reopen();
-  if (done) return true;
-  reopen_in_ = std::min(2 * reopen_in_, options_.reopen_most);
-  reopen_at_ = std::chrono::steady_clock::now() + reopen_in_;
-  MutexLock lock(mutex_);
-  failed_ = Error{
-      ErrorCode::kUnavailable,
-      fmt::format("{}; the journal takes no writes until it can be opened again", done.error().message)};
-  return true;
-}
-
-void Log::watch(Watcher* watcher) {
-  {
-    MutexLock lock(watch_mutex_);
-    watcher_ = watcher;
-  }
-  MutexLock lock(mutex_);
-  watched_ = watcher != nullptr;
-  watch_changed_ = true;
-  if (failed_) wake();
-}
-
-void Log::tell_failed() {
-  std::optional<Error> failed;
-  {
-    MutexLock lock(mutex_);
-    failed = failed_;
-  }
-  MutexLock lock(watch_mutex_);
-  if (watcher_ == nullptr || told_ == failed->message) return;
-  told_ = failed->message;
-  watcher_->failed(*failed);
-}
-
-Result<void> Log::reopen() {
-  if (auto written = LogFile::rewrite(options_.path, options_.vfs); !written) return written;
-  LogFile::Content content;
-  auto file = LogFile::open(options_.path, options_.vfs, lanes_, content);
-  if (!file) return std::move(file).error();
-  std::uint64_t next = 0;
-  std::uint64_t written = 0;
-  {
-    MutexLock lock(mutex_);
-    next = next_;
-    written = std::max(committed_, unknown_);
-  }
-  // An attempt before this one may have come so far as to give the lost numbers to no op.
-  const std::uint64_t kept = content.voided && *content.voided > synced_ ? *content.voided - 1 : content.last;
-  Result<void> good;
-  if (content.id != id_ || content.lanes != lanes_ || kept > written || content.last >= next) {
-    good = Error{ErrorCode::kInternal,
-                 fmt::format("journal {}: the file is not the one that failed", options_.path)};
-  } else if (kept < synced_) {
-    good = Error{ErrorCode::kInternal,
-                 fmt::format("journal {}: the file ends with op {}, but ops up to {} had been synced",
-                             options_.path, kept, synced_)};
-  } else {
-    good = (*file)->void_numbers(content.last + 1, next - 1);
-  }
-  std::size_t bytes = 0;
-  for (const Op& op : content.ops) bytes += size_of(op);
-  std::deque<Step> steps = steps_of(content.ops);
-  if (good) {
-    MutexLock lock(watch_mutex_);
-    good = watcher_ == nullptr ? Error{ErrorCode::kUnavailable, "nobody watches the journal"}
-                               : watcher_->reopened(std::move(content.ops), kept);
-  }
-  if (!good) {
-    (*file)->abandon();
-    return good;
-  }
-  file_ = std::move(*file);
-  remember(content);
-  synced_ = next - 1;
-  told_.clear();
-  MutexLock lock(mutex_);
-  if (kept < next - 1) lost_.emplace_back(kept + 1, next - 1);
-  failed_.reset();
-  committed_ = released_ = next - 1;
-  trimmed_ = content.trimmed;
-  if (trim_ && trim_->seq <= trimmed_) trim_.reset();
-  steps_ = std::move(steps);
-  bytes_ = bytes;
-  nearly_full_ = too_little_room().has_value();
-  return {};
 }
 
 }  // namespace forebay::journal

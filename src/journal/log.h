@@ -11,13 +11,14 @@
 // synced (synchronous=FULL) where one of its ops asks for that, or somebody waits for when_kept(); else its
 // commit ends with write(2) (NORMAL), and the next one that is synced, or a checkpoint, takes it along.
 //
-// From three quarters of a bound (bytes or records) on, acknowledgements are held back for a while, so that
+// From three quarters of a bound (bytes or records) on, acknowledgements are delayed, so that
 // who waits for them slows down before anything is refused: ack_delay(). What is written is not: only the
 // answers of when_committed() wait, until they are old enough, a trim has made room, the journal fails or it
 // is closed. What the databases get, reads, and writes whose answer waits for nothing go on as ever.
 //
-// A disk that is nearly full refuses new writes until there is room again, before anything of them is
-// written.
+// While the disk is nearly full, new writes are refused before anything of them is written. The journal's
+// thread looks at the disk after each commit, and ten times a second while it is nearly full; append() only
+// reads what that thread found.
 //
 // Failure: any error of a commit or a checkpoint, a full disk included, gives the group kUnknownOutcome, and
 // everything queued and to come is refused. Nothing is tried again on that connection, not on closing either:
@@ -30,12 +31,12 @@
 // databases. Meanwhile, as always, a lock on a file beside it (its name with "-lock") keeps other processes
 // out.
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +48,7 @@
 #include "forebay/clock.h"
 #include "journal/group.h"
 #include "journal/journal.h"
+#include "journal/lock_file.h"
 #include "journal/log_file.h"
 
 namespace forebay::journal {
@@ -63,7 +65,7 @@ struct LogOptions {
   // 0: not looked at
   std::uint64_t min_free = std::uint64_t{8} << 20;
   std::function<std::uint64_t()> free_bytes = {};  // empty: statvfs(3) of the path
-  // How long an acknowledgement is held back at a bound (ack_delay()); 0: never.
+  // By how much an acknowledgement is delayed at a bound (ack_delay()); 0: never.
   Duration ack_delay_most = std::chrono::milliseconds(100);
   const char* vfs = nullptr;  // SQLite's name of how it uses files; null: its default
   // How long receipts are remembered, at least, by the clock; they go with later commits. 0: none are given
@@ -104,7 +106,6 @@ class Log final : public Journal {
   void watch(Watcher* watcher) override EXCLUDES(mutex_, watch_mutex_);
 
  private:
-  class Hold;
   struct Waiting {
     std::uint64_t upto;
     Kept kept;
@@ -119,8 +120,8 @@ class Log final : public Journal {
     std::uint64_t first, last;
     Kept kept;
   };
-  // Commits up to this number whose answers are held back.
-  struct Held {
+  // A commit whose answers are delayed.
+  struct DelayedAck {
     std::uint64_t upto;
     std::chrono::steady_clock::time_point at;  // of the commit
   };
@@ -159,15 +160,18 @@ class Log final : public Journal {
   LogFile::Receipts receipts_now();
   // Those of the file: from now on they age, and those that are too old for it are taken out of `content`.
   void remember(LogFile::Content& content);
+  // Tells append() whether the disk has room.
   void look_at_room() EXCLUDES(mutex_);
+  // The same where it had none.
+  void look_for_room_again() EXCLUDES(mutex_);
   bool lost(std::uint64_t seq) const REQUIRES(mutex_) { return any_lost(seq, seq); }
   bool any_lost(std::uint64_t first, std::uint64_t last) const REQUIRES(mutex_);
   // What when_committed() answers; requires that they are committed, or that the journal has failed.
   Result<void> became(std::uint64_t first, std::uint64_t last) const REQUIRES(mutex_);
   double fill() const REQUIRES(mutex_);
   Duration delay() const REQUIRES(mutex_);
-  // Moves released_ on, as far as the delay allows by now.
-  void release() REQUIRES(mutex_);
+  // Moves acknowledged_ on, as far as the delay allows by now.
+  void end_delays() REQUIRES(mutex_);
   void answer_committed() EXCLUDES(mutex_);
   // What the ops after committed_ up to `unknown` came to is unknown from here on; those after them are gone.
   void fail(const Error& error, std::uint64_t unknown, std::optional<LogFile::Trim> trim) EXCLUDES(mutex_);
@@ -179,7 +183,7 @@ class Log final : public Journal {
   const Clock& clock_;
   std::string id_;
   std::uint32_t lanes_ = kLanes;
-  std::unique_ptr<Hold> hold_;
+  std::unique_ptr<LockFile> lock_file_;
   // The writer thread's, once it runs: the file (null: it failed), the group that it commits, the last op on
   // the disk for sure; when the file is opened again, and which error the watcher knows.
   std::unique_ptr<LogFile> file_;
@@ -190,8 +194,7 @@ class Log final : public Journal {
   Duration reopen_in_{0};
   std::string told_;
   // Bytes of the file that trimming left unused, as of the last commit on a disk that was nearly full.
-  // Relaxed: an estimate by nature.
-  std::atomic<std::uint64_t> unused_{0};
+  std::uint64_t unused_ = 0;
 
   mutable Mutex mutex_;
   Condition wake_;
@@ -204,17 +207,18 @@ class Log final : public Journal {
   std::deque<Committing> committing_ GUARDED_BY(mutex_);  // by their last numbers
   std::deque<Read*> reads_ GUARDED_BY(mutex_);
   std::uint64_t committed_ GUARDED_BY(mutex_) = 0;  // the last op that is as durable as asked
-  // The last op whose acknowledgement is held back no longer: committed_ unless held_ has some.
-  std::uint64_t released_ GUARDED_BY(mutex_) = 0;
-  std::deque<Held> held_ GUARDED_BY(mutex_);      // oldest first
-  std::uint64_t delayed_ GUARDED_BY(mutex_) = 0;  // answers that were held back
-  std::uint64_t unknown_ GUARDED_BY(mutex_) = 0;  // the last op of the group whose commit failed
+  // The last op that may be acknowledged: committed_, unless delayed_acks_ has some.
+  std::uint64_t acknowledged_ GUARDED_BY(mutex_) = 0;
+  std::deque<DelayedAck> delayed_acks_ GUARDED_BY(mutex_);  // oldest first
+  std::uint64_t delayed_count_ GUARDED_BY(mutex_) = 0;      // answers that were delayed
+  std::uint64_t unknown_ GUARDED_BY(mutex_) = 0;            // the last op of the group whose commit failed
   std::optional<Error> failed_ GUARDED_BY(mutex_);
   std::vector<std::pair<std::uint64_t, std::uint64_t>> lost_ GUARDED_BY(mutex_);  // numbers, from and to
   bool watched_ GUARDED_BY(mutex_) = false;
   bool watch_changed_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
-  bool nearly_full_ GUARDED_BY(mutex_) = false;
+  // The disk is nearly full: how many bytes were free when the journal's thread looked last.
+  std::optional<std::uint64_t> too_little_ GUARDED_BY(mutex_);
   std::uint64_t next_ GUARDED_BY(mutex_) = 1;
   std::uint64_t trimmed_ GUARDED_BY(mutex_) = 0;
   std::size_t bytes_ GUARDED_BY(mutex_) = 0;   // of ops after trimmed_, and those of their first step
@@ -230,6 +234,16 @@ struct Log::Step {
   std::uint64_t last;
   std::size_t bytes;
   Instant since;
+};
+
+// A call of read() that waits for its answer.
+struct Log::Read {
+  std::uint64_t upto;  // what must be written before
+  std::uint32_t lane;
+  const std::string* key;  // null: every key's
+  std::uint64_t first;
+  std::uint64_t last;
+  std::promise<Result<std::vector<Op>>> answer = {};
 };
 
 struct Log::Opened {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "journal/receipts.h"
+#include "journal/receipt_bytes.h"
 
 namespace forebay::journal {
 namespace {

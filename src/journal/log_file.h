@@ -2,7 +2,7 @@
 
 // The file behind journal/log.h: an SQLite database in WAL mode, one row for each commit group
 // (journal/group.h) with its time and the CRC-32C of all that, and one for a group's receipts
-// (journal/receipts.h) with theirs.
+// (journal/receipt_bytes.h) with theirs.
 //
 // After an error of a commit or a checkpoint the only thing that is left to do is to close it: abandon().
 // One thread at a time.

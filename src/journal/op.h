@@ -29,6 +29,9 @@ struct OpView {
   // What is to be remembered of it for longer than itself, below 4 GiB; the journal doesn't look into it.
   // Empty: nothing.
   std::string_view receipt = {};
+  // A number that stands for its source and namespace, and no others as long as the journal is open; 0: none
+  // does. It saves comparing the texts.
+  std::uint32_t place = 0;
 };
 
 // What is remembered of an op, whether or not it is trimmed.

@@ -23,30 +23,11 @@
 
 #include "base/mutex.h"
 #include "forebay/clock.h"
+#include "journal/batch.h"
 #include "journal/effect.h"
 #include "journal/journal.h"
 
 namespace forebay::journal {
-
-// One key's part of a generation.
-struct Item {
-  std::string space;  // the namespace
-  std::string key;
-  std::vector<Step> steps;
-  Instant since{};        // when the first of them was appended
-  std::size_t bytes = 0;  // of the key and of what the steps write
-};
-
-// What goes to the database in one transaction: a whole generation.
-struct Batch {
-  std::string source;
-  std::uint32_t lane = 0;
-  std::uint64_t after = 0;  // the lane's position before it
-  std::uint64_t upto = 0;   // and after it
-  std::vector<Item> items;  // in order of their first write
-  std::uint64_t ops = 0;
-  std::size_t bytes = 0;
-};
 
 // How a namespace's writes gather.
 struct FlushRule {
@@ -54,6 +35,7 @@ struct FlushRule {
   std::size_t batch = 500;                // keys of a generation, at least 1
   // Of what a generation writes; the write that reaches it is the last, so it may be exceeded by that one.
   std::size_t bytes = std::size_t{1} << 20;
+  bool operator==(const FlushRule&) const = default;
 };
 
 // What is pending for one key.
@@ -76,6 +58,13 @@ struct PendingStats {  // of one namespace
 // The lane of a key: for ever the same for the same number of lanes.
 std::uint32_t lane_of(std::string_view key, std::uint32_t lanes);
 
+// Where writes of one namespace go, and how they gather there. Queue::place() looks all of that up once, so
+// that append() needn't.
+struct Place;
+
+struct Lanes;
+class Outbox;
+
 class Queue {
  public:
   // Both are borrowed.
@@ -93,50 +82,53 @@ class Queue {
   // kInternal, with nothing changed: an op can't be read.
   Result<std::vector<std::string>> lose(const std::vector<Op>& ops, std::uint64_t last);
 
+  // The place of these settings: the same for the same ones, and good until the queue ends. Made once for a
+  // namespace, not for a write: it searches what there is.
+  const Place& place(std::string_view source, std::string_view space, const FlushRule& rule,
+                     Durability durability);
+
   // Appends a write to the journal and makes it pending; its number. Errors are Journal::append()'s.
-  // Allocates nothing for a key that the open generation has already, where the write falls into that key's
-  // last step.
-  struct Wanted {
-    std::string_view source, space, key;
+  // Does no input or output; the one system call that it may make wakes the journal's thread. Allocates
+  // nothing for a key that the open generation has already, where the write falls into that key's last step.
+  struct NewWrite {
+    const Place& place;
+    std::string_view key;
+    std::uint64_t hash;  // hash_bytes() of the key
     Instant now;
-    FlushRule rule;
-    Durability durability = Durability::kSync;
     std::string_view receipt = {};  // OpView's
   };
-  Result<std::uint64_t> append(const Wanted& wanted, Effect effect);
-  Result<std::uint64_t> append(const Wanted& wanted, const Addition& addition);
+  Result<std::uint64_t> append(const NewWrite& write, Effect effect);
+  Result<std::uint64_t> append(const NewWrite& write, const Addition& addition);
   // As Journal::when_committed().
   void when_committed(std::uint64_t first, std::uint64_t last, Kept kept);
 
   // Nothing: the database has all of the key's writes. Costs one relaxed load while nothing at all is
-  // pending.
+  // pending. `hash`: hash_bytes() of the key, for who knows it.
   std::optional<PendingKey> of(std::string_view key) const;
+  std::optional<PendingKey> of(std::string_view key, std::uint64_t hash) const;
   bool empty() const { return records_.load(std::memory_order_acquire) == 0; }
 
   // Calls `done` once the database has (or has put aside) what is pending for the key now; at once if that is
   // nothing. Hurries the key's lane. The answer false: the queue ended first. The id is 0 when done was
   // called.
-  using Flushed = std::move_only_function<void(bool)>;
-  std::uint64_t when_flushed(std::string_view key, Flushed done);
+  std::uint64_t when_flushed(std::string_view key, std::uint64_t hash, Flushed done);
   void forget(std::uint64_t id);  // does not call it any more, unless it is being called
 
   std::vector<PendingStats> stats() const;
   // Which of a source's namespaces have something pending; all sources' for an empty name.
   std::vector<std::string> spaces(std::string_view source) const;
 
-  // What follows is the flusher's and Target's.
-
   // The key's steps of the generation that is being applied are in the database or put aside. Under the key's
   // lock.
-  void settle(std::string_view key);
+  void settle(std::string_view key, std::uint64_t hash);
+  // The flusher's side of it.
+  Outbox& outbox();
 
  private:
-  friend class Flusher;
-  struct State;
   template <class Kind>
-  Result<std::uint64_t> append_any(const Wanted& wanted, Kind effect);
-  std::unique_ptr<State> state_;
-  std::atomic<std::uint64_t> records_{0};
+  Result<std::uint64_t> append_any(const NewWrite& write, Kind effect);
+  std::atomic<std::uint64_t> records_{0};  // pending; counted by the lanes
+  std::unique_ptr<Lanes> lanes_;
 };
 
 }  // namespace forebay::journal

@@ -19,7 +19,7 @@
 #include "journal/group.h"
 #include "journal/log_file.h"
 #include "journal/page_scan.h"
-#include "journal/receipts.h"
+#include "journal/receipt_bytes.h"
 
 namespace forebay::journal {
 namespace {

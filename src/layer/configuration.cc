@@ -38,7 +38,7 @@ void Configuration::take_over_locked(Plan plan) {
     stages.push_back(source->loads);
     places.push_back({source->config.name, source->port, source->config.timeout, source->gate});
   }
-  if (parts_.journaled != nullptr) parts_.journaled->set_places(places, plan.spaces);
+  if (parts_.journaled != nullptr) parts_.journaled->set_targets(places, plan.spaces);
   for (auto& space : plan.made) spaces_.push_back(std::move(space));
   routers_.push_back(std::make_unique<const Router>(std::move(plan.spaces)));
   {

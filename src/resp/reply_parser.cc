@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "resp/number.h"
+#include "base/decimal.h"
 
 namespace forebay::resp {
 namespace {
@@ -100,7 +100,7 @@ Result<bool> ReplyParser::head() {
     default:
       break;
   }
-  const auto number = parse_integer(rest);
+  const auto number = canonical_integer_of(rest);
   if (!number) return malformed("invalid number");
   switch (line_[0]) {
     case ':':

@@ -5,7 +5,7 @@
 #include <limits>
 #include <optional>
 
-#include "resp/number.h"
+#include "base/decimal.h"
 
 namespace forebay::resp {
 namespace {
@@ -196,7 +196,7 @@ RequestStatus RequestParser::parse_multibulk(std::string_view bytes, const Reque
         scanned_ = end;
         return RequestStatus::kIncomplete;
       }
-      number = parse_integer(bytes.substr(position_ + 1, end - position_ - 1));
+      number = canonical_integer_of(bytes.substr(position_ + 1, end - position_ - 1));
       line_ends = bytes[end + 1] == '\n';
       position_ = scanned_ = end + 2;
     }

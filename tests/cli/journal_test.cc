@@ -48,7 +48,7 @@ class JournalCommand : public testing::Test {
     return std::move(opened->log);
   }
   static void add(journal::Log& log, const journal::OpView& op) {
-    const auto seq = log.append(op, journal::Durability::kSync);
+    const auto seq = log.append(op, journal::Durability::kFsync);
     ASSERT_TRUE(seq);
     std::promise<void> kept;
     log.when_committed(*seq, *seq, [&](const Result<void>&) { kept.set_value(); });

@@ -82,9 +82,10 @@ class Model {
         case 9:
           read();
           break;
-        case 10:
-          queue_->when_flushed(key(), [](bool) {});
-          break;
+        case 10: {
+          const std::string one = key();
+          queue_->when_flushed(one, hash_bytes(one), [](bool) {});
+        } break;
         case 11:
           if (one_of(4) == 0) {
             crash();
@@ -132,11 +133,11 @@ class Model {
     void not_applied(const Batch&) override {}
     void try_now(const std::string&) override {}
     void admit(const std::string&, Admitted go) override {
-      if (model.one_of(2) == 0) return go(std::make_unique<Room>());
-      model.later([go = std::move(go)]() mutable { go(std::make_unique<Room>()); });
+      if (model.one_of(2) == 0) return go(std::make_unique<Permit>());
+      model.later([go = std::move(go)]() mutable { go(std::make_unique<Permit>()); });
     }
     void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-               std::unique_ptr<Room>, ApplyDone done) override {
+               std::unique_ptr<Permit>, ApplyDone done) override {
       auto call = std::make_shared<FakeDatabase::Call>(FakeDatabase::Call{batch, {}, std::move(dead)});
       for (const Statement& statement : statements) {
         call->statements.push_back({statement.item, *statement.effect});
@@ -157,7 +158,7 @@ class Model {
     }
     void settled(const Batch& batch, std::vector<std::optional<Written>> written) override {
       if (written.size() != batch.items.size()) model.wrong_ = "settled with a wrong number of items";
-      for (const Item& item : batch.items) queue.settle(item.key);
+      for (const Item& item : batch.items) queue.settle(item.key, hash_bytes(item.key));
     }
     bool holds(const std::string& space) const override { return space == "hold"; }
     void run_blocking(Task task) override { model.later(std::move(task)); }
@@ -184,7 +185,7 @@ class Model {
   void start() {
     queue_ = std::make_unique<Queue>(*journal_, clock_);
     target_ = std::make_unique<UnsteadyTarget>(*this, *queue_);
-    flusher_ = std::make_unique<Flusher>(*queue_, *journal_, *target_, clock_, scheduler_, chance_);
+    flusher_ = std::make_unique<Flusher>(queue_->outbox(), *journal_, *target_, clock_, scheduler_, chance_);
     if (auto restored = queue_->restore(journal_->ops(), journal_->applied()); !restored) {
       wrong_ = restored.error().message;
     }
@@ -282,7 +283,7 @@ class Model {
   void put(const std::string& key, Effect effect) {
     const FlushRule rule{.every = milliseconds(one_of(2) * 300), .batch = 1 + one_of(4)};
     const std::string space = space_of(key);
-    auto seq = queue_->append({"db", space, key, clock_.now(), rule}, effect);
+    auto seq = queue_->append(test::write_of(*queue_, key, clock_.now(), rule, space), effect);
     if (!seq && journal_->refuse) return;
     if (!seq) {
       wrong_ = seq.error().message;

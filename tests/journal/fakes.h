@@ -9,11 +9,14 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/mutex.h"
 #include "journal/flusher.h"
+#include "journal/queue.h"
 #include "support/manual_time.h"
 
 namespace forebay::journal::test {
@@ -322,10 +325,10 @@ class FakeTarget final : public Target {
     if (!busy) let_in();
   }
   void let_in() {
-    for (auto all = std::exchange(waiting, {}); Admitted & go : all) go(std::make_unique<Room>());
+    for (auto all = std::exchange(waiting, {}); Admitted & go : all) go(std::make_unique<Permit>());
   }
   void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-             std::unique_ptr<Room>, ApplyDone done) override {
+             std::unique_ptr<Permit>, ApplyDone done) override {
     ++applies;
     std::string what = "apply " + range(batch);
     FakeDatabase::Call call{batch, {}, std::move(dead)};
@@ -346,7 +349,7 @@ class FakeTarget final : public Target {
   }
   void settled(const Batch& batch, std::vector<std::optional<Written>> after) override {
     seen.push_back("settled " + range(batch));
-    for (const Item& item : batch.items) queue_.settle(item.key);
+    for (const Item& item : batch.items) queue_.settle(item.key, hash_bytes(item.key));
     written.push_back(std::move(after));
   }
   bool holds(const std::string& space) const override { return holding.contains(space); }
@@ -377,6 +380,12 @@ class FakeTarget final : public Target {
   Queue& queue_;
   const std::uint32_t lanes_;
 };
+
+// A write of the key as append() takes it.
+inline Queue::NewWrite write_of(Queue& queue, std::string_view key, Instant now, const FlushRule& rule,
+                                std::string_view space = "s", std::string_view source = "db") {
+  return {queue.place(source, space, rule, Durability::kFsync), key, hash_bytes(key), now};
+}
 
 inline Effect add(std::string column, long amount) {
   Effect effect;

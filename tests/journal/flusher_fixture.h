@@ -22,6 +22,7 @@ using test::FakeDatabase;
 using test::FakeJournal;
 using test::FakeTarget;
 using test::set;
+using test::write_of;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -50,7 +51,7 @@ class JournalFlusher : public testing::Test {
   void make() {
     queue_ = std::make_unique<Queue>(*journal_, clock_);
     target_ = std::make_unique<FakeTarget>(database_, *queue_, journal_->lanes());
-    flusher_ = std::make_unique<Flusher>(*queue_, *journal_, *target_, clock_, scheduler_, random_);
+    flusher_ = std::make_unique<Flusher>(queue_->outbox(), *journal_, *target_, clock_, scheduler_, random_);
   }
   void start() {
     flusher_->start({"db"});
@@ -58,7 +59,7 @@ class JournalFlusher : public testing::Test {
   }
 
   std::uint64_t put(const std::string& key, Effect effect, const std::string& space = "s") {
-    auto seq = queue_->append({"db", space, key, clock_.now(), rule_}, std::move(effect));
+    auto seq = queue_->append(write_of(*queue_, key, clock_.now(), rule_, space), std::move(effect));
     EXPECT_TRUE(seq);
     return seq ? *seq : 0;
   }

@@ -129,7 +129,7 @@ TEST_F(JournalFlusher, ABatchThatWaitedForTheJournalGoesWithoutWhatWasLost) {
   std::vector<Op> kept = journal_->ops();
   kept.resize(2);
   std::vector<bool> flushed;
-  queue_->when_flushed("a", [&](bool good) { flushed.push_back(good); });
+  queue_->when_flushed("a", hash_bytes("a"), [&](bool good) { flushed.push_back(good); });
   EXPECT_THAT(*queue_->lose(kept, 2), ElementsAre("a", "b"));
   EXPECT_EQ(queue_->of("a")->last, 1u);
   flusher_->journal_reopened();
@@ -462,9 +462,9 @@ TEST(JournalFlusherThreads, ManyThreadsAppendWhileLanesAreFlushed) {
     void applying(const Batch&) override {}
     void not_applied(const Batch&) override {}
     void try_now(const std::string&) override {}
-    void admit(const std::string&, Admitted go) override { go(std::make_unique<Room>()); }
+    void admit(const std::string&, Admitted go) override { go(std::make_unique<Permit>()); }
     void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-               std::unique_ptr<Room>, ApplyDone done) override {
+               std::unique_ptr<Permit>, ApplyDone done) override {
       FakeDatabase::Call call{batch, {}, std::move(dead)};
       for (const Statement& statement : statements)
         call.statements.push_back({statement.item, *statement.effect});
@@ -479,7 +479,7 @@ TEST(JournalFlusherThreads, ManyThreadsAppendWhileLanesAreFlushed) {
     void settled(const Batch& batch, std::vector<std::optional<Written>>) override {
       for (const Item& item : batch.items) {
         MutexLock lock(key_locks[std::stoul(item.key)]);
-        queue.settle(item.key);
+        queue.settle(item.key, hash_bytes(item.key));
       }
     }
     bool holds(const std::string&) const override { return false; }
@@ -491,7 +491,7 @@ TEST(JournalFlusherThreads, ManyThreadsAppendWhileLanesAreFlushed) {
     Queue queue(journal, system_clock());
     LockedTarget target(database, queue);
     FixedRandom random({kHalf >> 6});
-    Flusher flusher(queue, journal, target, system_clock(), scheduler, random);
+    Flusher flusher(queue.outbox(), journal, target, system_clock(), scheduler, random);
     flusher.start({"db"});
     std::vector<std::thread> threads;
     for (int thread = 0; thread < kThreads; ++thread) {
@@ -500,10 +500,11 @@ TEST(JournalFlusherThreads, ManyThreadsAppendWhileLanesAreFlushed) {
         for (int i = 0; i < kWrites; ++i) {
           const std::string key = std::to_string((i * 7 + thread) % kKeys);
           MutexLock lock(target.key_locks[std::stoul(key)]);
-          EXPECT_TRUE(queue.append({"db", "s", key, system_clock().now(), rule}, add("n", 1)));
+          EXPECT_TRUE(queue.append(write_of(queue, key, system_clock().now(), rule), add("n", 1)));
           EXPECT_TRUE(queue.of(key));
           if (i % 100 == 0) {
-            const auto id = queue.when_flushed(key, [&](bool good) { flushed += good ? 1 : 1000; });
+            const auto id =
+                queue.when_flushed(key, hash_bytes(key), [&](bool good) { flushed += good ? 1 : 1000; });
             if (i % 300 == 0) queue.forget(id);
             (void)queue.stats();
             (void)flusher.stats();

@@ -67,6 +67,21 @@ void expect_same(const std::vector<Op>& found, const std::vector<Op>& ops) {
   }
 }
 
+TEST(JournalGroup, ANumberForAPlaceSavesComparingAndChangesNoByte) {
+  const std::vector<Op> ops = some_ops();
+  for (const bool mixed : {false, true}) {
+    Group numbered;
+    for (const Op& op : ops) {
+      OpView view{op.lane, op.source, op.space, op.key, op.payload};
+      const bool names = op.space == "names";
+      view.place = op.source.empty() ? 4 : op.source == "other" ? 3 : names ? 2 : 1;
+      if (mixed && op.seq % 2 == 0) view.place = 0;
+      numbered.add(op.seq, view);
+    }
+    EXPECT_EQ(numbered.bytes(), group_of(ops).bytes()) << mixed;
+  }
+}
+
 TEST(JournalGroup, GivesBackWhatItWasGiven) {
   const std::vector<Op> ops = some_ops();
   Group group = group_of(ops);

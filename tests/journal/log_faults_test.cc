@@ -42,7 +42,7 @@ class JournalFaults : public testing::Test {
     log.when_committed(seq, seq, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
     return promise.get_future().get();
   }
-  static Result<void> keep(Log& log, const Op& op, Durability durability = Durability::kSync) {
+  static Result<void> keep(Log& log, const Op& op, Durability durability = Durability::kFsync) {
     auto seq = log.append(view(op), durability);
     return seq ? committed(log, *seq) : seq.error();
   }
@@ -73,7 +73,7 @@ class JournalFaults : public testing::Test {
           const std::string key = std::to_string(i);
           // Beyond a page, and one group is not synced.
           const auto kept = keep(*opened.log, op(key, std::string(3000, 'x')),
-                                 i == 1 ? Durability::kOs : Durability::kSync);
+                                 i == 1 ? Durability::kOs : Durability::kFsync);
           if (kept) acknowledged.insert(key);
           if (!kept && kept.error().code == ErrorCode::kUnknownOutcome) unknown.insert(key);
           if (i == 2) opened.log->trim(last + 1, {{"db", 1, last + 1}});
@@ -174,8 +174,8 @@ TEST_F(JournalFaults, WhoAsksLateIsToldWhatBecameOfItsGroup) {
   });
   held.get_future().wait();
   ASSERT_TRUE(log.append(view(op("b")), Durability::kNone));
-  ASSERT_TRUE(log.append(view(op("c", std::string(Log::kGroupBytes, 'x'))), Durability::kSync));
-  ASSERT_TRUE(log.append(view(op("d")), Durability::kSync));
+  ASSERT_TRUE(log.append(view(op("c", std::string(Log::kGroupBytes, 'x'))), Durability::kFsync));
+  ASSERT_TRUE(log.append(view(op("d")), Durability::kFsync));
   disk_.good_syncs = 0;
   go.set_value();
   EXPECT_EQ(code(committed(log, 3)), ErrorCode::kUnknownOutcome);
@@ -231,7 +231,7 @@ TEST_F(JournalFaults, AFailureAnswersWhatIsHeldBackNearABound) {
   ASSERT_TRUE(opened);
   Log& log = *opened->log;
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(keep(log, op("a")));
-  EXPECT_TRUE(log.append(view(op("d")), Durability::kSync));
+  EXPECT_TRUE(log.append(view(op("d")), Durability::kFsync));
   std::promise<Result<void>> answer;
   log.when_committed(4, 4, [&](Result<void> kept) { answer.set_value(std::move(kept)); });
   EXPECT_TRUE(when_kept(log, 4));
@@ -242,12 +242,18 @@ TEST_F(JournalFaults, AFailureAnswersWhatIsHeldBackNearABound) {
 
 TEST_F(JournalFaults, ADiskThatIsNearlyFullRefusesWritesUntilThereIsRoomAgain) {
   std::atomic<std::uint64_t> room = 1'000'000;
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<int> asked_by_caller = 0;
   LogOptions small = options();
   small.min_free = 500'000;
-  small.free_bytes = [&] { return room.load(); };
+  small.free_bytes = [&] {
+    if (std::this_thread::get_id() == caller) ++asked_by_caller;
+    return room.load();
+  };
   auto opened = Log::open(small);
   ASSERT_TRUE(opened);
   Log& log = *opened->log;
+  asked_by_caller = 0;  // from here on only the journal's thread asks
   EXPECT_TRUE(keep(log, op("a")));
   room = 400'000;
   // The disk is looked at after each group.
@@ -258,7 +264,23 @@ TEST_F(JournalFaults, ADiskThatIsNearlyFullRefusesWritesUntilThereIsRoomAgain) {
   EXPECT_THAT(refused.error().message, HasSubstr("nearly full: 400000 bytes are free, 500000 must be"));
   EXPECT_EQ(code(keep(log, op("c"), Durability::kNone)), ErrorCode::kOverloaded);
   room = 500'000;
+  // The journal's thread looks at the disk before each thing that it is asked for: between these two.
+  EXPECT_TRUE(log.read(1, nullptr, 1, 2));
+  EXPECT_TRUE(log.read(1, nullptr, 1, 2));
   EXPECT_TRUE(keep(log, op("d")));
+  EXPECT_EQ(asked_by_caller, 0);
+}
+
+TEST_F(JournalFaults, ADiskThatIsNearlyFullIsLookedAtAgainThoughNobodyAsksForAnything) {
+  std::atomic<std::uint64_t> room = 400'000;
+  LogOptions small = options();
+  small.min_free = 500'000;
+  small.free_bytes = [&] { return room.load(); };
+  auto opened = Log::open(small);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(code(keep(*opened->log, op("a"))), ErrorCode::kOverloaded);
+  room = 500'000;
+  ASSERT_TRUE(forebay::test::eventually([&] { return keep(*opened->log, op("a")).has_value(); }));
 }
 
 TEST_F(JournalFaults, OnADiskThatIsNearlyFullTheRoomThatTrimmingMadeIsUsedAgain) {

@@ -121,7 +121,7 @@ class JournalReopens : public testing::Test {
     for (const Op& op : content.ops) keys.push_back(op.key);
     return keys;
   }
-  Result<std::uint64_t> append(const std::string& key, Durability durability = Durability::kSync,
+  Result<std::uint64_t> append(const std::string& key, Durability durability = Durability::kFsync,
                                const std::string& payload = "1") {
     return log_->append({1, "db", "views", key, payload, key}, durability);
   }
@@ -146,7 +146,7 @@ class JournalReopens : public testing::Test {
     log_->when_kept(seq, [&](Result<void> kept) { promise.set_value(std::move(kept)); });
     return promise.get_future().get();
   }
-  Result<void> keep(const std::string& key, Durability durability = Durability::kSync,
+  Result<void> keep(const std::string& key, Durability durability = Durability::kFsync,
                     const std::string& payload = "1") {
     auto seq = append(key, durability, payload);
     return seq ? committed(*seq) : seq.error();
@@ -171,7 +171,7 @@ class JournalReopens : public testing::Test {
       for (int i = 0; i < 5; ++i) {
         const std::string key = std::to_string(steps) + ":" + std::to_string(i);
         // Beyond a page, and one group is not synced.
-        const Durability durability = i == 1 ? Durability::kOs : Durability::kSync;
+        const Durability durability = i == 1 ? Durability::kOs : Durability::kFsync;
         auto kept = keep(key, durability, std::string(3000, 'x'));
         if (kept) acknowledged.insert(key);
         if (!kept && kept.error().code == ErrorCode::kUnknownOutcome) unknown.insert(key);
@@ -326,7 +326,7 @@ TEST_F(JournalReopens, ACheckpointThatFailsLosesNothing) {
   std::vector<std::string> kept;
   for (int i = 0; i < 100; ++i) {  // a checkpoint comes after 4 MB
     const std::string key = std::to_string(i);
-    if (keep(key, Durability::kSync, std::string(100'000, 'x'))) kept.push_back(key);
+    if (keep(key, Durability::kFsync, std::string(100'000, 'x'))) kept.push_back(key);
   }
   EXPECT_GT(disk_.failures, 0);
   EXPECT_TRUE(eventually([&] { return watching_.reopened() > 0; })) << watching_.last_error();

@@ -45,7 +45,7 @@ class JournalLog : public testing::Test {
   }
   // Appends and waits until it is kept.
   static Result<void> keep(Log& log, const Op& op) {
-    auto seq = log.append(view(op), Durability::kSync);
+    auto seq = log.append(view(op), Durability::kFsync);
     return seq ? committed(log, *seq) : seq.error();
   }
   // Statements run by somebody else while no journal is open.
@@ -99,7 +99,7 @@ TEST_F(JournalLog, ATrimRemovesTheFrontAndNumbersGoOn) {
   auto empty = open();
   EXPECT_TRUE(empty.ops.empty());
   EXPECT_EQ(empty.last, 6u);
-  EXPECT_EQ(*empty.log->append(view(op("c")), Durability::kSync), 7u);
+  EXPECT_EQ(*empty.log->append(view(op("c")), Durability::kFsync), 7u);
 }
 
 TEST_F(JournalLog, AKeptOpSurvivesTheProcessBeingKilled) {
@@ -121,7 +121,7 @@ TEST_F(JournalLog, AKeptOpSurvivesTheProcessBeingKilled) {
 TEST_F(JournalLog, AnswersComeInTheOrderOfTheNumbersAndAtOnceForWhatIsCommitted) {
   auto opened = open();
   EXPECT_EQ(*opened.log->append(view(op("a")), Durability::kNone), 1u);
-  EXPECT_EQ(*opened.log->append(view(op("a")), Durability::kSync), 2u);
+  EXPECT_EQ(*opened.log->append(view(op("a")), Durability::kFsync), 2u);
   EXPECT_EQ(*opened.log->append(view(op("a")), Durability::kOs), 3u);
   ASSERT_TRUE(committed(*opened.log, 3));
   for (const std::uint64_t seq : {3U, 1U, 2U}) {
@@ -131,11 +131,11 @@ TEST_F(JournalLog, AnswersComeInTheOrderOfTheNumbersAndAtOnceForWhatIsCommitted)
   }
   // The journal's thread is held in an answer, so that what follows is one group.
   std::promise<void> go;
-  EXPECT_EQ(*opened.log->append(view(op("a")), Durability::kSync), 4u);
+  EXPECT_EQ(*opened.log->append(view(op("a")), Durability::kFsync), 4u);
   opened.log->when_kept(4, [&](const Result<void>&) { go.get_future().wait(); });
   std::vector<std::uint64_t> answers;
   std::promise<void> last;
-  for (int i = 5; i <= 8; ++i) EXPECT_TRUE(opened.log->append(view(op("a")), Durability::kSync));
+  for (int i = 5; i <= 8; ++i) EXPECT_TRUE(opened.log->append(view(op("a")), Durability::kFsync));
   for (const std::uint64_t seq : {6U, 5U, 8U, 7U}) {
     opened.log->when_committed(seq, seq, [&, seq](const Result<void>& kept) {
       EXPECT_TRUE(kept);
@@ -353,13 +353,14 @@ TEST_F(JournalLog, AGroupThatIsTrimmedInPartStaysAndIsReadInPart) {
     // The journal's thread is held in an answer, so that what follows is one group.
     std::promise<void> held;
     std::promise<void> go;
-    EXPECT_TRUE(log.append(view(op("a", "1")), Durability::kSync));
+    EXPECT_TRUE(log.append(view(op("a", "1")), Durability::kFsync));
     log.when_kept(1, [&](const Result<void>&) {
       held.set_value();
       go.get_future().wait();
     });
     held.get_future().wait();
-    for (int i = 2; i <= 5; ++i) EXPECT_TRUE(log.append(view(op("a", std::to_string(i))), Durability::kSync));
+    for (int i = 2; i <= 5; ++i)
+      EXPECT_TRUE(log.append(view(op("a", std::to_string(i))), Durability::kFsync));
     go.set_value();
     EXPECT_TRUE(committed(log, 5));
     log.trim(3, {});
@@ -443,7 +444,7 @@ class JournalNearItsBound : public JournalLog {
   // Appends one; its answer.
   std::future<Result<void>> ask(const std::string& key) {
     const Op next = op(key);
-    const auto seq = log_->append(view(next), Durability::kSync);
+    const auto seq = log_->append(view(next), Durability::kFsync);
     EXPECT_TRUE(seq);
     return ask(*seq);
   }
@@ -467,7 +468,7 @@ class JournalNearItsBound : public JournalLog {
 TEST_F(JournalNearItsBound, AcknowledgementsWaitUntilATrimMakesRoomAndNothingElseWaits) {
   for (const char* key : {"a", "b", "c"}) EXPECT_TRUE(ask(key).get());  // up to 3/4
   EXPECT_EQ(log_->pressure().ack_delay, Duration::zero());
-  EXPECT_EQ(log_->pressure().held_back, 0u);
+  EXPECT_EQ(log_->pressure().delayed, 0u);
   auto last = ask("d");
   EXPECT_EQ(log_->pressure().fill, 1);
   EXPECT_EQ(log_->pressure().ack_delay, std::chrono::hours(24 * 365));
@@ -486,7 +487,7 @@ TEST_F(JournalNearItsBound, AcknowledgementsWaitUntilATrimMakesRoomAndNothingEls
   EXPECT_TRUE(last.get());
   EXPECT_TRUE(later.get());
   EXPECT_EQ(log_->pressure().ack_delay, Duration::zero());
-  EXPECT_EQ(log_->pressure().held_back, 2u);
+  EXPECT_EQ(log_->pressure().delayed, 2u);
   EXPECT_FALSE(log_->append(view(op("e")), Durability::kNone).value_or(0) == 0);
 }
 
@@ -529,7 +530,7 @@ TEST_F(JournalNearItsBound, AfterTheirTimeTheyComeByThemselves) {
   ASSERT_TRUE(opened);
   log_ = std::move(opened->log);
   for (const char* key : {"a", "b", "c", "d"}) EXPECT_TRUE(ask(key).get());
-  EXPECT_EQ(log_->pressure().held_back, 1u);
+  EXPECT_EQ(log_->pressure().delayed, 1u);
 }
 
 TEST_F(JournalLog, AFailedCommitIsAnUnknownOutcomeAndTheEndOfWriting) {

@@ -20,6 +20,7 @@ using test::FakeDatabase;
 using test::FakeJournal;
 using test::FakeTarget;
 using test::set;
+using test::write_of;
 using testing::ElementsAre;
 
 class JournalQueue : public testing::Test {
@@ -31,7 +32,7 @@ class JournalQueue : public testing::Test {
     journal_ = std::make_unique<FakeJournal>(*journal_, nullptr);
     queue_ = std::make_unique<Queue>(*journal_, clock_);
     target_ = std::make_unique<FakeTarget>(database_, *queue_, journal_->lanes());
-    flusher_ = std::make_unique<Flusher>(*queue_, *journal_, *target_, clock_, scheduler_, random_);
+    flusher_ = std::make_unique<Flusher>(queue_->outbox(), *journal_, *target_, clock_, scheduler_, random_);
   }
   Result<void> restore() { return queue_->restore(journal_->ops(), journal_->applied()); }
   void start() {
@@ -40,7 +41,7 @@ class JournalQueue : public testing::Test {
   }
 
   std::uint64_t put(const std::string& key, Effect effect, const std::string& space = "s") {
-    auto seq = queue_->append({"db", space, key, clock_.now(), rule_}, std::move(effect));
+    auto seq = queue_->append(write_of(*queue_, key, clock_.now(), rule_, space), std::move(effect));
     EXPECT_TRUE(seq) << seq.error().message;
     return seq ? *seq : 0;
   }
@@ -78,7 +79,7 @@ class JournalQueue : public testing::Test {
   std::unique_ptr<Queue> queue_ = std::make_unique<Queue>(*journal_, clock_);
   std::unique_ptr<FakeTarget> target_ = std::make_unique<FakeTarget>(database_, *queue_, journal_->lanes());
   std::unique_ptr<Flusher> flusher_ =
-      std::make_unique<Flusher>(*queue_, *journal_, *target_, clock_, scheduler_, random_);
+      std::make_unique<Flusher>(queue_->outbox(), *journal_, *target_, clock_, scheduler_, random_);
 };
 
 TEST_F(JournalQueue, AKeysWritesArePendingAsOneStepAndInTheJournalOneByOne) {
@@ -104,6 +105,29 @@ TEST_F(JournalQueue, AKeysWritesArePendingAsOneStepAndInTheJournalOneByOne) {
   EXPECT_EQ(ops[2].lane, lane_of("a", 4));
 }
 
+TEST_F(JournalQueue, APlaceIsMadeOnceForTheSameSettings) {
+  FlushRule other = rule_;
+  other.batch = 7;
+  const Place& first = queue_->place("db", "s", rule_, Durability::kFsync);
+  EXPECT_EQ(&queue_->place("db", "s", rule_, Durability::kFsync), &first);
+  EXPECT_NE(&queue_->place("db", "s", other, Durability::kFsync), &first);
+  EXPECT_NE(&queue_->place("db", "s", rule_, Durability::kOs), &first);
+  EXPECT_NE(&queue_->place("db", "t", rule_, Durability::kFsync), &first);
+  EXPECT_NE(&queue_->place("other", "s", rule_, Durability::kFsync), &first);
+  EXPECT_TRUE(queue_->empty());
+}
+
+TEST_F(JournalQueue, ANamespaceWhoseSettingsChangeGoesOnInTheSameGeneration) {
+  put("a", add("n", 1));
+  rule_.batch = 7;
+  put("a", add("n", 2));
+  EXPECT_EQ(pending("a"), "n:3 [1-2 2]");
+  EXPECT_EQ(queue_->stats().size(), 1u);
+  start();
+  scheduler_.advance(milliseconds(1000));
+  EXPECT_EQ(target_->applies, 1u);
+}
+
 TEST_F(JournalQueue, LanesAreTheSameForEver) {
   // The journal has them: another value here means that older journals can't be taken back.
   EXPECT_EQ(lane_of("a", 4), 3u);
@@ -113,7 +137,7 @@ TEST_F(JournalQueue, LanesAreTheSameForEver) {
 
 TEST_F(JournalQueue, WhatTheJournalDoesNotTakeIsNotPending) {
   journal_->refuse = Error{ErrorCode::kOverloaded, "full"};
-  const auto seq = queue_->append({"db", "s", "a", clock_.now(), rule_}, add("n", 1));
+  const auto seq = queue_->append(write_of(*queue_, "a", clock_.now(), rule_), add("n", 1));
   ASSERT_FALSE(seq);
   EXPECT_EQ(seq.error().code, ErrorCode::kOverloaded);
   EXPECT_EQ(pending("a"), "none");
@@ -123,7 +147,7 @@ TEST_F(JournalQueue, WhatTheJournalDoesNotTakeIsNotPending) {
 
 TEST_F(JournalQueue, KeptIsSaidWhenTheJournalSaysSo) {
   int kept = 0;
-  const auto seq = queue_->append({"db", "s", "a", clock_.now(), rule_}, add("n", 1));
+  const auto seq = queue_->append(write_of(*queue_, "a", clock_.now(), rule_), add("n", 1));
   ASSERT_TRUE(seq);
   queue_->when_committed(*seq, *seq, [&](Result<void> good) { kept += good ? 1 : 100; });
   EXPECT_EQ(kept, 0);
@@ -296,10 +320,10 @@ TEST_F(JournalQueue, WhenFlushedIsCalledOnceTheDatabaseHasIt) {
   target_->automatic = false;
   start();
   int through = 0;
-  EXPECT_EQ(queue_->when_flushed("a", [&](bool good) { through += good ? 1 : 100; }), 0u);
+  EXPECT_EQ(queue_->when_flushed("a", hash_bytes("a"), [&](bool good) { through += good ? 1 : 100; }), 0u);
   EXPECT_EQ(through, 1);
   put("a", add("n", 1));
-  EXPECT_NE(queue_->when_flushed("a", [&](bool good) { through += good ? 1 : 100; }), 0u);
+  EXPECT_NE(queue_->when_flushed("a", hash_bytes("a"), [&](bool good) { through += good ? 1 : 100; }), 0u);
   put("a", add("n", 1));  // in time for the same generation, or not: not waited for
   scheduler_.run_due();   // the lane is hurried
   ASSERT_EQ(target_->pending.size(), 1u);
@@ -319,7 +343,7 @@ TEST_F(JournalQueue, WhatTheJournalLostIsTakenOutAndTheRestStays) {
   EXPECT_THAT(*queue_->lose(journal_->ops(), 5), testing::IsEmpty());
   EXPECT_EQ(pending("a"), before);
   std::vector<bool> flushed;
-  queue_->when_flushed("a", [&](bool good) { flushed.push_back(good); });
+  queue_->when_flushed("a", hash_bytes("a"), [&](bool good) { flushed.push_back(good); });
   std::vector<Op> kept = journal_->ops();
   kept.resize(3);
   EXPECT_THAT(*queue_->lose(kept, 3), ElementsAre("a", "b"));
@@ -341,8 +365,9 @@ TEST_F(JournalQueue, WhatTheJournalLostIsTakenOutAndTheRestStays) {
 TEST_F(JournalQueue, WhatWasForgottenIsNotCalledAndTheQueuesEndAnswersTheOthers) {
   put("a", add("n", 1));
   std::string called;
-  const auto first = queue_->when_flushed("a", [&](bool) { called += "first "; });
-  const auto second = queue_->when_flushed("a", [&](bool good) { called += good ? "good " : "ended "; });
+  const auto first = queue_->when_flushed("a", hash_bytes("a"), [&](bool) { called += "first "; });
+  const auto second =
+      queue_->when_flushed("a", hash_bytes("a"), [&](bool good) { called += good ? "good " : "ended "; });
   EXPECT_NE(first, second);
   queue_->forget(first);
   queue_->forget(first);
@@ -359,7 +384,7 @@ TEST_F(JournalQueue, TheJournalIsTrimmedUpToTheFirstWriteThatNoDatabaseHas) {
   put("a", add("n", 1));  // 1
   put(b, add("n", 1));    // 2
   put("a", add("n", 1));  // 3
-  queue_->when_flushed(b, [](bool) {});
+  queue_->when_flushed(b, hash_bytes(b), [](bool) {});
   scheduler_.run_due();
   target_->answer();
   EXPECT_EQ(journal_->trimmed(), 0u);  // 1 is not there yet
@@ -378,7 +403,7 @@ TEST_F(JournalQueue, TheJournalIsTrimmedUpToTheFirstWriteThatNoDatabaseHas) {
 
 TEST_F(JournalQueue, AnotherSourcesWritesHoldTheTrimBack) {
   start();
-  ASSERT_TRUE(queue_->append({"other", "t", "a", clock_.now(), rule_}, add("n", 1)));
+  ASSERT_TRUE(queue_->append(write_of(*queue_, "a", clock_.now(), rule_, "t", "other"), add("n", 1)));
   put("a", add("n", 1));
   EXPECT_EQ(queue_->of("a")->ops, 2u);
   scheduler_.advance(milliseconds(1000));
@@ -441,7 +466,7 @@ TEST_F(JournalQueue, WhatTheDatabaseHasAllOfIsGoneOnceItSaysSo) {
   restart();
   ASSERT_TRUE(restore());
   bool through = false;
-  queue_->when_flushed("a", [&](bool good) { through = good; });
+  queue_->when_flushed("a", hash_bytes("a"), [&](bool good) { through = good; });
   database_.positions[lane_of("a", 4)] = 1;
   start();
   EXPECT_TRUE(through);

@@ -92,7 +92,7 @@ class JournalSalvage : public testing::Test {
           // A few have a receipt.
           const std::string receipt = seq % 20 == 0 ? "receipt of " + std::to_string(seq) : "";
           EXPECT_TRUE(opened->log->append({op.lane, op.source, op.space, op.key, op.payload, receipt},
-                                          Durability::kSync));
+                                          Durability::kFsync));
           if (seq % 3 == 0) wait(*opened->log, seq);
           if (seq == 90) opened->log->trim(kTrimmed, {{"db", 1, 37}});
         }

@@ -10,6 +10,10 @@
 #include "forebay/layer.h"
 #include "layer/port/source_port.h"
 
+namespace forebay::journal {
+struct Place;
+}
+
 namespace forebay::layer {
 
 class LoadStage;
@@ -45,6 +49,8 @@ struct Namespace {
   WriteStrategy* writes = nullptr;         // how its keys are written
   Duration load_timeout{};                 // hard limit of one call to the source
   Duration caller_timeout{};               // how long a reader waits at most
+  // Where its writes behind are appended. Set before the first request; null: no journal, or no source.
+  const journal::Place* place = nullptr;
 
   // Entries carry the epoch at which their load began; raising it invalidates all of them at once (rule T1).
   // Raised with acquire and release, read with acquire: who reads the new epoch sees what was changed before

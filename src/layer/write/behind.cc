@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "journal/decimal.h"
+#include "base/decimal.h"
 #include "layer/write/behind/journaled_writes.h"
 #include "layer/write/behind/pending.h"
 #include "layer/write/source_write.h"
@@ -21,7 +21,7 @@ struct Behind::Prepared {
   bool whole = false;  // the value after it doesn't depend on the one before
   std::string_view op_id = {};
   Fingerprint fingerprint = {};
-  std::optional<Receipts::First> first = {};  // it has been written before by its id
+  std::optional<OpIds::First> first = {};  // it has been written before by its id
   std::uint64_t seq = 0;                      // its number, once appended
 };
 
@@ -88,22 +88,10 @@ Result<void> adapt(const Namespace& space, Write& write) {
   return {};
 }
 
-// How the namespace's writes are appended.
-journal::Queue::Wanted wanted(const KeyRef& at, Instant now) {
-  const config::Namespace& config = at.space.config;
-  return {config.source,
-          at.space.name(),
-          at.text,
-          now,
-          {config.flush_every, config.flush_batch, config.flush_bytes},
-          // Both list the same words in the same order.
-          static_cast<journal::Durability>(config.durability)};
-}
-
 }  // namespace
 
 Behind::Behind(const WriteParts& parts)
-    : parts_(parts), queue_(parts.journaled->queue()), receipts_(parts.journaled->receipts()) {
+    : parts_(parts), queue_(parts.journaled->queue()), op_ids_(parts.journaled->op_ids()) {
   parts.journaled->set_strategy(*this);
 }
 
@@ -127,7 +115,7 @@ std::optional<Result<WriteAnswer>> Behind::write_at_once(const KeyRef& at, const
   Fingerprint fingerprint;
   if (!options.op_id.empty()) {
     fingerprint = fingerprint_of(at.text, write);
-    const auto first = receipts_.find(options.op_id, fingerprint, now);
+    const auto first = op_ids_.find(options.op_id, fingerprint, now);
     if (!first) return first.error();
     if (*first) return std::nullopt;
   }
@@ -163,18 +151,18 @@ std::optional<AddAnswer> Behind::add_at_once(const KeyRef& at, std::int64_t amou
         [&](const EntryView& entry) {
           const Stamp& stamp = entry.stamp();
           if (entry.shared() != nullptr || stamp.negative || now >= stamp.fresh_until) return;
-          before = journal::integer_of(entry.bytes());
+          before = integer_of(entry.bytes());
         },
         Touch::kNo);
     AddAnswer added;
     if (!before || __builtin_add_overflow(*before, amount, &added.number)) return;
-    const journal::Queue::Wanted how = wanted(at, now);
-    const auto seq = queue_.append(how, journal::Addition{space.config.value_column, amount});
+    const auto seq = queue_.append({*space.place, at.text, at.hash, now},
+                                   journal::Addition{space.config.value_column, amount});
     // Who writes it the long way is told why.
     if (!seq) return;
-    if (how.durability != journal::Durability::kNone) added.ticket = *seq;
+    if (space.config.durability != config::Durability::kNone) added.ticket = *seq;
     answer = added;
-    parts_.copies.revise(at, journal::Digits(added.number).view(), now);
+    parts_.copies.revise(at, Digits(added.number).view(), now);
   });
   return answer;
 }
@@ -187,7 +175,7 @@ bool Behind::write(const KeyRef& at, Write write, WriteCallback done, const Writ
   if (!options.op_id.empty()) {
     fingerprint = fingerprint_of(at.text, write);
     if (good) {
-      const auto first = receipts_.find(options.op_id, fingerprint, parts_.clock.now());
+      const auto first = op_ids_.find(options.op_id, fingerprint, parts_.clock.now());
       if (first && *first) {
         answer_again(**first, std::move(done));
         return true;
@@ -311,7 +299,7 @@ void Behind::answer_when_kept(const WaitingPtr& waiting, Outcome outcome) {
   queue_.when_committed(ticket, ticket, std::move(tell));
 }
 
-void Behind::answer_again(const Receipts::First& first, WriteCallback done) {
+void Behind::answer_again(const OpIds::First& first, WriteCallback done) {
   WriteAnswer answer;
   answer.existed = first.existed;
   answer.added = first.added;
@@ -320,7 +308,7 @@ void Behind::answer_again(const Receipts::First& first, WriteCallback done) {
   queue_.when_committed(first.seq, first.seq,
                         [this, answer = std::move(answer), done = std::move(done)](Result<void> kept) mutable {
                           if (!kept) return done(std::move(kept).error());
-                          receipts_.count_repeat();
+                          op_ids_.count_repeat();
                           done(std::move(answer));
                         });
 }
@@ -385,7 +373,7 @@ Behind::Before Behind::value_before(const Prepared& write, Instant now, bool sta
       },
       Touch::kNo);
   if (before.known) return before;
-  if (const auto pending = queue_.of(write.at.text);
+  if (const auto pending = queue_.of(write.at.text, write.at.hash);
       pending && journal::absolute(write.shape, pending->steps)) {
     before.known = true;
     before.value = with_pending(write.shape, std::nullopt, pending->steps);
@@ -397,16 +385,16 @@ Behind::Before Behind::value_before(const Prepared& write, Instant now, bool sta
 Result<WriteAnswer> Behind::append(Prepared& write, const Before& before, Instant now,
                                    std::optional<std::string>& after) {
   if (write.op_id.empty()) return append_new(write, before, now, after);
-  auto begun = receipts_.begin(write.op_id, write.fingerprint, now);
+  auto begun = op_ids_.begin(write.op_id, write.fingerprint, now);
   if (!begun) return std::move(begun).error();
   write.first = std::move(*begun);
   if (write.first) return WriteAnswer();
   auto answer = append_new(write, before, now, after);
   if (answer) {
-    const Receipts::First first{answer->existed, answer->added, write.seq};
-    receipts_.end(write.op_id, &first);
+    const OpIds::First first{answer->existed, answer->added, write.seq};
+    op_ids_.end(write.op_id, &first);
   } else {
-    receipts_.end(write.op_id, nullptr);
+    op_ids_.end(write.op_id, nullptr);
   }
   return answer;
 }
@@ -433,16 +421,13 @@ Result<WriteAnswer> Behind::append_new(Prepared& write, const Before& before, In
       merged_value = std::move(*merged);
   }
   answer.token = parts_.tokens.next();
-  journal::Queue::Wanted how = wanted(write.at, now);
   std::string receipt;
-  if (!write.op_id.empty()) {
-    Receipts::encode(receipt, write.op_id, write.fingerprint, {answer.existed, answer.added});
-    how.receipt = receipt;
-  }
-  auto seq = queue_.append(how, std::move(write.effect));
+  if (!write.op_id.empty())
+    OpIds::encode(receipt, write.op_id, write.fingerprint, {answer.existed, answer.added});
+  auto seq = queue_.append({*space.place, write.at.text, write.at.hash, now, receipt}, std::move(write.effect));
   if (!seq) return std::move(seq).error();
   write.seq = *seq;
-  if (how.durability != journal::Durability::kNone) answer.ticket = *seq;
+  if (space.config.durability != config::Durability::kNone) answer.ticket = *seq;
   after = std::move(merged_value);
   return answer;
 }

@@ -36,7 +36,7 @@
 #include <string_view>
 
 #include "journal/queue.h"
-#include "layer/write/behind/receipts.h"
+#include "layer/write/behind/op_ids.h"
 #include "layer/write/registry.h"
 
 namespace forebay::layer {
@@ -82,11 +82,11 @@ class Behind final : public WriteStrategy {
   void refuse(const WaitingPtr& waiting, Error error);
   void load_for(const WaitingPtr& waiting);
   void answer_when_kept(const WaitingPtr& waiting, Outcome outcome);
-  void answer_again(const Receipts::First& first, WriteCallback done);
+  void answer_again(const OpIds::First& first, WriteCallback done);
 
   const WriteParts parts_;
   journal::Queue& queue_;
-  Receipts& receipts_;
+  OpIds& op_ids_;
 };
 
 std::unique_ptr<WriteStrategy> make_behind(const WriteParts& parts);

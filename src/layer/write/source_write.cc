@@ -33,8 +33,8 @@ struct SourceWrites::Waiting {
 void SourceWrites::write(const KeyRef& at, Write write, AfterCommit after, WriteCallback done) {
   auto waiting = std::make_shared<Waiting>(at, std::move(write), after, std::move(done));
   Task start = [this, waiting] {
-    if (earlier_ == nullptr || !earlier_->pending(waiting->key)) return send(waiting);
-    earlier_->after_flush(waiting->key, [this, waiting](bool flushed) {
+    if (earlier_ == nullptr || !earlier_->pending(waiting->at())) return send(waiting);
+    earlier_->after_flush(waiting->at(), [this, waiting](bool flushed) {
       if (flushed) return send(waiting);
       written(*waiting, Error{ErrorCode::kCancelled,
                               "shutting down before the source had the key's earlier writes"});

@@ -37,9 +37,9 @@ class WriteStrategy {
 class EarlierWrites {
  public:
   virtual ~EarlierWrites() = default;
-  virtual bool pending(std::string_view key) const = 0;
+  virtual bool pending(const KeyRef& at) const = 0;
   // Answers true once the source has what is pending for the key now; false if that will not be.
-  virtual void after_flush(std::string_view key, std::move_only_function<void(bool)> done) = 0;
+  virtual void after_flush(const KeyRef& at, std::move_only_function<void(bool)> done) = 0;
 };
 
 // Where a write goes whose namespace may have been replaced since it was routed.

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "source/decimal_text.h"
+#include "base/decimal.h"
 
 namespace forebay::source::postgres {
 namespace {
@@ -104,7 +104,7 @@ bool may_be_integer(std::string_view text, int bytes) {
 }
 
 bool may_be_number(std::string_view text) {
-  if (is_decimal(text)) return true;
+  if (is_decimal(without_blanks(text))) return true;
   text = without_blanks(text);
   if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
   for (const std::string_view word : {"nan", "inf", "infinity"}) {

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "base/number_text.h"
+#include "base/decimal.h"
 #include "base/row_json.h"
 
 namespace forebay::source::postgres {

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "base/number_text.h"
+#include "base/decimal.h"
 
 namespace forebay::source::postgres {
 namespace {
@@ -25,29 +25,9 @@ bool fits(const Type& type, std::string_view decimal) {
 
 }  // namespace
 
-bool is_decimal(std::string_view text, bool fraction) {
-  const auto digits = [&] {
-    std::size_t count = 0;
-    while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
-      text.remove_prefix(1);
-      ++count;
-    }
-    return count;
-  };
-  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
-  std::size_t count = digits();
-  if (!fraction) return count > 0 && text.empty();
-  if (text.starts_with('.')) {
-    text.remove_prefix(1);
-    count += digits();
-  }
-  if (count == 0) return false;
-  if (text.starts_with('e') || text.starts_with('E')) {
-    text.remove_prefix(1);
-    if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  return text.empty();
+bool is_number(std::string_view text, bool fraction) {
+  const auto number = parse_decimal(text);
+  return number && (fraction || (!number->pointed && number->exponent.empty()));
 }
 
 WritePlanner::WritePlanner(const TableRows& rows)
@@ -74,7 +54,7 @@ Result<void> WritePlanner::check_key(const KeyFields& key) const {
 // Of a counter: what can be added to.
 Result<void> WritePlanner::check_number(const Column& column, const OptionalText& text) const {
   if (spec_.kind != ValueKind::kCounter ||
-      (text && is_decimal(*text, column.type.shape != Shape::kInteger || column.type.array)))
+      (text && is_number(*text, column.type.shape != Shape::kInteger || column.type.array)))
     return {};
   return Error{
       ErrorCode::kInvalidArgument,
@@ -103,7 +83,7 @@ Result<void> WritePlanner::each_set(const KeyFields& key, const Fields& fields, 
 
 // The column that something is added to.
 Result<const Column*> WritePlanner::add_column(const Add& add) const {
-  if (!is_decimal(add.amount, add.floating)) {
+  if (!is_number(add.amount, add.floating)) {
     return Error{ErrorCode::kInvalidArgument,
                  add.floating ? "the amount is not a decimal number" : "the amount is not an integer"};
   }
@@ -113,7 +93,7 @@ Result<const Column*> WritePlanner::add_column(const Add& add) const {
   const Type& type = (*column)->type;
   if (type.array || (type.shape != Shape::kInteger && type.shape != Shape::kNumber))
     return Error{ErrorCode::kRefused, fmt::format("the column {} holds no numbers", add.field)};
-  const bool fraction = spec_.kind == ValueKind::kCounter || !is_decimal(add.amount, false);
+  const bool fraction = spec_.kind == ValueKind::kCounter || !is_number(add.amount, false);
   if (add.floating && type.shape == Shape::kInteger && fraction)
     return Error{ErrorCode::kRefused, fmt::format("the column {} holds integers", add.field)};
   if (add.floating && !fits(type, add.amount))

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "source/decimal_text.h"
+#include "base/decimal.h"
 
 namespace forebay::source::sqlite {
 namespace {
@@ -207,7 +207,7 @@ Shown shown_as(const Column& column, Given given, bool raw, std::string& text) {
     case Affinity::kInteger:
     case Affinity::kReal:
     case Affinity::kNumeric:
-      number = is_decimal(text);
+      number = is_decimal(without_blanks(text));
       if (number) text = stored_number(column.affinity, text);
   }
   const bool json = number || (column.kind == ColumnKind::kJson && is_json(text));

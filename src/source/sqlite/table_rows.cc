@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/number_text.h"
+#include "base/decimal.h"
 #include "source/row_write.h"
 
 namespace forebay::source::sqlite {

@@ -9,8 +9,7 @@
 #include <optional>
 #include <utility>
 
-#include "base/number_text.h"
-#include "source/decimal_text.h"
+#include "base/decimal.h"
 
 namespace forebay::source::sqlite {
 namespace {
@@ -110,7 +109,7 @@ Result<void> TableWriter::possible(const Column& column, const OptionalText& val
       return refused("a 64-bit integer");
     case ColumnTakes::kIntegers:
     case ColumnTakes::kNumbers:
-      if (is_decimal(*value)) return {};  // as affinity and STRICT do
+      if (is_decimal(without_blanks(*value))) return {};  // as affinity and STRICT do
       return refused(column.takes == ColumnTakes::kIntegers ? "an integer" : "a number");
   }
   return {};

@@ -59,8 +59,8 @@ class DeadLetterCalls : public testing::Test {
   test::ManualScheduler scheduler{clock};
   std::shared_ptr<test::SimSource> north = std::make_shared<test::SimSource>(clock, scheduler);
   std::shared_ptr<test::SimSource> south = std::make_shared<test::SimSource>(clock, scheduler);
-  Space rest;
-  Space space;
+  Namespace rest;
+  Namespace space;
   const Router router{{&rest, &space}};
   std::atomic<const Router*> in_force{&router};
   std::vector<std::string> written;  // again: key and the letter that goes
@@ -69,7 +69,7 @@ class DeadLetterCalls : public testing::Test {
   DeadLetters letters{
       {[this] { return std::vector<DeadLetters::SourceAt>{{"south", south, 2s}, {"north", north, 2s}}; },
        in_force,
-       [this](Space&, std::string_view key, journal::Effect effect, WriteCallback done) {
+       [this](Namespace&, std::string_view key, journal::Effect effect, WriteCallback done) {
          written.push_back(std::string(key) + " " + std::to_string(effect.revives->seq));
          if (write_error) return done(*write_error);
          done(WriteAnswer());

@@ -14,8 +14,8 @@ namespace {
 // A transaction of many statements may take longer than one call.
 constexpr std::chrono::milliseconds kForEachStatement{10};
 
-struct SlotRoom final : journal::Target::Room {
-  explicit SlotRoom(SourceGate::Slot slot_in) : slot(std::move(slot_in)) {}
+struct SlotPermit final : journal::Target::Permit {
+  explicit SlotPermit(SourceGate::Slot slot_in) : slot(std::move(slot_in)) {}
   SourceGate::Slot slot;
 };
 
@@ -32,7 +32,7 @@ FlushTarget::FlushTarget(const Parts& parts, std::function<void(Task)> blocking)
   if (!blocking_) pool_ = std::make_unique<ThreadPool>(1);
 }
 
-void FlushTarget::set_places(const std::vector<SourceAt>& sources, const std::vector<Namespace*>& spaces) {
+void FlushTarget::set_targets(const std::vector<SourceAt>& sources, const std::vector<Namespace*>& spaces) {
   MutexLock lock(mutex_);
   for (const SourceAt& source : sources) sources_.insert_or_assign(source.name, source);
   for (Namespace* space : spaces) {
@@ -98,12 +98,12 @@ void FlushTarget::admit(const std::string& source, Admitted go) {
   if (!at) return go(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
   at->gate->queue_batch([go = std::move(go)](Result<SourceGate::Slot> slot) mutable {
     if (!slot) return go(std::move(slot).error());
-    go(std::unique_ptr<Room>(std::make_unique<SlotRoom>(std::move(*slot))));
+    go(std::unique_ptr<Permit>(std::make_unique<SlotPermit>(std::move(*slot))));
   });
 }
 
 void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> statements,
-                         std::vector<Dead> dead, std::unique_ptr<Room> room, ApplyDone done) {
+                         std::vector<Dead> dead, std::unique_ptr<Permit> permit, ApplyDone done) {
   const auto at = source_of(batch.source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", batch.source)});
   LedgerPort* ledger = at->port->ledger();
@@ -135,9 +135,9 @@ void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> stat
   }
   const auto timeout = at->timeout + kForEachStatement * statements.size();
   ledger->apply(std::move(out), CallOptions{timeout, nullptr},
-                [room = std::move(room), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
-                  static_cast<SlotRoom&>(*room).slot.ended(outcome ? nullptr : &outcome.error());
-                  room.reset();  // what follows may want one
+                [permit = std::move(permit), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
+                  static_cast<SlotPermit&>(*permit).slot.ended(outcome ? nullptr : &outcome.error());
+                  permit.reset();  // what follows may want one
                   done(std::move(outcome));
                 });
 }
@@ -165,7 +165,7 @@ void FlushTarget::settled(const journal::Batch& batch, std::vector<std::optional
 void FlushTarget::settle(const KeyRef& at, const std::optional<Written>& written) {
   const Instant now = parts_.clock.now();
   const auto waiting = parts_.keys.end_apply(at, [&](const KeyState::Apply* apply) {
-    parts_.queue.settle(at.text);
+    parts_.queue.settle(at.text, at.hash);
     if (!parts_.copies.find(at, now, [](const EntryView&) {}, Touch::kNo)) return;
     const bool keep = written && apply != nullptr &&
                       apply->epoch == at.space.epoch.load(std::memory_order_acquire) &&
@@ -178,7 +178,7 @@ void FlushTarget::settle(const KeyRef& at, const std::optional<Written>& written
 
 void FlushTarget::store(const KeyRef& at, const Written& written, std::uint32_t epoch, Instant now) {
   std::optional<std::string> value = written.after.value;
-  if (const auto pending = parts_.queue.of(at.text))
+  if (const auto pending = parts_.queue.of(at.text, at.hash))
     value = with_pending(shape_of(at.space, at.text), std::move(value), pending->steps);
   if (!value) {
     parts_.copies.drop(at, now);

@@ -50,7 +50,7 @@ class FlushTarget final : public journal::Target {
     std::chrono::milliseconds timeout;
     std::shared_ptr<SourceGate> gate;  // batches pass there
   };
-  void set_places(const std::vector<SourceAt>& sources, const std::vector<Namespace*>& spaces);
+  void set_targets(const std::vector<SourceAt>& sources, const std::vector<Namespace*>& spaces);
   // Lets go of the ports.
   void close();
 
@@ -59,7 +59,7 @@ class FlushTarget final : public journal::Target {
   void not_applied(const journal::Batch& batch) override;
   void admit(const std::string& source, Admitted go) override;
   void apply(const journal::Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-             std::unique_ptr<Room> room, ApplyDone done) override;
+             std::unique_ptr<Permit> permit, ApplyDone done) override;
   void try_now(const std::string& source) override;
   void settled(const journal::Batch& batch, std::vector<std::optional<Written>> written) override;
   bool holds(const std::string& space) const override;

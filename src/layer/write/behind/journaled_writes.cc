@@ -49,13 +49,13 @@ JournaledWrites::JournaledWrites(OpenedJournal opened, const config::Journal& co
       report_restored_(std::move(parts.restored)),
       queue_(*journal_, parts.clock),
       overlay_(queue_),
-      receipts_({config.remember, config.max_ids}),
+      op_ids_({config.remember, config.max_ids}),
       moving_(parts.keys, parts.door),
       target_({queue_, id_, journal_->lanes(), parts.copies, parts.keys, parts.loader, parts.invalidator,
                parts.clock, [this](const std::string& source) { ledger_known(source); }},
               std::move(parts.run_blocking)),
-      flusher_(std::make_unique<journal::Flusher>(queue_, *journal_, target_, parts.clock, parts.scheduler,
-                                                  parts.random)) {}
+      flusher_(std::make_unique<journal::Flusher>(queue_.outbox(), *journal_, target_, parts.clock,
+                                                  parts.scheduler, parts.random)) {}
 
 Result<std::unique_ptr<JournaledWrites>> JournaledWrites::open(const config::Journal& config, Parts parts) {
   auto opened = parts.open_journal ? parts.open_journal(config) : open_log(config, parts.clock);
@@ -72,7 +72,7 @@ Result<std::unique_ptr<JournaledWrites>> JournaledWrites::open(const config::Jou
   }
   if (auto restored = behind->queue_.restore(std::move(ops), std::move(applied)); !restored)
     return std::move(restored).error();
-  if (auto restored = behind->receipts_.restore(receipts, behind->clock_); !restored)
+  if (auto restored = behind->op_ids_.restore(receipts, behind->clock_); !restored)
     return std::move(restored).error();
   behind->journal_->watch(behind.get());
   return behind;
@@ -98,7 +98,7 @@ Result<void> JournaledWrites::reopened(std::vector<journal::Op> ops, std::uint64
     keys_.with_key(at, [&](bool) { copies_.drop(at, clock_.now()); });
   }
   // After their keys' locks, within which an id is remembered.
-  receipts_.lose(last);
+  op_ids_.lose(last);
   flusher_->journal_reopened();
   spdlog::info("the journal is open again and takes writes; {} are in it, the last has number {}", ops.size(),
                last);
@@ -119,7 +119,7 @@ void JournaledWrites::ledger_known(const std::string& source) {
     const KeyRef at = door_.route(key);
     bool pending = true;
     keys_.with_key(at, [&](bool) {
-      pending = queue_.of(key).has_value();
+      pending = queue_.of(key, at.hash).has_value();
       if (!pending) copies_.drop(at, clock_.now());
     });
     return !pending;
@@ -144,9 +144,16 @@ Result<void> JournaledWrites::check(const std::vector<std::string>& sources,
                            fmt::join(lost, ", "))};
 }
 
-void JournaledWrites::set_places(const std::vector<FlushTarget::SourceAt>& sources,
-                             const std::vector<Namespace*>& spaces) {
-  target_.set_places(sources, spaces);
+void JournaledWrites::set_targets(const std::vector<FlushTarget::SourceAt>& sources,
+                                 const std::vector<Namespace*>& spaces) {
+  for (Namespace* space : spaces) {
+    if (!space->port || space->place != nullptr) continue;
+    const config::Namespace& config = space->config;
+    space->place =
+        &queue_.place(config.source, space->name(),
+                      {config.flush_every, config.flush_batch, config.flush_bytes}, config.durability);
+  }
+  target_.set_targets(sources, spaces);
 }
 
 void JournaledWrites::start(std::vector<std::string> sources) {
@@ -197,7 +204,7 @@ class JournaledWrites::Race : public std::enable_shared_from_this<Race> {
 
 void JournaledWrites::when_flushed(std::string_view key, Duration timeout, Flushed done) {
   auto race = std::make_shared<Race>(scheduler_, std::move(done));
-  const std::uint64_t id = queue_.when_flushed(key, [race](bool good) { race->end(good); });
+  const std::uint64_t id = queue_.when_flushed(key, hash_bytes(key), [race](bool good) { race->end(good); });
   if (id == 0 || timeout == Duration::zero()) return;
   race->end_at(clock_.now() + timeout, [this, id] { queue_.forget(id); });
 }
@@ -257,8 +264,8 @@ void JournaledWrites::stats(LayerStats& stats) const {
   stats.health = flusher_->health();
   const journal::Pressure pressure = journal_->pressure();
   const double delay = std::chrono::duration<double>(pressure.ack_delay).count();
-  stats.journal = JournalStats{pressure.fill, delay, pressure.held_back, receipts_.size(),
-                               receipts_.repeats()};
+  stats.journal = JournalStats{pressure.fill, delay, pressure.delayed, op_ids_.size(),
+                               op_ids_.repeats()};
   if (pressure.ack_delay > Duration::zero()) {
     stats.health.push_back(
         fmt::format("the journal is {:.0f} % full: acknowledgements are held back by {:.1f} ms",

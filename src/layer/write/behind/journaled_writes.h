@@ -17,7 +17,7 @@
 #include "layer/write/behind/flush_target.h"
 #include "layer/write/behind/moving_writes.h"
 #include "layer/write/behind/pending.h"
-#include "layer/write/behind/receipts.h"
+#include "layer/write/behind/op_ids.h"
 
 namespace forebay::layer {
 
@@ -57,7 +57,7 @@ class JournaledWrites final : public EarlierWrites, private journal::Watcher {
   // A source or namespace that pending writes name must be there: kConfig says which isn't, and how many
   // writes that is.
   Result<void> check(const std::vector<std::string>& sources, const std::vector<Namespace*>& spaces) const;
-  void set_places(const std::vector<FlushTarget::SourceAt>& sources, const std::vector<Namespace*>& spaces);
+  void set_targets(const std::vector<FlushTarget::SourceAt>& sources, const std::vector<Namespace*>& spaces);
   // Begins with these sources, besides those that writes are pending for.
   void start(std::vector<std::string> sources);
   // Sends nothing more, and lets go of the sources.
@@ -78,15 +78,15 @@ class JournaledWrites final : public EarlierWrites, private journal::Watcher {
   void explain(std::string_view key, Explanation& explanation) const;
 
   // EarlierWrites
-  bool pending(std::string_view key) const override { return queue_.of(key).has_value(); }
-  void after_flush(std::string_view key, std::move_only_function<void(bool)> done) override {
-    queue_.when_flushed(key, std::move(done));
+  bool pending(const KeyRef& at) const override { return queue_.of(at.text, at.hash).has_value(); }
+  void after_flush(const KeyRef& at, std::move_only_function<void(bool)> done) override {
+    queue_.when_flushed(at.text, at.hash, std::move(done));
   }
 
   journal::Queue& queue() { return queue_; }
   const journal::Queue& queue() const { return queue_; }
   const Overlay& overlay() const { return overlay_; }
-  Receipts& receipts() { return receipts_; }
+  OpIds& op_ids() { return op_ids_; }
   MovingWrites& moving() { return moving_; }
   // The strategy that writes here; set before the first request.
   void set_strategy(Behind& strategy) { strategy_ = &strategy; }
@@ -118,7 +118,7 @@ class JournaledWrites final : public EarlierWrites, private journal::Watcher {
   std::map<std::string, std::set<std::string>> restored_ GUARDED_BY(restored_mutex_);  // keys by source
   journal::Queue queue_;
   PendingOverlay overlay_;
-  Receipts receipts_;
+  OpIds op_ids_;
   MovingWrites moving_;
   FlushTarget target_;
   Behind* strategy_ = nullptr;

@@ -41,12 +41,12 @@ std::optional<std::string> with_pending(const journal::Shape& shape, std::option
 }
 
 bool PendingOverlay::applying(const KeyRef& at) const {
-  const auto pending = queue_.of(at.text);
+  const auto pending = queue_.of(at.text, at.hash);
   return pending && pending->applying;
 }
 
 void PendingOverlay::lay(const KeyRef& at, const KeyFields& fields, std::optional<Value>& value) const {
-  const auto pending = queue_.of(at.text);
+  const auto pending = queue_.of(at.text, at.hash);
   if (!pending) return;
   std::optional<std::string> before;
   if (value) before = value->view();
@@ -56,7 +56,7 @@ void PendingOverlay::lay(const KeyRef& at, const KeyFields& fields, std::optiona
 }
 
 std::optional<std::optional<Value>> PendingOverlay::alone(const KeyRef& at) const {
-  const auto pending = queue_.of(at.text);
+  const auto pending = queue_.of(at.text, at.hash);
   if (!pending) return std::nullopt;
   const journal::Shape shape = shape_of(at.space, at.text);
   if (!journal::absolute(shape, pending->steps)) return std::nullopt;

@@ -5,28 +5,12 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <limits>
+
+#include "base/decimal.h"
 
 namespace forebay::server {
 std::optional<std::int64_t> parse_integer(std::string_view text) {
-  constexpr std::size_t kLongest = 20;  // of "-9223372036854775808"
-  if (text.empty() || text.size() > kLongest) return std::nullopt;
-  if (text == "0") return 0;
-  const bool negative = text.front() == '-';
-  if (negative) text.remove_prefix(1);
-  if (text.empty() || text.front() < '1' || text.front() > '9') return std::nullopt;
-  // Gathered as a negative number, whose range is the larger one by one.
-  constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
-  std::int64_t number = 0;
-  for (char letter : text) {
-    if (letter < '0' || letter > '9') return std::nullopt;
-    const int digit = letter - '0';
-    if (number < (kLowest + digit) / 10) return std::nullopt;
-    number = number * 10 - digit;
-  }
-  if (negative) return number;
-  if (number == kLowest) return std::nullopt;
-  return -number;
+  return canonical_integer_of(text);
 }
 
 std::optional<long double> parse_float(std::string_view text) {

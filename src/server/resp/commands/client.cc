@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "resp/number.h"
+#include "base/decimal.h"
 #include "server/clients.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
@@ -121,7 +121,7 @@ void client_list(Context& context) {
     if (type == TypeFilter::kUnknown) return reply_unknown_type(context, args[3]);
   } else if (args.size() > 3 && equals_ignoring_case(args[2], "id")) {
     for (const std::string_view text : args.subspan(3)) {
-      const auto id = resp::parse_integer(text);
+      const auto id = canonical_integer_of(text);
       if (!id) return context.reply.error("ERR Invalid client ID");
       ids.push_back(static_cast<std::uint64_t>(*id));
     }
@@ -167,7 +167,7 @@ bool parse_kill(Context& context, KillFilter& filter) {
     const std::string_view option = args[i];
     const std::string_view value = args[i + 1];
     if (equals_ignoring_case(option, "id")) {
-      const auto id = resp::parse_integer(value);
+      const auto id = canonical_integer_of(value);
       if (!id || *id < 1) return fail("ERR client-id should be greater than 0");
       filter.id = static_cast<std::uint64_t>(*id);
     } else if (equals_ignoring_case(option, "type")) {
@@ -183,7 +183,7 @@ bool parse_kill(Context& context, KillFilter& filter) {
     } else if (equals_ignoring_case(option, "user")) {
       if (value != "default") return fail(fmt::format("ERR No such user '{}'", value.substr(0, 128)));
     } else if (equals_ignoring_case(option, "maxage")) {
-      const auto age = resp::parse_integer(value);
+      const auto age = canonical_integer_of(value);
       // A thousand years; more would overflow a Duration.
       if (!age || *age < 1 || *age > 4'000'000'000)
         return fail("ERR maxage is not an integer or out of range");

@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-#include "resp/number.h"
+#include "base/decimal.h"
 #include "server/admission.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
@@ -36,7 +36,7 @@ void quit(Context& context) {
 }
 
 void select(Context& context) {
-  const auto index = resp::parse_integer(context.args[1]);
+  const auto index = canonical_integer_of(context.args[1]);
   if (!index) return context.reply.error("ERR value is not an integer or out of range");
   if (*index != 0) return context.reply.error("ERR DB index is out of range");
   context.reply.ok();
@@ -108,7 +108,7 @@ void hello(Context& context) {
   const auto args = context.args;
   auto protocol = context.session.protocol();
   if (args.size() > 1) {
-    const auto version = resp::parse_integer(args[1]);
+    const auto version = canonical_integer_of(args[1]);
     if (!version) return context.reply.error("ERR Protocol version is not an integer or out of range");
     if (*version != 2 && *version != 3) return context.reply.error("NOPROTO unsupported protocol version");
     protocol = *version == 3 ? resp::Protocol::kResp3 : resp::Protocol::kResp2;

@@ -1,4 +1,4 @@
-#include "layer/write/behind/receipts.h"
+#include "layer/write/behind/op_ids.h"
 
 #include <fmt/format.h>
 
@@ -34,7 +34,7 @@ std::uint64_t number_of(std::string_view bytes) {
 struct Decoded {
   std::string_view id;
   Fingerprint write;
-  Receipts::First first;
+  OpIds::First first;
 };
 
 Error taken() {
@@ -48,7 +48,7 @@ std::optional<Decoded> decode(std::string_view receipt) {
   const auto said = static_cast<unsigned char>(receipt[0]);
   const std::size_t size = static_cast<unsigned char>(receipt[kHead - 1]);
   if ((said & ~(kExisted | kAdded)) != 0) return std::nullopt;
-  if (size < 1 || size > Receipts::kLongestId || size > receipt.size() - kHead) return std::nullopt;
+  if (size < 1 || size > OpIds::kLongestId || size > receipt.size() - kHead) return std::nullopt;
   Decoded decoded;
   decoded.write = {number_of(receipt.substr(1)), number_of(receipt.substr(9))};
   decoded.id = receipt.substr(kHead, size);
@@ -71,8 +71,8 @@ Fingerprint fingerprint_of(std::string_view key, const Write& write) {
   return {hash.low64, hash.high64};
 }
 
-Result<std::optional<Receipts::First>> Receipts::find_locked(std::string_view id, const Fingerprint& write,
-                                                             Instant now) {
+Result<std::optional<OpIds::First>> OpIds::find_locked(std::string_view id, const Fingerprint& write,
+                                                       Instant now) {
   if (id.empty() || id.size() > kLongestId) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("an op-id has 1 to {} bytes, not {}", kLongestId, id.size())};
@@ -91,14 +91,12 @@ Result<std::optional<Receipts::First>> Receipts::find_locked(std::string_view id
   return entry.first;
 }
 
-Result<std::optional<Receipts::First>> Receipts::find(std::string_view id, const Fingerprint& write,
-                                                      Instant now) {
+Result<std::optional<OpIds::First>> OpIds::find(std::string_view id, const Fingerprint& write, Instant now) {
   MutexLock lock(mutex_);
   return find_locked(id, write, now);
 }
 
-Result<std::optional<Receipts::First>> Receipts::begin(std::string_view id, const Fingerprint& write,
-                                                       Instant now) {
+Result<std::optional<OpIds::First>> OpIds::begin(std::string_view id, const Fingerprint& write, Instant now) {
   MutexLock lock(mutex_);
   auto found = find_locked(id, write, now);
   if (!found || *found) return found;
@@ -115,7 +113,7 @@ Result<std::optional<Receipts::First>> Receipts::begin(std::string_view id, cons
   return found;
 }
 
-void Receipts::end(std::string_view id, const First* first) {
+void OpIds::end(std::string_view id, const First* first) {
   MutexLock lock(mutex_);
   const auto found = by_id_.find(id);
   if (found == by_id_.end()) return;
@@ -123,7 +121,7 @@ void Receipts::end(std::string_view id, const First* first) {
   found->second->first = *first;
 }
 
-void Receipts::forget_old(Instant now) {
+void OpIds::forget_old(Instant now) {
   for (int i = 0; i < kForgetMost && !entries_.empty(); ++i) {
     const auto oldest = entries_.begin();
     if (!oldest->first || now - oldest->at < options_.remember) return;
@@ -131,12 +129,12 @@ void Receipts::forget_old(Instant now) {
   }
 }
 
-void Receipts::erase(Entries::iterator entry) {
+void OpIds::erase(Entries::iterator entry) {
   by_id_.erase(entry->id);
   entries_.erase(entry);
 }
 
-void Receipts::encode(std::string& to, std::string_view id, const Fingerprint& write, const First& first) {
+void OpIds::encode(std::string& to, std::string_view id, const Fingerprint& write, const First& first) {
   to.push_back(static_cast<char>((first.existed ? kExisted : 0) | (first.added ? kAdded : 0)));
   put(to, write.low);
   put(to, write.high);
@@ -145,7 +143,7 @@ void Receipts::encode(std::string& to, std::string_view id, const Fingerprint& w
   if (first.added) to.append(*first.added);
 }
 
-Result<void> Receipts::restore(const std::vector<journal::Receipt>& receipts, const Clock& clock) {
+Result<void> OpIds::restore(const std::vector<journal::Receipt>& receipts, const Clock& clock) {
   const Instant now = clock.now();
   MutexLock lock(mutex_);
   if (options_.remember == Duration::zero()) return {};
@@ -164,7 +162,7 @@ Result<void> Receipts::restore(const std::vector<journal::Receipt>& receipts, co
   return {};
 }
 
-void Receipts::lose(std::uint64_t last) {
+void OpIds::lose(std::uint64_t last) {
   MutexLock lock(mutex_);
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const auto here = entry++;
@@ -172,17 +170,17 @@ void Receipts::lose(std::uint64_t last) {
   }
 }
 
-std::size_t Receipts::size() const {
+std::size_t OpIds::size() const {
   MutexLock lock(mutex_);
   return entries_.size();
 }
 
-std::uint64_t Receipts::repeats() const {
+std::uint64_t OpIds::repeats() const {
   MutexLock lock(mutex_);
   return repeats_;
 }
 
-void Receipts::count_repeat() {
+void OpIds::count_repeat() {
   MutexLock lock(mutex_);
   ++repeats_;
 }

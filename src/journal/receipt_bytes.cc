@@ -1,4 +1,4 @@
-#include "journal/receipts.h"
+#include "journal/receipt_bytes.h"
 
 #include <fmt/format.h>
 

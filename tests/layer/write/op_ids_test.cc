@@ -1,4 +1,4 @@
-#include "layer/write/behind/receipts.h"
+#include "layer/write/behind/op_ids.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ class Ids : public testing::Test {
   static constexpr Fingerprint kOne{1, 2}, kOther{1, 3};
 
   // "new", what the first answer said, or the error's code.
-  static std::string text(const Result<std::optional<Receipts::First>>& found) {
+  static std::string text(const Result<std::optional<OpIds::First>>& found) {
     if (!found) return std::string(to_string(found.error().code));
     if (!*found) return "new";
     return std::to_string((*found)->seq) + ((*found)->existed ? " existed " : " ") +
@@ -35,13 +35,13 @@ class Ids : public testing::Test {
   // Takes an id.
   void take(const std::string& id, std::uint64_t seq, const Fingerprint& write = kOne) {
     ASSERT_EQ(begin(id, write), "new");
-    const Receipts::First first{true, "5", seq};
+    const OpIds::First first{true, "5", seq};
     ids_->end(id, &first);
   }
-  void open(const Receipts::Options& options) { ids_.emplace(options); }
+  void open(const OpIds::Options& options) { ids_.emplace(options); }
 
   test::ManualClock clock_;
-  std::optional<Receipts> ids_{std::in_place, Receipts::Options{1h, 100}};
+  std::optional<OpIds> ids_{std::in_place, OpIds::Options{1h, 100}};
 };
 
 TEST_F(Ids, AnIdIsFreeUntilItsWriteWasTaken) {
@@ -127,9 +127,9 @@ TEST_F(Ids, WhatTheJournalHasLostIsFreeAgain) {
   EXPECT_EQ(begin("pending"), "conflict");
 }
 
-std::string receipt(const std::string& id, const Fingerprint& write, const Receipts::First& first) {
+std::string receipt(const std::string& id, const Fingerprint& write, const OpIds::First& first) {
   std::string bytes;
-  Receipts::encode(bytes, id, write, first);
+  OpIds::encode(bytes, id, write, first);
   return bytes;
 }
 

@@ -1,4 +1,4 @@
-#include "journal/receipts.h"
+#include "journal/receipt_bytes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -85,7 +85,7 @@ class JournalReceipts : public testing::Test {
     EXPECT_TRUE(opened.has_value()) << (opened ? "" : opened.error().message);
     return opened ? std::move(*opened) : Log::Opened{};
   }
-  static void keep(Log& log, std::string_view receipt, Durability durability = Durability::kSync) {
+  static void keep(Log& log, std::string_view receipt, Durability durability = Durability::kFsync) {
     const auto seq = log.append({1, "db", "views", "key", "1", receipt}, durability);
     ASSERT_TRUE(seq);
     std::promise<Result<void>> kept;
@@ -133,7 +133,7 @@ TEST_F(JournalReceipts, ThoseOfOneGroupComeBackTogether) {
     for (int i = 0; i < 100; ++i) {
       const std::string receipt = std::to_string(i);
       EXPECT_TRUE(
-          opened.log->append({1, "db", "views", "key", "1", i % 2 == 0 ? receipt : ""}, Durability::kSync));
+          opened.log->append({1, "db", "views", "key", "1", i % 2 == 0 ? receipt : ""}, Durability::kFsync));
     }
     keep(*opened.log, "last");
   }

@@ -38,7 +38,7 @@ struct Fingerprint {
 };
 Fingerprint fingerprint_of(std::string_view key, const Write& write);
 
-class Receipts {
+class OpIds {
  public:
   static constexpr std::size_t kLongestId = 128;  // bytes; the shortest has one
 
@@ -53,7 +53,7 @@ class Receipts {
     std::uint64_t seq = 0;  // the write's number in the journal
   };
 
-  explicit Receipts(Options options) : options_(options) {}
+  explicit OpIds(Options options) : options_(options) {}
 
   // The first answer, if the id has been taken by this write and is still remembered; nothing: it is free, or
   // this write is between begin() and end(). kConflict: it has been taken by another write. kInvalidArgument:
