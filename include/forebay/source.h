@@ -13,8 +13,8 @@
 // refused for a reason in the data (constraint, type); kUnavailable, kTimeout and kCancelled for what may
 // work later; kUnknownOutcome for a write whose commit was not confirmed. An absent row is not an error.
 //
-// To add a built-in one: a pair of files in src/source, a row in its registry.cc that says what it has; the
-// contract tests pick it up from there.
+// To add a built-in one: a pair of files in src/source, a row in its registry.cc, and what it has in
+// src/config/source_kind.h; the contract tests pick it up from there.
 
 #include <cstddef>
 #include <cstdint>
