@@ -88,7 +88,7 @@ void TableWrite::insert_or_end() {
 Outcome<void> TableWrite::changed(ResultPtr row) {
   if (rows_.key_of(row, 0) != key_) return fail(misspelled_key());
   if (change_.whole && rows_.spec().kind == ValueKind::kCounter &&
-      !is_decimal(rows_.added_text(row, change_.added).value_or(""), false)) {
+      !is_number(rows_.added_text(row, change_.added).value_or(""), false)) {
     return fail(
         {ErrorCode::kRefused, fmt::format("the column {} does not hold an integer", change_.added->name)});
   }

@@ -23,7 +23,7 @@ struct Change {
 };
 
 // Whether a text is digits with a sign before them; with `fraction` also a point and an exponent.
-bool is_decimal(std::string_view text, bool fraction);
+bool is_number(std::string_view text, bool fraction);
 
 // Plans the writes of one namespace. Errors don't say yet where. Thread-safe: nothing changes once it is
 // made.

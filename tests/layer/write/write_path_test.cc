@@ -115,10 +115,10 @@ TEST_F(WritePath, TheFeedsReportOfOurOwnWriteDoesNotDropItsValue) {
   set("user:1", "mine");
   pass(7ms);
   core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange,
-                           source->change_number);
+                           {source->change_number, 0});
   pass(10ms);
   core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange,
-                           source->change_number);
+                           {source->change_number, 0});
   EXPECT_EQ(read("user:1").text(), "mine");
 }
 

@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "journal/flusher.h"
+#include "journal/queue.h"
 #include "layer/invalidate/invalidator.h"
 #include "layer/key/key_loader.h"
 #include "layer/load/source_gate.h"
