@@ -22,9 +22,12 @@ class DeadLetterCalls : public testing::Test {
  protected:
   DeadLetterCalls() {
     space.info.name = "user";
+    space.info.index = 1;
     space.info.writes_behind = true;
     space.config.source = "north";
     space.config.key = {"user:{id}", {"user:", ""}, {"id"}};
+    router.emplace(std::vector<Namespace*>{&rest, &space});
+    in_force.store(&*router);
   }
 
   static DeadLetter letter(std::uint64_t seq, std::string key, std::uint32_t lane = 0) {
@@ -45,7 +48,8 @@ class DeadLetterCalls : public testing::Test {
   }
   std::vector<std::string> ids(std::string_view source, std::string_view after, std::size_t limit) {
     std::vector<std::string> all;
-    for (const PutAside& each : list(source, after, limit).value().value()) all.push_back(each.id);
+    const auto listed = list(source, after, limit);
+    for (const PutAside& each : listed.value().value()) all.push_back(each.id);
     return all;
   }
   Result<bool> retry(std::string_view id) {
@@ -61,8 +65,8 @@ class DeadLetterCalls : public testing::Test {
   std::shared_ptr<test::SimSource> south = std::make_shared<test::SimSource>(clock, scheduler);
   Namespace rest;
   Namespace space;
-  const Router router{{&rest, &space}};
-  std::atomic<const Router*> in_force{&router};
+  std::optional<const Router> router;
+  std::atomic<const Router*> in_force{nullptr};
   std::vector<std::string> written;  // again: key and the letter that goes
   std::vector<std::string> dropped;
   std::optional<Error> write_error;
