@@ -97,10 +97,10 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy copy, Instant now)
       tell_dropped(at, copy.cause);
       break;
     case Stored::kFull:
+    case Stored::kPurged:
       if (copy.cause != CopyCause::kLoaded) drop(at, now);
       break;
     case Stored::kOlder:
-    case Stored::kPurged:
       break;
   }
   return outcome;

@@ -67,7 +67,7 @@ class CopyStore {
     kYes,
     kAbsence,   // there is no value, and the namespace does not remember that: there is no copy now
     kOlder,     // what is there is proved to be newer, and stays
-    kPurged,    // the namespace has been purged since the value was true: nothing was done
+    kPurged,    // the namespace has been purged since the value was true
     kTooLarge,  // there is no copy now
     kFull,      // memory is full and nothing may be evicted
   };
@@ -75,8 +75,9 @@ class CopyStore {
     Stored stored = Stored::kYes;
     bool existed = false;  // a copy with a value was there before
   };
-  // Makes a value the key's copy. Where that can't be, what a load brings leaves the copy before it, which may
-  // still stand in for the source; what a write made does not, as that copy is no longer true.
+  // Makes a value the key's copy. Where it can't be stored (kPurged, kFull), what a load brings leaves the copy
+  // that is there: after a purge that is a newer one, else one that may still stand in for the source. What a
+  // write made drops it, as it is no longer true.
   Outcome store(const KeyRef& at, NewCopy copy, Instant now);
   // Gives the copy other bytes and leaves its times. True: it is there with them; false: there is no copy now.
   bool revise(const KeyRef& at, std::string_view bytes, Instant now);

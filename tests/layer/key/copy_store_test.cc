@@ -183,6 +183,15 @@ TEST_F(CopyStoreTest, DoesWhatTheTableSaysInEverySituation) {
          test.copies->store(test.at, std::move(late), test.clock.now());
        },
        always("none"), always("")},
+      {"a value written before a purge comes late",
+       [](CopyStoreTest& test) {
+         NewCopy late = test.copy("new", CopyCause::kWritten);
+         test.copies->drop_space(test.space);
+         test.store("loaded meanwhile", CopyCause::kLoaded);
+         test.diary.take();
+         test.copies->store(test.at, std::move(late), test.clock.now());
+       },
+       always("none"), always("dropped key")},
       {"the value is revised", [](CopyStoreTest& test) { test.copies->revise(test.at, "new", test.clock.now()); },
        {"none", "new", "new", "new", "none", "none"},
        {"dropped key", "write stored key 3", "write stored key 3", "write stored key 3", "dropped key",

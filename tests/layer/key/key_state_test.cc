@@ -358,7 +358,7 @@ TEST(Evidence, IsOlderOnlyWhereThatIsProved) {
   EXPECT_FALSE(Evidence(0, 6).older_than({7, 0}));
 }
 
-TEST(Fence, AdmitsWhatIncludesAllChanges) {
+TEST(ChangeFence, AdmitsWhatIncludesAllChanges) {
   layer::Fence fence;
   EXPECT_TRUE(fence.admits({}));
   fence.add({7, 0});
