@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <functional>
 #include <iterator>
 #include <utility>
@@ -366,27 +365,30 @@ void combine(std::vector<Step>& steps, Effect effect, std::uint64_t seq) {
   steps.push_back(std::move(step));
 }
 
-void combine(std::vector<Step>& steps, const Addition& addition, std::uint64_t seq) {
-  if (!steps.empty() && !stands_alone(steps.back().effect)) {
-    Step& step = steps.back();
-    Effect& effect = step.effect;
-    const bool same = effect.sets.empty() && effect.sums.size() == 1 && !effect.update &&
-                      effect.sums.front().column == addition.column;
-    const auto before = same ? integer_of(effect.sums.front().amount) : std::nullopt;
-    std::int64_t sum = 0;
-    if (before && !__builtin_add_overflow(*before, addition.amount, &sum)) {
-      const Digits digits(sum);
-      effect.sums.front().amount.resize_and_overwrite(digits.view().size(),
-                                                      [text = digits.view()](char* to, std::size_t) {
-                                                        std::memcpy(to, text.data(), text.size());
-                                                        return text.size();
-                                                      });
-      step.last = seq;
-      ++step.ops;
-      return;
-    }
+namespace {
+
+// The text of the number in an effect that an addition to this column raises, as take_sum() would; null: that
+// isn't known without a closer look.
+std::string* raised_by(Effect& effect, std::string_view column) {
+  if (effect.update || stands_alone(effect)) return nullptr;
+  for (Effect::Sum& sum : effect.sums) {
+    if (sum.column == column) return &sum.amount;
   }
-  combine(steps, effect_of(addition), seq);
+  Effect::Set* set = find_set(effect, column);
+  return set != nullptr && set->from != From::kJsonString && set->text ? &*set->text : nullptr;
+}
+
+}  // namespace
+
+void combine(std::vector<Step>& steps, const Addition& addition, std::uint64_t seq) {
+  std::string* number = steps.empty() ? nullptr : raised_by(steps.back().effect, addition.column);
+  const auto before = number != nullptr ? integer_of(*number) : std::nullopt;
+  std::int64_t sum = 0;
+  if (!before || __builtin_add_overflow(*before, addition.amount, &sum))
+    return combine(steps, effect_of(addition), seq);
+  number->assign(Digits(sum).view());
+  steps.back().last = seq;
+  ++steps.back().ops;
 }
 
 bool absolute(const Shape& shape, const Effect& effect) {

@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/stream_parser.hpp>
 #include <cstring>
+#include <initializer_list>
 #include <iterator>
 #include <utility>
 
@@ -274,6 +275,30 @@ class Reader {
   std::vector<std::string> floats_;
 };
 
+// Appends the pieces, one after another, to the text.
+void append_pieces(std::string& out, std::initializer_list<std::string_view> pieces) {
+  const std::size_t before = out.size();
+  std::size_t after = before;
+  for (const std::string_view piece : pieces) after += piece.size();
+  out.resize_and_overwrite(after, [&](char* bytes, std::size_t) {  // libstdc++ 12 gives the capacity
+    char* to = bytes + before;
+    for (const std::string_view piece : pieces) {
+      std::memcpy(to, piece.data(), piece.size());
+      to += piece.size();
+    }
+    return after;
+  });
+}
+
+// One column set to a text, both of which need no escaping, and nothing else: what most writes do that are no
+// additions.
+bool is_plain_set(const Effect& effect) {
+  if (effect.sets.size() != 1 || !effect.sums.empty() || effect.revives) return false;
+  if (effect.insert || effect.remove || effect.make || effect.update) return false;
+  const Effect::Set& set = effect.sets.front();
+  return set.from == From::kText && set.text && is_plain(*set.text) && is_plain(set.column);
+}
+
 }  // namespace
 
 std::string encode(const Effect& effect) {
@@ -283,6 +308,10 @@ std::string encode(const Effect& effect) {
 }
 
 void encode(const Effect& effect, std::string& out) {
+  if (is_plain_set(effect)) {
+    const Effect::Set& set = effect.sets.front();
+    return append_pieces(out, {R"({"fields":{")", set.column, R"(":")", *set.text, R"("}})"});
+  }
   Writer writer(out);
   writer.flag("insert", effect.insert);
   writer.flag("remove", effect.remove);
@@ -302,24 +331,8 @@ void encode(const Effect& effect, std::string& out) {
 
 void encode(const Addition& addition, std::string& out) {
   if (!is_plain(addition.column)) return encode(effect_of(addition), out);
-  constexpr std::string_view kBegin = R"({"add":{")", kAmount = R"(":")", kEnd = R"("}})";
   const Digits amount(addition.amount);
-  const std::size_t before = out.size();
-  const std::size_t more =
-      kBegin.size() + addition.column.size() + kAmount.size() + amount.view().size() + kEnd.size();
-  out.resize_and_overwrite(before + more, [&](char* bytes, std::size_t) {  // libstdc++ 12 gives the capacity
-    char* to = bytes + before;
-    const auto put = [&to](std::string_view text) {
-      std::memcpy(to, text.data(), text.size());
-      to += text.size();
-    };
-    put(kBegin);
-    put(addition.column);
-    put(kAmount);
-    put(amount.view());
-    put(kEnd);
-    return before + more;
-  });
+  append_pieces(out, {R"({"add":{")", addition.column, R"(":")", amount.view(), R"("}})"});
 }
 
 Result<Effect> decode(std::string_view text) {

@@ -26,7 +26,8 @@ enum class CopyCause : std::uint8_t {
 class CopyObserver {
  public:
   virtual ~CopyObserver() = default;
-  // Whether it wants to be told about a key, and about copies with this cause. Asked at every change: quick.
+  // Whether it wants to be told what becomes of this key's copy, by stored() and dropped(), when this is the
+  // cause. Asked at every change: quick.
   virtual bool wants(std::uint64_t hash, CopyCause cause) const = 0;
   // The copy is this from now on. `bytes`: of the value, as the memory tier counts it.
   virtual void stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) = 0;

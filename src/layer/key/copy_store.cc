@@ -62,16 +62,11 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy copy, Instant now)
   const bool present = copy.value || copy.bytes;
   const bool remember = present || space.config.negative_ttl.count() > 0;
   const Stamp stamp = stamp_of(at, copy, now);
-  Change change = Change::erase();
-  if (remember) {
-    change = copy.value
-                 ? Change::replace(std::move(*copy.value), stamp, space.info.type)
-                 : Change::replace(copy.bytes.value_or(std::string_view()), stamp, space.info.type);
-  }
-  const std::uint64_t bytes = bytes_of(change);
+  const std::string_view text = copy.bytes.value_or(std::string_view());
+  const std::uint64_t bytes = copy.value ? bytes_of(*copy.value) : text.size();
   Outcome outcome;
   std::optional<Stored> refused;
-  const PutOutcome put = tier_.update(at.hash, at.text, now, [&](const EntryView* current) {
+  const PutOutcome put = tier_.update(at.hash, at.text, now, [&](const EntryView* current) -> Change {
     // Looked at under the shard's lock: if the epoch is raised later, a tier that is this namespace's alone
     // clears this shard later, too. In another the entry says its epoch itself.
     if (copy.epoch != space.epoch.load(std::memory_order_acquire)) {
@@ -85,7 +80,9 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy copy, Instant now)
         return Change::keep();
       }
     }
-    return std::move(change);
+    if (!remember) return Change::erase();
+    if (copy.value) return Change::replace(std::move(*copy.value), stamp, space.info.type);
+    return Change::replace(text, stamp, space.info.type);
   });
   outcome.stored = refused.value_or(stored_of(put));
   switch (outcome.stored) {
@@ -212,15 +209,11 @@ void CopyStore::tell_dropped(const KeyRef& at, CopyCause cause) const {
 
 void CopyStore::invalidated(const KeyRef& at, observe::Invalidation cause, Instant now) const {
   at.space.counters.add(kInvalidations);
-  for (CopyObserver* observer : observers_) {
-    if (observer->wants(at.hash, CopyCause::kWritten)) observer->invalidated(at, cause, now);
-  }
+  for (CopyObserver* observer : observers_) observer->invalidated(at, cause, now);
 }
 
 void CopyStore::unstored(const KeyRef& at, observe::Unstored why) const {
-  for (CopyObserver* observer : observers_) {
-    if (observer->wants(at.hash, CopyCause::kLoaded)) observer->unstored(at, why);
-  }
+  for (CopyObserver* observer : observers_) observer->unstored(at, why);
 }
 
 }  // namespace forebay::layer

@@ -46,19 +46,16 @@ class CopyStore {
 
   // ---- Looking.
 
-  // Visits the key's copy, if there is one: true.
+  // Visits the key's copy, if there is one.
   template <class Visit>
-  bool find(const KeyRef& at, Instant now, Visit&& visit, Touch touch = Touch::kYes) const {
-    bool found = false;
+  void find(const KeyRef& at, Instant now, Visit&& visit, Touch touch = Touch::kYes) const {
+    const Namespace& space = at.space;
     tier_.find(
         at.hash, at.text, now,
         [&](const EntryView& entry) {
-          if (!at.space.owns(entry.stamp())) return;
-          found = true;
-          visit(entry);
+          if (space.owns(entry.stamp())) visit(entry);
         },
         touch);
-    return found;
   }
 
   // ---- Storing.

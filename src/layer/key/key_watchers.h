@@ -54,7 +54,9 @@ class KeyWatchers final : public CopyObserver {
   }
   void stored(const KeyRef& at, CopyCause, std::uint64_t, const Stamp&) override { tell(at.text); }
   void dropped(const KeyRef& at) override { tell(at.text); }
-  void invalidated(const KeyRef& at, observe::Invalidation, Instant) override { tell(at.text); }
+  void invalidated(const KeyRef& at, observe::Invalidation, Instant) override {
+    if (registered_.load() != 0) tell(at.text);
+  }
   void unstored(const KeyRef&, observe::Unstored) override {}
   void purged(const Namespace& space) override;
   void cleared() override;

@@ -34,10 +34,8 @@ class EventObserver final : public CopyObserver {
  public:
   explicit EventObserver(observe::KeyEvents& events) : events_(events) {}
 
-  bool wants(std::uint64_t, CopyCause cause) const override { return cause != CopyCause::kEdited; }
-  void stored(const KeyRef& at, CopyCause cause, std::uint64_t, const Stamp&) override {
-    if (cause == CopyCause::kLoaded) events_.stored(at.hash);
-  }
+  bool wants(std::uint64_t, CopyCause cause) const override { return cause == CopyCause::kLoaded; }
+  void stored(const KeyRef& at, CopyCause, std::uint64_t, const Stamp&) override { events_.stored(at.hash); }
   void dropped(const KeyRef&) override {}
   void invalidated(const KeyRef& at, observe::Invalidation cause, Instant now) override {
     events_.invalidated(at.hash, cause, now);

@@ -38,8 +38,9 @@ class MemoryView {
   template <class Visit>
   Look find(const KeyRef& at, Instant now, Visit&& visit) const {
     Look look;
+    const config::Namespace& policy = at.space.config;
     copies_.find(at, now, [&](const EntryView& entry) {
-      look = judge(at.space.config, entry.stamp(), now);
+      look = judge(policy, entry.stamp(), now);
       if (look.found == Found::kHit || look.found == Found::kStale) visit(entry);
     });
     return look;

@@ -6,6 +6,7 @@ namespace forebay::layer {
 
 LookUp ReadPath::look_up(const KeyRef& at, Instant now, FunctionRef<void(const EntryView&)> visit) {
   using Found = MemoryView::Found;
+  Namespace& space = at.space;
   auto [found, due] = memory_.find(at, now, visit);
   if (found == Found::kStaleIfError) [[unlikely]] {
     // If the source has just failed for this key, what would be served after asking it again is served
@@ -14,21 +15,21 @@ LookUp ReadPath::look_up(const KeyRef& at, Instant now, FunctionRef<void(const E
   }
   switch (found) {
     case Found::kHit:
-      at.space.counters.add(kHits);
+      space.counters.add(kHits);
       break;
     case Found::kStale:
-      at.space.counters.add(kStale);
+      space.counters.add(kStale);
       break;
     case Found::kNegative:
-      at.space.counters.add(kNegative);
-      note_read(at.space, at.hash, now);
+      space.counters.add(kNegative);
+      note_read(space, at.hash, now);
       return LookUp::kAbsent;
     case Found::kNothing:
     case Found::kStaleIfError:
-      return missed(at.space, at.hash, now);
+      return missed(space, at.hash, now);
   }
-  note_read(at.space, at.hash, now);
-  if (due != kNever && at.space.info.read_through) [[unlikely]]
+  note_read(space, at.hash, now);
+  if (due != kNever && space.info.read_through) [[unlikely]]
     loads_.refresh(at, now, due);
   return LookUp::kAnswered;
 }

@@ -166,7 +166,9 @@ void FlushTarget::settle(const KeyRef& at, const std::optional<Written>& written
   const Instant now = parts_.clock.now();
   const auto waiting = parts_.keys.end_apply(at, [&](const KeyState::Apply* apply) {
     parts_.queue.settle(at.text, at.hash);
-    if (!parts_.copies.find(at, now, [](const EntryView&) {}, Touch::kNo)) return;
+    bool copied = false;
+    parts_.copies.find(at, now, [&](const EntryView&) { copied = true; }, Touch::kNo);
+    if (!copied) return;
     const bool keep = written && apply != nullptr &&
                       apply->epoch == at.space.epoch.load(std::memory_order_acquire) &&
                       apply->changes.admits({written->after.evidence, written->after.version});

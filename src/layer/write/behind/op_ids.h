@@ -1,15 +1,18 @@
 #pragma once
 
-// The ids of writes behind that may be asked for again (docs/write-behind.md), with what the first answer
-// said: whoever repeats one is told that, and nothing is written.
+// Op-ids: names that clients give to writes behind, so that a write may be sent again and counts once
+// (docs/write-behind.md). This class remembers each id with what its write was answered first. A client that
+// repeats the write is told the same, and nothing is written.
 //
-// An id is taken in two steps around the write's own: begin() reserves it, so that two writes with one id
-// can't both go on, and end() says what came of it. Between the two nothing may be waited for. What is
-// remembered is in the journal too, as encode() has it.
+// Taking an id has two steps, around the writing itself. begin() reserves the id, so that of two writes that
+// come with it at once only one goes on. end() keeps the answer, or frees the id if the write was refused.
+// Between the two the caller must not wait for anything. The journal keeps each id, too, in the form that
+// encode() gives it; restore() takes them back after a restart.
 //
-// Bounded: an id stays for `remember` and then goes, in passing; where there are `most` that have not, new
-// ones are refused. Some 210 bytes each, besides the id. Thread-safe; a leaf lock. Constant time, but for
-// restore() and lose().
+// Bounds: an id is forgotten once it is older than `remember`. While there are `most` that are younger, new
+// ids are refused. Some 210 bytes each, besides the id.
+//
+// Thread-safe; a leaf lock. Calls take constant time, but restore() and lose() are linear in the ids.
 
 #include <cstddef>
 #include <cstdint>
@@ -55,17 +58,17 @@ class OpIds {
 
   explicit OpIds(Options options) : options_(options) {}
 
-  // The first answer, if the id has been taken by this write and is still remembered; nothing: it is free, or
-  // this write is between begin() and end(). kConflict: it has been taken by another write. kInvalidArgument:
-  // it is no id. kUnsupported: none is taken.
+  // What this write was answered when it came first with this id. Nothing: the id is free, or the write is
+  // between begin() and end(). kConflict: another write has the id. kInvalidArgument: the text is too short or
+  // too long for an id. kUnsupported: ids are not remembered here.
   Result<std::optional<First>> find(std::string_view id, const Fingerprint& write, Instant now)
       EXCLUDES(mutex_);
-  // The same; where it is free it is the caller's from here on, who must call end(). kOverloaded: too many
-  // are remembered. kConflict as well while it is another caller's: who begins one write from several
-  // threads does so under a lock, and so never meets this.
+  // The same, but a free id is the caller's from here on, and the caller must call end(). kOverloaded: too many
+  // ids are remembered. While an id is one caller's, another one gets kConflict; callers that may begin the
+  // same write hold the key's lock, so that this does not happen to them.
   Result<std::optional<First>> begin(std::string_view id, const Fingerprint& write, Instant now)
       EXCLUDES(mutex_);
-  // The write has been taken by the journal; null: it has not, and the id is free again.
+  // The journal has taken the write, which was answered this. Null: it has not, and the id is free again.
   void end(std::string_view id, const First* first) EXCLUDES(mutex_);
 
   // What the journal keeps of a write with an id, besides its number.
