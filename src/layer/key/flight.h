@@ -33,7 +33,8 @@ struct Waiter {
 struct SourceCall {
   std::shared_ptr<CancelFlag> cancel = std::make_shared<CancelFlag>();
   // How many flights want the result, because somebody waits for it or it may be stored; and one for the gate
-  // until all flights of the call have started. At 0 the call is cancelled.
+  // until all flights of the call have started. At 0 the call is cancelled. Raised in relaxed order by who holds
+  // one already, lowered with acquire and release: who comes to 0 sees what the others have done.
   std::atomic<std::size_t> wanted{1};
 };
 using SourceCallPtr = std::shared_ptr<SourceCall>;

@@ -40,7 +40,7 @@ class MemoryView {
     Look look;
     const config::Namespace& policy = at.space.config;
     copies_.find(at, now, [&](const EntryView& entry) {
-      look = judge(policy, entry.stamp(), now);
+      judge(policy, entry.stamp(), now, look);
       if (look.found == Found::kHit || look.found == Found::kStale) visit(entry);
     });
     return look;
@@ -64,19 +64,23 @@ class MemoryView {
   bool is_due(const KeyRef& at, Instant now, Instant due) const;
 
  private:
-  Look judge(const config::Namespace& policy, const Stamp& stamp, Instant now) const {
-    if (stamp.negative) return {Found::kNegative};
-    switch (classify(policy, stamp, now)) {
-      case Freshness::kFresh: {
-        const bool due = stamp.fresh_until != kNever && refresh_due(policy, stamp, now, random_);
-        return {Found::kHit, due ? stamp.fresh_until : kNever};
-      }
-      case Freshness::kStaleServe:
-        return {Found::kStale, stamp.fresh_until};
-      case Freshness::kStaleIfError:
-        return {Found::kStaleIfError};
+  void judge(const config::Namespace& policy, const Stamp& stamp, Instant now, Look& look) const {
+    if (stamp.negative) {
+      look.found = Found::kNegative;
+      return;
     }
-    return {};
+    switch (classify(policy, stamp, now)) {
+      case Freshness::kFresh:
+        look.found = Found::kHit;
+        if (stamp.fresh_until != kNever && refresh_due(policy, stamp, now, random_)) look.due = stamp.fresh_until;
+        break;
+      case Freshness::kStaleServe:
+        look = {Found::kStale, stamp.fresh_until};
+        break;
+      case Freshness::kStaleIfError:
+        look.found = Found::kStaleIfError;
+        break;
+    }
   }
 
   const CopyStore& copies_;
