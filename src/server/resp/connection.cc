@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -22,14 +21,6 @@ namespace {
 
 // Commands that one connection executes before others get their turn, however quick they are.
 constexpr int kTurn = 1000;
-// Replies are sent within a batch when there are this many bytes of them.
-constexpr std::size_t kSendEarly = std::size_t{256} << 10;
-// Output buffers that grew beyond this are given back when empty.
-constexpr std::size_t kKeptOutput = std::size_t{64} << 10;
-// Before a client has given its password: most bytes of unread replies.
-constexpr std::size_t kUnauthenticatedOutput = std::size_t{16} << 10;
-// Parts of one vectored send.
-constexpr std::size_t kParts = 64;
 // Memory is reported in steps, so that the sum of all clients is seldom touched.
 constexpr std::size_t kReportStep = std::size_t{16} << 10;
 
@@ -178,11 +169,6 @@ bool Connection::overdue(Instant now) const {
          past(active, loop_.server().limits().idle_timeout.load(std::memory_order_relaxed));
 }
 
-std::size_t Connection::output_limit() const {
-  const std::size_t limit = loop_.server().limits().max_output_buffer.load(std::memory_order_relaxed);
-  return session_.authenticated() ? limit : std::min(limit, kUnauthenticatedOutput);
-}
-
 void Connection::on_events(std::uint32_t events) {
   const Self keep(this);
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
@@ -238,7 +224,8 @@ bool Connection::turn_is_over(const Registered& found, std::size_t reply) {
   constexpr std::size_t kPerUnit = 1024;  // bytes
   const bool quick = found.command != nullptr && (found.command->flags & (kFast | kSteady)) != 0;
   const std::size_t weight = quick ? kQuick + (parser_.size() + reply) / kPerUnit : Turn::kLook;
-  // Misses of one pipeline are loaded together: quick commands among them don't part them. kTurn bounds those.
+  // Misses of one pipeline are loaded together: quick commands among them don't part them. kTurn bounds
+  // those.
   if (gathering_ && weight < Turn::kLook) return false;
   return loop_.turn().spend(weight) && loop_.turn().over(loop_.now());
 }
@@ -329,24 +316,6 @@ Connection::Step Connection::process_one() {
   if (after > kUnauthenticatedOutput / 2 && check_output() == Step::kStop) return Step::kStop;
   yielded_ = turn_is_over(last_, after > before ? after - before : 0) && !input_.pending().empty();
   return yielded_ ? Step::kStop : Step::kContinue;
-}
-
-Connection::Step Connection::check_output() {
-  const std::size_t limit = output_limit();
-  const bool overflown = replies_.target().overflown || replies_.ready().overflown;
-  if (!overflown && (replies_.ready().bytes() > kSendEarly || unsent() > limit / 2)) send();
-  if (closed_) return Step::kStop;
-  if (overflown || unsent() > limit) {
-    static LogLimit log_limit;
-    log_warning(log_limit,
-                fmt::format("resp: closed client {}: it does not read its replies (output buffer limit)",
-                            session_.origin().address));
-    loop_.own_tallies().closed_output.add();
-    close();
-    return Step::kStop;
-  }
-  throttled_ = session_.authenticated() && unsent() > limit / 2;
-  return throttled_ ? Step::kStop : Step::kContinue;
 }
 
 // kStop: nothing was done, the request must wait.
@@ -460,18 +429,6 @@ bool Connection::may_start(ReplyQueue::Request request) const {
          (replies_.may_start(request) && output_memory() + replies_.expected() <= output_limit() / 2);
 }
 
-// Sends complete replies piece by piece, as long as the socket takes them. True: something moved.
-bool Connection::settle() {
-  bool moved = !replies_.empty() && replies_.settle(kSendEarly, output_limit());
-  while (!closed_ && !writing_ && !replies_.empty() && replies_.ready().bytes() >= kSendEarly) {
-    if (replies_.ready().overflown) break;
-    send();
-    if (!closed_ && replies_.settle(kSendEarly, output_limit())) moved = true;
-  }
-  if (replies_.ready().overflown) check_output();
-  return moved;
-}
-
 // Replies tend to complete in groups; one pass serves them all.
 void Connection::on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, std::size_t bytes) {
   replies_.complete(pending, std::move(fill), bytes);
@@ -483,67 +440,6 @@ void Connection::on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, st
 void Connection::on_kept(std::uint64_t ticket, std::string_view error) {
   const Self keep(this);
   replies_.release(ticket, error);
-  process();
-}
-
-// Sends from `from` on until all is sent or the socket is full. False: the connection has closed.
-bool Connection::transmit(const resp::Output& replies, resp::Output::Cursor& from) {
-  std::array<iovec, kParts> parts;
-  for (;;) {
-    const std::size_t count = replies.gather(from, parts);
-    if (count == 0) return true;
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = count == 1 ? ::send(socket_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
-                                    : ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-    if (sent > 0) {
-      replies.advance(from, static_cast<std::size_t>(sent));
-      sent_bytes_ += static_cast<std::size_t>(sent);
-      loop_.own_tallies().bytes_out.add(static_cast<std::size_t>(sent));
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return true;
-    } else if (errno != EINTR) {
-      close();
-      return false;
-    }
-  }
-}
-
-void Connection::send() {
-  resp::Output& ready = replies_.ready();
-  if (writing_ || closed_ || ready.empty()) return;
-  resp::Output::Cursor cursor;
-  if (!transmit(ready, cursor)) return;
-  if (sent_bytes_ < ready.bytes()) {
-    // The rest goes when there is room, and new replies gather meanwhile.
-    std::swap(sending_, ready);
-    sent_ = cursor;
-    writing_ = true;
-    stalled_since_ = context_.now;
-  } else {
-    sent_bytes_ = 0;
-  }
-  ready.clear();
-  if (ready.text.capacity() > kKeptOutput) ready.text.shrink_to_fit();
-}
-
-void Connection::on_writable() {
-  const std::size_t before = sent_bytes_;
-  if (!transmit(sending_, sent_)) return;
-  if (sent_bytes_ == sending_.bytes()) {
-    writing_ = false;
-    sending_.clear();
-    if (sending_.text.capacity() > kKeptOutput) sending_.text.shrink_to_fit();
-    sent_ = {};
-    sent_bytes_ = 0;
-    stalled_since_ = kNever;
-  } else {
-    if (sent_bytes_ > before) stalled_since_ = loop_.now();
-    session_.on_output(output_memory());
-    report_memory();
-    if (!throttled_ || unsent() > output_limit() / 4) return;
-  }
   process();
 }
 

@@ -84,13 +84,18 @@ class Connection final : public ConnectionControl {
   enum class Ran : std::uint8_t { kYes, kQueued, kRefused };
   Ran run(const Registered& found);
   void count_failed();
+  // Before a client has given its password: most bytes of unread replies.
+  static constexpr std::size_t kUnauthenticatedOutput = std::size_t{16} << 10;
+  // What follows down to on_writable() is in connection_output.cc.
   Step check_output();
-  bool may_start(ReplyQueue::Request request) const;
   bool settle();
-  void protocol_error();
   void send();
-  void on_writable();
   bool transmit(const resp::Output& replies, resp::Output::Cursor& from);
+  std::size_t output_limit() const;
+  void on_writable();
+
+  bool may_start(ReplyQueue::Request request) const;
+  void protocol_error();
   bool turn_is_over(const Registered& found, std::size_t reply);
   void watch_login();
   void report_memory();
@@ -101,7 +106,6 @@ class Connection final : public ConnectionControl {
   }
   // Those, and what complete replies keep that are still to be written.
   std::size_t output_memory() const { return unsent() + replies_.complete_bytes(); }
-  std::size_t output_limit() const;
 
   friend void intrusive_ptr_add_ref(Connection* connection) { ++connection->references_; }
   friend void intrusive_ptr_release(Connection* connection) {
