@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "layer/open.h"
 #include "server/resp/turn.h"
 #include "server/server_fixture.h"
 #include "support/resident.h"
@@ -60,7 +61,7 @@ TEST_F(TurnTest, ATurnEndsByTimeNotByACountOfCommands) {
   Environment environment;
   environment.clock = &ticking;
   config::Model plain;
-  auto opened = Layer::open_model(plain, std::move(environment));
+  auto opened = layer::open_layer(plain, std::move(environment));
   ASSERT_TRUE(opened);
   layer = std::move(*opened);
   options.threads = 1;
