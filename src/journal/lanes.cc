@@ -49,6 +49,10 @@ Lanes::OwnStream& Lanes::stream_of(Slot& slot, std::uint32_t lane, std::string_v
   return *slot.streams.emplace(std::string(source), std::move(stream)).first->second;
 }
 
+Lanes::Lanes(Journal& journal_in, const Clock& clock_in, std::atomic<std::uint64_t>& records_in)
+    : journal(journal_in), clock(clock_in), records(records_in), slots(journal_in.lanes()) {}
+Lanes::~Lanes() = default;
+
 const Place& Lanes::place(std::string_view source, std::string_view space, const FlushRule& rule,
                           Durability durability) {
   MutexLock lock(places_mutex);

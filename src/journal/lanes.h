@@ -112,8 +112,10 @@ struct Lanes final : Outbox {
   };
 
   // `records_in` counts the writes that are pending. Everything is borrowed.
-  Lanes(Journal& journal_in, const Clock& clock_in, std::atomic<std::uint64_t>& records_in)
-      : journal(journal_in), clock(clock_in), records(records_in), slots(journal_in.lanes()) {}
+  Lanes(Journal& journal_in, const Clock& clock_in, std::atomic<std::uint64_t>& records_in);
+  ~Lanes();
+  Lanes(const Lanes&) = delete;
+  Lanes& operator=(const Lanes&) = delete;
 
   Journal& journal;
   const Clock& clock;
