@@ -34,7 +34,7 @@ void KeyTable::throttle(Shard& shard, const KeyRef& at, Instant until) {
 SourceCallPtr KeyTable::note(Shard& shard, KeyState::Effects effects) {
   if (effects.detached != nullptr) {
     std::erase_if(shard.detached, [](const auto& gone) { return gone.expired(); });
-    shard.detached.push_back(std::move(effects.detached));
+    shard.detached.emplace_back(effects.detached);
   }
   return std::move(effects.unwanted);
 }
