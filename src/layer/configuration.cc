@@ -128,8 +128,7 @@ std::vector<DeadLetters::SourceAt> Configuration::behind_sources() const {
   std::vector<DeadLetters::SourceAt> all;
   if (parts_.journaled == nullptr) return all;
   for (const auto& source : in_force()) {
-    if (is_behind(*source))
-      all.push_back({source->config.name, source->port, source->config.timeout});
+    if (is_behind(*source)) all.push_back({source->config.name, source->port, source->config.timeout});
   }
   return all;
 }

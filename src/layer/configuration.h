@@ -30,7 +30,7 @@ class Configuration {
     std::atomic<const Router*>& router;
     memory::Tier& tier;
     Loads& loads;
-    JournaledWrites* journaled;  // null: no journal
+    JournaledWrites* journaled;            // null: no journal
     std::function<void()> memory_changed;  // called when the limit or the policy may have changed
     Planner::Parts planner;
   };
@@ -81,7 +81,7 @@ class Configuration {
   // Taken inside mutex_, and briefly.
   mutable Mutex shown_mutex_;
   std::vector<SourceInForcePtr> shown_ GUARDED_BY(shown_mutex_);  // sources_, for who only looks
-  Mutex memory_mutex_;  // one change of memory's settings at a time
+  Mutex memory_mutex_;                                            // one change of memory's settings at a time
 };
 
 }  // namespace forebay::layer

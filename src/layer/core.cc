@@ -38,11 +38,12 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
       keyspace_(router_, copies_, invalidator_, clock_, random_),
       tokens_(random_),
       writes_(router_, copies_, keys_, loads_, invalidator_, clock_, tokens_),
-      dead_letters_({[this] { return configuration_->behind_sources(); }, router_,
-                     [this](Namespace& space, std::string_view key, journal::Effect effect, WriteCallback done) {
-                       journaled_->strategy().write_again({space, key}, std::move(effect), std::move(done));
-                     },
-                     [this](const std::string& source) { journaled_->dead_changed(source); }}) {
+      dead_letters_(
+          {[this] { return configuration_->behind_sources(); }, router_,
+           [this](Namespace& space, std::string_view key, journal::Effect effect, WriteCallback done) {
+             journaled_->strategy().write_again({space, key}, std::move(effect), std::move(done));
+           },
+           [this](const std::string& source) { journaled_->dead_changed(source); }}) {
   copies_.observe(event_observer_);
   copies_.observe(curve_observer_);
   copies_.observe(watchers_);
@@ -82,13 +83,13 @@ Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts
 Result<void> Core::open_journal(const config::Journal& config, Parts& parts) {
   if (config.path.empty()) return {};
   auto opened = JournaledWrites::open(
-      config, {copies_, keys_, loads_, invalidator_, writes_, clock_, random_, scheduler_,
-               std::move(parts.open_journal), std::move(parts.run_blocking),
-               [this](std::vector<std::string> keys) {
-                 // Their entries survive the restart warm.
-                 std::erase_if(keys, [this](const auto& key) { return !route(key).info.read_through; });
-                 warmer_.warm(std::move(keys), [](const Result<std::size_t>&) {});
-               }});
+      config,
+      {copies_, keys_, loads_, invalidator_, writes_, clock_, random_, scheduler_,
+       std::move(parts.open_journal), std::move(parts.run_blocking), [this](std::vector<std::string> keys) {
+         // Their entries survive the restart warm.
+         std::erase_if(keys, [this](const auto& key) { return !route(key).info.read_through; });
+         warmer_.warm(std::move(keys), [](const Result<std::size_t>&) {});
+       }});
   if (!opened) return std::move(opened).error();
   journaled_ = std::move(*opened);
   loads_.set_overlay(journaled_->overlay());

@@ -221,7 +221,8 @@ void Layer::warm(std::span<const std::string> keys, std::move_only_function<void
 // ---- Writes behind
 
 void Layer::when_flushed(std::string_view key, std::chrono::milliseconds timeout, Flushed done) {
-  if (auto* journaled = impl_->core->journaled()) return journaled->when_flushed(key, timeout, std::move(done));
+  if (auto* journaled = impl_->core->journaled())
+    return journaled->when_flushed(key, timeout, std::move(done));
   done(true);
 }
 
@@ -235,7 +236,6 @@ bool Layer::drain(std::chrono::milliseconds timeout) {
   drain({}, timeout, waited.callback());
   return *waited.wait();
 }
-
 
 void Layer::dead_letters(std::string_view source, std::string_view after, std::size_t limit,
                          std::move_only_function<void(Result<std::vector<PutAside>>)> done) {

@@ -258,7 +258,8 @@ void Planner::check_journal(Draft& draft) {
     if (code == ErrorCode::kConfig || code == ErrorCode::kUnsupported)
       draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, ready.error().message));
   }
-  if (auto placed = journaled.check(names, draft.plan.spaces); !placed) draft.mistake({}, placed.error().message);
+  if (auto placed = journaled.check(names, draft.plan.spaces); !placed)
+    draft.mistake({}, placed.error().message);
 }
 
 void Planner::start_feeds(Draft& draft) {

@@ -58,7 +58,8 @@ std::optional<PredictedHitRate> Statistics::predicted(const Namespace& space, st
   return rates;
 }
 
-NamespaceStats Statistics::of(const Namespace& space, const memory::TierStats& tier, std::size_t limit) const {
+NamespaceStats Statistics::of(const Namespace& space, const memory::TierStats& tier,
+                              std::size_t limit) const {
   NamespaceStats stats;
   stats.name = space.info.name;
   stats.hits = space.counters.sum(kHits);
@@ -70,7 +71,8 @@ NamespaceStats Statistics::of(const Namespace& space, const memory::TierStats& t
   stats.refreshes = space.counters.sum(kRefreshes);
   stats.fenced = space.counters.sum(kFenced);
   stats.invalidations = space.counters.sum(kInvalidations);
-  if (space.info.index < tier.entries_by_space.size()) stats.entries = tier.entries_by_space[space.info.index];
+  if (space.info.index < tier.entries_by_space.size())
+    stats.entries = tier.entries_by_space[space.info.index];
   stats.predicted_hit_rate = predicted(space, limit);
   return stats;
 }

@@ -106,7 +106,8 @@ TEST(Rooms, InsideTheLayerIncludeOnlyFromFoldersBelow) {
     for (std::size_t i = 0; i < file.lines.size(); ++i) {
       const auto target = folder_in_layer(quoted_include(file.lines[i]));
       if (!target) continue;
-      EXPECT_GE(depth_of(*target), depth_of(folder)) << file.at(i) << "\n" << folder << " stands below that folder";
+      EXPECT_GE(depth_of(*target), depth_of(folder)) << file.at(i) << "\n"
+                                                     << folder << " stands below that folder";
       EXPECT_FALSE(folder == "read" && *target == "write") << file.at(i);
       EXPECT_FALSE(folder == "write" && *target == "read") << file.at(i);
     }

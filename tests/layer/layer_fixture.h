@@ -69,7 +69,7 @@ class LayerTest : public ::testing::Test {
   Pending<Answer> read(const std::string& key, const ReadOptions& options = {}) {
     Pending<Answer> pending;
     core->reads().read(core->at(key), core->level_of(options),
-               [reply = pending.reply](Result<Answer> answer) { reply->emplace(std::move(answer)); });
+                       [reply = pending.reply](Result<Answer> answer) { reply->emplace(std::move(answer)); });
     return pending;
   }
   // A read and all that follows from it, up to `within`.
@@ -81,16 +81,16 @@ class LayerTest : public ::testing::Test {
   }
   Pending<WriteAnswer> write(const std::string& key, Write what) {
     Pending<WriteAnswer> pending;
-    core->writes().write(
-        core->at(key), std::move(what),
-        [reply = pending.reply](Result<WriteAnswer> answer) { reply->emplace(std::move(answer)); });
+    core->writes().write(core->at(key), std::move(what), [reply = pending.reply](Result<WriteAnswer> answer) {
+      reply->emplace(std::move(answer));
+    });
     return pending;
   }
   Pending<WriteAnswer> set(const std::string& key, const std::string& value) {
     Pending<WriteAnswer> pending;
-    core->writes().write_value(
-        core->at(key), value,
-        [reply = pending.reply](Result<WriteAnswer> answer) { reply->emplace(std::move(answer)); });
+    core->writes().write_value(core->at(key), value, [reply = pending.reply](Result<WriteAnswer> answer) {
+      reply->emplace(std::move(answer));
+    });
     return pending;
   }
   // A row changes behind Forebay's back, and Forebay is told.

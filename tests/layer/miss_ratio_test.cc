@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "layer/layer_fixture.h"
 #include "layer/key/observers.h"
+#include "layer/layer_fixture.h"
 
 namespace forebay::layer::test {
 namespace {
@@ -29,8 +29,9 @@ class MissRatio : public LayerTest {
   }
   NamespaceStats plain() { return core->statistics().collect().namespaces.at(0); }
   void put_plain(const std::string& key, const std::string& value) {
-    core->copies().edit(core->at(key), clock.now(),
-                 [&](const EntryView*) { return Change::replace(value, core->keyspace().stamp_for(core->route(key), clock.now())); });
+    core->copies().edit(core->at(key), clock.now(), [&](const EntryView*) {
+      return Change::replace(value, core->keyspace().stamp_for(core->route(key), clock.now()));
+    });
   }
 };
 
@@ -122,8 +123,7 @@ TEST_F(MissRatio, MoreMemoryIsSeenToHelp) {
   for (int round = 0; round < 10; ++round) {
     for (int i = 0; i < 400; ++i) {
       const std::string key = "plain" + std::to_string(i);
-      if (core->reads().look_up(core->at(key), clock.now(), [](const EntryView&) {}) !=
-          LookUp::kAnswered)
+      if (core->reads().look_up(core->at(key), clock.now(), [](const EntryView&) {}) != LookUp::kAnswered)
         put_plain(key, value);
     }
   }

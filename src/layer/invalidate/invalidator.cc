@@ -25,7 +25,8 @@ bool Invalidator::drop(const KeyRef& at, observe::Invalidation cause, const Chan
                        Visible visible) {
   const Instant now = clock_.now();
   bool dropped = false;
-  const bool fenced = keys_.change(at, change, visible, [&] { dropped = copies_.drop_before(at, change, now); });
+  const bool fenced =
+      keys_.change(at, change, visible, [&] { dropped = copies_.drop_before(at, change, now); });
   if (dropped || fenced) copies_.invalidated(at, cause, now);
   return dropped;
 }
@@ -74,8 +75,7 @@ void Invalidator::each_concerned(const std::string& source, const RowChange& cha
 void Invalidator::row_changed(const std::string& source, const RowChange& change, std::string_view written) {
   const ChangeMark mark{change.evidence, 0};
   each_concerned(
-      source, change, written,
-      [&](const KeyRef& at, observe::Invalidation cause) { drop(at, cause, mark); },
+      source, change, written, [&](const KeyRef& at, observe::Invalidation cause) { drop(at, cause, mark); },
       [&](Namespace& space) { drop_space(space); });
 }
 
@@ -106,8 +106,7 @@ void Invalidator::settle(const Unsettled& unsettled) {
 }
 
 void Invalidator::rows_may_have_changed(const Namespace& written) {
-  for (const ChangeIndex::Watch& watch :
-       router().changes().of(written.config.source, written.config.table)) {
+  for (const ChangeIndex::Watch& watch : router().changes().of(written.config.source, written.config.table)) {
     if (watch.space != &written) drop_space(*watch.space);
   }
 }

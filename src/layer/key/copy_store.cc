@@ -167,8 +167,8 @@ bool CopyStore::drop_before(const KeyRef& at, const ChangeMark& change, Instant 
   bool covered = false;
   if (change != ChangeMark{}) {
     find(
-        at, now,
-        [&](const EntryView& entry) { covered = Evidence::of(entry.stamp()).covers(change); }, Touch::kNo);
+        at, now, [&](const EntryView& entry) { covered = Evidence::of(entry.stamp()).covers(change); },
+        Touch::kNo);
   }
   return !covered && drop(at, now);
 }

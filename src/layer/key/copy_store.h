@@ -30,10 +30,10 @@ struct NewCopy {
   std::optional<Value> value = {};
   std::optional<std::string_view> bytes = {};
   Evidence evidence = {};
-  std::uint32_t epoch = 0;         // the namespace's when the value was true
-  Instant loaded_at{};     // when the load, or the write, began
-  Duration took{};         // kLoaded: the load
-  Instant until = kNever;  // it is kept no longer, whatever the namespace's times say
+  std::uint32_t epoch = 0;  // the namespace's when the value was true
+  Instant loaded_at{};      // when the load, or the write, began
+  Duration took{};          // kLoaded: the load
+  Instant until = kNever;   // it is kept no longer, whatever the namespace's times say
 };
 
 class CopyStore {

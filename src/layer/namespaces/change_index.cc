@@ -22,8 +22,7 @@ std::vector<std::string> columns_of(const config::Pattern& key, const config::De
 
 std::string table_id(std::string_view table) {
   std::string id(table);
-  std::ranges::transform(id, id.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(id, id.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   for (const std::string_view schema : {"public.", "main."}) {
     if (id.size() > schema.size() && id.starts_with(schema)) {
       id.erase(0, schema.size());

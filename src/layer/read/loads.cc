@@ -157,7 +157,7 @@ bool Loads::starting(Flight& flight, const SourceCallPtr& call) {
 }
 
 Loads::Kept Loads::keep(const Flight& flight, const LoadedValue& value, Duration took, Instant now,
-                              const KeyTable::Seen& seen) {
+                        const KeyTable::Seen& seen) {
   const KeyRef at = flight.at();
   const Evidence evidence{value.evidence, value.version};
   // Whoever reports changes of unknown keys raises `unsettled` first and the epoch then, so it is read first.
@@ -179,7 +179,7 @@ Loads::Kept Loads::keep(const Flight& flight, const LoadedValue& value, Duration
 }
 
 KeyTable::Landing Loads::land(const Flight& flight, LoadedValue& value, Duration took, Instant now,
-                                 const KeyTable::Seen& seen) {
+                              const KeyTable::Seen& seen) {
   const KeyRef at = flight.at();
   if (overlay_->applying(at)) return KeyTable::Landing::kPark;
   if (seen.overlapped) return KeyTable::Landing::kAgain;
@@ -202,9 +202,8 @@ KeyTable::Landing Loads::land(const Flight& flight, LoadedValue& value, Duration
 void Loads::loaded(const FlightPtr& flight, LoadedValue value, Duration took) {
   Namespace& space = flight->space;
   const Instant now = clock_.now();
-  auto ended = keys_.land(flight, [&](const KeyTable::Seen& seen) {
-    return land(*flight, value, took, now, seen);
-  });
+  auto ended =
+      keys_.land(flight, [&](const KeyTable::Seen& seen) { return land(*flight, value, took, now, seen); });
   if (ended.again) resume({flight});
   if (ended.unseen) look_again(flight, kLookAgainFirst);
   if (ended.open) return;

@@ -14,9 +14,10 @@ inline LookUp ReadPath::look_up_bytes(Namespace& space, std::string_view key, In
   const std::uint64_t hash = hash_key(key);
   // Where the tier is this namespace's alone, an entry that says of itself no more than when it expires is a
   // value, and fresh as long as it is there.
-  const Answer answer = space.sole ? copies_.tier().find_small(
-                                         hash, key, now, [&](std::string_view bytes) { visit(bytes, nullptr); })
-                                   : Answer::kUndecided;
+  const Answer answer =
+      space.sole
+          ? copies_.tier().find_small(hash, key, now, [&](std::string_view bytes) { visit(bytes, nullptr); })
+          : Answer::kUndecided;
   switch (answer) {
     case Answer::kHit:
       space.counters.add(kHits);

@@ -33,8 +33,7 @@ std::optional<Answer> MemoryView::stand_in(const KeyRef& at, Instant now) const 
 
 bool MemoryView::is_due(const KeyRef& at, Instant now, Instant due) const {
   bool same = false;
-  copies_.find(
-      at, now, [&](const EntryView& entry) { same = entry.stamp().fresh_until == due; }, Touch::kNo);
+  copies_.find(at, now, [&](const EntryView& entry) { same = entry.stamp().fresh_until == due; }, Touch::kNo);
   return same;
 }
 

@@ -72,7 +72,8 @@ class MemoryView {
     switch (classify(policy, stamp, now)) {
       case Freshness::kFresh:
         look.found = Found::kHit;
-        if (stamp.fresh_until != kNever && refresh_due(policy, stamp, now, random_)) look.due = stamp.fresh_until;
+        if (stamp.fresh_until != kNever && refresh_due(policy, stamp, now, random_))
+          look.due = stamp.fresh_until;
         break;
       case Freshness::kStaleServe:
         look = {Found::kStale, stamp.fresh_until};

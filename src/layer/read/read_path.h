@@ -24,7 +24,9 @@ class ReadPath {
   // caller).
   LookUp look_up(const KeyRef& at, Instant now, FunctionRef<void(const EntryView&)> visit);
   void read(const KeyRef& at, Level level, ReadCallback done);
-  void load(const KeyRef& at, Level level, ReadCallback done) { load(at, level, clock_.now(), std::move(done)); }
+  void load(const KeyRef& at, Level level, ReadCallback done) {
+    load(at, level, clock_.now(), std::move(done));
+  }
 
   // A look-up for who wants the value only: as bytes or as a (non-null) Value. Defined in
   // layer/read/look_up.h.

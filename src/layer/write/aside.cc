@@ -15,10 +15,11 @@ class Aside final : public WriteStrategy {
   explicit Aside(const WriteParts& parts) : parts_(parts) {}
 
   bool write(const KeyRef& at, Write, WriteCallback done, const WriteOptions&) override {
-    done(Error{ErrorCode::kUnsupported,
-               fmt::format("namespace '{}' does not write its source (write = \"aside\"): write the database, "
-                           "then DEL the key",
-                           at.space.name())});
+    done(
+        Error{ErrorCode::kUnsupported,
+              fmt::format("namespace '{}' does not write its source (write = \"aside\"): write the database, "
+                          "then DEL the key",
+                          at.space.name())});
     return false;
   }
 

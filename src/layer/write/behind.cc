@@ -22,7 +22,7 @@ struct Behind::Prepared {
   std::string_view op_id = {};
   Fingerprint fingerprint = {};
   std::optional<OpIds::First> first = {};  // it has been written before by its id
-  std::uint64_t seq = 0;                      // its number, once appended
+  std::uint64_t seq = 0;                   // its number, once appended
 };
 
 // The value of a key, as far as it can be told without the source.
@@ -194,8 +194,8 @@ bool Behind::write(const KeyRef& at, Write write, WriteCallback done, const Writ
     done(std::move(good).error());
     return false;
   }
-  return attempt(
-      std::make_shared<Waiting>(at, std::move(write), std::move(done), options.op_id, fingerprint), false);
+  return attempt(std::make_shared<Waiting>(at, std::move(write), std::move(done), options.op_id, fingerprint),
+                 false);
 }
 
 void Behind::write_again(const KeyRef& at, journal::Effect effect, WriteCallback done) {
@@ -291,7 +291,8 @@ void Behind::answer_when_kept(const WaitingPtr& waiting, Outcome outcome) {
   auto tell = [this, waiting, answer = std::move(outcome.answer)](Result<void> kept) mutable {
     if (!kept) {
       // The write may be gone when the journal is read again: nothing must be built on it.
-      parts_.keys.with_key(waiting->at(), [&](bool) { parts_.copies.drop(waiting->at(), parts_.clock.now()); });
+      parts_.keys.with_key(waiting->at(),
+                           [&](bool) { parts_.copies.drop(waiting->at(), parts_.clock.now()); });
       answer = std::move(kept).error();
     }
     waiting->reply(std::move(answer));
@@ -305,12 +306,13 @@ void Behind::answer_again(const OpIds::First& first, WriteCallback done) {
   answer.added = first.added;
   answer.token = parts_.tokens.next();
   answer.repeated = true;
-  queue_.when_committed(first.seq, first.seq,
-                        [this, answer = std::move(answer), done = std::move(done)](Result<void> kept) mutable {
-                          if (!kept) return done(std::move(kept).error());
-                          op_ids_.count_repeat();
-                          done(std::move(answer));
-                        });
+  queue_.when_committed(
+      first.seq, first.seq,
+      [this, answer = std::move(answer), done = std::move(done)](Result<void> kept) mutable {
+        if (!kept) return done(std::move(kept).error());
+        op_ids_.count_repeat();
+        done(std::move(answer));
+      });
 }
 
 // ---- Under the key's lock
@@ -424,7 +426,8 @@ Result<WriteAnswer> Behind::append_new(Prepared& write, const Before& before, In
   std::string receipt;
   if (!write.op_id.empty())
     OpIds::encode(receipt, write.op_id, write.fingerprint, {answer.existed, answer.added});
-  auto seq = queue_.append({*space.place, write.at.text, write.at.hash, now, receipt}, std::move(write.effect));
+  auto seq =
+      queue_.append({*space.place, write.at.text, write.at.hash, now, receipt}, std::move(write.effect));
   if (!seq) return std::move(seq).error();
   write.seq = *seq;
   if (space.config.durability != config::Durability::kNone) answer.ticket = *seq;

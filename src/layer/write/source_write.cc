@@ -36,8 +36,8 @@ void SourceWrites::write(const KeyRef& at, Write write, AfterCommit after, Write
     if (earlier_ == nullptr || !earlier_->pending(waiting->at())) return send(waiting);
     earlier_->after_flush(waiting->at(), [this, waiting](bool flushed) {
       if (flushed) return send(waiting);
-      written(*waiting, Error{ErrorCode::kCancelled,
-                              "shutting down before the source had the key's earlier writes"});
+      written(*waiting,
+              Error{ErrorCode::kCancelled, "shutting down before the source had the key's earlier writes"});
     });
   };
   if (keys_.begin_write(at, start)) start();
@@ -78,9 +78,8 @@ void SourceWrites::written(Waiting& waiting, Result<Written> result) {
   const Instant now = clock_.now();
   const bool committed = result || result.error().code == ErrorCode::kUnknownOutcome;
   WriteAnswer answer;
-  Task next = keys_.end_write(at, committed, [&](const Fence& reported) {
-    keep(waiting, result, reported, answer, now);
-  });
+  Task next = keys_.end_write(at, committed,
+                              [&](const Fence& reported) { keep(waiting, result, reported, answer, now); });
   if (committed) copies_.invalidated(at, observe::Invalidation::kWrite, now);
   if (result) {
     answer.existed = result->existed;

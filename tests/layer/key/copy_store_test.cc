@@ -1,11 +1,12 @@
 // Every event in every state of a cached copy, and what observers are told.
 
+#include "layer/key/copy_store.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
-#include "layer/key/copy_store.h"
 #include "support/manual_time.h"
 
 namespace forebay::layer::test {
@@ -107,14 +108,8 @@ const std::vector<Situation>& situations() {
       {"no copy", [](CopyStoreTest&) {}, "none"},
       {"a copy without proof", [](CopyStoreTest& test) { test.store("old", CopyCause::kLoaded); }, "old"},
       {"a copy with change number 5",
-       [](CopyStoreTest& test) {
-         test.store("old", CopyCause::kLoaded, {5, 0});
-       },
-       "old"},
-      {"a copy of version 5",
-       [](CopyStoreTest& test) {
-         test.store("old", CopyCause::kLoaded, {0, 5});
-       },
+       [](CopyStoreTest& test) { test.store("old", CopyCause::kLoaded, {5, 0}); }, "old"},
+      {"a copy of version 5", [](CopyStoreTest& test) { test.store("old", CopyCause::kLoaded, {0, 5}); },
        "old"},
       {"a remembered absence",
        [](CopyStoreTest& test) { test.copies->store(test.at, test.absence(), test.clock.now()); }, "absent"},
@@ -138,37 +133,30 @@ TEST_F(CopyStoreTest, DoesWhatTheTableSaysInEverySituation) {
   };
   const auto always = [](const char* text) { return std::vector<const char*>(situations().size(), text); };
   const std::vector<Row> rows = {
-      {"a load brings a value without proof", [](CopyStoreTest& test) { test.store("new", CopyCause::kLoaded); },
-       always("new"), always("load stored key 3")},
+      {"a load brings a value without proof",
+       [](CopyStoreTest& test) { test.store("new", CopyCause::kLoaded); }, always("new"),
+       always("load stored key 3")},
       {"a load brings change number 4",
-       [](CopyStoreTest& test) {
-         test.store("new", CopyCause::kLoaded, {4, 0});
-       },
+       [](CopyStoreTest& test) { test.store("new", CopyCause::kLoaded, {4, 0}); },
        {"new", "new", "old", "new", "new", "new"},
        {"load stored key 3", "load stored key 3", "", "load stored key 3", "load stored key 3",
         "load stored key 3"}},
       {"a write returns change number 4",
-       [](CopyStoreTest& test) {
-         test.store("new", CopyCause::kWritten, {4, 0});
-       },
+       [](CopyStoreTest& test) { test.store("new", CopyCause::kWritten, {4, 0}); },
        {"new", "new", "old", "new", "new", "new"},
        {"write stored key 3", "write stored key 3", "", "write stored key 3", "write stored key 3",
         "write stored key 3"}},
       {"a load brings change number 5",
-       [](CopyStoreTest& test) {
-         test.store("new", CopyCause::kLoaded, {5, 0});
-       },
-       always("new"), always("load stored key 3")},
+       [](CopyStoreTest& test) { test.store("new", CopyCause::kLoaded, {5, 0}); }, always("new"),
+       always("load stored key 3")},
       {"a write returns version 4",
-       [](CopyStoreTest& test) {
-         test.store("new", CopyCause::kWritten, {0, 4});
-       },
+       [](CopyStoreTest& test) { test.store("new", CopyCause::kWritten, {0, 4}); },
        {"new", "new", "new", "old", "new", "new"},
        {"write stored key 3", "write stored key 3", "write stored key 3", "", "write stored key 3",
         "write stored key 3"}},
       {"a load finds no row",
-       [](CopyStoreTest& test) { test.copies->store(test.at, test.absence(), test.clock.now()); }, always("absent"),
-       always("load stored key 0 absent")},
+       [](CopyStoreTest& test) { test.copies->store(test.at, test.absence(), test.clock.now()); },
+       always("absent"), always("load stored key 0 absent")},
       {"a load finds no row, and that is not remembered",
        [](CopyStoreTest& test) {
          test.space.config.negative_ttl = 0s;
@@ -192,12 +180,13 @@ TEST_F(CopyStoreTest, DoesWhatTheTableSaysInEverySituation) {
          test.copies->store(test.at, std::move(late), test.clock.now());
        },
        always("none"), always("dropped key")},
-      {"the value is revised", [](CopyStoreTest& test) { test.copies->revise(test.at, "new", test.clock.now()); },
+      {"the value is revised",
+       [](CopyStoreTest& test) { test.copies->revise(test.at, "new", test.clock.now()); },
        {"none", "new", "new", "new", "none", "none"},
        {"dropped key", "write stored key 3", "write stored key 3", "write stored key 3", "dropped key",
         "dropped key"}},
-      {"the key is dropped", [](CopyStoreTest& test) { test.copies->drop(test.at, test.clock.now()); }, always("none"),
-       always("dropped key")},
+      {"the key is dropped", [](CopyStoreTest& test) { test.copies->drop(test.at, test.clock.now()); },
+       always("none"), always("dropped key")},
       {"change number 5 is reported",
        [](CopyStoreTest& test) { test.copies->drop_before(test.at, {5, 0}, test.clock.now()); },
        {"none", "none", "old", "none", "none", "none"},
@@ -221,10 +210,10 @@ TEST_F(CopyStoreTest, DoesWhatTheTableSaysInEverySituation) {
        },
        {"none", "old", "old", "old", "absent", "none"},
        {"", "", "", "", "", "dropped key"}},
-      {"the namespace is purged", [](CopyStoreTest& test) { test.copies->drop_space(test.space); }, always("none"),
-       always("purged")},
-      {"everything is purged", [](CopyStoreTest& test) { test.copies->drop_everything({&test.space}); }, always("none"),
-       always("cleared")},
+      {"the namespace is purged", [](CopyStoreTest& test) { test.copies->drop_space(test.space); },
+       always("none"), always("purged")},
+      {"everything is purged", [](CopyStoreTest& test) { test.copies->drop_everything({&test.space}); },
+       always("none"), always("cleared")},
   };
   for (std::size_t i = 0; i < situations().size(); ++i) {
     const Situation& situation = situations()[i];

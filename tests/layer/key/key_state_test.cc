@@ -1,11 +1,11 @@
 // Every event in every state of a key.
 
+#include "layer/key/key_state.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
-
-#include "layer/key/key_state.h"
 
 namespace forebay::layer::test {
 namespace {
@@ -26,7 +26,9 @@ struct State {
 };
 
 std::string text_of(const State& state) {
-  std::string text = state.load == Load::kNone ? "no load" : state.load == Load::kQueued ? "queued" : "started";
+  std::string text = state.load == Load::kNone     ? "no load"
+                     : state.load == Load::kQueued ? "queued"
+                                                   : "started";
   if (state.turn) text += ", turn taken";
   if (state.applying) text += ", applying";
   if (state.unsettled) text += ", unsettled";
@@ -107,7 +109,8 @@ State asked_anew(State state) {
 
 const std::vector<Row>& table() {
   static const std::vector<Row> rows = {
-      {"a reader joins", [](Key& key) { key.said = join(key, Join::kAny, Urgency::kForeground).opened ? "opened" : ""; },
+      {"a reader joins",
+       [](Key& key) { key.said = join(key, Join::kAny, Urgency::kForeground).opened ? "opened" : ""; },
        [](State state) {
          if (state.load == Load::kNone) state.load = Load::kQueued;
          return state;
@@ -150,8 +153,7 @@ const std::vector<Row>& table() {
        },
        same, silence},
       {"a change is reported and visible",
-       [](Key& key) { key.key.change(kEighth, Visible::kYes, key.effects); }, asked_anew,
-       fenced_if_started},
+       [](Key& key) { key.key.change(kEighth, Visible::kYes, key.effects); }, asked_anew, fenced_if_started},
       {"a change is reported and not visible yet",
        [](Key& key) { key.key.change(kEighth, Visible::kNotYet, key.effects); },
        [](State state) {
@@ -168,7 +170,8 @@ const std::vector<Row>& table() {
          return state;
        },
        [](State state) { return state.unsettled ? fenced_if_started(state) : ""; }},
-      {"another change becomes visible", [](Key& key) { key.key.settle(kEighth, key.effects); }, same, silence},
+      {"another change becomes visible", [](Key& key) { key.key.settle(kEighth, key.effects); }, same,
+       silence},
       {"a write comes",
        [](Key& key) {
          Task start = [] {};
@@ -339,14 +342,12 @@ TEST(Evidence, CoversOnlyWhatItProves) {
     bool covered;
   };
   const Case cases[] = {
-      {{}, {}, false},           {{}, {7, 0}, false},        {{}, {0, 7}, false},
-      {{7, 0}, {}, false},       {{6, 0}, {7, 0}, false},    {{7, 0}, {7, 0}, true},
-      {{8, 0}, {7, 0}, true},    {{0, 6}, {0, 7}, false},    {{0, 7}, {0, 7}, true},
-      {{0, 7}, {7, 0}, false},   {{7, 0}, {0, 7}, false},    {{6, 7}, {7, 7}, true},
-      {{7, 6}, {7, 7}, true},    {{6, 6}, {7, 7}, false},
+      {{}, {}, false},         {{}, {7, 0}, false},     {{}, {0, 7}, false},     {{7, 0}, {}, false},
+      {{6, 0}, {7, 0}, false}, {{7, 0}, {7, 0}, true},  {{8, 0}, {7, 0}, true},  {{0, 6}, {0, 7}, false},
+      {{0, 7}, {0, 7}, true},  {{0, 7}, {7, 0}, false}, {{7, 0}, {0, 7}, false}, {{6, 7}, {7, 7}, true},
+      {{7, 6}, {7, 7}, true},  {{6, 6}, {7, 7}, false},
   };
-  for (const Case& each : cases)
-    EXPECT_EQ(each.evidence.covers(each.change), each.covered) << &each - cases;
+  for (const Case& each : cases) EXPECT_EQ(each.evidence.covers(each.change), each.covered) << &each - cases;
 }
 
 TEST(Evidence, IsOlderOnlyWhereThatIsProved) {

@@ -212,8 +212,8 @@ TEST(KeyTableSchedules, ACopyNeverMissesAReportedChange) {
 class KeyTableTest : public ::testing::Test {
  protected:
   KeyTable::Joined join(Waiter waiter = {}) {
-    return keys.join(at, Join::kAny, Urgency::kForeground, [] { return KeyFields(); }, waiter,
-                     [] { return false; });
+    return keys.join(
+        at, Join::kAny, Urgency::kForeground, [] { return KeyFields(); }, waiter, [] { return false; });
   }
   // Loads that have started may be told that their result is not wanted.
   SourceCallPtr start(const FlightPtr& flight) {
@@ -233,8 +233,8 @@ class KeyTableTest : public ::testing::Test {
 TEST_F(KeyTableTest, AnAnswerAtHandOpensNoFlight) {
   Waiter waiter;
   waiter.hard = Instant(7s);
-  const auto joined = keys.join(at, Join::kAny, Urgency::kForeground, [] { return KeyFields(); }, waiter,
-                                [] { return true; });
+  const auto joined = keys.join(
+      at, Join::kAny, Urgency::kForeground, [] { return KeyFields(); }, waiter, [] { return true; });
   EXPECT_EQ(joined.flight, nullptr);
   EXPECT_EQ(waiter.hard, Instant(7s)) << "the waiter is still the caller's";
   EXPECT_FALSE(keys.in_flight(at));
@@ -282,8 +282,8 @@ TEST_F(KeyTableTest, ThrottlesOfManyKeysAreForgottenTogether) {
     const std::string name = std::to_string(i);
     const KeyRef other(space, name);
     Waiter waiter;
-    const auto joined = keys.join(other, Join::kAny, Urgency::kForeground, [] { return KeyFields(); }, waiter,
-                                  [] { return false; });
+    const auto joined = keys.join(
+        other, Join::kAny, Urgency::kForeground, [] { return KeyFields(); }, waiter, [] { return false; });
     keys.fail(*joined.flight, clock.now() + 1h);
   }
   int remembered = 0;
@@ -321,7 +321,8 @@ TEST_F(KeyTableTest, AnApplyThatOverlappedALoadIsSeenWhenItLands) {
 TEST_F(KeyTableTest, AFlightParkedForAnApplyThatNobodySawIsSaidToBe) {
   const auto joined = join();
   start(joined.flight);
-  EXPECT_TRUE(keys.land(joined.flight, [](const KeyTable::Seen&) { return KeyTable::Landing::kPark; }).unseen);
+  EXPECT_TRUE(
+      keys.land(joined.flight, [](const KeyTable::Seen&) { return KeyTable::Landing::kPark; }).unseen);
   EXPECT_EQ(keys.unpark(at).size(), 1u);
 }
 

@@ -44,7 +44,9 @@ class RememberingStage final : public LoadStage, public FlightSink {
     next_->dispatch();
   }
 
-  bool starting(Flight& flight, const SourceCallPtr& call) override { return readers_.starting(flight, call); }
+  bool starting(Flight& flight, const SourceCallPtr& call) override {
+    return readers_.starting(flight, call);
+  }
   void started(const SourceCallPtr& call) override { readers_.started(call); }
   void loaded(const FlightPtr& flight, LoadedValue value, Duration took) override {
     if (value.value) known[flight->key] = value.value->view();
@@ -111,8 +113,8 @@ TEST(LoadStage, AnswersSomeFlightsAndHandsOnTheRest) {
   const auto load = [&](const std::string& key) {
     const KeyRef at(space, key);
     Waiter waiter;
-    const auto joined = keys.join(at, Join::kAny, Urgency::kForeground, [&] { return KeyFields{key}; }, waiter,
-                                  [] { return false; });
+    const auto joined = keys.join(
+        at, Join::kAny, Urgency::kForeground, [&] { return KeyFields{key}; }, waiter, [] { return false; });
     ASSERT_TRUE(stage.enqueue(joined.flight, Urgency::kForeground));
   };
   load("a");

@@ -174,8 +174,9 @@ TEST_F(GateTest, DoesWhatTheTableSaysInEveryState) {
     const char* name;
     void (*arrange)(GateTest&);
   };
-  const State states[] = {{"idle", idle}, {"one slot left", one_slot_left}, {"busy", busy},
-                          {"open", layer::test::open}, {"probing", probing}, {"closed", closed}};
+  const State states[] = {{"idle", idle},       {"one slot left", one_slot_left},
+                          {"busy", busy},       {"open", layer::test::open},
+                          {"probing", probing}, {"closed", closed}};
   struct Row {
     const char* event;
     std::string (*happens)(GateTest&);
@@ -186,14 +187,20 @@ TEST_F(GateTest, DoesWhatTheTableSaysInEveryState) {
       {"a refresh", refresh, {"sent", "waits", "waits", "unavailable", "unavailable", "cancelled"}},
       {"a write", write, {"sent", "sent", "waits", "unavailable", "unavailable", "cancelled"}},
       {"a batch", batch, {"sent", "sent", "waits", "waits", "waits", "cancelled"}},
-      {"a load fails", a_load_fails, {"nothing runs", "open", "open", "nothing runs", "nothing runs", "nothing runs"}},
-      {"the data is refused", the_data_is_refused,
+      {"a load fails",
+       a_load_fails,
+       {"nothing runs", "open", "open", "nothing runs", "nothing runs", "nothing runs"}},
+      {"the data is refused",
+       the_data_is_refused,
        {"nothing runs", "closed", "closed", "nothing runs", "nothing runs", "nothing runs"}},
-      {"the source answers", the_source_answers,
+      {"the source answers",
+       the_source_answers,
        {"not asked", "not asked", "not asked", "not asked", "closed", "not asked"}},
-      {"the source is still away", the_source_is_still_away,
+      {"the source is still away",
+       the_source_is_still_away,
        {"not asked", "not asked", "not asked", "not asked", "open", "not asked"}},
-      {"somebody is in a hurry", somebody_is_in_a_hurry,
+      {"somebody is in a hurry",
+       somebody_is_in_a_hurry,
        {"not asked", "not asked", "not asked", "asked", "not asked", "not asked"}},
   };
   for (std::size_t i = 0; i < std::size(states); ++i) {

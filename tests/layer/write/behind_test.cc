@@ -1,8 +1,7 @@
-#include "layer/write/behind/journaled_writes.h"
-
 #include <gmock/gmock.h>
 
 #include "layer/layer_fixture.h"
+#include "layer/write/behind/journaled_writes.h"
 #include "support/memory_journal.h"
 
 namespace forebay::layer::test {
@@ -471,7 +470,8 @@ TEST_F(Behind, AWriteThatWaitsTooLongIsSaidToBeLate) {
   crash();
   EXPECT_THAT(core->statistics().collect().health, testing::IsEmpty());
   pass(10s);
-  EXPECT_THAT(core->statistics().collect().health, testing::Contains(testing::HasSubstr("the oldest for 13 s (alarm")));
+  EXPECT_THAT(core->statistics().collect().health,
+              testing::Contains(testing::HasSubstr("the oldest for 13 s (alarm")));
   source->apply_error.reset();
   pass(60s);
   EXPECT_THAT(core->statistics().collect().health, testing::IsEmpty());

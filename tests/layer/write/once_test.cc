@@ -212,8 +212,8 @@ TEST_F(Once, WhatTheJournalHasNoRoomForIsRefusedAndDoesNotGoThrough) {
   open();
   disk.append_error = Error{ErrorCode::kOverloaded, "the journal is full"};
   EXPECT_EQ(set("a", "user:1", "10"), "overloaded");
-  const auto now = core->writes().write_at_once(core->at("user:1"), Upsert{{{"n", "10"}}},
-                                                clock.now(), {"a"});
+  const auto now =
+      core->writes().write_at_once(core->at("user:1"), Upsert{{{"n", "10"}}}, clock.now(), {"a"});
   ASSERT_TRUE(now);
   EXPECT_EQ(now->error().code, ErrorCode::kOverloaded);
   EXPECT_EQ(source->writes, 0u);
@@ -302,8 +302,7 @@ TEST_F(Once, TheShortWayTakesANewIdAndLeavesAKnownOneToTheLongOne) {
   const auto other = now("a", Remove{});
   ASSERT_TRUE(other);
   EXPECT_EQ(other->error().code, ErrorCode::kConflict);
-  const auto value =
-      core->writes().write_value_at_once(core->at("user:1"), "9", clock.now(), {"b"});
+  const auto value = core->writes().write_value_at_once(core->at("user:1"), "9", clock.now(), {"b"});
   ASSERT_TRUE(value && *value);
   EXPECT_EQ(set("b", "user:1", "9"), "again - row");
   EXPECT_EQ(disk.appended, 2u);

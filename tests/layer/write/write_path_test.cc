@@ -51,8 +51,7 @@ TEST_F(WritePath, AsideRefusesWhatOnlyTheDatabaseCanDo) {
   policy.write = config::WriteStrategy::kAside;
   open();
   std::optional<Result<WriteAnswer>> answer;
-  core->writes().write(core->at("user:1"), Remove{},
-                       [&](auto result) { answer = std::move(result); });
+  core->writes().write(core->at("user:1"), Remove{}, [&](auto result) { answer = std::move(result); });
   ASSERT_TRUE(answer && !*answer);
   EXPECT_EQ(answer->error().code, ErrorCode::kUnsupported);
 }
@@ -114,11 +113,9 @@ TEST_F(WritePath, TheFeedsReportOfOurOwnWriteDoesNotDropItsValue) {
   open();
   set("user:1", "mine");
   pass(7ms);
-  core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange,
-                           {source->change_number, 0});
+  core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange, {source->change_number, 0});
   pass(10ms);
-  core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange,
-                           {source->change_number, 0});
+  core->invalidator().drop(core->at("user:1"), observe::Invalidation::kChange, {source->change_number, 0});
   EXPECT_EQ(read("user:1").text(), "mine");
 }
 
@@ -136,8 +133,7 @@ TEST_F(WritePath, RemoveDeletesTheRowAndItsCopy) {
   open();
   get("user:1");
   std::optional<Result<WriteAnswer>> answer;
-  core->writes().write(core->at("user:1"), Remove{},
-                       [&](auto result) { answer = std::move(result); });
+  core->writes().write(core->at("user:1"), Remove{}, [&](auto result) { answer = std::move(result); });
   pass(10ms);
   ASSERT_TRUE(answer && *answer);
   EXPECT_TRUE((*answer)->existed);

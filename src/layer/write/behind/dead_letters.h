@@ -18,8 +18,8 @@
 
 #include "forebay/layer.h"
 #include "journal/effect.h"
-#include "layer/port/ledger_port.h"
 #include "layer/namespaces/router.h"
+#include "layer/port/ledger_port.h"
 
 namespace forebay::layer {
 

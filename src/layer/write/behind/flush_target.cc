@@ -103,7 +103,7 @@ void FlushTarget::admit(const std::string& source, Admitted go) {
 }
 
 void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> statements,
-                         std::vector<Dead> dead, std::unique_ptr<Permit> permit, ApplyDone done) {
+                        std::vector<Dead> dead, std::unique_ptr<Permit> permit, ApplyDone done) {
   const auto at = source_of(batch.source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", batch.source)});
   LedgerPort* ledger = at->port->ledger();

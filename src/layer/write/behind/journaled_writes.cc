@@ -128,7 +128,7 @@ void JournaledWrites::ledger_known(const std::string& source) {
 }
 
 Result<void> JournaledWrites::check(const std::vector<std::string>& sources,
-                                const std::vector<Namespace*>& spaces) const {
+                                    const std::vector<Namespace*>& spaces) const {
   std::vector<std::string> lost;
   for (const journal::PendingStats& pending : queue_.stats()) {
     const bool there = std::ranges::any_of(spaces, [&](const Namespace* space) {
@@ -145,7 +145,7 @@ Result<void> JournaledWrites::check(const std::vector<std::string>& sources,
 }
 
 void JournaledWrites::set_targets(const std::vector<FlushTarget::SourceAt>& sources,
-                                 const std::vector<Namespace*>& spaces) {
+                                  const std::vector<Namespace*>& spaces) {
   for (Namespace* space : spaces) {
     if (!space->port || space->place != nullptr) continue;
     const config::Namespace& config = space->config;
@@ -216,7 +216,8 @@ void JournaledWrites::drain(std::string_view space, Duration timeout, Flushed do
   flusher_->drain(space, [race](bool good) { race->end(good); });
 }
 
-bool JournaledWrites::wait_until_empty(const std::string& space, std::chrono::steady_clock::time_point until) {
+bool JournaledWrites::wait_until_empty(const std::string& space,
+                                       std::chrono::steady_clock::time_point until) {
   struct Wait {
     Mutex mutex;
     Condition done;
@@ -264,8 +265,7 @@ void JournaledWrites::stats(LayerStats& stats) const {
   stats.health = flusher_->health();
   const journal::Pressure pressure = journal_->pressure();
   const double delay = std::chrono::duration<double>(pressure.ack_delay).count();
-  stats.journal = JournalStats{pressure.fill, delay, pressure.delayed, op_ids_.size(),
-                               op_ids_.repeats()};
+  stats.journal = JournalStats{pressure.fill, delay, pressure.delayed, op_ids_.size(), op_ids_.repeats()};
   if (pressure.ack_delay > Duration::zero()) {
     stats.health.push_back(
         fmt::format("the journal is {:.0f} % full: acknowledgements are held back by {:.1f} ms",

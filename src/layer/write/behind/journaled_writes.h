@@ -16,8 +16,8 @@
 #include "journal/queue.h"
 #include "layer/write/behind/flush_target.h"
 #include "layer/write/behind/moving_writes.h"
-#include "layer/write/behind/pending.h"
 #include "layer/write/behind/op_ids.h"
+#include "layer/write/behind/pending.h"
 
 namespace forebay::layer {
 

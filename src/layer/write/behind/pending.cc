@@ -61,7 +61,8 @@ std::optional<std::optional<Value>> PendingOverlay::alone(const KeyRef& at) cons
   const journal::Shape shape = shape_of(at.space, at.text);
   if (!journal::absolute(shape, pending->steps)) return std::nullopt;
   std::optional<Value> value;
-  if (auto merged = with_pending(shape, std::nullopt, pending->steps)) value = Value::bytes(std::move(*merged));
+  if (auto merged = with_pending(shape, std::nullopt, pending->steps))
+    value = Value::bytes(std::move(*merged));
   return value;
 }
 
