@@ -113,7 +113,7 @@ struct Lanes final : Outbox {
 
   // `records_in` counts the writes that are pending. Everything is borrowed.
   Lanes(Journal& journal_in, const Clock& clock_in, std::atomic<std::uint64_t>& records_in);
-  ~Lanes();
+  ~Lanes() override;
   Lanes(const Lanes&) = delete;
   Lanes& operator=(const Lanes&) = delete;
 

@@ -161,7 +161,7 @@ struct CacheCore::Impl {
   bool timeless = false;
 
   Instant now() const { return timeless ? core->recent() : core->clock().now(); }
-  void put(std::string_view key, layer::NewCopy copy) {
+  void put(std::string_view key, layer::NewCopy&& copy) {
     layer::put_copy(core->copies(), core->keys(), {*space, key}, std::move(copy), now());
   }
 };

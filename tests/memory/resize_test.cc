@@ -97,7 +97,7 @@ TEST_F(Resize, EveryEventFindsTheWeightThatThePolicyWasToldLast) {
     ASSERT_EQ(told.wrong, 0) << "after " << i;
   }
   EXPECT_GT(told.resized, 100);
-  EXPECT_GT(shards.stats().evicted, 100u);
+  EXPECT_GT(shards.stats().evicted, kSanitized ? 5u : 100u);
 }
 
 // Where entries are counted, each counts for one, however large it is.

@@ -57,7 +57,7 @@ Stamp CopyStore::stamp_of(const KeyRef& at, const NewCopy& copy, Instant now) {
   return stamp;
 }
 
-CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy copy, Instant now) {
+CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant now) {
   Namespace& space = at.space;
   const bool present = copy.value || copy.bytes;
   const bool remember = present || space.config.negative_ttl.count() > 0;

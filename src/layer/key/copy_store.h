@@ -75,7 +75,7 @@ class CopyStore {
   // Makes a value the key's copy. Where it can't be stored (kPurged, kFull), what a load brings leaves the copy
   // that is there: after a purge that is a newer one, else one that may still stand in for the source. What a
   // write made drops it, as it is no longer true.
-  Outcome store(const KeyRef& at, NewCopy copy, Instant now);
+  Outcome store(const KeyRef& at, NewCopy&& copy, Instant now);
   // Gives the copy other bytes and leaves its times. True: it is there with them; false: there is no copy now.
   bool revise(const KeyRef& at, std::string_view bytes, Instant now);
 

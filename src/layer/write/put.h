@@ -9,7 +9,7 @@ namespace forebay::layer {
 
 // Makes a value the cached copy without a source call: what a program or a client says that the value is.
 // Loads in progress are fenced. Thread-safe.
-inline CopyStore::Outcome put_copy(CopyStore& copies, KeyTable& keys, const KeyRef& at, NewCopy copy,
+inline CopyStore::Outcome put_copy(CopyStore& copies, KeyTable& keys, const KeyRef& at, NewCopy&& copy,
                                    Instant now) {
   CopyStore::Outcome outcome;
   copy.epoch = at.space.epoch.load(std::memory_order_acquire);
