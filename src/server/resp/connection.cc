@@ -234,6 +234,7 @@ bool Connection::turn_is_over(const Registered& found, std::size_t reply) {
 // changed.
 void Connection::process() {
   if (processing_ || closed_) return;
+  const Self keep(this);  // a command may close the connection that it came by
   processing_ = true;
   context_.now = loop_.now();
   loop_.turn().serve(context_.now);
@@ -431,6 +432,7 @@ bool Connection::may_start(ReplyQueue::Request request) const {
 
 // Replies tend to complete in groups; one pass serves them all.
 void Connection::on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, std::size_t bytes) {
+  const Self keep(this);  // too much memory may close it
   replies_.complete(pending, std::move(fill), bytes);
   session_.on_output(output_memory());
   report_memory();
@@ -438,7 +440,6 @@ void Connection::on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, st
 }
 
 void Connection::on_kept(std::uint64_t ticket, std::string_view error) {
-  const Self keep(this);
   replies_.release(ticket, error);
   process();
 }
