@@ -8,6 +8,13 @@
 
 namespace forebay::test {
 
+// A sanitizer's shadow and quarantine are resident, too, so that bounds on memory say nothing under one.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kResidentIsOurs = false;
+#else
+inline constexpr bool kResidentIsOurs = true;
+#endif
+
 // Of this process.
 inline std::size_t resident_bytes() {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "re"),
