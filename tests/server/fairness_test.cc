@@ -16,6 +16,7 @@
 namespace forebay::server {
 namespace {
 
+using test::kResidentIsOurs;
 using test::resident_bytes;
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
