@@ -31,6 +31,10 @@ class SimSource final : public layer::SourcePort {
   std::string poison;  // a load with this key in it is refused
   std::optional<Error> write_error;
   bool commit_despite_error = false;  // the write happens and the answer is lost
+  // A write is answered with this transaction, unconfirmed; it commits when commit_takes is over all the same.
+  std::optional<std::uint64_t> unconfirmed;
+  Result<bool> ended = false;  // what has_ended() says
+  AlsoChanged also;            // of every write and batch
   bool batches = true;
   std::size_t connections = 4;
   std::uint64_t change_number =
@@ -50,6 +54,7 @@ class SimSource final : public layer::SourcePort {
   std::size_t writes = 0;
   Upsert last_upsert;
   std::size_t pings = 0;
+  std::size_t asked = 0;                             // has_ended()
   std::vector<std::size_t> applies;                  // how many rows each batch had that was committed
   std::size_t tries = 0;                             // batches sent
   std::map<std::uint32_t, std::uint64_t> positions;  // the ledger, by lane
@@ -200,6 +205,7 @@ class SimSource final : public layer::SourcePort {
       outcome.written.push_back(std::move(written));
     }
     for (const DeadLetter& letter : batch.dead) dead.push_back(letter);
+    outcome.also = also;
     position = batch.upto;
     applies.push_back(batch.writes.size());
     return outcome;
@@ -261,11 +267,21 @@ class SimSource final : public layer::SourcePort {
             }
             if (error) *outcome = *error;
           });
-      source_.scheduler_.post_at(source_.clock_.now() + source_.write_takes,
-                                 [this, outcome, done = std::move(done)]() mutable {
-                                   --source_.running;
-                                   done(std::move(*outcome));
-                                 });
+      source_.scheduler_.post_at(
+          source_.clock_.now() + source_.write_takes,
+          [this, outcome, unconfirmed = source_.unconfirmed, done = std::move(done)]() mutable {
+            --source_.running;
+            if (*outcome) (*outcome)->also = source_.also;
+            if (unconfirmed) (*outcome)->unconfirmed = Unconfirmed{*unconfirmed, "no answer to COMMIT"};
+            done(Result<Written>(*outcome));
+          });
+    }
+    void has_ended(std::uint64_t transaction, layer::CallOptions, layer::EndedDone done) override {
+      ++source_.asked;
+      source_.soon(std::move(done), [this, transaction]() -> Result<bool> {
+        if (source_.unconfirmed != transaction) return Error{ErrorCode::kInternal, "another transaction"};
+        return source_.ended;
+      });
     }
 
     Result<void> validate(const KeyFields&, const Write& write) const override {

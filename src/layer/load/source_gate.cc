@@ -257,7 +257,11 @@ void SourceGate::send_write(PendingWrite write) {
             MutexLock lock(me.mutex_);
             --me.in_flight_;
           }
-          me.record(written || !source_is_unwell(written.error()), written ? nullptr : &written.error());
+          std::optional<Error> error;
+          if (!written) error = written.error();
+          if (written && written->unconfirmed)
+            error = Error{ErrorCode::kUnknownOutcome, written->unconfirmed->why};
+          me.record(!error || !source_is_unwell(*error), error ? &*error : nullptr);
         }
         done(std::move(written));
         if (gate) (*gate)->dispatch();

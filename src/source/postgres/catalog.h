@@ -35,7 +35,7 @@ struct Table {
   bool in_recovery = false;  // the server is a standby
   bool may_insert = false;   // the role may, in at least one column
   bool may_update = false;
-  bool has_after_triggers = false;  // which may change a row after RETURNING has shown it
+  bool places = false;  // its rows have a ctid that the role may read
   std::vector<Column> columns;
 
   const Column* column(std::string_view name) const;

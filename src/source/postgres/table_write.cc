@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <cstddef>
-#include <span>
 #include <utility>
 
-#include "source/postgres/keys.h"
 #include "source/row_write.h"
 
 namespace forebay::source::postgres {
@@ -50,10 +48,6 @@ Outcome<void> TableWrite::take(ResultPtr rows) {
         return fail({ErrorCode::kUnavailable, "other writers keep creating and deleting the row"});
       start();
       return {};
-    case Step::kReadAgain:
-      step_ = Step::kDone;
-      if (row_count(rows) > 0) show(rows);  // else a trigger has deleted it
-      return {};
     case Step::kDone:
       break;
   }
@@ -62,6 +56,8 @@ Outcome<void> TableWrite::take(ResultPtr rows) {
 
 void TableWrite::start() {
   written_ = Written();
+  changed_ = false;
+  facts_ = {};
   if (!rows_.spec().watch_columns.empty() && !change_.remove) {
     run(Step::kLook, rows_.sql().read_for_write(rows_.spec().watch_columns), only_key());
   } else {
@@ -93,20 +89,33 @@ Outcome<void> TableWrite::changed(ResultPtr row) {
         {ErrorCode::kRefused, fmt::format("the column {} does not hold an integer", change_.added->name)});
   }
   step_ = Step::kDone;
+  changed_ = true;
+  facts_ = facts_in(row);
   if (change_.remove) {
     if (!rows_.spec().watch_columns.empty()) written_.images.before = rows_.watched(row, 0);
-  } else if (rows_.has_after_triggers()) {
-    run(Step::kReadAgain, rows_.read(), KeyBatch::make(rows_.key_types(), std::span(&key_, 1))->arrays());
   } else {
     show(row);
+    // Increments answer with what the addition came to, whatever triggers make of it afterwards.
+    if (change_.added != nullptr) written_.added = rows_.added_text(row, change_.added);
   }
   return {};
+}
+
+bool TableWrite::take_again(const ResultPtr& rows) {
+  const bool gone = row_count(rows) == 0;
+  const bool moved = gone ? !change_.remove : facts_in(rows).place != facts_.place || change_.remove;
+  if (gone) {
+    written_.after = {};
+    written_.images.after.clear();
+  } else {
+    show(rows);
+  }
+  return moved;
 }
 
 void TableWrite::show(const ResultPtr& row) {
   written_.after = rows_.loaded_row(row, 0);
   if (!rows_.spec().watch_columns.empty()) written_.images.after = rows_.watched(row, 0);
-  if (change_.added != nullptr) written_.added = rows_.added_text(row, change_.added);
 }
 
 void TableWrite::run(Step step, std::string sql, std::vector<OptionalText> parameters) {

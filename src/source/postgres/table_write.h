@@ -12,8 +12,7 @@
 
 namespace forebay::source::postgres {
 
-// Looks at the row (where watched columns are wanted), changes it, inserts it if there is none, and reads it
-// again if triggers may have changed it since RETURNING.
+// Looks at the row (where watched columns are wanted), changes it, and inserts it if there is none.
 class TableWrite final : public WriteSteps {
  public:
   // `rows` is borrowed.
@@ -24,8 +23,13 @@ class TableWrite final : public WriteSteps {
 
   Outcome<void> take(ResultPtr rows) override;
 
+  int changes() const override { return changed_ ? 1 : 0; }
+  const Facts& facts() const override { return facts_; }
+  Statement read_again() const override { return {rows_.sql().read_again(), only_key()}; }
+  bool take_again(const ResultPtr& rows) override;
+
  private:
-  enum class Step : std::uint8_t { kLook, kChange, kInsert, kReadAgain, kDone };
+  enum class Step : std::uint8_t { kLook, kChange, kInsert, kDone };
 
   void start();
   void change_row();
@@ -41,6 +45,8 @@ class TableWrite final : public WriteSteps {
   Step step_ = Step::kDone;
   Statement statement_;
   Written written_;
+  bool changed_ = false;
+  Facts facts_;
   int races_ = 0;
 };
 
