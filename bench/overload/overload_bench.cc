@@ -82,14 +82,17 @@ class Overload {
                  asking->ask({"DBSIZE"}).substr(1));
       std::fflush(stdout);
       if (answers > 0 && hits * 100 >= answers * 99)
-        warm = static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(SteadyClock::now() - began).count());
+        warm = static_cast<int>(
+            std::chrono::duration_cast<std::chrono::seconds>(SteadyClock::now() - began).count());
     }
     over_ = true;
     threads.clear();
     fmt::print("{} keys of 20 ms at {} times what the database can take\n", options_.keys, options_.times);
-    if (warm) fmt::print("  99 of 100 were hits after {} s; loading every key once takes {} s at least\n", *warm,
-                         options_.keys / kKeySecond);
-    else fmt::print("  not warm after {} s\n", options_.seconds);
+    if (warm)
+      fmt::print("  99 of 100 were hits after {} s; loading every key once takes {} s at least\n", *warm,
+                 options_.keys / kKeySecond);
+    else
+      fmt::print("  not warm after {} s\n", options_.seconds);
     fmt::print("  calls in the database at once: {} at most, of {}; given up halfway: {}\n", most_.load(),
                kConnections, given_up());
     server_.terminate();
@@ -111,7 +114,8 @@ class Overload {
       }
     });
     std::mt19937_64 chance(static_cast<std::uint64_t>(number));
-    const int each = std::max(1, options_.times * kKeySecond / kClients * static_cast<int>(kTick.count()) / 1000);
+    const int each =
+        std::max(1, options_.times * kKeySecond / kClients * static_cast<int>(kTick.count()) / 1000);
     auto next = SteadyClock::now();
     while (!over_) {
       for (int i = 0; i < each; ++i) {
@@ -135,7 +139,9 @@ class Overload {
       let_pass(20ms);
     }
   }
-  double given_up() const { return server_.metric("forebay_source_errors_total{source=\"db\",cause=\"timeout\"}"); }
+  double given_up() const {
+    return server_.metric("forebay_source_errors_total{source=\"db\",cause=\"timeout\"}");
+  }
 
   const Options options_;
   PostgresServer postgres_;
