@@ -16,6 +16,7 @@
 #include "support/eventually.h"
 #include "support/forebay_process.h"
 #include "support/postgres_server.h"
+#include "support/real_time.h"
 #include "support/test_client.h"
 
 namespace forebay::test {
@@ -102,7 +103,7 @@ ttl = "1h"
       threads.emplace_back([this] { guarded([&] { outsider(); }); });
     std::thread faults;
     if (options_.faults) faults = std::thread([this] { guarded([&] { disturb(); }); });
-    std::this_thread::sleep_for(options_.length);
+    let_pass(options_.length);
     over_ = true;
     if (faults.joinable()) faults.join();
     for (std::thread& thread : threads) thread.join();
@@ -229,7 +230,7 @@ ttl = "1h"
         std::lock_guard lock(mutex_);
         ++result_.outside;
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(chance() % 10));
+      let_pass(std::chrono::milliseconds(chance() % 10));
     }
   }
 
@@ -251,7 +252,7 @@ ttl = "1h"
   }
   static void stand_still(const std::vector<pid_t>& pids, std::chrono::milliseconds time) {
     for (const pid_t pid : pids) ::kill(pid, SIGSTOP);
-    std::this_thread::sleep_for(time);
+    let_pass(time);
     for (const pid_t pid : pids) ::kill(pid, SIGCONT);
   }
 
@@ -263,7 +264,7 @@ ttl = "1h"
       return std::chrono::milliseconds(least + chance() % (most - least));
     };
     while (!over_) {
-      std::this_thread::sleep_for(between(20, 150));
+      let_pass(between(20, 150));
       const std::vector<pid_t> pids = sessions("%");
       if (pids.empty()) continue;
       const pid_t pid = pids[chance() % pids.size()];
@@ -276,12 +277,12 @@ ttl = "1h"
           break;
         case 2:
           hold_commits(true);
-          std::this_thread::sleep_for(between(100, 500));
+          let_pass(between(100, 500));
           hold_commits(false);
           break;
         default:
           hold_commits(true);
-          std::this_thread::sleep_for(50ms);
+          let_pass(50ms);
           stand_still(sessions("COMMIT"), between(500, 900));
           hold_commits(false);
           break;

@@ -25,6 +25,7 @@ class SimSource final : public layer::SourcePort {
   // ---- What a test sets.
   std::map<std::string, std::string> rows;  // by key fields joined with '|'
   Duration load_takes = std::chrono::milliseconds(10);
+  Duration load_takes_a_key{};  // as well; a load that would take longer than its timeout ends with that
   Duration commit_takes = std::chrono::milliseconds(5);
   Duration write_takes = std::chrono::milliseconds(10);
   std::optional<Error> load_error;
@@ -258,9 +259,18 @@ class SimSource final : public layer::SourcePort {
                                    });
         return;
       }
+      const Duration takes = source_.load_takes + source_.load_takes_a_key * source_.loads.back().size();
+      if (source_.load_takes_a_key > Duration{} && takes > options.timeout) {
+        source_.scheduler_.post_at(source_.clock_.now() + options.timeout,
+                                   [this, done = std::move(done)]() mutable {
+                                     --source_.running;
+                                     done(Error{ErrorCode::kTimeout, "statement timeout"});
+                                   });
+        return;
+      }
       auto answer = source_.load_error ? Result<std::vector<layer::LoadedValue>>(*source_.load_error)
                                        : Result<std::vector<layer::LoadedValue>>(std::move(values));
-      source_.scheduler_.post_at(source_.clock_.now() + source_.load_takes,
+      source_.scheduler_.post_at(source_.clock_.now() + takes,
                                  [this, done = std::move(done), answer = std::move(answer)]() mutable {
                                    --source_.running;
                                    done(std::move(answer));

@@ -51,7 +51,7 @@ std::vector<FlightPtr> SourceGate::pop(Queue& queue) {
     Namespace* space = queue.order.front();
     queue.order.pop_front();
     auto& waiting = queue.waiting[space];
-    const std::size_t most = space->port->batches() ? space->config.max_batch : 1;
+    const std::size_t most = space->port->batches() ? size_of(*space).keys() : 1;
     const std::size_t count = std::min(most, waiting.size());
     popped.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
@@ -90,7 +90,7 @@ void SourceGate::promote(FlightPtr flight) {
 bool SourceGate::batch_is_next() const {
   if (turns_.empty() || !breaker_.allows()) return false;
   if (batches_in_flight_ >= std::max<std::size_t>(options_.limit / 2, 1)) return false;
-  const bool others = !writes_.empty() || !halves_.empty() || foreground_.size > 0;
+  const bool others = !writes_.empty() || !parts_.empty() || foreground_.size > 0;
   return !batch_went_last_ || !others;
 }
 
@@ -112,9 +112,9 @@ bool SourceGate::next(Next& next) {
     ++in_flight_;
     return true;
   }
-  if (!halves_.empty()) {
-    batch = std::move(halves_.front());
-    halves_.pop_front();
+  if (!parts_.empty()) {
+    batch = std::move(parts_.front());
+    parts_.pop_front();
     ++in_flight_;
     return true;
   }
@@ -190,8 +190,17 @@ void SourceGate::call_source(Batch batch) {
 }
 
 void SourceGate::finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Duration took) {
+  bool timed_out_unexpectedly = false;
+  std::size_t next_size = 0;
   {
     MutexLock lock(mutex_);
+    BatchSize& size = size_of(*batch.space);
+    if (loaded) {
+      size.answered(batch.flights.size(), took);
+    } else if (loaded.error().code == ErrorCode::kTimeout) {
+      timed_out_unexpectedly = size.timed_out(batch.flights.size());
+    }
+    next_size = size.keys();
     --in_flight_;
     stats_.load_microseconds +=
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
@@ -206,21 +215,35 @@ void SourceGate::finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Du
       sink_.loaded(batch.flights[i], std::move((*loaded)[i]), took);
     }
   } else {
-    record(!source_is_unwell(loaded.error()), &loaded.error());
-    if (loaded.error().code != ErrorCode::kRefused || !halve(batch)) {
+    const bool too_slow = loaded.error().code == ErrorCode::kTimeout;
+    const bool unwell = source_is_unwell(loaded.error()) && (!too_slow || timed_out_unexpectedly);
+    record(!unwell, &loaded.error());
+    std::size_t parts_of = 0;
+    if (loaded.error().code == ErrorCode::kRefused) parts_of = (batch.flights.size() + 1) / 2;
+    if (too_slow) parts_of = next_size;
+    if (parts_of == 0 || !send_again(batch, parts_of)) {
       for (const FlightPtr& flight : batch.flights) sink_.failed(flight, loaded.error());
     }
   }
   dispatch();
 }
 
-bool SourceGate::halve(const Batch& batch) {
+BatchSize& SourceGate::size_of(const Namespace& space) {
+  return sizes_.try_emplace(&space, space.first_batch, space.config.max_batch, space.load_timeout)
+      .first->second;
+}
+
+bool SourceGate::send_again(const Batch& batch, std::size_t each) {
   if (batch.flights.size() < 2) return false;
-  const auto middle = batch.flights.begin() + static_cast<std::ptrdiff_t>(batch.flights.size() / 2);
   MutexLock lock(mutex_);
   if (closed_) return false;
-  halves_.push_back({batch.space, {batch.flights.begin(), middle}, batch.call});
-  halves_.push_back({batch.space, {middle, batch.flights.end()}, batch.call});
+  for (auto from = batch.flights.begin(); from != batch.flights.end();) {
+    const auto left = static_cast<std::size_t>(batch.flights.end() - from);
+    const auto to =
+        from + static_cast<std::ptrdiff_t>(std::min(std::min(each, batch.flights.size() - 1), left));
+    parts_.push_back({batch.space, {from, to}, batch.call});
+    from = to;
+  }
   return true;
 }
 
@@ -416,8 +439,8 @@ void SourceGate::close() {
         flights.insert(flights.end(), waiting.begin(), waiting.end());
       *queue = {};
     }
-    for (const Batch& half : halves_) flights.insert(flights.end(), half.flights.begin(), half.flights.end());
-    halves_.clear();
+    for (const Batch& half : parts_) flights.insert(flights.end(), half.flights.begin(), half.flights.end());
+    parts_.clear();
     writes = std::exchange(writes_, {});
     turns = std::exchange(turns_, {});
   }

@@ -5,9 +5,9 @@
 //
 // Keys wait in three queues: writes first, then loads that somebody waits for, then refreshes and warming.
 // Whenever a call slot is free, the oldest key of the first non-empty queue goes, and with it all keys of its
-// namespace that wait in the same queue, up to max_batch: keys gather by themselves while the slots are busy,
-// and not at all when they aren't, so batching costs an idle source no latency. Refreshes never take the last
-// free slot.
+// namespace that wait in the same queue, as many as a call is expected to load in time (batch_size.h): keys
+// gather by themselves while the slots are busy, and not at all when they aren't, so batching costs an idle
+// source no latency. Refreshes never take the last free slot.
 //
 // Bounds: `limit` calls at once; `max_queue` keys waiting, beyond which a load fails as overloaded. While the
 // breaker is open loads and writes fail at once; when its pause ends the gate pings the source by itself, so
@@ -23,7 +23,8 @@
 // is queued here.
 //
 // A batch of loads that the source refused for a reason in the data is halved and sent again, down to the key
-// that is to blame: one bad key must not take its neighbours' answers away.
+// that is to blame: one bad key must not take its neighbours' answers away. One that it did not answer in time is
+// sent again in parts, down to the key that takes too long by itself: the load goes on, whoever still waits.
 //
 // Thread-safe. The sink's and writes' callbacks run without the gate's lock.
 
@@ -36,6 +37,7 @@
 
 #include "base/executor.h"
 #include "base/mutex.h"
+#include "layer/load/batch_size.h"
 #include "layer/load/breaker.h"
 #include "layer/load/load_stage.h"
 
@@ -115,7 +117,7 @@ class SourceGate final : public LoadStage {
 
   Error refusal() const REQUIRES(mutex_);
   static void push(Queue& queue, FlightPtr flight);
-  static std::vector<FlightPtr> pop(Queue& queue);
+  std::vector<FlightPtr> pop(Queue& queue) REQUIRES(mutex_);
   struct Next {
     Batch batch;
     PendingWrite write{};
@@ -126,8 +128,10 @@ class SourceGate final : public LoadStage {
   void free_slot();
   void send(Batch batch);
   void call_source(Batch batch);
-  // Queues the two halves of a batch; false: it has but one key.
-  bool halve(const Batch& batch);
+  // The size of the namespace's batches.
+  BatchSize& size_of(const Namespace& space) REQUIRES(mutex_);
+  // Queues the parts of a batch, of so many keys each; false: it has but one key.
+  bool send_again(const Batch& batch, std::size_t each);
   void finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Duration took);
   void send_write(PendingWrite write);
   void start_pause(Instant probe_at, const std::string& error);
@@ -149,7 +153,8 @@ class SourceGate final : public LoadStage {
   Queue foreground_ GUARDED_BY(mutex_);
   Queue background_ GUARDED_BY(mutex_);
   std::deque<PendingWrite> writes_ GUARDED_BY(mutex_);
-  std::deque<Batch> halves_ GUARDED_BY(mutex_);  // of batches that were refused
+  std::deque<Batch> parts_ GUARDED_BY(mutex_);  // of batches that were refused, or too large
+  std::unordered_map<const Namespace*, BatchSize> sizes_ GUARDED_BY(mutex_);
   std::deque<BatchTurn> turns_ GUARDED_BY(mutex_);
   std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
   std::size_t batches_in_flight_ GUARDED_BY(mutex_) = 0;  // of in_flight_
