@@ -397,6 +397,10 @@ TEST_F(PostgresFailures, PreparedStatementsSurviveChangesOfTheTableAndTheSession
   EXPECT_EQ(load_one(*all, "1"), R"({"id":1,"n":10})");
   EXPECT_TRUE(rows->write({"1"}, Update{{{"n", "3000000000"}}}, within()).has_value());
   sql("ALTER TABLE things ALTER COLUMN n TYPE numeric");
+  EXPECT_EQ(write_error(*rows, "1", Update{{{"n", "3000000001"}}}).code, ErrorCode::kConfig)
+      << "it reads otherwise: to be opened anew";
+  rows = open(*database, table("things"));
+  all = open(*database, query("SELECT * FROM things WHERE id = {id}"));
   EXPECT_TRUE(rows->write({"1"}, Update{{{"n", "3000000001"}}}, within()).has_value());
   EXPECT_EQ(load_one(*rows, "1"), R"({"id":1,"n":3000000001})");
   sql("ALTER TABLE things ADD COLUMN extra text");
