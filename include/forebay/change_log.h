@@ -30,6 +30,12 @@ struct Changes {
   bool lost = false;
 };
 
+// A table whose changes are to be told.
+struct WatchedTable {
+  std::string name;
+  std::vector<std::string> columns;  // that images must have
+};
+
 // Thread-safe: watch() may be called while another thread is in poll(). Never outlives its source.
 class ChangeLog {
  public:
@@ -38,6 +44,9 @@ class ChangeLog {
   // Records changes of these tables from here on, in place of those watched so far, and creates what that
   // needs in the database. Called before the first poll(), and again when the configuration names others.
   virtual Result<void> watch(std::span<const std::string> tables) = 0;
+
+  // The same for a log that can leave columns out that nobody needs. As it stands, it watches whole rows.
+  virtual Result<void> watch_columns(std::span<const WatchedTable> tables);
 
   // What has changed since the last call; blocks at most the context's timeout. Called from one thread, every
   // few tens of milliseconds. After an Error the next call returns what this one would have.

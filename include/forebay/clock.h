@@ -5,9 +5,9 @@
 
 namespace forebay {
 
-// A point on this process's monotonic clock. All freshness and expiry is kept in it, so that a wall clock
-// that jumps neither expires nor revives anything. Only text a client sees (EXPIREAT, EXPIRETIME) is in wall
-// time.
+// A point on a clock that never jumps, and goes on while the machine sleeps. All freshness and expiry is kept
+// in it, so that a wall clock that is stepped changes no duration. What a client gave as a time of the wall
+// clock (EXPIREAT, EXAT) is kept in it, too, and moved when that clock is stepped (Clock::follow_wall_clock()).
 using Instant = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::nanoseconds;
 inline constexpr Instant kNever = Instant::max();
@@ -18,10 +18,13 @@ class Clock {
   virtual ~Clock() = default;
   virtual Instant now() const = 0;
   // Milliseconds since the Unix epoch that correspond to `at`, and back. The two stay exact inverses of each
-  // other until the wall clock is stepped by more than a second, so that EXPIRETIME returns what EXPIREAT was
-  // given.
+  // other until follow_wall_clock() says otherwise, so that EXPIRETIME returns what EXPIREAT was given.
   virtual std::int64_t to_wall_ms(Instant at) const = 0;
   virtual Instant from_wall_ms(std::int64_t unix_ms) const = 0;  // saturates instead of overflowing
+  // Notices that the wall clock was stepped by more than a second, and returns by how much the instants of
+  // given wall times are another one from now on; nearly always 0. (A clock that is slewed changes nothing.)
+  // Called by the layer's upkeep, some fifty times a second.
+  virtual Duration follow_wall_clock() { return {}; }
 };
 
 // The machine's clocks.

@@ -38,6 +38,14 @@ enum class ValueKind : std::uint8_t {
   kCounter,  // one column of numbers, raised and lowered by deltas
 };
 
+// A table whose rows values are made of (`depends_on`).
+struct TableDependency {
+  std::string table;
+  // Its column -> the key's field that it says; empty: a change of any row concerns all keys
+  std::vector<std::pair<std::string, std::string>> columns;
+  bool operator==(const TableDependency&) const = default;
+};
+
 // Which rows a namespace stands for. Everything here comes from the configuration, never from a client.
 struct DatasetSpec {
   std::string name;                     // the namespace, for messages
@@ -49,6 +57,7 @@ struct DatasetSpec {
   std::string version_column;  // optional: an integer column raised by every writer under the row lock
   // Columns whose values before and after a write the caller needs (Written)
   std::vector<std::string> watch_columns;
+  std::vector<TableDependency> depends_on;
   bool writable = false;  // whether write() will be called: then the table needs a matching unique index
 };
 
@@ -110,8 +119,8 @@ struct RowImages {
 
 // What a write has changed besides its own row: by triggers, rules and cascades of foreign keys.
 struct AlsoChanged {
-  // Other rows of these tables changed, which ones is not known; named as in a configuration, perhaps in more
-  // than one way.
+  // Other rows of these tables changed, which ones is not known; named as in a configuration or by their ids
+  // (KnownTable), perhaps in more than one way.
   std::vector<std::string> tables;
   bool anything = false;  // nobody knows what else has changed
 };
@@ -148,6 +157,13 @@ enum class Given : std::uint8_t {
   kSum,         // what an Add comes to
 };
 
+// Whether a dataset stands for what the database has.
+enum class Fit {
+  kUnknown,  // the source can't say
+  kFits,
+  kChanged,  // it has to be opened anew
+};
+
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -172,6 +188,16 @@ class Dataset {
   // and is quick: it is asked for each column that is read while a write behind of it is pending.
   // Thread-safe.
   virtual Shown shown(std::string_view column, Given given, std::string& text) const;
+
+  // Whether a changed row of DatasetSpec::depends_on[dependency] concerns no other key than the one that its
+  // columns make, as text. False where values that are spelled otherwise are equal to the database (collations
+  // that ignore case, numbers with any number of zeros) and keys with such spellings are answered: then a
+  // change of that table concerns all keys. Does not block. Thread-safe.
+  virtual bool found_by_spelling(std::size_t dependency) const;
+
+  // Whether the table or the query is what it was when this was opened: columns, types, rights, indexes,
+  // triggers. One look at the database's catalogue. Called about once a second, and when calls fail.
+  virtual Result<Fit> fit(const CallContext& context);
 
   // Whether load() with many keys costs about as much as with one. False: it is called with one key at a
   // time.

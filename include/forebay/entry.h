@@ -29,9 +29,10 @@ struct Stamp {
   std::uint64_t version = 0;               // the source's row version; 0: none
   std::uint64_t evidence = 0;              // highest change number the value includes; 0: no proof
   std::uint32_t space = 0;                 // the namespace's index; 0: no namespace
-  std::uint32_t epoch = 0;  // the namespace's epoch when the load began; another one now means invalid
-  bool negative = false;    // the source has no such row
-  bool edited = false;      // a client changed a part of the value in place (OBJECT ENCODING then says raw)
+  std::uint32_t epoch = 0;     // the namespace's epoch when the load began; another one now means invalid
+  bool negative = false;       // the source has no such row
+  bool by_wall_clock = false;  // `expires` was given as a time of the wall clock, and moves with it
+  bool edited = false;  // a client changed a part of the value in place (OBJECT ENCODING then says raw)
 };
 
 // Why an entry left; also the cause of the next miss, so the names are the miss causes of FOREBAY EXPLAIN.

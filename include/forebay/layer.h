@@ -186,6 +186,7 @@ struct LayerStats {
   std::optional<JournalStats> journal;
   // What a person must see to about writes behind, one sentence each; empty: nothing.
   std::vector<std::string> health;
+  std::vector<std::string> misfits;  // likewise, about namespaces that do not fit their tables
 };
 
 // A loader for a source of kind "function": all keys at once, one Loaded each, in order. Runs on Forebay's

@@ -31,6 +31,15 @@
 
 namespace forebay {
 
+// What a source says of a table that a configuration names.
+struct KnownTable {
+  // The same for every name of one table, whatever the schema, the quotes or a partition; empty: not known,
+  // so that the name itself says it.
+  std::string id;
+  // Of a view: the tables that it shows, as their ids.
+  std::vector<std::string> shows;
+};
+
 class Source {
  public:
   virtual ~Source() = default;
@@ -41,6 +50,11 @@ class Source {
   // Prepares one namespace: connects, checks that the table, its columns and (if writable) a unique index
   // exist, that the query prepares and returns what the kind needs. Errors name what is missing.
   virtual Result<std::unique_ptr<Dataset>> open_dataset(const DatasetSpec& spec) = 0;
+
+  // Which tables these names mean: one answer a name, in their order. Asked when a configuration is taken over
+  // and when a dataset no longer fits (Dataset::fit()). As it stands, nothing is known of any.
+  virtual Result<std::vector<KnownTable>> known_tables(std::span<const std::string> names,
+                                                       const CallContext& context);
 
   // Whether the source answers at all; used to probe one that failed. Blocks at most the context's timeout.
   virtual Result<void> ping(const CallContext& context) = 0;

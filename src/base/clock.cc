@@ -1,5 +1,7 @@
 #include "forebay/clock.h"
 
+#include <time.h>
+
 #include <atomic>
 #include <cstdlib>
 
@@ -14,9 +16,19 @@ std::int64_t mono_ms(Instant at) {
   return duration_cast<milliseconds>(at.time_since_epoch()).count();
 }
 
+std::int64_t measured_offset_ms(Instant now) {
+  const auto wall = duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return wall - mono_ms(now);
+}
+
 class SystemClock final : public Clock {
  public:
-  Instant now() const override { return std::chrono::steady_clock::now(); }
+  // CLOCK_MONOTONIC, which std::chrono::steady_clock reads, stands still while the machine sleeps.
+  Instant now() const override {
+    timespec time{};
+    clock_gettime(CLOCK_BOOTTIME, &time);
+    return Instant(std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec));
+  }
 
   std::int64_t to_wall_ms(Instant at) const override { return mono_ms(at) + offset_ms(); }
 
@@ -29,23 +41,20 @@ class SystemClock final : public Clock {
     return Instant(milliseconds(mono));
   }
 
- private:
-  // Re-measured only when it is off by more than a second: a clock that is being slewed must not make a
-  // deadline that was set in wall time read back differently.
-  std::int64_t offset_ms() const {
-    const auto wall =
-        duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    const std::int64_t measured = wall - mono_ms(std::chrono::steady_clock::now());
-    std::int64_t kept =
-        offset_ms_.load(std::memory_order_relaxed);  // a lone number, nothing is published with it
-    if (std::llabs(measured - kept) > 1000) {
-      offset_ms_.store(measured, std::memory_order_relaxed);
-      kept = measured;
-    }
-    return kept;
+  // A clock that is being slewed must not make a deadline that was set in wall time read back differently.
+  Duration follow_wall_clock() override {
+    const std::int64_t measured = measured_offset_ms(now());
+    const std::int64_t kept = offset_ms();
+    if (std::llabs(measured - kept) <= 1000) return {};
+    offset_ms_.store(measured, std::memory_order_relaxed);
+    return milliseconds(kept - measured);
   }
 
-  mutable std::atomic<std::int64_t> offset_ms_{INT64_MIN / 4};
+ private:
+  std::int64_t offset_ms() const { return offset_ms_.load(std::memory_order_relaxed); }
+
+  // A lone number, nothing is published with it.
+  std::atomic<std::int64_t> offset_ms_{measured_offset_ms(now())};
 };
 
 }  // namespace

@@ -456,7 +456,7 @@ Result<Fields> fields_of_row(std::string_view json, std::vector<bool>* strings, 
 }
 
 Result<std::optional<OptionalText>> field_of_row(std::string_view json, std::string_view column) {
-  json::basic_parser<RowHandler> parser(parse_options(), column);
+  json::basic_parser<RowHandler> parser(parse_options(kJsonDepthMax + 1), column);
   const bool whole = parse_all(parser, json);
   RowHandler& handler = parser.handler();
   if (handler.stop == RowHandler::Stop::kFound) {

@@ -18,7 +18,8 @@ void ThreadScheduler::post(Task task) {
 }
 
 std::uint64_t ThreadScheduler::post_at(Instant at, Task task) {
-  if (&clock_ != &system_clock()) at = saturating_add(std::chrono::steady_clock::now(), at - clock_.now());
+  // Condition variables wait by the steady clock.
+  at = saturating_add(std::chrono::steady_clock::now(), at - clock_.now());
   MutexLock lock(mutex_);
   const std::uint64_t id = next_id_++;
   const bool earliest = timers_.empty() || at < timers_.begin()->first.first;

@@ -116,12 +116,7 @@ struct Source {
 };
 
 // `depends_on = ["table"]` or `["table(column -> field, …)"]`.
-struct Dependency {
-  std::string table;
-  // Table column -> key field; empty: the whole namespace
-  std::vector<std::pair<std::string, std::string>> columns;
-  bool operator==(const Dependency&) const = default;
-};
+using Dependency = TableDependency;
 
 // A key pattern, split: literal, field, literal, field, …, literal. `order:{region}:{id}` has literals
 // {"order:", ":", ""} and fields {"region", "id"}. A field matches one or more bytes: up to the first

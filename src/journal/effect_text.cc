@@ -128,7 +128,7 @@ Error wrong(std::string what) {
 // Says where a text stops being JSON.
 Error not_json(std::string_view text) {
   boost::json::parse_options options;
-  options.max_depth = kJsonDepthMax + 1;
+  options.max_depth = kJsonDepthMax + 2;
   boost::json::stream_parser parser({}, options);
   boost::json::error_code code;
   std::size_t at = parser.write_some(text.data(), text.size(), code);
@@ -143,7 +143,7 @@ class Reader {
   Result<Effect> read(std::string_view text) {
     std::vector<bool> strings;
     // One level more than a client's row may have.
-    auto members = fields_of_row(text, &strings, kJsonDepthMax + 1);
+    auto members = fields_of_row(text, &strings, kJsonDepthMax + 2);
     if (!members) return not_json(text);
     for (std::size_t i = 0; i < members->size(); ++i) {
       const auto& [name, value] = (*members)[i];

@@ -177,6 +177,7 @@ Result<std::unique_ptr<CacheCore>> CacheCore::open(const CacheOptions& options, 
   parts.clock = options.clock;
   parts.memory = memory_of(options);
   parts.predict = false;  // there is nowhere to read it
+  parts.watch_shapes = false;
   parts.open_port = [&](const config::Source&) -> Result<std::shared_ptr<layer::SourcePort>> {
     return std::shared_ptr<layer::SourcePort>(
         std::make_shared<LoaderPort>(options, std::move(load), batches));

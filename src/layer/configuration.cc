@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "layer/memory_options.h"
@@ -18,11 +19,21 @@ bool same_place(const config::Namespace& a, const config::Namespace& b) {
 
 }  // namespace
 
-Configuration::Configuration(Parts parts) : parts_(std::move(parts)), planner_(parts_.planner) {}
+Configuration::Configuration(Parts parts) : parts_(std::move(parts)), planner_(planner_parts(*this)) {}
+
+Planner::Parts Configuration::planner_parts(Configuration& me) {
+  Planner::Parts parts = me.parts_.planner;
+  parts.reshaped = [&me] {
+    me.reshaped_.store(true, std::memory_order_relaxed);
+    if (me.parts_.reshaped) me.parts_.reshaped();
+  };
+  return parts;
+}
 
 Result<void> Configuration::open(const config::Model& model, Unreachable unreachable) {
   MutexLock one(reload_mutex_);
   journal_ = model.journal;
+  model_ = model;
   MutexLock lock(mutex_);
   auto plan = planner_.plan(model, unreachable, {sources_, nullptr, parts_.journaled});
   if (!plan) return std::move(plan).error();
@@ -40,7 +51,7 @@ void Configuration::take_over_locked(Plan plan) {
   }
   if (parts_.journaled != nullptr) parts_.journaled->set_targets(places, plan.spaces);
   for (auto& space : plan.made) spaces_.push_back(std::move(space));
-  routers_.push_back(std::make_unique<const Router>(std::move(plan.spaces)));
+  routers_.push_back(std::make_unique<const Router>(std::move(plan.spaces), std::move(plan.names)));
   {
     // Who holds keys of the tier (EXEC) can rely on them having no source all the while.
     const auto held = parts_.tier.lock_shards({}, true);
@@ -86,12 +97,54 @@ Result<void> Configuration::reload(const config::Model& model) {
                  fmt::format("{}: what [journal] says takes effect at the next start", model.file)};
   }
   const std::vector<Namespace*> left = leaving(model);
-  if (left.empty()) return take_over(model);
-  parts_.journaled->moving().begin(left);
-  auto taken = drain(left, model);
-  if (taken) taken = take_over(model);
-  parts_.journaled->moving().end(left, taken.has_value());
+  Result<void> taken;
+  if (left.empty()) {
+    taken = take_over(model);
+  } else {
+    parts_.journaled->moving().begin(left);
+    taken = drain(left, model);
+    if (taken) taken = take_over(model);
+    parts_.journaled->moving().end(left, taken.has_value());
+  }
+  if (!taken) return taken;
+  model_ = model;
+  // What the file says may be the same, and what the database has another.
+  look_at_tables_locked(Look::kNow, nullptr);
   return taken;
+}
+
+// ---- Tables that change
+
+bool Configuration::look_at_tables(const std::shared_ptr<CancelFlag>& cancel) {
+  MutexLock one(reload_mutex_);
+  return look_at_tables_locked(Look::kOnceItRests, cancel);
+}
+
+bool Configuration::look_at_tables_locked(Look when, const std::shared_ptr<CancelFlag>& cancel) {
+  bool soon = false;
+  std::set<std::string> away;
+  for (const Namespace* space : router()->spaces()) {
+    if (space->port == nullptr || away.contains(space->config.source)) continue;
+    // A source that does not answer is not waited for once for each of its namespaces.
+    const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(space->load_timeout);
+    const auto changing = space->port->look(when, CallOptions{timeout, cancel});
+    if (!changing) away.insert(space->config.source);
+    soon |= changing.value_or(false);
+  }
+  if (!reshaped_.exchange(false, std::memory_order_relaxed)) return soon;
+  // On an Error what was known of the tables goes on, and the next look tries again.
+  if (!name_tables_anew()) reshaped_.store(true, std::memory_order_relaxed);
+  return soon;
+}
+
+// The same configuration, with names and columns as they are now.
+Result<void> Configuration::name_tables_anew() {
+  MutexLock lock(mutex_);
+  auto plan = planner_.plan(model_, Unreachable::kRefuse, {sources_, router(), parts_.journaled});
+  if (!plan) return std::move(plan).error();
+  take_over_locked(std::move(*plan));
+  start_journal();
+  return {};
 }
 
 Result<void> Configuration::set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy) {

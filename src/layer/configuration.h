@@ -32,7 +32,8 @@ class Configuration {
     Loads& loads;
     JournaledWrites* journaled;            // null: no journal
     std::function<void()> memory_changed;  // called when the limit or the policy may have changed
-    Planner::Parts planner;
+    std::function<void()> reshaped;        // called when look_at_tables() has something to do
+    Planner::Parts planner;                // without its `reshaped`
   };
   explicit Configuration(Parts parts);
 
@@ -41,6 +42,10 @@ class Configuration {
   // On an Error nothing has changed. Blocks: connects to new sources, and waits until namespaces that are
   // written behind and go elsewhere have nothing pending.
   Result<void> reload(const config::Model& model);
+  // Looks whether tables and queries are what they were, and takes what has changed over anew, under the
+  // configuration in force. Blocks; one at a time. What can't be asked is asked the next time. True: that is
+  // to be soon.
+  bool look_at_tables(const std::shared_ptr<CancelFlag>& cancel);
   // CONFIG SET.
   Result<void> set_memory(std::optional<std::size_t> limit, std::optional<std::string> policy);
 
@@ -63,14 +68,22 @@ class Configuration {
   // Namespaces whose pending writes have to be at their source before `model` is in force.
   std::vector<Namespace*> leaving(const config::Model& model);
   Result<void> drain(const std::vector<Namespace*>& spaces, const config::Model& model);
+  bool look_at_tables_locked(Look when, const std::shared_ptr<CancelFlag>& cancel) REQUIRES(reload_mutex_);
+  Result<void> name_tables_anew() REQUIRES(reload_mutex_);
   bool is_behind(const SourceInForce& source) const;
   std::vector<SourceInForcePtr> in_force() const;
   std::vector<SourceInForcePtr> all_sources();
   const Router* router() const { return parts_.router.load(std::memory_order_acquire); }
 
+  static Planner::Parts planner_parts(Configuration& me);
+
   const Parts parts_;
   Mutex reload_mutex_;  // one reload at a time; taken before mutex_
   config::Journal journal_ GUARDED_BY(reload_mutex_);
+  config::Model model_ GUARDED_BY(reload_mutex_);  // that is in force
+  // A dataset has been opened anew, or no longer fits, since the configuration was last taken over. Relaxed:
+  // who sets it wakes who reads it, who looks again later in any case.
+  std::atomic<bool> reshaped_{false};
   // Held by one who replaces the configuration, while sources are connected to, too.
   Mutex mutex_;
   Planner planner_ GUARDED_BY(mutex_);

@@ -72,11 +72,13 @@ Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts
       me.loads_,
       me.journaled_.get(),
       [&me] { me.follow_memory(); },
-      {std::move(parts.open_port), me.clock_, me.scheduler_, me.loads_, me.invalidator_, me.writes_}});
+      [&me] { me.shape_watch_.wake(); },
+      {std::move(parts.open_port), me.clock_, me.scheduler_, me.loads_, me.invalidator_, me.writes_, {}}});
   me.statistics_ = std::make_unique<Statistics>(
       Statistics::Parts{me.router_, *me.tier_, me.curves_, *me.configuration_, me.journaled_.get()});
   if (auto opened = me.configuration_->open(model, parts.unreachable); !opened)
     return std::move(opened).error();
+  if (parts.watch_shapes) me.shape_watch_.start(*me.configuration_);
   me.upkeep();
   return core;
 }
@@ -98,6 +100,7 @@ Result<void> Core::open_journal(const config::Journal& config, Parts& parts) {
 }
 
 Core::~Core() {
+  shape_watch_.stop();
   if (configuration_) configuration_->stop_feeds();
   if (journaled_) journaled_->stop();
   if (configuration_) configuration_->close_gates();
@@ -120,6 +123,8 @@ void Core::follow_memory() {
 void Core::upkeep() {
   const Instant now = clock_.now();
   recent_.store(now, std::memory_order_relaxed);
+  if (const Duration moved = clock_.follow_wall_clock(); moved != Duration::zero())
+    tier_->move_wall_times(now, moved);
   const bool more = tier_->tick(now);
   if (now - curves_aged_ >= kCurvesEvery) {
     curves_aged_ = now;

@@ -22,6 +22,7 @@
 #include "layer/keyspace.h"
 #include "layer/read/read_path.h"
 #include "layer/read/warmer.h"
+#include "layer/shape_watch.h"
 #include "layer/statistics.h"
 #include "layer/write/behind/dead_letters.h"
 #include "layer/write/behind/journaled_writes.h"
@@ -40,6 +41,7 @@ struct Parts {
   observe::MissRatioCurves::Options curves;
   OpenJournal open_journal;                // null: the file that the configuration names
   std::function<void(Task)> run_blocking;  // null: a thread of its own
+  bool watch_shapes = true;                // a thread looks whether tables have changed
 };
 
 class Core {
@@ -111,6 +113,7 @@ class Core {
   UnconfirmedWrites unconfirmed_;
   WritePath writes_;
   std::unique_ptr<JournaledWrites> journaled_;
+  ShapeWatch shape_watch_;
   std::unique_ptr<Configuration> configuration_;
   std::unique_ptr<Statistics> statistics_;
   DeadLetters dead_letters_;

@@ -32,16 +32,18 @@ namespace {
 
 // Columns of a namespace's table that others need to see change: those they depend on, and the key columns of
 // namespaces on the same table.
-std::vector<std::string> watch_columns_of(const config::Namespace& mine, const config::Model& model) {
+std::vector<std::string> watch_columns_of(const config::Namespace& mine, const config::Model& model,
+                                          const TableNames& names) {
   if (mine.table.empty()) return {};
+  const auto is_mine = [&](const std::string& table) { return names.same(mine.source, table, mine.table); };
   std::set<std::string> columns;
   for (const config::Namespace& other : model.namespaces) {
     if (other.source != mine.source) continue;
-    if (other.name != mine.name && !other.table.empty() && same_table(other.table, mine.table)) {
+    if (other.name != mine.name && !other.table.empty() && is_mine(other.table)) {
       columns.insert(other.key.fields.begin(), other.key.fields.end());
     }
     for (const config::Dependency& dependency : other.depends_on) {
-      if (!same_table(dependency.table, mine.table)) continue;
+      if (!is_mine(dependency.table)) continue;
       for (const auto& [column, field] : dependency.columns) columns.insert(column);
     }
   }
@@ -100,8 +102,38 @@ DatasetSpec spec_of(const Namespace& space) {
   spec.value_column = config.value_column;
   spec.version_column = config.version_column;
   spec.watch_columns = space.watch_columns;
+  spec.depends_on = config.depends_on;
   spec.writable = space.info.writes_source;
   return spec;
+}
+
+// The tables of a source that its namespaces watch, each under one of its names, with the columns that tell
+// which keys a row concerns.
+std::vector<WatchedTable> tables_to_watch(const Plan& plan, const std::string& source) {
+  struct Wanted {
+    std::string name;
+    std::set<std::string> columns;
+  };
+  std::map<std::string, Wanted> tables;
+  const auto add = [&](const std::string& name) -> Wanted& {
+    Wanted& table = tables[plan.names.id(source, name)];
+    if (table.name.empty()) table.name = name;
+    return table;
+  };
+  for (const Namespace* space : plan.spaces) {
+    const config::Namespace& config = space->config;
+    if (config.source != source) continue;
+    if (!config.table.empty())
+      add(config.table).columns.insert(config.key.fields.begin(), config.key.fields.end());
+    for (const config::Dependency& dependency : config.depends_on) {
+      Wanted& table = add(dependency.table);
+      for (const auto& [column, field] : dependency.columns) table.columns.insert(column);
+    }
+  }
+  std::vector<WatchedTable> watched;
+  for (auto& [id, table] : tables)
+    watched.push_back({std::move(table.name), {table.columns.begin(), table.columns.end()}});
+  return watched;
 }
 
 }  // namespace
@@ -109,14 +141,9 @@ DatasetSpec spec_of(const Namespace& space) {
 Result<Plan> Planner::plan(const config::Model& model, Unreachable unreachable, const Present& present) {
   Draft draft{model, unreachable, present};
   plan_sources(draft);
+  name_tables(draft);
 
-  auto rest = std::make_unique<Namespace>();
-  rest->config.ttl = model.defaults.ttl;
-  rest->config.jitter = model.defaults.jitter;
-  rest->writes = &parts_.writes.strategy(rest->config);
-  if (present.router != nullptr) rest->epoch.store(present.router->spaces().front()->epoch.load());
-  draft.plan.spaces.push_back(rest.get());
-  draft.plan.made.push_back(std::move(rest));
+  plan_rest(draft);
   for (const config::Namespace& wanted : model.namespaces) plan_space(draft, wanted);
   if (present.journaled != nullptr && draft.mistakes.empty()) check_journal(draft);
   if (draft.mistakes.empty()) start_feeds(draft);
@@ -152,6 +179,46 @@ void Planner::plan_sources(Draft& draft) {
   }
 }
 
+// What the names of tables mean. A source that is away says it later, when its first dataset is opened.
+void Planner::name_tables(Draft& draft) {
+  for (const auto& source : draft.plan.sources) {
+    std::set<std::string> names;
+    for (const config::Namespace& space : draft.model.namespaces) {
+      if (space.source != source->config.name) continue;
+      if (!space.table.empty()) names.insert(space.table);
+      for (const config::Dependency& dependency : space.depends_on) names.insert(dependency.table);
+    }
+    if (names.empty()) continue;
+    const std::vector<std::string> asked(names.begin(), names.end());
+    auto known = source->port->known_tables(asked, CallOptions{source->config.timeout, nullptr});
+    if (!known) {
+      draft.plan.names.leave_open(source->config.name);
+      note_if_away(draft, source, known.error());
+      continue;
+    }
+    for (std::size_t i = 0; i < asked.size(); ++i)
+      draft.plan.names.add(source->config.name, asked[i], std::move((*known)[i]));
+  }
+}
+
+// The namespace of keys that no other one covers.
+void Planner::plan_rest(Draft& draft) {
+  const config::Default& wanted = draft.model.defaults;
+  if (const Router* router = draft.present.router) {
+    Namespace* present = router->spaces().front();
+    if (present->config.ttl == wanted.ttl && present->config.jitter == wanted.jitter)
+      return draft.plan.spaces.push_back(present);
+  }
+  auto rest = std::make_unique<Namespace>();
+  rest->config.ttl = wanted.ttl;
+  rest->config.jitter = wanted.jitter;
+  rest->writes = &parts_.writes.strategy(rest->config);
+  if (draft.present.router != nullptr)
+    rest->epoch.store(draft.present.router->spaces().front()->epoch.load());
+  draft.plan.spaces.push_back(rest.get());
+  draft.plan.made.push_back(std::move(rest));
+}
+
 std::unique_ptr<Namespace> Planner::describe(const config::Namespace& wanted) {
   auto space = std::make_unique<Namespace>();
   space->config = wanted;
@@ -175,7 +242,7 @@ void Planner::plan_space(Draft& draft, const config::Namespace& wanted) {
                                         [](const auto& each) { return each->config.name; });
   const bool bound = !wanted.source.empty();
   if (bound && source == draft.plan.sources.end()) return;  // its source's mistake has been noted
-  const auto watch = watch_columns_of(wanted, draft.model);
+  const auto watch = watch_columns_of(wanted, draft.model, draft.plan.names);
   const Router* router = draft.present.router;
   if (Namespace* space = router != nullptr ? router->find(wanted.name) : nullptr) {
     const bool same_source = !bound || space->gate == (*source)->gate;
@@ -215,6 +282,7 @@ bool Planner::bind(Draft& draft, Namespace& space, const SourceInForcePtr& sourc
     if (!dependencies.empty()) return false;
   }
   space.port = std::move(*port);
+  watch_shape(space);
   space.gate = source->gate;
   space.loads = source->loads;
   // A table's rows are found by an index, and a function that takes many keys was made for that. What a query
@@ -226,6 +294,23 @@ bool Planner::bind(Draft& draft, Namespace& space, const SourceInForcePtr& sourc
   return true;
 }
 
+// What was loaded under another shape is as if its rows had changed; so is what others made of the table.
+void Planner::watch_shape(Namespace& space) {
+  space.port->on_change([this, &space] {
+    parts_.invalidator.drop_space(space);
+    if (!space.config.table.empty()) parts_.invalidator.rows_may_have_changed(space);
+    if (parts_.reshaped) parts_.reshaped();
+  });
+}
+
+// Whether the source can be served without, for now.
+bool Planner::note_if_away(Draft& draft, const SourceInForcePtr& source, const Error& error) {
+  const bool away = error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimeout;
+  if (!away || draft.unreachable == Unreachable::kRefuse || source->config.changes) return false;
+  draft.plan.unreached.emplace(source.get(), error);
+  return true;
+}
+
 Result<std::shared_ptr<DatasetPort>> Planner::open_dataset(Draft& draft, const SourceInForcePtr& source,
                                                            const DatasetSpec& spec) {
   auto& unreached = draft.plan.unreached;
@@ -233,10 +318,7 @@ Result<std::shared_ptr<DatasetPort>> Planner::open_dataset(Draft& draft, const S
   if (!unreached.contains(source.get())) {
     auto port = source->port->open(spec);
     if (port) return port;
-    const ErrorCode code = port.error().code;
-    const bool away = code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout;
-    if (!away || draft.unreachable == Unreachable::kRefuse || source->config.changes) return port;
-    unreached.emplace(source.get(), std::move(port).error());
+    if (!note_if_away(draft, source, port.error())) return port;
   }
   if (auto later = source->port->open_later(spec)) return later;
   return unreached.at(source.get());
@@ -270,15 +352,12 @@ void Planner::start_feeds(Draft& draft) {
   for (const auto& source : draft.plan.sources) {
     ChangeLog* log = source->config.changes ? source->port->change_log() : nullptr;
     if (log == nullptr) continue;
-    std::set<std::string> tables;
-    for (const Namespace* space : draft.plan.spaces) {
-      if (space->config.source != source->config.name) continue;
-      if (!space->config.table.empty()) tables.insert(space->config.table);
-      for (const config::Dependency& dependency : space->config.depends_on) tables.insert(dependency.table);
-    }
-    std::vector<std::string> wanted(tables.begin(), tables.end());
-    if (source->poller && wanted == source->watched) continue;
-    if (auto watching = log->watch(wanted); !watching) {
+    std::vector<WatchedTable> wanted = tables_to_watch(draft.plan, source->config.name);
+    const auto same = [](const WatchedTable& a, const WatchedTable& b) {
+      return a.name == b.name && a.columns == b.columns;
+    };
+    if (source->poller && std::ranges::equal(wanted, source->watched, same)) continue;
+    if (auto watching = log->watch_columns(wanted); !watching) {
       draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, watching.error().message));
       continue;
     }

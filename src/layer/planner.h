@@ -29,7 +29,7 @@ struct SourceInForce {
   std::shared_ptr<SourceGate> gate;
   std::shared_ptr<LoadStage> loads;  // the first of the stages before the gate, or the gate
   std::unique_ptr<feed::ChangePoller> poller;
-  std::vector<std::string> watched;  // tables
+  std::vector<WatchedTable> watched;
 };
 using SourceInForcePtr = std::shared_ptr<SourceInForce>;
 
@@ -38,6 +38,7 @@ struct Plan {
   std::vector<Namespace*> spaces;                // in order; the first is that of keys without one
   std::vector<std::unique_ptr<Namespace>> made;  // those of `spaces` that are new
   std::map<SourceInForce*, Error> unreached;     // sources that are served without
+  TableNames names;                              // as the sources know them
 };
 
 class Planner {
@@ -50,6 +51,7 @@ class Planner {
     FlightSink& sink;  // what flights are answered to
     Invalidator& invalidator;
     const WritePath& writes;
+    std::function<void()> reshaped;  // called when a dataset was opened anew, or no longer fits
   };
   explicit Planner(Parts parts) : parts_(std::move(parts)) {}
 
@@ -65,12 +67,16 @@ class Planner {
  private:
   struct Draft;
   void plan_sources(Draft& draft);
+  void name_tables(Draft& draft);
+  void plan_rest(Draft& draft);
   void plan_space(Draft& draft, const config::Namespace& wanted);
   std::unique_ptr<Namespace> describe(const config::Namespace& wanted);
   bool bind(Draft& draft, Namespace& space, const SourceInForcePtr& source);
   Result<std::shared_ptr<DatasetPort>> open_dataset(Draft& draft, const SourceInForcePtr& source,
                                                     const DatasetSpec& spec);
   void check_journal(Draft& draft);
+  static bool note_if_away(Draft& draft, const SourceInForcePtr& source, const Error& error);
+  void watch_shape(Namespace& space);
   void start_feeds(Draft& draft);
 
   const Parts parts_;

@@ -91,6 +91,12 @@ LayerStats Statistics::collect() const {
   for (const Namespace* space : router().spaces()) stats.namespaces.push_back(of(*space, tier, stats.limit));
   if (parts_.journaled != nullptr) parts_.journaled->stats(stats);
   for (const Namespace* space : router().spaces()) {
+    if (space->port == nullptr) continue;
+    if (const auto misfit = space->port->misfit())
+      stats.misfits.push_back(
+          fmt::format("namespace {} does not fit its table: {}", space->name(), misfit->message));
+  }
+  for (const Namespace* space : router().spaces()) {
     if (!space->info.writes_behind) continue;
     const auto known = std::ranges::find_if(stats.flushes, [&](const FlushStats& flush) {
       return flush.source == space->config.source && flush.space == space->name();

@@ -79,6 +79,7 @@ Entry::Plan Entry::plan(std::size_t key_bytes, std::size_t value_bytes, bool by_
   if (by_reference) plan.parts |= kShared;
   if (stamp.negative) plan.parts |= kNegative;
   if (stamp.edited) plan.parts |= kEdited;
+  if (stamp.by_wall_clock && stamp.expires != kNever) plan.parts |= kByWallClock;
   if (plan.parts != 0 || key_bytes > kShortKey || plan.value_bytes > kShortValue) {
     plan.shape |= kWide;
     plan.key_at = key_at(plan.shape, plan.parts);
@@ -243,6 +244,7 @@ void Entry::read_rest(const TimeBase& base, Stamp& out) const {
   const std::uint16_t parts = layout().parts;
   out.negative = (parts & kNegative) != 0;
   out.edited = (parts & kEdited) != 0;
+  out.by_wall_clock = (parts & kByWallClock) != 0;
   if ((parts & kFill) != 0) {
     Fill fill;
     std::memcpy(&fill, start() + part_at(parts, kFill), Fill::kBytes);

@@ -9,7 +9,7 @@
 //   22  with an expiry: the lower half of its milliseconds since the tier's start (49 days; else `far`),
 //       at 24 links in the timer wheel, at 32 the upper half
 //       then, each only where it is needed:
-//       wide   8  lengths that don't fit in the shape, and which of the following parts there are
+//       wide   8  lengths that don't fit in the shape, flags, and which of the following parts there are
 //       far    8  expires in nanoseconds since the tier's start
 //       fill  20  when it was loaded, until when it is fresh, what the load took
 //       proof 16  version and evidence
@@ -149,6 +149,8 @@ class Entry {
   bool retired() const { return revision_ == 0; }
 
   bool has_expiry() const { return (shape() & kExpires) != 0; }
+  // Whether the expiry moves with the wall clock.
+  bool is_by_wall_clock() const { return has_expiry() && (layout().parts & kByWallClock) != 0; }
   WheelHook& wheel() { return *reinterpret_cast<WheelHook*>(start() + kWheelAt); }
   static Entry& from(WheelHook& hook) {
     return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(&hook) - kWheelAt);
@@ -230,6 +232,7 @@ class Entry {
     kParts = kFar | kFill | kProof | kPlace | kShared,
     kNegative = 32,
     kEdited = 64,
+    kByWallClock = 128,
   };
   struct Wide {
     std::uint32_t key_bytes;

@@ -144,6 +144,9 @@ class alignas(64) Shard {
   std::optional<Departure> departure(std::uint64_t hash, std::string_view key) const REQUIRES(mutex);
   std::optional<unsigned> frequency(std::uint64_t hash, std::string_view key) REQUIRES(mutex);
 
+  // Moves the expiries that were given as times of the wall clock. O(n) of this shard.
+  void move_wall_times(Instant now, Duration by) REQUIRES(mutex);
+
   // Visits one bucket's live entries; returns Table's next cursor, and how many it visited in `visited`.
   std::uint64_t scan(std::uint64_t cursor, Instant now, FunctionRef<void(const EntryView&)> visit,
                      std::size_t& visited) REQUIRES(mutex);

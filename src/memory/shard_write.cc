@@ -1,6 +1,11 @@
 // Writing a key: what the writer decided is done in the entry where it lies if it fits there, else by a new
 // entry that takes its place.
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
 #include "memory/arena/large.h"
 #include "memory/shard_room.h"
 #include "memory/shard_scopes.h"
@@ -180,6 +185,26 @@ bool Shard::revalue(Entry& entry, std::string_view bytes, Instant now) {
   entry.set_accessed(common_.base.seconds(now));
   policy_->on_replace(entry.hook(), entry.hook());
   return true;
+}
+
+void Shard::move_wall_times(Instant now, Duration by) {
+  // By their keys: a new expiry may need another block, and one that has passed takes its entry along.
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < table_.chains(); ++i) {
+    for (const Entry* entry = table_.chain(i); entry != nullptr; entry = Table::next(*entry)) {
+      if (entry->is_by_wall_clock()) keys.emplace_back(entry->key());
+    }
+  }
+  for (const std::string& key : keys) {
+    update(hash_bytes(key), key, now, [&](const EntryView* entry) {
+      if (entry == nullptr) return Change::keep();
+      Stamp stamp = entry->stamp();
+      const bool fresh_while_alive = stamp.fresh_until == stamp.expires;
+      stamp.expires = std::min(saturating_add(stamp.expires, by), kNever - Duration(1));
+      if (fresh_while_alive) stamp.fresh_until = stamp.expires;
+      return Change::restamp(stamp);
+    });
+  }
 }
 
 bool Shard::erase(std::uint64_t hash, std::string_view key, Instant now, Departure why) {

@@ -137,6 +137,14 @@ void Shards::clear() {
   }
 }
 
+void Shards::move_wall_times(Instant now, Duration by) {
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    Shard& shard = *shards_[i];
+    const Lock lock(*this, i, shard);
+    shard.move_wall_times(now, by);
+  }
+}
+
 std::optional<Departure> Shards::departure(std::string_view key) const {
   const std::uint64_t hash = hash_bytes(key);
   const std::size_t index = index_of(hash);

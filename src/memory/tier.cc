@@ -49,6 +49,10 @@ void Tier::clear() {
   impl_->shards.clear();
 }
 
+void Tier::move_wall_times(Instant now, Duration by) {
+  impl_->shards.move_wall_times(now, by);
+}
+
 std::optional<Departure> Tier::departure(std::string_view key) const {
   return impl_->shards.departure(key);
 }

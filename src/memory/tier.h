@@ -108,6 +108,10 @@ class Tier {
   // Removes everything. O(1) for the caller apart from one lock per shard; memory is given back by tick().
   void clear();
 
+  // The wall clock was stepped: moves the expiries that were given as its times (Stamp::by_wall_clock). Looks at
+  // every entry.
+  void move_wall_times(Instant now, Duration by);
+
   // Whether the key's entry left recently, and why; nothing if it was never here or that is forgotten (a
   // bounded, fixed-size log per shard). A key that is present has no departure.
   std::optional<Departure> departure(std::string_view key) const;

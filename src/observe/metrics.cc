@@ -185,6 +185,8 @@ std::vector<Metric> layer_metrics(const LayerStats& stats) {
                       {{{"reason", "expired"}}, number(stats.expired)},
                       {{{"reason", "too_large"}}, number(stats.too_large)},
                       {{{"reason", "refused_full"}}, number(stats.refused_full)}}});
+  metrics.push_back(single("forebay_namespace_misfits", "Namespaces that do not fit their tables.",
+                           MetricKind::kGauge, number(stats.misfits.size())));
   metrics.push_back(single("forebay_feed_lag_seconds", "Age of the oldest change not yet applied.",
                            MetricKind::kGauge, stats.feed_lag_seconds));
   return metrics;

@@ -5,10 +5,12 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "source/postgres/ledger.h"
 #include "source/postgres/pool.h"
 #include "source/postgres/query.h"
+#include "source/postgres/shape.h"
 #include "source/postgres/table.h"
 
 namespace forebay::source {
@@ -30,6 +32,17 @@ class PostgresSource final : public Source {
     const Call call({.timeout = opening_, .cancel = nullptr});
     return spec.table.empty() ? postgres::open_query(pool_, name_, spec, call)
                               : postgres::open_table(pool_, name_, spec, call);
+  }
+
+  Result<std::vector<KnownTable>> known_tables(std::span<const std::string> names,
+                                               const CallContext& context) override {
+    std::vector<TableName> parsed;
+    for (const std::string& name : names) {
+      parsed.push_back(parse_table_name(name).value_or(TableName{{}, name}));
+    }
+    auto known = postgres::known_tables(pool_, parsed, Call(context));
+    if (!known) return postgres::located(known.error(), fmt::format("source {}", name_));
+    return std::move(*known);
   }
 
   Result<void> ping(const CallContext& context) override {

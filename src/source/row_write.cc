@@ -16,6 +16,10 @@ Error row_exists() {
   return {ErrorCode::kRefused, "the row exists already"};
 }
 
+Error table_has_changed() {
+  return {ErrorCode::kConfig, "the table has other columns than when it was opened"};
+}
+
 namespace write_mistake {
 
 Error not_writable() {

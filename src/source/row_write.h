@@ -25,10 +25,12 @@ bool is_key(const KeyFields& key, TextOf text_of) {
   return true;
 }
 
-// All are kRefused.
+// All but the last are kRefused.
 Error misspelled_key();  // a row equals the key for the database, and is spelled otherwise
 Error several_rows();    // have one key
 Error row_exists();      // where it must not
+// kConfig: its columns are not those that the dataset was opened with. Opened anew, it may be tried again.
+Error table_has_changed();
 
 // The checks of one namespace's writes. Thread-safe; allocates for errors only.
 template <class Column>

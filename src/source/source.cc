@@ -55,6 +55,24 @@ class EarlierChangeLog final : public ChangeLog {
 
 }  // namespace
 
+Result<void> ChangeLog::watch_columns(std::span<const WatchedTable> tables) {
+  std::vector<std::string> names;
+  for (const WatchedTable& table : tables) names.push_back(table.name);
+  return watch(names);
+}
+
+bool Dataset::found_by_spelling(std::size_t) const {
+  return true;
+}
+
+Result<Fit> Dataset::fit(const CallContext&) {
+  return Fit::kUnknown;
+}
+
+Result<std::vector<KnownTable>> Source::known_tables(std::span<const std::string> names, const CallContext&) {
+  return std::vector<KnownTable>(names.size());
+}
+
 Result<Written> Dataset::write(const KeyFields&, const Write&, const CallContext&) {
   return Error{ErrorCode::kUnsupported, "this source does not take writes"};
 }

@@ -201,6 +201,34 @@ std::string TableSql::returned() const {
   return out;
 }
 
+// What a column becomes, given a parameter.
+std::string TableSql::taken(const std::string& column, const std::string& given, const Take& take) const {
+  const std::string present = "t." + quote_identifier(column);
+  const bool postgres = dialect_ == Dialect::kPostgres;
+  switch (take.how) {
+    case Take::How::kAsItIs:
+      break;
+    case Take::How::kUnlessNull:
+      return postgres
+                 ? fmt::format(
+                       "CASE WHEN pg_catalog.btrim({0}::text, E' \\t\\n\\r') = 'null' THEN {0} ELSE {1} END",
+                       present, given)
+                 : fmt::format("CASE WHEN trim({0}, char(32, 9, 10, 13)) = 'null' THEN {0} ELSE {1} END",
+                               present, given);
+    case Take::How::kUnlessSameString:
+      // SQLite's functions fail on what is no JSON, so that is asked first.
+      return postgres ? fmt::format(
+                            "CASE WHEN pg_catalog.json_typeof({0}::pg_catalog.json) = 'string' AND ({0} #>> "
+                            "'{{}}') = {1}::text THEN {0} ELSE {1}::text::{2} END",
+                            present, given, take.type)
+                      : fmt::format(
+                            "CASE WHEN CASE WHEN json_valid({0}) THEN json_type({0}) = 'text' AND "
+                            "json_extract({0}, '$') = {1} END THEN {0} ELSE {1} END",
+                            present, given);
+  }
+  return given;
+}
+
 std::string TableSql::returning() const {
   return dialect_ == Dialect::kSqlite ? std::string() : " RETURNING " + returned();
 }
@@ -211,11 +239,12 @@ std::string TableSql::read_again() const {
 
 // `column = parameter` for each, after the raised version; touches the first key column where there is
 // nothing else.
-std::string TableSql::assignments(std::span<const std::string> columns) const {
+std::string TableSql::assignments(std::span<const std::string> columns, std::span<const Take> takes) const {
   std::string out;
   for (std::size_t i = 0; i < columns.size(); ++i) {
+    const std::string given = parameter(shape_.keys.size() + 1 + i);
     out += fmt::format("{}{} = {}", out.empty() ? "" : ", ", quote_identifier(columns[i]),
-                       parameter(shape_.keys.size() + 1 + i));
+                       i < takes.size() ? taken(columns[i], given, takes[i]) : given);
   }
   if (!shape_.version_column.empty()) {
     const std::string version = quote_identifier(shape_.version_column);
@@ -251,9 +280,9 @@ std::string TableSql::insert_if_absent(std::span<const std::string> columns) con
   return insert_with(columns, "NOTHING");
 }
 
-std::string TableSql::update(std::span<const std::string> columns) const {
-  return fmt::format("UPDATE {} AS t SET {}{}{}", shape_.table.quoted(), assignments(columns), where_key(),
-                     returning());
+std::string TableSql::update(std::span<const std::string> columns, std::span<const Take> takes) const {
+  return fmt::format("UPDATE {} AS t SET {}{}{}", shape_.table.quoted(), assignments(columns, takes),
+                     where_key(), returning());
 }
 
 std::string TableSql::add(std::string_view column) const {

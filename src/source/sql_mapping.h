@@ -53,6 +53,19 @@ Result<TableName> parse_table_name(std::string_view text);
 Result<std::string> compile_query(std::string_view query, std::span<const std::string> fields,
                                   Dialect dialect, std::span<const std::string> references = {});
 
+// How a column of a row that exists takes its parameter. What a read shows of two different values may be the
+// same (SQL's NULL and JSON's null; the string "12" and the number 12, given as text): a write of what was read
+// must leave the value as it is.
+struct Take {
+  enum class How : std::uint8_t {
+    kAsItIs,
+    kUnlessNull,        // NULL, unless the column holds JSON's null
+    kUnlessSameString,  // JSON, given as text, unless the column holds a JSON string that says just that
+  };
+  How how = How::kAsItIs;
+  std::string type{};  // kPostgres: the column's, as a cast takes it
+};
+
 // A table as the database's catalogue describes it. Column names are unquoted.
 struct TableShape {
   TableName table{};
@@ -96,7 +109,8 @@ class TableSql {
   // writers may come in between update() and this, and what they wrote has to be seen before it is changed.
   std::string insert_if_absent(std::span<const std::string> columns) const;
   // Sets `columns` (parameters K+1…; none: touches the row only) of the row with the key, if there is one.
-  std::string update(std::span<const std::string> columns) const;
+  // `takes`: one a column, or none.
+  std::string update(std::span<const std::string> columns, std::span<const Take> takes = {}) const;
   // Adds parameter K+1 to `column` of the row with the key, if there is one; NULL counts as 0.
   std::string add(std::string_view column) const;
   // The same for a row that is absent: inserts it with parameter K+1 as the column's value, or adds if there
@@ -118,7 +132,8 @@ class TableSql {
   std::string returned() const;
   std::string returning() const;
   std::string insert_with(std::span<const std::string> columns, std::string_view conflict_action) const;
-  std::string assignments(std::span<const std::string> columns) const;
+  std::string assignments(std::span<const std::string> columns, std::span<const Take> takes = {}) const;
+  std::string taken(const std::string& column, const std::string& parameter, const Take& take) const;
 
   Dialect dialect_;
   TableShape shape_;

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <string>
+#include <vector>
+
+#include "source/sql_mapping.h"
 #include "source/sqlite/changes.h"
 #include "source/sqlite/database.h"
 #include "source/sqlite/ledger.h"
@@ -21,6 +25,24 @@ class SqliteSource final : public Source {
 
   Result<std::unique_ptr<Dataset>> open_dataset(const DatasetSpec& spec) override {
     return spec.query.empty() ? sqlite::open_table(database_, spec) : sqlite::open_query(database_, spec);
+  }
+
+  // SQLite's names of tables know no case. A view has no triggers, and nobody writes to one.
+  Result<std::vector<KnownTable>> known_tables(std::span<const std::string> names,
+                                               const CallContext& context) override {
+    const sqlite::Deadline deadline(context);
+    auto lease = database_.readers.acquire(deadline);
+    if (!lease) return lease.error();
+    std::vector<KnownTable> known;
+    for (const std::string& name : names) {
+      KnownTable& table = known.emplace_back();
+      const auto parsed = parse_table_name(name);
+      if (!parsed) continue;
+      auto found = sqlite::name_in_schema(**lease, *parsed);
+      if (!found) return found.error();
+      table.id = std::move(*found);
+    }
+    return known;
   }
 
   Result<void> ping(const CallContext& context) override {

@@ -13,7 +13,7 @@
 // shape depends on the data. A `text` or `counter` query must have one column and find at most one row. A
 // {field} of the key is text. Compared with a column it takes the column's affinity, so {id} finds the 7 of
 // an INTEGER column; compared with an expression it needs CAST({id} AS INTEGER). Other spellings of an equal
-// value (007) are keys of their own here, which a changed row does not invalidate: they end with their ttl.
+// value (007) are absent where depends_on says which column the field is held against.
 //
 // Writing: text goes into a column under SQLite's affinity rules ("12" becomes a number in an INTEGER
 // column); a column declared BLOB takes base64, one declared BOOL… takes true and false as 1 and 0. A row's

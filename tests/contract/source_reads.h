@@ -269,7 +269,6 @@ TEST_P(SourceContract, WhatIsMissingIsNamed) {
     s.value_column = "worth";
   });
   change(items(), "revision", [](DatasetSpec& s) { s.version_column = "revision"; });
-  change(items(), "colour", [](DatasetSpec& s) { s.watch_columns = {"colour"}; });
   change(items(), "unique", [](DatasetSpec& s) { s.key_fields = {"body"}; });
   change(orders(), "unique", [](DatasetSpec& s) { s.key_fields = {"region"}; });
   change(query("SELECT total FROM nowhere WHERE customer = {name}"), "nowhere", [](DatasetSpec&) {});
@@ -307,6 +306,88 @@ TEST_P(SourceContract, ATableWithoutAUniqueIndexCanStillBeRead) {
   EXPECT_EQ(loaded.error().code, ErrorCode::kRefused);
   dataset.reset();
   execute("DROP TABLE loose");
+}
+
+// In query mode, too, a row has one key: what the database finds equal is absent, or any change concerns it.
+TEST_P(SourceContract, AQueryAnswersNoOtherSpellingOfANumber) {
+  execute("INSERT INTO orders VALUES ('eu', 1, 'ann', 3), ('us', 1, 'bob', 4)");
+  DatasetSpec spec = query("SELECT sum(total) AS total FROM orders WHERE id = {name}");
+  spec.depends_on = {{"orders", {{"id", "name"}}}};
+  auto dataset = open(spec);
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_TRUE(dataset->found_by_spelling(0));
+  EXPECT_EQ(load(*dataset, {"1"}), "7");
+  for (const char* key : {"01", " 1", "1 ", "+1", "1.0", "1e0", "-01", "0x1", "1_0"})
+    EXPECT_EQ(load(*dataset, {key}), std::nullopt) << key;
+  EXPECT_EQ(load(*dataset, {"-1"}), std::nullopt);
+}
+
+TEST_P(SourceContract, AQueryIsFoundBySpellingOnlyWhereItsColumnsAre) {
+  DatasetSpec spec = query("SELECT total FROM orders WHERE customer = {name}");
+  spec.depends_on = {{"orders", {{"customer", "name"}}},
+                     {"orders", {}},
+                     {"orders", {{"nowhere", "name"}}},
+                     {"items", {{"ratio", "name"}}}};
+  auto dataset = open(spec);
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_TRUE(dataset->found_by_spelling(0));
+  EXPECT_TRUE(dataset->found_by_spelling(1));
+  EXPECT_FALSE(dataset->found_by_spelling(2));
+  EXPECT_FALSE(dataset->found_by_spelling(3)) << "0 and -0 are equal";
+}
+
+TEST_P(SourceContract, ADatasetSaysWhenItsTableIsAnotherOne) {
+  auto table = open(items());
+  ASSERT_NE(table, nullptr);
+  DatasetSpec all = query("SELECT * FROM views WHERE name = {name}");
+  auto rows = open(all);
+  ASSERT_NE(rows, nullptr);
+  DatasetSpec depending = query("SELECT count(*) AS n FROM views WHERE name = {name}");
+  depending.depends_on = {{"views", {{"name", "name"}}}};
+  auto count = open(depending);
+  ASSERT_NE(count, nullptr);
+  const auto fit = [](Dataset& dataset) { return dataset.fit(patient()).value_or(Fit::kUnknown); };
+  EXPECT_EQ(fit(*table), Fit::kFits);
+  EXPECT_EQ(fit(*rows), Fit::kFits);
+  EXPECT_EQ(fit(*count), Fit::kFits);
+  execute("DROP TABLE IF EXISTS others");
+  execute("CREATE TABLE others(n bigint)");
+  execute("INSERT INTO items(name) VALUES ('a')");
+  EXPECT_EQ(fit(*table), Fit::kFits) << "another table is not its business, nor are rows";
+  execute("ALTER TABLE items ADD COLUMN more text");
+  EXPECT_EQ(fit(*table), Fit::kChanged);
+  EXPECT_EQ(fit(*rows), Fit::kFits);
+  execute("ALTER TABLE views ADD COLUMN more text");
+  EXPECT_EQ(fit(*rows), Fit::kChanged);
+  EXPECT_EQ(fit(*count), Fit::kChanged);
+  auto opened_anew = open(items());
+  ASSERT_NE(opened_anew, nullptr);
+  EXPECT_EQ(fit(*opened_anew), Fit::kFits);
+  execute("CREATE UNIQUE INDEX items_body ON items(body)");
+  EXPECT_EQ(fit(*opened_anew), Fit::kChanged);
+  opened_anew = open(items());
+  execute("ALTER TABLE items RENAME COLUMN more TO less");
+  EXPECT_EQ(fit(*opened_anew), Fit::kChanged);
+  opened_anew = open(items());
+  execute("ALTER TABLE items RENAME TO former");
+  execute("CREATE TABLE items(name text PRIMARY KEY, body text)");
+  EXPECT_EQ(fit(*opened_anew), Fit::kChanged);
+  execute("DROP TABLE former");
+  execute("DROP TABLE others");
+}
+
+TEST_P(SourceContract, ATableHasOneId) {
+  execute("DROP TABLE IF EXISTS \"Odd one\"");
+  execute("CREATE TABLE \"Odd one\"(id bigint)");
+  const std::vector<std::string> names = {"items", "\"items\"", "ITEMS", "orders", "\"Odd one\"", "nowhere"};
+  auto known = database_->source().known_tables(names, patient());
+  ASSERT_TRUE(known.has_value()) << known.error().message;
+  ASSERT_EQ(known->size(), names.size());
+  EXPECT_FALSE((*known)[0].id.empty());
+  EXPECT_EQ((*known)[1].id, (*known)[0].id);
+  EXPECT_NE((*known)[3].id, (*known)[0].id);
+  EXPECT_FALSE((*known)[4].id.empty());
+  execute("DROP TABLE \"Odd one\"");
 }
 
 }  // namespace forebay

@@ -237,4 +237,79 @@ TEST_P(SourceContract, ValuesThatAreNoneOfTheirColumnAreKnownWithoutTheDatabase)
   EXPECT_TRUE(dataset->validate({"a"}, Add{"ratio", "1.5", true}));
 }
 
+// What was read is written back, as a whole row and column by column, and the database's own text stays.
+TEST_P(SourceContract, JsonThatWasReadCanBeWrittenBack) {
+  const std::string deep(500, '[');
+  const std::string texts[] = {"null",
+                               "\"12\"",
+                               "12",
+                               "\"true\"",
+                               "true",
+                               "\"null\"",
+                               "\"abc\"",
+                               "\"\"",
+                               "{\"a\":null}",
+                               "\"{\\\"a\\\": 1}\"",
+                               "[1,2]",
+                               "\"[1]\"",
+                               "1.50",
+                               "\"1.50\"",
+                               "\"two\\nlines\"",
+                               deep + "1" + std::string(500, ']')};
+  for (const char* rule : {"", " NOT NULL"}) {
+    execute("DROP TABLE IF EXISTS spelled");
+    execute("CREATE TABLE spelled(name text PRIMARY KEY, doc " + database_->json_type() + rule +
+            ", n bigint)");
+    DatasetSpec spec = items();
+    spec.table = "spelled";
+    auto dataset = open(spec);
+    ASSERT_NE(dataset, nullptr);
+    for (const std::string& text : texts) {
+      execute("DELETE FROM spelled");
+      execute("INSERT INTO spelled VALUES ('a', '" + text + "', 1)");
+      const std::string before = ask("SELECT doc FROM spelled");
+      const auto read = load(*dataset, {"a"});
+      ASSERT_TRUE(read.has_value());
+      Upsert row;
+      auto fields = fields_of_row(*read, &row.strings);
+      ASSERT_TRUE(fields.has_value()) << *read;
+      row.fields = std::move(*fields);
+      EXPECT_TRUE(dataset->validate({"a"}, row)) << text;
+      EXPECT_EQ(write(*dataset, {"a"}, row).after.value, read) << text;
+      EXPECT_EQ(ask("SELECT doc FROM spelled"), before) << text << rule << ", as a row";
+      const OptionalText one = column(read, "doc");
+      if (!one) continue;  // as a field it can't be given
+      EXPECT_EQ(write(*dataset, {"a"}, Update{{{"doc", one}}}).after.value, read) << text;
+      EXPECT_EQ(ask("SELECT doc FROM spelled"), before) << text << rule << ", as a field";
+    }
+    // A value of its own is another matter.
+    execute("UPDATE spelled SET doc = '\"12\"'");
+    EXPECT_EQ(column(write(*dataset, {"a"}, Update{{{"doc", "13"}}}).after.value, "doc"), "13");
+    Upsert number{{{"doc", "12"}}, {false}};
+    write(*dataset, {"a"}, number);
+    EXPECT_EQ(ask("SELECT doc FROM spelled"), "12");
+    write(*dataset, {"a"}, Upsert{{{"doc", "12"}}, {true}});
+    EXPECT_EQ(ask("SELECT doc FROM spelled"), "\"12\"");
+  }
+  execute("DROP TABLE spelled");
+}
+
+TEST_P(SourceContract, NullInAJsonColumnIsTheDatabasesOwnUnlessItIsJsonsAlready) {
+  execute("DROP TABLE IF EXISTS spelled");
+  execute("CREATE TABLE spelled(name text PRIMARY KEY, doc " + database_->json_type() + ")");
+  DatasetSpec spec = items();
+  spec.table = "spelled";
+  auto dataset = open(spec);
+  ASSERT_NE(dataset, nullptr);
+  const auto set_null = [&](const std::string& key) {
+    return write(*dataset, {key}, Upsert{{{"doc", std::nullopt}}, {false}});
+  };
+  set_null("new");
+  execute("INSERT INTO spelled VALUES ('text', '\"x\"'), ('json', 'null'), ('sql', NULL)");
+  for (const char* key : {"text", "json", "sql"}) set_null(key);
+  EXPECT_EQ(ask("SELECT count(*) FROM spelled WHERE doc IS NULL"), "3");
+  EXPECT_EQ(ask("SELECT doc FROM spelled WHERE name = 'json'"), "null");
+  execute("DROP TABLE spelled");
+}
+
 }  // namespace forebay

@@ -43,6 +43,7 @@ class LayerTest : public ::testing::Test {
     parts.random = &random;
     parts.scheduler = &scheduler;
     parts.curves = curves;
+    parts.watch_shapes = false;
     parts.open_port = [this](const config::Source&) -> Result<std::shared_ptr<SourcePort>> { return source; };
     arrange(parts);
     auto opened = Core::open(model, std::move(parts));

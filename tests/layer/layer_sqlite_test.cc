@@ -93,6 +93,67 @@ TEST_F(LayerOnSqlite, AColumnThatWasAddedIsKnownToTheWriteThatNamesIt) {
   EXPECT_FALSE(layer->set_fields("item:1", {{"color", "red"}}));
 }
 
+TEST_F(LayerOnSqlite, ATableThatChangesItsShapeIsShownInItWithoutBeingAsked) {
+  open();
+  EXPECT_EQ(get("item:1"), R"({"id":1,"name":"pen","shop":"north","price":1.5})");
+  other.run("ALTER TABLE items DROP COLUMN price");
+  EXPECT_TRUE(eventually([&] { return get("item:1") == R"({"id":1,"name":"pen","shop":"north"})"; }));
+  other.run("ALTER TABLE items RENAME COLUMN name TO title");
+  EXPECT_TRUE(eventually([&] { return get("item:1") == R"({"id":1,"title":"pen","shop":"north"})"; }));
+  // What was not read before is never shown in the former shape.
+  EXPECT_EQ(get("item:2"), R"({"id":2,"title":"ink","shop":"north"})");
+  EXPECT_TRUE(layer->stats().misfits.empty());
+}
+
+TEST_F(LayerOnSqlite, AReloadOfTheSameConfigurationLooksAtTheTables) {
+  open();
+  EXPECT_EQ(get("item:1"), R"({"id":1,"name":"pen","shop":"north","price":1.5})");
+  other.run("ALTER TABLE items ADD COLUMN colour TEXT DEFAULT 'red'");
+  ASSERT_TRUE(layer->reload(toml()));
+  EXPECT_EQ(get("item:1"), R"({"id":1,"name":"pen","shop":"north","price":1.5,"colour":"red"})");
+}
+
+TEST_F(LayerOnSqlite, ANamespaceThatNoLongerFitsSaysSoAndHarmsNoOtherOne) {
+  open("[namespace.priced]\nkey = \"priced:{price}\"\nsource = \"shop\"\ntable = \"items\"\nttl = \"1h\"\n");
+  EXPECT_EQ(get("priced:7"), R"({"id":3,"name":"cup","shop":"south","price":7})");
+  other.run("ALTER TABLE items RENAME COLUMN price TO cost");
+  EXPECT_TRUE(
+      eventually([&] { return get("item:1") == R"({"id":1,"name":"pen","shop":"north","cost":1.5})"; }));
+  EXPECT_TRUE(eventually([&] {
+    const auto health = layer->stats().misfits;
+    return health.size() == 1 && health[0].find("priced") != std::string::npos &&
+           health[0].find("price") != std::string::npos;
+  }));
+  EXPECT_EQ(get("priced:7").front(), '!');
+  ASSERT_TRUE(layer->set_fields("item:1", {{"cost", "2"}}));
+  EXPECT_EQ(get("item:1"), R"({"id":1,"name":"pen","shop":"north","cost":2})");
+  EXPECT_EQ(get("stock:north"), "2");
+  other.run("ALTER TABLE items RENAME COLUMN cost TO price");
+  EXPECT_TRUE(eventually([&] { return layer->stats().misfits.empty(); }));
+  EXPECT_EQ(get("priced:7"), R"({"id":3,"name":"cup","shop":"south","price":7})");
+}
+
+TEST_F(LayerOnSqlite, AChangeReachesEveryKeyThatAQueryAnswers) {
+  other.run(
+      "CREATE TABLE tags(id INTEGER PRIMARY KEY, tag TEXT COLLATE NOCASE, n INT);"
+      "INSERT INTO tags VALUES (1, 'Foo', 1)");
+  open(
+      "[namespace.tag]\nkey = \"tag:{tag}\"\nsource = \"shop\"\nquery = \"SELECT sum(n) AS n FROM tags WHERE "
+      "tag = "
+      "{tag}\"\ndepends_on = [\"main.TAGS(tag -> tag)\"]\nttl = \"1h\"\n"
+      "[namespace.price]\nkey = \"price:{id}\"\nsource = \"shop\"\nquery = \"SELECT sum(price) AS p FROM "
+      "items WHERE "
+      "id = {id}\"\ndepends_on = [\"ITEMS(id -> id)\"]\nttl = \"1h\"\n");
+  for (const char* key : {"tag:Foo", "tag:foo", "tag:FOO"}) EXPECT_EQ(get(key), "1") << key;
+  EXPECT_EQ(get("price:1"), "1.5");
+  EXPECT_EQ(get("price:01"), "(nil)");
+  EXPECT_EQ(get("price:1.0"), "(nil)");
+  other.run("UPDATE tags SET n = 5; UPDATE items SET price = 9 WHERE id = 1");
+  for (const char* key : {"tag:Foo", "tag:foo", "tag:FOO"})
+    EXPECT_TRUE(eventually([&] { return get(key) == "5"; })) << key;
+  EXPECT_TRUE(eventually([&] { return get("price:1") == "9"; }));
+}
+
 TEST_F(LayerOnSqlite, ARefusedWriteChangesNothingAnywhere) {
   open();
   const std::string before = get("item:1");

@@ -131,5 +131,16 @@ TEST_F(EntryTest, AnExpiryInAFarFutureTakesEightBytesMore) {
   EXPECT_EQ(tier->stats().bytes - before, Entry::charge_of(14, 64, far) + 16);
 }
 
+// The wall clock's flag is in the wide part: entries without it take what they took.
+TEST_F(EntryTest, AnExpiryOfTheWallClockCostsOthersNothing) {
+  Stamp expiring_by_duration = expiring(now() + 1h);
+  expiring_by_duration.fresh_until = expiring_by_duration.expires;
+  Stamp by_wall_clock = expiring_by_duration;
+  by_wall_clock.by_wall_clock = true;
+  EXPECT_EQ(Entry::charge_of(14, 64, {}), 104U);
+  EXPECT_EQ(Entry::charge_of(14, 64, expiring_by_duration), 112U);
+  EXPECT_EQ(Entry::charge_of(14, 64, by_wall_clock), 120U);
+}
+
 }  // namespace
 }  // namespace forebay::memory

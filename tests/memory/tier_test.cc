@@ -80,6 +80,7 @@ TEST_F(TierTest, EveryFieldOfAStampComesBack) {
   full.epoch = 0xffffffff;
   full.negative = true;
   full.edited = true;
+  full.by_wall_clock = true;
   Stamp placed;
   placed.space = 3;
   Stamp fresh_while_alive = expiring(now() + 1s);
@@ -109,10 +110,51 @@ TEST_F(TierTest, EveryFieldOfAStampComesBack) {
       EXPECT_EQ(seen->stamp.epoch, stamp.epoch) << key;
       EXPECT_EQ(seen->stamp.negative, stamp.negative) << key;
       EXPECT_EQ(seen->stamp.edited, stamp.edited) << key;
+      EXPECT_EQ(seen->stamp.by_wall_clock, stamp.by_wall_clock) << key;
     }
   }
   EXPECT_EQ(tier->stats().entries_by_space.at(7), 1u);
   EXPECT_EQ(tier->stats().with_expiry, 4u);
+}
+
+TEST_F(TierTest, OnlyExpiriesOfTheWallClockMoveWithIt) {
+  const auto by_wall = [](Instant at) {
+    Stamp stamp = expiring(at);
+    stamp.fresh_until = at;
+    stamp.by_wall_clock = true;
+    return stamp;
+  };
+  Stamp no_expiry;
+  no_expiry.by_wall_clock = true;
+  put("sooner", "1", by_wall(now() + 1h));
+  put("later", "1", by_wall(now() + 24h * 60));  // far by now, and near afterwards
+  put("large", std::string(10'000, 'x'), by_wall(now() + 2h));
+  put("duration", "1", expiring(now() + 1h));
+  put("for ever", "1", no_expiry);
+  const Instant before = now();
+  const auto is_at = [&](const char* key, Instant at) {
+    const auto seen = look(key);
+    ASSERT_TRUE(seen.has_value()) << key;
+    EXPECT_EQ(seen->stamp.expires, at) << key;
+  };
+  tier->move_wall_times(now(), -30min);
+  is_at("sooner", before + 30min);
+  EXPECT_EQ(look("sooner")->stamp.fresh_until, before + 30min);
+  EXPECT_TRUE(look("sooner")->stamp.by_wall_clock);
+  is_at("later", before + 24h * 60 - 30min);
+  is_at("large", before + 90min);
+  is_at("duration", before + 1h);
+  is_at("for ever", kNever);
+  EXPECT_FALSE(look("for ever")->stamp.by_wall_clock) << "there is nothing to move";
+  tier->move_wall_times(now(), 24h * -30);
+  EXPECT_EQ(get("sooner"), std::nullopt);
+  EXPECT_EQ(get("large"), std::nullopt);
+  is_at("later", before + 24h * 30 - 30min);
+  tick_until_done();
+  tier->move_wall_times(now(), 24h * 3650);
+  is_at("later", before + 24h * 3680 - 30min);
+  clock.advance(1h);
+  EXPECT_EQ(get("duration"), std::nullopt);
 }
 
 TEST_F(TierTest, AnExpiredEntryIsGoneToTheMillisecond) {

@@ -8,6 +8,7 @@
 
 #include "source/registry.h"
 #include "source/sqlite/changes.h"
+#include "source/sqlite/unique_keys.h"
 #include "source/sqlite_fixture.h"
 
 namespace forebay::source::sqlite {
@@ -168,6 +169,98 @@ TEST_F(SqliteChanges, ARowThatAReplacePushesOutIsReported) {
   images = before_images();
   EXPECT_NE(std::ranges::find(images, Fields{{"id", "3"}, {"name", "vim"}, {"body", "c"}}), images.end());
   EXPECT_EQ(other_.ask("SELECT count(*) FROM packages"), "2");
+}
+
+// Indexes on expressions and on part of the rows push rows out as well.
+TEST_F(SqliteChanges, ARowThatIsPushedOutThroughAnExpressionOrAPartialIndexIsReported) {
+  struct Case {
+    const char *columns, *index, *rows, *replace, *gone;
+  };
+  const Case cases[] = {
+      {"id INTEGER PRIMARY KEY, a, b", "UNIQUE INDEX i ON t(lower(a))", "(1, 'Ann', 'x')",
+       "INSERT OR REPLACE INTO t VALUES (2, 'ANN', 'y')", "1"},
+      {"id INTEGER PRIMARY KEY, a, b", "UNIQUE INDEX i ON t(a) WHERE b = 'on'",
+       "(1, 'k', 'on'), (2, 'k', 'off')", "INSERT OR REPLACE INTO t VALUES (3, 'k', 'on')", "1"},
+      {"id INTEGER PRIMARY KEY, a, b", "UNIQUE INDEX i ON t(a) WHERE b = 'on'",
+       "(1, 'k', 'on'), (2, 'k', 'off')", "UPDATE OR REPLACE t SET b = 'on' WHERE id = 2", "1"},
+      {"id INTEGER PRIMARY KEY, a, b",
+       "UNIQUE INDEX i ON t(b DESC, (a || ',(') COLLATE NOCASE ASC) WHERE b > 0 -- all", "(1, 'k', 7)",
+       "REPLACE INTO t VALUES (2, 'K', 7)", "1"},
+      {"id TEXT PRIMARY KEY, a, b", "UNIQUE INDEX i ON t(coalesce(a, b))", "('one', NULL, 5)",
+       "UPDATE OR REPLACE t SET a = 5 WHERE id = 'two'", "one"},
+      {"id TEXT PRIMARY KEY, \"a)b\", \"where\"",
+       "UNIQUE INDEX i ON t(substr(\"a)b\", 1, 2), [where]) WHERE \"where\" IS NOT NULL", "('one', 'xyz', 5)",
+       "REPLACE INTO t VALUES ('three', 'xyw', 5)", "one"},
+  };
+  for (const Case& c : cases) {
+    other_.execute("DROP TABLE IF EXISTS t");
+    other_.execute("CREATE TABLE t(" + std::string(c.columns) + "); CREATE " + c.index);
+    other_.execute("INSERT INTO t VALUES " + std::string(c.rows));
+    if (std::string(c.columns).starts_with("id TEXT")) other_.execute("INSERT INTO t VALUES ('two', 'q', 9)");
+    watch(*log_, {"t"});
+    poll();
+    other_.execute(c.replace);
+    EXPECT_EQ(other_.ask("SELECT count(*) FROM t WHERE id = '" + std::string(c.gone) + "'"), "0") << c.index;
+    bool told = false;
+    for (const RowChange& change : poll()) {
+      EXPECT_FALSE(change.whole_table);
+      told |= !change.images.before.empty() && change.images.before.front().second == c.gone;
+    }
+    EXPECT_TRUE(told) << c.index;
+  }
+}
+
+TEST(SqliteIndexText, IsTakenApart) {
+  using Terms = std::vector<std::string>;
+  const auto plain = parse_index("CREATE UNIQUE INDEX i ON t(a, \"b,c\" DESC)");
+  ASSERT_TRUE(plain.has_value());
+  EXPECT_EQ(plain->terms, (Terms{"a", "\"b,c\""}));
+  EXPECT_EQ(plain->condition, "");
+  const auto rich = parse_index(
+      "create unique index if not exists main.i on \"t on\" /* (x */ (lower(a) asc, f(b, ')') COLLATE "
+      "nocase) where a > 0 and b <> 'x -- y' -- the end");
+  ASSERT_TRUE(rich.has_value());
+  EXPECT_EQ(rich->terms, (Terms{"lower(a)", "f(b, ')') COLLATE nocase"}));
+  EXPECT_EQ(rich->condition, "a > 0 and b <> 'x -- y'");
+  for (const char* other : {"", "CREATE", "CREATE INDEX i ON", "CREATE INDEX i ON t", "CREATE INDEX i ON t(a",
+                            "CREATE INDEX i ON t(a) WHERE", "SELECT 1 ON t(a)"})
+    EXPECT_EQ(parse_index(other), std::nullopt) << other;
+}
+
+// A trigger that names a column would keep it from being dropped.
+TEST_F(SqliteChanges, ColumnsThatNobodyNeedsCanBeDroppedWhetherOrNotForebayRuns) {
+  const std::vector<WatchedTable> needed = {{"packages", {"id"}}, {"depends", {"package", "target"}}};
+  ASSERT_TRUE(log_->watch_columns(needed).has_value());
+  poll();
+  other_.execute("ALTER TABLE packages DROP COLUMN body");
+  EXPECT_TRUE(whole_tables(poll()).empty()) << "no trigger had to be made anew";
+  other_.execute("INSERT INTO packages VALUES (1, 'curl')");
+  EXPECT_EQ(poll().at(0).images.after, (Fields{{"id", "1"}}));
+  program_ = {};
+  log_ = nullptr;
+  other_.execute("ALTER TABLE depends DROP COLUMN weight");
+  other_.execute("INSERT INTO depends VALUES ('git', 'curl')");
+  EXPECT_EQ(other_.ask("SELECT \"after\" FROM forebay_changes ORDER BY id DESC"),
+            "\"package\"='git',\"target\"='curl'");
+}
+
+// Each process needs columns of its own: none takes the others' away, so that they don't go on for ever.
+TEST_F(SqliteChanges, ProcessesThatNeedOtherColumnsAgree) {
+  auto second = open();
+  const std::vector<WatchedTable> mine = {{"depends", {"package"}}};
+  const std::vector<WatchedTable> theirs = {{"depends", {"target"}}};
+  ASSERT_TRUE(log_->watch_columns(mine).has_value());
+  ASSERT_TRUE(second.log->watch_columns(theirs).has_value());
+  for (int i = 0; i < 3; ++i) {
+    changes_of(*log_);
+    changes_of(*second.log);
+  }
+  const std::string version = other_.ask("PRAGMA schema_version");
+  other_.execute("INSERT INTO depends VALUES ('curl', 'libc6', 1)");
+  const Fields both = {{"package", "curl"}, {"target", "libc6"}};
+  EXPECT_EQ(poll().at(0).images.after, both);
+  EXPECT_EQ(poll_of(*second.log).at(0).images.after, both);
+  EXPECT_EQ(other_.ask("PRAGMA schema_version"), version);
 }
 
 TEST_F(SqliteChanges, ImagesKeepEveryValueExactly) {
@@ -370,6 +463,74 @@ TEST_F(SqliteChanges, AFileThatTakesTheOthersPlaceIsNoticed) {
   OtherProgram again(file_.path());
   again.execute("UPDATE depends SET weight = 2");
   EXPECT_EQ(poll().at(0).images.after, edge("curl", "new", "2"));
+}
+
+// The program's own means to put a copy back, which the file's name and its counters don't show.
+void restore(sqlite3* to, const std::string& from) {
+  OtherProgram copy(from);
+  sqlite3_backup* backup = sqlite3_backup_init(to, "main", copy.handle(), "main");
+  ASSERT_NE(backup, nullptr);
+  EXPECT_EQ(sqlite3_backup_step(backup, -1), SQLITE_DONE);
+  EXPECT_EQ(sqlite3_backup_finish(backup), SQLITE_OK);
+}
+
+TEST_F(SqliteChanges, ARestoredCopyWithAsManyChangesIsNoticed) {
+  other_.execute("INSERT INTO depends VALUES ('curl', 'a', 1)");
+  poll();
+  const std::string copy = (file_.folder / "copy.db").string();
+  other_.execute("VACUUM INTO '" + copy + "'");
+  other_.execute("UPDATE depends SET target = 'b'");
+  other_.execute("UPDATE depends SET target = 'c'");
+  EXPECT_EQ(poll().size(), 2U);
+  restore(other_.handle(), copy);
+  for (const char* target : {"x", "y"})
+    other_.execute("UPDATE depends SET target = '" + std::string(target) + "'");
+  ASSERT_EQ(other_.ask("SELECT seq FROM sqlite_sequence WHERE name = 'forebay_changes'"), "3");
+  EXPECT_TRUE(changes_of(*log_).lost);
+  other_.execute("UPDATE depends SET target = 'z'");
+  EXPECT_EQ(poll().at(0).images.after, edge("curl", "z", "1"));
+  restore(other_.handle(), copy);
+  EXPECT_TRUE(changes_of(*log_).lost) << "with fewer changes";
+  for (int i = 0; i < 5; ++i) other_.execute("UPDATE depends SET weight = " + std::to_string(i));
+  poll();
+  restore(other_.handle(), copy);
+  for (int i = 0; i < 9; ++i) other_.execute("UPDATE depends SET weight = " + std::to_string(i));
+  EXPECT_TRUE(changes_of(*log_).lost) << "with more changes";
+}
+
+// What an earlier version has made is taken over.
+TEST_F(SqliteChanges, ALogOfBeforeMarksGetsThem) {
+  program_ = {};
+  for (const char* event : {"insert", "update", "delete", "insert_replace", "update_replace"}) {
+    for (const char* table : {"depends", "packages"})
+      other_.execute("DROP TRIGGER IF EXISTS forebay_" + std::string(event) + "_" + table);
+  }
+  other_.execute("DROP TABLE forebay_changes");
+  other_.execute(
+      "CREATE TABLE forebay_changes(id INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, op TEXT NOT "
+      "NULL, "
+      "\"before\" TEXT, \"after\" TEXT, at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS "
+      "INTEGER)))");
+  other_.execute("INSERT INTO forebay_changes(tbl, op) VALUES ('depends', 'insert')");
+  program_ = open();
+  log_ = program_.log.get();
+  watch(*log_, {"depends"});
+  other_.execute("INSERT INTO depends VALUES ('curl', 'libc6', 1)");
+  EXPECT_EQ(poll().at(0).images.after, edge("curl", "libc6", "1"));
+  EXPECT_EQ(other_.ask("SELECT count(mark) FROM forebay_changes"), "1");
+}
+
+TEST_F(SqliteChanges, OneTableUnderSeveralNamesHasOneSetOfTriggers) {
+  watch(*log_, {"DEPENDS"});
+  changes_of(*log_);
+  const std::string version = other_.ask("PRAGMA schema_version");
+  auto second = open();
+  watch(*second.log, {"main.depends"});
+  changes_of(*second.log);
+  EXPECT_EQ(other_.ask("PRAGMA schema_version"), version);
+  other_.execute("INSERT INTO depends VALUES ('curl', 'libc6', 1)");
+  EXPECT_EQ(poll().at(0).table, "DEPENDS");
+  EXPECT_EQ(poll_of(*second.log).at(0).table, "main.depends");
 }
 
 TEST_F(SqliteChanges, OnlyTablesOfTheFileCanBeWatched) {

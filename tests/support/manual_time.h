@@ -16,16 +16,27 @@ class ManualClock final : public Clock {
   Instant now() const override { return now_; }
   std::int64_t to_wall_ms(Instant at) const override {
     return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() +
-           kWallOffsetMs;
+           wall_offset_ms_;
   }
   Instant from_wall_ms(std::int64_t unix_ms) const override {
-    return Instant(std::chrono::milliseconds(unix_ms - kWallOffsetMs));
+    return Instant(std::chrono::milliseconds(unix_ms - wall_offset_ms_));
+  }
+  Duration follow_wall_clock() override {
+    wall_offset_ms_ += std::exchange(stepped_ms_, 0);
+    return std::exchange(moved_, {});
   }
   void set(Instant at) { now_ = at; }
   void advance(Duration by) { now_ += by; }
+  // Somebody sets the wall clock.
+  void step_wall_clock(std::chrono::milliseconds by) {
+    stepped_ms_ += by.count();
+    moved_ -= by;
+  }
 
  private:
-  static constexpr std::int64_t kWallOffsetMs = 1'700'000'000'000;
+  std::int64_t wall_offset_ms_ = 1'700'000'000'000;
+  std::int64_t stepped_ms_ = 0;
+  Duration moved_{};
   Instant now_{std::chrono::hours(1)};
 };
 

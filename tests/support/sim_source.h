@@ -48,6 +48,9 @@ class SimSource final : public layer::SourcePort {
   bool apply_commits_despite_error = false;
   std::map<std::string, std::string> refuses;  // rows by name, with the reason
   std::optional<Error> ledger_error;
+  std::map<std::string, KnownTable> tables;  // what names mean; others say it themselves
+  std::optional<Error> names_error;
+  bool by_spelling = true;     // DatasetPort::found_by_spelling()
   std::string unknown_column;  // writes that name it are found wrong without the source
 
   // ---- What a test sees.
@@ -74,6 +77,14 @@ class SimSource final : public layer::SourcePort {
   std::size_t concurrency() const override { return connections; }
   Result<std::shared_ptr<layer::DatasetPort>> open(const DatasetSpec& spec) override {
     return std::shared_ptr<layer::DatasetPort>(std::make_shared<Rows>(*this, spec.value_column));
+  }
+  Result<std::vector<KnownTable>> known_tables(const std::vector<std::string>& names,
+                                               const layer::CallOptions&) override {
+    if (names_error) return *names_error;
+    std::vector<KnownTable> known;
+    for (const std::string& name : names)
+      known.push_back(tables.contains(name) ? tables[name] : KnownTable());
+    return known;
   }
   void ping(layer::CallOptions, layer::PingDone done) override {
     ++pings;
@@ -223,6 +234,7 @@ class SimSource final : public layer::SourcePort {
     Rows(SimSource& source, std::string value_column)
         : source_(source), value_column_(std::move(value_column)) {}
     bool batches() const override { return source_.batches; }
+    bool found_by_spelling(std::size_t) const override { return source_.by_spelling; }
 
     void load(std::vector<KeyFields> keys, layer::CallOptions options, layer::LoadDone done) override {
       std::vector<std::string> names;

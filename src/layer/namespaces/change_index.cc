@@ -1,7 +1,7 @@
 #include "layer/namespaces/change_index.h"
 
 #include <algorithm>
-#include <cctype>
+#include <utility>
 
 namespace forebay::layer {
 namespace {
@@ -20,34 +20,39 @@ std::vector<std::string> columns_of(const config::Pattern& key, const config::De
 
 }  // namespace
 
-std::string table_id(std::string_view table) {
-  std::string id(table);
-  std::ranges::transform(id, id.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (const std::string_view schema : {"public.", "main."}) {
-    if (id.size() > schema.size() && id.starts_with(schema)) {
-      id.erase(0, schema.size());
-      break;
-    }
-  }
-  return id;
-}
-
-bool same_table(std::string_view a, std::string_view b) {
-  return table_id(a) == table_id(b);
-}
-
-ChangeIndex::ChangeIndex(const std::vector<Namespace*>& spaces) {
+ChangeIndex::ChangeIndex(const std::vector<Namespace*>& spaces, TableNames names) : names_(std::move(names)) {
   for (Namespace* space : spaces) {
-    const config::Namespace& config = space->config;
-    Tables& tables = sources_[config.source];
     // A query that names no table has never heard of changes.
-    if (!config.table.empty() || !config.depends_on.empty()) tables.spaces.push_back(space);
-    if (!config.table.empty())
-      tables.by_name[table_id(config.table)].push_back({space, Why::kOwnTable, config.key.fields});
-    for (const config::Dependency& dependency : config.depends_on) {
-      tables.by_name[table_id(dependency.table)].push_back(
-          {space, Why::kDependency, columns_of(config.key, dependency)});
-    }
+    if (space->config.table.empty() && space->config.depends_on.empty()) continue;
+    Tables& tables = sources_[space->config.source];
+    tables.spaces.push_back(space);
+    tables.all.push_back({space, Why::kDependency, {}});
+    add(tables, space);
+  }
+}
+
+void ChangeIndex::add(Tables& tables, Namespace* space) {
+  const config::Namespace& config = space->config;
+  std::vector<std::string> shown;
+  if (!config.table.empty()) {
+    tables.by_id[names_.id(config.source, config.table)].push_back(
+        {space, Why::kOwnTable, config.key.fields});
+    shown = names_.shows(config.source, config.table);
+  }
+  std::vector<std::string> said;
+  for (std::size_t i = 0; i < config.depends_on.size(); ++i) {
+    const config::Dependency& dependency = config.depends_on[i];
+    const bool exact = space->port == nullptr || space->port->found_by_spelling(i);
+    said.push_back(names_.id(config.source, dependency.table));
+    tables.by_id[said.back()].push_back(
+        {space, Why::kDependency, exact ? columns_of(config.key, dependency) : std::vector<std::string>()});
+    const auto& more = names_.shows(config.source, dependency.table);
+    shown.insert(shown.end(), more.begin(), more.end());
+  }
+  for (const std::string& table : shown) {
+    if (std::ranges::find(said, table) != said.end()) continue;
+    said.push_back(table);
+    tables.by_id[table].push_back({space, Why::kDependency, {}});
   }
 }
 
@@ -56,8 +61,10 @@ const std::vector<ChangeIndex::Watch>& ChangeIndex::of(const std::string& source
   static const std::vector<Watch> nobody;
   const auto tables = sources_.find(source);
   if (tables == sources_.end()) return nobody;
-  const auto found = tables->second.by_name.find(table_id(table));
-  return found == tables->second.by_name.end() ? nobody : found->second;
+  if (names_.is_open(source)) return tables->second.all;
+  auto found = tables->second.by_id.find(names_.id(source, table));
+  if (found == tables->second.by_id.end()) found = tables->second.by_id.find(table);
+  return found == tables->second.by_id.end() ? nobody : found->second;
 }
 
 const std::vector<Namespace*>& ChangeIndex::of(const std::string& source) const {

@@ -5,7 +5,10 @@
 //
 // A namespace watches a table for one of two reasons: its keys stand for the table's rows, or it depends on the
 // table (depends_on). Either way it says in which columns of the table its key's fields are. A column may be
-// missing: then any row may concern any key.
+// missing, or not say it by its text alone (Dataset::found_by_spelling()): then any row may concern any key.
+//
+// A namespace on a view watches what the view shows. Which of its rows are whose keys is not known, unless
+// depends_on says it.
 
 #include <string>
 #include <string_view>
@@ -15,6 +18,7 @@
 #include "base/hash.h"
 #include "forebay/source.h"
 #include "layer/namespaces/namespace.h"
+#include "layer/namespaces/table_names.h"
 
 namespace forebay::layer {
 
@@ -30,9 +34,10 @@ class ChangeIndex {
   };
 
   ChangeIndex() = default;
-  explicit ChangeIndex(const std::vector<Namespace*>& spaces);
+  ChangeIndex(const std::vector<Namespace*>& spaces, TableNames names);
 
-  // Who watches a table of a source. Constant time on average.
+  // Who watches a table of a source, by any name that the configuration has for it, or by its id. While the source has not said what names mean, all
+  // who watch any table of it, and none of them knows which keys.
   const std::vector<Watch>& of(const std::string& source, std::string_view table) const;
   // All namespaces of a source that watch anything.
   const std::vector<Namespace*>& of(const std::string& source) const;
@@ -40,15 +45,13 @@ class ChangeIndex {
  private:
   struct Tables {
     std::vector<Namespace*> spaces;
-    std::unordered_map<std::string, std::vector<Watch>, StringHash, std::equal_to<>> by_name;
+    std::vector<Watch> all;  // of `spaces`, without columns
+    std::unordered_map<std::string, std::vector<Watch>, StringHash, std::equal_to<>> by_id;
   };
+  void add(Tables& tables, Namespace* space);
+
+  TableNames names_;
   std::unordered_map<std::string, Tables, StringHash, std::equal_to<>> sources_;
 };
-
-// One spelling for all names of a table: case and a leading `public.` or `main.` don't matter.
-std::string table_id(std::string_view table);
-
-// Whether two names mean the same table.
-bool same_table(std::string_view a, std::string_view b);
 
 }  // namespace forebay::layer

@@ -36,7 +36,8 @@ std::string make_key(const config::Pattern& pattern, const KeyFields& fields) {
   return key;
 }
 
-Router::Router(std::vector<Namespace*> spaces) : spaces_(std::move(spaces)), changes_(spaces_) {
+Router::Router(std::vector<Namespace*> spaces, TableNames names)
+    : spaces_(std::move(spaces)), changes_(spaces_, std::move(names)) {
   std::vector<Namespace*> ordered(spaces_.begin() + 1, spaces_.end());
   // Of equally long prefixes the one that was configured first.
   std::ranges::sort(ordered, [](const Namespace* a, const Namespace* b) {

@@ -25,7 +25,7 @@ std::string make_key(const config::Pattern& pattern, const KeyFields& fields);
 class Router {
  public:
   // spaces[0] is the namespace of keys that nothing else covers.
-  explicit Router(std::vector<Namespace*> spaces);
+  explicit Router(std::vector<Namespace*> spaces, TableNames names = {});
 
   Namespace& route(std::string_view key) const;
   const std::vector<Namespace*>& spaces() const { return spaces_; }

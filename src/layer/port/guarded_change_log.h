@@ -14,6 +14,7 @@ class GuardedChangeLog final : public ChangeLog {
   explicit GuardedChangeLog(std::unique_ptr<ChangeLog> log) : log_(std::move(log)) {}
 
   Result<void> watch(std::span<const std::string> tables) override;
+  Result<void> watch_columns(std::span<const WatchedTable> tables) override;
   Result<Changes> poll(const CallContext& context) override;
 
  private:

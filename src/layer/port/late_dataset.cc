@@ -8,20 +8,30 @@ namespace forebay::layer {
 
 Result<Dataset*> LateDataset::opened() {
   if (Dataset* dataset = opened_.load(std::memory_order_acquire)) return dataset;
-  MutexLock lock(mutex_);
-  if (dataset_ != nullptr) return dataset_.get();
-  auto dataset = source_.open_dataset(spec_);
-  if (!dataset) {
-    // A source that is away is the breaker's to report. One that is back and does not fit is for a person.
-    const Error& error = dataset.error();
-    if (error.code == ErrorCode::kConfig && std::exchange(reported_, error.message) != error.message) {
-      spdlog::error("namespace '{}': {}", spec_.name, error.message);
+  {
+    MutexLock lock(mutex_);
+    if (dataset_ != nullptr) return dataset_.get();
+    auto dataset = source_.open_dataset(spec_);
+    if (!dataset) {
+      // A source that is away is the breaker's to report. One that is back and does not fit is for a person.
+      const Error& error = dataset.error();
+      if (error.code != ErrorCode::kConfig) return error;
+      if (!misfit_ || misfit_->message != error.message)
+        spdlog::error("namespace '{}': {}", spec_.name, error.message);
+      misfit_ = error;
+      return error;
     }
-    return std::move(dataset).error();
+    dataset_ = std::move(*dataset);
+    misfit_.reset();
+    opened_.store(dataset_.get(), std::memory_order_release);
   }
-  dataset_ = std::move(*dataset);
-  opened_.store(dataset_.get(), std::memory_order_release);
-  return dataset_.get();
+  if (on_open_) on_open_();
+  return opened_.load(std::memory_order_acquire);
+}
+
+std::optional<Error> LateDataset::misfit() const {
+  MutexLock lock(mutex_);
+  return misfit_;
 }
 
 Result<std::vector<Loaded>> LateDataset::load(std::span<const KeyFields> keys, const CallContext& context) {
@@ -49,6 +59,16 @@ Shown LateDataset::shown(std::string_view column, Given given, std::string& text
 bool LateDataset::batches() const {
   const Dataset* dataset = opened_.load(std::memory_order_acquire);
   return dataset != nullptr && dataset->batches();
+}
+
+bool LateDataset::found_by_spelling(std::size_t dependency) const {
+  const Dataset* dataset = opened_.load(std::memory_order_acquire);
+  return dataset != nullptr && dataset->found_by_spelling(dependency);
+}
+
+Result<Fit> LateDataset::fit(const CallContext& context) {
+  Dataset* dataset = opened_.load(std::memory_order_acquire);
+  return dataset != nullptr ? dataset->fit(context) : Fit::kUnknown;
 }
 
 }  // namespace forebay::layer

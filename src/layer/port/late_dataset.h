@@ -1,7 +1,9 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +22,11 @@ class LateDataset final : public Dataset {
 
   // The source's own dataset, opened now if it has not been: that blocks.
   Result<Dataset*> opened();
+  // Whether it has been opened. Why it can't be, if the source was reached and it did not fit.
+  bool is_open() const { return opened_.load(std::memory_order_acquire) != nullptr; }
+  std::optional<Error> misfit() const;
+  // Called once, when it has been opened, before anything is loaded. Before the first call.
+  void on_open(std::function<void()> opened) { on_open_ = std::move(opened); }
 
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override;
   Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context) override;
@@ -27,13 +34,16 @@ class LateDataset final : public Dataset {
   Result<void> validate(const KeyFields& key, const Write& write) const override;
   Shown shown(std::string_view column, Given given, std::string& text) const override;
   bool batches() const override;
+  bool found_by_spelling(std::size_t dependency) const override;
+  Result<Fit> fit(const CallContext& context) override;
 
  private:
   Source& source_;
   const DatasetSpec spec_;
-  Mutex mutex_;
+  std::function<void()> on_open_;
+  mutable Mutex mutex_;
   std::unique_ptr<Dataset> dataset_ GUARDED_BY(mutex_);
-  std::string reported_ GUARDED_BY(mutex_);  // the error that was logged last
+  std::optional<Error> misfit_ GUARDED_BY(mutex_);  // has been logged
   // dataset_, once it is there. Stored with release and read with acquire: who sees it sees it complete.
   std::atomic<Dataset*> opened_{nullptr};
 };

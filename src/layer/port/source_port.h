@@ -15,6 +15,7 @@
 #include "forebay/change_log.h"
 #include "forebay/clock.h"
 #include "forebay/dataset.h"
+#include "forebay/source.h"
 #include "forebay/value.h"
 #include "journal/effect.h"
 
@@ -50,6 +51,12 @@ using WriteDone = Done<Written>;
 using PingDone = Done<void>;
 using EndedDone = Done<bool>;
 
+// When a table that has changed is opened anew.
+enum class Look {
+  kNow,
+  kOnceItRests,  // when it has not changed for a moment: a migration has several steps
+};
+
 // One namespace's values at their source. Thread-safe.
 class DatasetPort : public journal::Columns {
  public:
@@ -62,6 +69,18 @@ class DatasetPort : public journal::Columns {
   virtual void has_ended(std::uint64_t transaction, CallOptions options, EndedDone done);
   // Dataset::validate(). Good where nothing is known yet, as the source was never reached.
   virtual Result<void> validate(const KeyFields&, const Write&) const { return {}; }
+  // Dataset::found_by_spelling(). False where nothing is known yet.
+  virtual bool found_by_spelling(std::size_t) const { return true; }
+
+  // Looks whether the table or query is what it was when it was opened, and opens it anew where it is not.
+  // Blocks. True: it is not, and is to be looked at again soon. An Error: the source could not be asked.
+  virtual Result<bool> look(Look, const CallOptions&) { return false; }
+  // Why it can't be opened as its table is now; nothing: it fits. What calls can be done, as it was, still are.
+  virtual std::optional<Error> misfit() const { return std::nullopt; }
+  // `changed` is called when it was opened anew, or turned out not to fit: what was loaded before may have
+  // another shape. On any thread, and before a call that saw the change answers.
+  virtual void on_change(std::function<void()>) {}
+
   // Dataset::shown(). Nothing is known before the source has been reached.
   Shown shown(std::string_view, Given, std::string&) const override { return Shown::kUnknown; }
 };
@@ -78,6 +97,11 @@ class SourcePort {
   // thread. Until then calls fail with what open() would have said. Null: this source can't do that.
   virtual std::shared_ptr<DatasetPort> open_later(const DatasetSpec&) { return nullptr; }
   virtual void ping(CallOptions options, PingDone done) = 0;
+  // Source::known_tables(). May block.
+  virtual Result<std::vector<KnownTable>> known_tables(const std::vector<std::string>& names,
+                                                       const CallOptions&) {
+    return std::vector<KnownTable>(names.size());
+  }
 
   // What not every source has; null: this one has it not. They live as long as the port.
   virtual LedgerPort* ledger() { return nullptr; }

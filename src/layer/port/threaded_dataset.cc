@@ -9,7 +9,7 @@ namespace forebay::layer {
 void ThreadedDataset::load(std::vector<KeyFields> keys, CallOptions options, LoadDone done) {
   pool_.run([this, keys = std::move(keys), options = std::move(options), done = std::move(done)]() mutable {
     auto loaded = guarded<std::vector<Loaded>>(
-        [&] { return dataset_.current().load(keys, {options.timeout, options.cancel.get()}); });
+        [&] { return dataset_.load(keys, {options.timeout, options.cancel.get()}); });
     if (!loaded) return done(std::move(loaded).error());
     if (loaded->size() != keys.size()) {
       return done(Error{ErrorCode::kInternal, "the source answered " + std::to_string(loaded->size()) +

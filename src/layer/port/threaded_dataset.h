@@ -26,6 +26,14 @@ class ThreadedDataset final : public DatasetPort {
   void write(KeyFields key, Write write, CallOptions options, WriteDone done) override;
   void has_ended(std::uint64_t transaction, CallOptions options, EndedDone done) override;
   Result<void> validate(const KeyFields& key, const Write& write) const override;
+  bool found_by_spelling(std::size_t dependency) const override {
+    return dataset_.current().found_by_spelling(dependency);
+  }
+  Result<bool> look(Look when, const CallOptions& options) override {
+    return dataset_.look(when, {options.timeout, options.cancel.get()});
+  }
+  std::optional<Error> misfit() const override { return dataset_.misfit(); }
+  void on_change(std::function<void()> changed) override { dataset_.on_change(std::move(changed)); }
   Shown shown(std::string_view column, Given given, std::string& text) const override;
 
  private:

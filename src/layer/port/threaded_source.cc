@@ -38,4 +38,13 @@ void ThreadedSource::ping(CallOptions options, PingDone done) {
   });
 }
 
+Result<std::vector<KnownTable>> ThreadedSource::known_tables(const std::vector<std::string>& names,
+                                                             const CallOptions& options) {
+  auto known = guarded<std::vector<KnownTable>>(
+      [&] { return source_->known_tables(names, {options.timeout, options.cancel.get()}); });
+  if (known && known->size() != names.size())
+    return Error{ErrorCode::kInternal, "the source does not answer for each table"};
+  return known;
+}
+
 }  // namespace forebay::layer

@@ -20,6 +20,8 @@ class ThreadedSource final : public SourcePort {
   Result<std::shared_ptr<DatasetPort>> open(const DatasetSpec& spec) override;
   std::shared_ptr<DatasetPort> open_later(const DatasetSpec& spec) override;
   void ping(CallOptions options, PingDone done) override;
+  Result<std::vector<KnownTable>> known_tables(const std::vector<std::string>& names,
+                                               const CallOptions& options) override;
   LedgerPort* ledger() override { return ledger_ ? &*ledger_ : nullptr; }
   ChangeLog* change_log() override { return change_log_ ? &*change_log_ : nullptr; }
 

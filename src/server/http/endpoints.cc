@@ -71,8 +71,10 @@ HttpAnswer ready(Server& server) {
   }
   // It serves, reads and writes alike: who sends requests elsewhere for what a person must see to would only
   // make it worse.
-  std::string text = stats.health.empty() ? "ready\n" : "degraded\n";
-  for (const std::string& sentence : stats.health) text += sentence + "\n";
+  std::string text = stats.health.empty() && stats.misfits.empty() ? "ready\n" : "degraded\n";
+  for (const auto* sentences : {&stats.health, &stats.misfits}) {
+    for (const std::string& sentence : *sentences) text += sentence + "\n";
+  }
   return {200, "text/plain; charset=utf-8", std::move(text)};
 }
 

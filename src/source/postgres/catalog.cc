@@ -14,7 +14,8 @@ WITH RECURSIVE base(asked, oid) AS (
   UNION ALL
   SELECT b.asked, t.typbasetype FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
 SELECT b.asked, t.oid, pg_catalog.format_type(t.oid, -1), t.typarray <> 0, t.typdelim,
-       CASE WHEN e.typtype = 'd' THEN e.typbasetype ELSE e.oid END, e.typdelim
+       CASE WHEN e.typtype = 'd' THEN e.typbasetype ELSE e.oid END, e.typdelim,
+       t.typtype = 'e'
 FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.oid
      LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc
 WHERE t.typtype <> 'd')";
@@ -30,7 +31,9 @@ constexpr const char* kColumns = R"(
 SELECT a.attname, a.atttypid, pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
        a.atthasdef OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a',
        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
-       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT')
+       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
+       COALESCE((SELECT l.collisdeterministic FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation), true),
+       a.attnotnull
 FROM pg_catalog.pg_attribute a
 WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)";
 
@@ -74,8 +77,10 @@ Outcome<Types> find_types(Pool& pool, std::span<const Oid> oids, const Call& cal
   for (int i = 0; i < row_count(*rows); ++i) {
     const bool array = !is_null(*rows, i, 5);
     Type type = built_in_type(number(*rows, i, array ? 5 : 1));
+    type.oid = number(*rows, i, 1);
     type.array = array;
     type.cast = cell(*rows, i, 2);
+    type.one_spelling = !array && (type.one_spelling || truth(*rows, i, 7));
     type.has_array = truth(*rows, i, 3);
     type.delimiter = cell(*rows, i, array ? 6 : 4).front();
     types.emplace(number(*rows, i, 0), std::move(type));
@@ -107,6 +112,8 @@ Outcome<std::optional<Table>> find_table(Pool& pool, const TableName& name, cons
     Column column;
     column.name = cell(*columns, i, 0);
     column.type = (*types)[oids[static_cast<std::size_t>(i)]];
+    column.one_spelling = column.type.one_spelling && truth(*columns, i, 7);
+    column.not_null = truth(*columns, i, 8);
     column.readable = truth(*columns, i, 2);
     column.has_default = truth(*columns, i, 3);
     column.generated = truth(*columns, i, 4);

@@ -22,8 +22,11 @@ using Types = std::map<Oid, Type>;
 struct Column {
   std::string name;
   Type type;
+  bool one_spelling =
+      false;              // no two texts are equal to the database (Type::one_spelling, and its collation)
   bool readable = false;  // the role may SELECT it
   bool has_default = false;
+  bool not_null = false;
   bool generated = false;   // the database gives its value, and takes no other
   bool may_update = false;  // the role may
   bool may_insert = false;

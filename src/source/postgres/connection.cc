@@ -183,6 +183,13 @@ Outcome<ResultPtr> Connection::describe(const std::string& sql, const Call& call
   return finish(PQsendDescribePrepared(connection_, name->c_str()) == 1, call);
 }
 
+Outcome<ResultPtr> Connection::describe_anew(const std::string& sql, const Call& call) {
+  if (auto set = set_timeout(call); !set) return std::unexpected(set.error());
+  auto prepared = finish(PQsendPrepare(connection_, "", sql.c_str(), 0, nullptr) == 1, call);
+  if (!prepared) return prepared;
+  return finish(PQsendDescribePrepared(connection_, "") == 1, call);
+}
+
 Outcome<ResultPtr> Connection::command(const std::string& sql, const Call& call) {
   if (auto set = set_timeout(call); !set) return std::unexpected(set.error());
   return finish(PQsendQuery(connection_, sql.c_str()) == 1, call);

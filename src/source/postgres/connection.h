@@ -75,6 +75,9 @@ class Connection {
   // Prepares a statement without running it and returns its description (PQparamtype, PQftype, PQfname).
   Outcome<ResultPtr> describe(const std::string& sql, const Call& call);
 
+  // The same of the tables as they are now: nothing that was prepared before is used.
+  Outcome<ResultPtr> describe_anew(const std::string& sql, const Call& call);
+
   // Runs a statement without parameters and without preparing it.
   Outcome<ResultPtr> command(const std::string& sql, const Call& call);
 

@@ -75,6 +75,18 @@ std::optional<std::size_t> KeyBatch::find(std::span<const std::string> fields) c
   return found->second;
 }
 
+void KeyBatch::drop_if(FunctionRef<bool(const KeyFields&)> unwanted) {
+  KeyBatch rest(types_, keys_);
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    const KeyFields& fields = keys_[asked_[i]];
+    if (unwanted(fields)) continue;
+    rest.by_text_.emplace(joined(fields), rest.asked_.size());
+    rest.asked_.push_back(asked_[i]);
+    rest.places_.push_back(std::move(places_[i]));
+  }
+  *this = std::move(rest);
+}
+
 bool KeyBatch::may_be_to_blame(const Failure& failure) const {
   if (is_encoding_error(failure.sqlstate)) return true;
   return is_input_error(failure.sqlstate) && !std::ranges::all_of(types_, well_known);

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "forebay/function_ref.h"
 #include "forebay/source.h"
 #include "source/postgres/connection.h"
 #include "source/postgres/types.h"
@@ -34,6 +35,9 @@ class KeyBatch {
   const std::vector<std::size_t>& places(std::size_t asked) const { return places_[asked]; }
   // Which of asked() has these fields as plain text; nothing if none has.
   std::optional<std::size_t> find(std::span<const std::string> fields) const;
+
+  // Drops keys, which then have no answer. Before anything is asked.
+  void drop_if(FunctionRef<bool(const KeyFields&)> unwanted);
 
   // Whether a failure may come from a key's text, so that drop_unreadable() is worth a try.
   bool may_be_to_blame(const Failure& failure) const;

@@ -11,6 +11,7 @@
 #include "base/row_json.h"
 #include "source/postgres/catalog.h"
 #include "source/postgres/keys.h"
+#include "source/postgres/shape.h"
 #include "source/sql_mapping.h"
 
 namespace forebay::source::postgres {
@@ -34,7 +35,23 @@ std::string_view without_end(std::string_view query) {
 struct Output {
   std::string name;
   Type type;
+  Oid oid = 0;
 };
+
+// What a query is at the moment, to tell whether it still is that.
+struct Look {
+  std::vector<TableName> tables;  // those that it depends on
+  std::string digest;             // of these
+  std::string description;        // of the statement
+};
+
+std::string description_text(const PGresult* result) {
+  std::string text;
+  for (int i = 0; i < PQnparams(result); ++i) text += fmt::format("{},", PQparamtype(result, i));
+  for (int i = 0; i < PQnfields(result); ++i)
+    text += fmt::format(" {}:{}", PQftype(result, i), PQfname(result, i));
+  return text;
+}
 
 class QueryDataset final : public Dataset {
  public:
@@ -45,13 +62,30 @@ class QueryDataset final : public Dataset {
   };
 
   QueryDataset(Pool& pool, std::string where, ValueKind kind, std::vector<Type> fields,
-               std::vector<Output> outputs, Statements statements)
+               std::vector<Output> outputs, Statements statements, std::vector<Mapped> mapped, Look look)
       : pool_(pool),
         where_(std::move(where)),
         kind_(kind),
         fields_(std::move(fields)),
         outputs_(std::move(outputs)),
-        statements_(std::move(statements)) {}
+        statements_(std::move(statements)),
+        mapped_(std::move(mapped)),
+        look_(std::move(look)) {}
+
+  bool found_by_spelling(std::size_t dependency) const override { return mapped_[dependency].by_spelling; }
+
+  Result<Fit> fit(const CallContext& context) override {
+    const Call call(context);
+    auto digest = digest_of(pool_, look_.tables, call);
+    if (!digest) return wrong(digest.error().error);
+    if (*digest != look_.digest) return Fit::kChanged;
+    auto described = pool_.read(
+        call, [&](Connection& connection) { return connection.describe_anew(statements_.alone, call); });
+    if (described)
+      return description_text(described->get()) == look_.description ? Fit::kFits : Fit::kChanged;
+    if (described.error().error.code == ErrorCode::kRefused) return Fit::kChanged;
+    return wrong(described.error().error);
+  }
 
   bool batches() const override { return !statements_.batch.empty(); }
 
@@ -59,6 +93,7 @@ class QueryDataset final : public Dataset {
     const Call call(context);
     auto batch = KeyBatch::make(fields_, keys);
     if (!batch) return wrong(batch.error());
+    batch->drop_if([&](const KeyFields& key) { return !may_be_spelled(key); });
     std::vector<Loaded> loaded(keys.size());
     if (batch->asked().empty()) return loaded;
     auto done = batches() ? load_together(*batch, call, loaded) : load_one_by_one(*batch, keys, call, loaded);
@@ -68,6 +103,34 @@ class QueryDataset final : public Dataset {
 
  private:
   Error wrong(const Error& error) const { return {error.code, fmt::format("{}: {}", where_, error.message)}; }
+
+  // A text that the query makes something else of, to compare it with a column, must be that column's spelling.
+  bool may_be_spelled(const KeyFields& key) const {
+    for (const Mapped& mapped : mapped_) {
+      if (!mapped.by_spelling) continue;
+      for (const auto& [place, column] : mapped.columns) {
+        if (!may_be_plain_text(column.type, key[place])) return false;
+      }
+    }
+    return true;
+  }
+
+  // Whether the server writes this key's values as the key does. It is asked where that is not sure without.
+  Outcome<bool> is_spelled(Connection& connection, const KeyFields& key,
+                           std::span<const OptionalText> parameters, const Call& call) const {
+    if (std::ranges::all_of(fields_, [](const Type& type) { return type.array || well_known(type); }))
+      return true;
+    std::string sql = "SELECT ";
+    for (std::size_t f = 0; f < fields_.size(); ++f)
+      sql += fmt::format("{}${}::{}", f == 0 ? "" : ", ", f + 1, fields_[f].cast);
+    auto row = connection.execute(sql, parameters, call);
+    if (!row) return std::unexpected(row.error());
+    for (std::size_t f = 0; f < fields_.size(); ++f) {
+      if (!fields_[f].array && plain_text(fields_[f], cell(*row, 0, static_cast<int>(f))) != key[f])
+        return false;
+    }
+    return true;
+  }
 
   Result<void> load_together(KeyBatch& batch, const Call& call, std::vector<Loaded>& loaded) {
     auto rows = pool_.read(call, [&](Connection& connection) -> Outcome<ResultPtr> {
@@ -118,11 +181,16 @@ class QueryDataset final : public Dataset {
         if (!bound) return bound.error();
         parameters.emplace_back(std::move(*bound));
       }
-      auto rows = pool_.read(call, [&](Connection& connection) {
-        return connection.execute(statements_.alone, parameters, call);
+      bool spelled = true;
+      auto rows = pool_.read(call, [&](Connection& connection) -> Outcome<ResultPtr> {
+        auto same = is_spelled(connection, fields, parameters, call);
+        if (!same) return std::unexpected(same.error());
+        spelled = *same;
+        return spelled ? connection.execute(statements_.alone, parameters, call) : ResultPtr();
       });
       if (!rows && batch.may_be_to_blame(rows.error())) continue;  // no value of the field's type: absent
       if (!rows) return rows.error().error;
+      if (!spelled) continue;
       if (auto same = columns_are_same(*rows, 0); !same) return same;
       std::vector<int> own;
       for (int row = 0; row < row_count(*rows); ++row) own.push_back(row);
@@ -133,11 +201,13 @@ class QueryDataset final : public Dataset {
     return {};
   }
 
-  // `SELECT *` returns others after the table has changed.
+  // Its tables may have changed since it was opened.
   Result<void> columns_are_same(const ResultPtr& rows, int first) const {
     bool same = PQnfields(rows.get()) == first + static_cast<int>(outputs_.size());
     for (std::size_t i = 0; same && i < outputs_.size(); ++i) {
-      same = outputs_[i].name == PQfname(rows.get(), first + static_cast<int>(i));
+      const int at = first + static_cast<int>(i);
+      same = outputs_[i].name == PQfname(rows.get(), at) &&
+             reads_alike(outputs_[i].oid, PQftype(rows.get(), at));
     }
     if (same) return {};
     return Error{ErrorCode::kRefused, "the query returns other columns than when it was opened"};
@@ -203,6 +273,8 @@ class QueryDataset final : public Dataset {
   const std::vector<Type> fields_;
   const std::vector<Output> outputs_;
   const Statements statements_;
+  const std::vector<Mapped> mapped_;  // like the spec's dependencies
+  const Look look_;
 };
 
 // Opens one query: what it takes and returns, whether it only reads, whether it goes in batches.
@@ -215,6 +287,8 @@ class Opening {
     auto sql = compile_query(spec_.query, spec_.key_fields, Dialect::kPostgres);
     if (!sql) return here(sql.error());
     const std::string query(without_end(*sql));
+    // First: what changes from here on is noticed by the next look.
+    if (auto looked = look(); !looked) return here(looked.error());
     if (auto described = describe(query); !described) return here(described.error());
     if (auto fits = outputs_fit(); !fits) return here(fits.error());
     if (auto reads = only_reads(query); !reads) return here(reads.error());
@@ -222,8 +296,12 @@ class Opening {
     auto batch = in_batches();
     if (!batch) return here(batch.error());
     statements.batch = std::move(*batch);
+    for (Mapped& mapped : mapped_) {
+      for (const auto& [place, column] : mapped.columns)
+        mapped.by_spelling = mapped.by_spelling && same_spelling(fields_[place], column);
+    }
     return std::make_unique<QueryDataset>(pool_, where_, spec_.kind, std::move(fields_), std::move(outputs_),
-                                          std::move(statements));
+                                          std::move(statements), std::move(mapped_), std::move(look_));
   }
 
  private:
@@ -234,6 +312,19 @@ class Opening {
     return config("the query: " + failure.error.message);
   }
 
+  Result<void> look() {
+    for (const TableDependency& dependency : spec_.depends_on) {
+      if (auto name = parse_table_name(dependency.table)) look_.tables.push_back(std::move(*name));
+    }
+    auto digest = digest_of(pool_, look_.tables, call_);
+    if (!digest) return digest.error().error;
+    look_.digest = std::move(*digest);
+    auto mapped = mapped_columns(pool_, spec_, call_);
+    if (!mapped) return mapped.error().error;
+    mapped_ = std::move(*mapped);
+    return {};
+  }
+
   Outcome<ResultPtr> described(const std::string& sql) {
     return pool_.read(call_, [&](Connection& connection) { return connection.describe(sql, call_); });
   }
@@ -242,6 +333,7 @@ class Opening {
     auto description = described(query);
     if (!description) return refused(description.error());
     const PGresult* result = description->get();
+    look_.description = description_text(result);
     std::vector<Oid> oids;
     for (int i = 0; i < PQnparams(result); ++i) oids.push_back(PQparamtype(result, i));
     for (int i = 0; i < PQnfields(result); ++i) oids.push_back(PQftype(result, i));
@@ -249,7 +341,7 @@ class Opening {
     if (!types) return types.error().error;
     for (int i = 0; i < PQnparams(result); ++i) fields_.push_back((*types)[PQparamtype(result, i)]);
     for (int i = 0; i < PQnfields(result); ++i) {
-      outputs_.push_back({PQfname(result, i), (*types)[PQftype(result, i)]});
+      outputs_.push_back({PQfname(result, i), (*types)[PQftype(result, i)], PQftype(result, i)});
     }
     return {};
   }
@@ -329,6 +421,8 @@ class Opening {
   const Call& call_;
   std::vector<Type> fields_;
   std::vector<Output> outputs_;
+  std::vector<Mapped> mapped_;
+  Look look_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "source/postgres/shape.h"
 #include "source/sql_mapping.h"
 
 namespace forebay::source::postgres {
@@ -30,7 +31,11 @@ WITH changed(id, changes) AS (
          pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_xact_tuples_updated(c.oid)
          + pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)
   FROM pg_catalog.pg_class c WHERE c.relkind = 'r')
-SELECT t.oid, n.nspname, t.relname, pg_catalog.pg_table_is_visible(t.oid), s.changes
+SELECT t.oid, n.nspname, t.relname, pg_catalog.pg_table_is_visible(t.oid), s.changes,
+       (WITH RECURSIVE up(oid, depth) AS (
+          SELECT t.oid, 0 UNION ALL
+          SELECT i.inhparent, u.depth + 1 FROM up u JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.oid)
+        SELECT u.oid FROM up u ORDER BY u.depth DESC, u.oid LIMIT 1)
 FROM (SELECT id, pg_catalog.sum(changes) AS changes FROM changed WHERE changes > 0 GROUP BY id) AS s
      JOIN pg_catalog.pg_class t ON t.oid = s.id JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace)";
 
@@ -78,6 +83,7 @@ RowCounts counts_in(const ResultPtr& rows) {
   for (int row = 0; row < row_count(rows); ++row) {
     RowCount& count = counts[number<Oid>(rows, row, 0)];
     const TableName name{std::string(cell(rows, row, 1)), std::string(cell(rows, row, 2))};
+    count.names.push_back(id_of_table(cell(rows, row, 5)));
     count.names.push_back(name.text());
     if (cell(rows, row, 3) == "t") count.names.push_back(name.name);
     count.rows = number<std::int64_t>(rows, row, 4);

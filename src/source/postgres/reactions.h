@@ -46,7 +46,7 @@ Reactions reactions_in(const ResultPtr& rows);
 
 // Rows that a session has changed, by table; those of a partition are its root's.
 struct RowCount {
-  std::vector<std::string> names;  // of the table
+  std::vector<std::string> names;  // of the table, after its id (Source::known_tables())
   std::int64_t rows = 0;
 };
 using RowCounts = std::map<Oid, RowCount>;

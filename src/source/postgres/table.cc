@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "source/postgres/catalog.h"
 #include "source/postgres/keys.h"
 #include "source/postgres/reactions.h"
+#include "source/postgres/shape.h"
 #include "source/postgres/table_rows.h"
 #include "source/postgres/table_write.h"
 #include "source/postgres/write_plan.h"
@@ -20,11 +22,19 @@
 namespace forebay::source::postgres {
 namespace {
 
+// What was seen of the table, and of those that the namespace depends on, when it was opened.
+struct Look {
+  std::vector<TableName> tables;
+  std::string digest;
+  std::vector<bool> by_spelling;  // like the spec's dependencies
+};
+
 class TableDataset final : public BatchedDataset {
  public:
-  TableDataset(Pool& pool, std::string where, DatasetSpec spec, Table table, TableShape shape)
+  TableDataset(Pool& pool, std::string where, DatasetSpec spec, Table table, TableShape shape, Look look)
       : pool_(pool),
         where_(std::move(where)),
+        look_(std::move(look)),
         rows_(std::move(spec), std::move(table), std::move(shape)),
         planner_(rows_) {}
 
@@ -45,6 +55,14 @@ class TableDataset final : public BatchedDataset {
     return {};
   }
 
+  bool found_by_spelling(std::size_t dependency) const override { return look_.by_spelling[dependency]; }
+
+  Result<Fit> fit(const CallContext& context) override {
+    auto digest = digest_of(pool_, look_.tables, Call(context));
+    if (!digest) return failed(digest.error());
+    return *digest == look_.digest ? Fit::kFits : Fit::kChanged;
+  }
+
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override {
     const Call call(context);
     auto batch = KeyBatch::make(rows_.key_types(), keys);
@@ -59,6 +77,7 @@ class TableDataset final : public BatchedDataset {
       return *dropped ? connection.execute(rows_.read(), batch->arrays(), call) : std::move(found);
     });
     if (!rows) return failed(rows.error());
+    if (!rows_.are_ours(*rows)) return wrong(table_has_changed());
     std::vector<bool> seen(batch->asked().size(), false);
     for (int row = 0; row < row_count(*rows); ++row) {
       const auto asked = batch->find(rows_.key_of(*rows, row));
@@ -164,6 +183,7 @@ class TableDataset final : public BatchedDataset {
 
   Pool& pool_;
   const std::string where_;  // for messages
+  const Look look_;
   const TableRows rows_;
   const WritePlanner planner_;
   mutable std::atomic<bool> reacts_{false};
@@ -197,9 +217,6 @@ class Checker {
         return config(fmt::format("the version column {} must be an integer", spec_.version_column));
       }
     }
-    for (const std::string& name : spec_.watch_columns) {
-      if (auto column = readable(name, "the watched column"); !column) return column.error();
-    }
     if (!spec_.writable) return {};
     if (table_.in_recovery) return config("the server is a standby and takes no writes");
     if (!table_.may_insert || !table_.may_update) {
@@ -222,6 +239,41 @@ class Checker {
   const Table& table_;
   const DatasetSpec& spec_;
 };
+
+Outcome<Look> look_at(Pool& pool, const TableName& name, const DatasetSpec& spec, const Call& call) {
+  Look look;
+  look.tables.push_back(name);
+  for (const TableDependency& dependency : spec.depends_on) {
+    if (auto table = parse_table_name(dependency.table)) look.tables.push_back(std::move(*table));
+  }
+  auto digest = digest_of(pool, look.tables, call);
+  if (!digest) return std::unexpected(digest.error());
+  look.digest = std::move(*digest);
+  return look;
+}
+
+Outcome<std::vector<bool>> dependencies_by_spelling(Pool& pool, const Table& table, const DatasetSpec& spec,
+                                                    const Call& call) {
+  auto mapped = mapped_columns(pool, spec, call);
+  if (!mapped) return std::unexpected(mapped.error());
+  std::vector<bool> all;
+  for (const Mapped& one : *mapped) {
+    all.push_back(one.by_spelling && std::ranges::all_of(one.columns, [&](const auto& column) {
+                    const Column* key = table.column(spec.key_fields[column.first]);
+                    return key != nullptr && same_spelling(key->type, column.second);
+                  }));
+  }
+  return all;
+}
+
+// Watched columns are others' wishes. Where one is missing, images lack it, and those others see that.
+DatasetSpec with_known_columns(DatasetSpec spec, const Table& table) {
+  std::erase_if(spec.watch_columns, [&](const std::string& name) {
+    const Column* column = table.column(name);
+    return column == nullptr || !column->readable;
+  });
+  return spec;
+}
 
 // What the namespace reads: all columns that the role may, or the value and what is watched.
 TableShape shape_of(const TableName& name, const Table& table, const DatasetSpec& spec) {
@@ -247,17 +299,24 @@ TableShape shape_of(const TableName& name, const Table& table, const DatasetSpec
 
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> open_table(Pool& pool, const std::string& source, const DatasetSpec& spec,
+Result<std::unique_ptr<Dataset>> open_table(Pool& pool, const std::string& source, const DatasetSpec& wanted,
                                             const Call& call) {
-  auto name = parse_table_name(spec.table);
+  auto name = parse_table_name(wanted.table);
   if (!name) return name.error();
   const std::string where = fmt::format("source {}, table {}", source, name->text());
   const auto located_here = [&](const Error& error) {
     return Error{error.code, fmt::format("{}: {}", where, error.message)};
   };
+  // First: what changes from here on is noticed by the next look.
+  auto look = look_at(pool, *name, wanted, call);
+  if (!look) return located(look.error(), where);
   auto table = find_table(pool, *name, call);
   if (!table) return located(table.error(), where);
   if (!*table) return located_here(Checker::config("there is no such table"));
+  auto by_spelling = dependencies_by_spelling(pool, **table, wanted, call);
+  if (!by_spelling) return located(by_spelling.error(), where);
+  look->by_spelling = std::move(*by_spelling);
+  const DatasetSpec spec = with_known_columns(wanted, **table);
   if (auto good = Checker(**table, spec).check(); !good) return located_here(good.error());
   if (spec.writable && (**table).plain) {
     auto unique = has_unique_index(pool, (**table).oid, spec.key_fields, call);
@@ -270,7 +329,8 @@ Result<std::unique_ptr<Dataset>> open_table(Pool& pool, const std::string& sourc
   if (spec.writable && !(**table).plain)
     return located_here(Checker::config("only a table can be written, not a view"));
   TableShape shape = shape_of(*name, **table, spec);
-  auto dataset = std::make_unique<TableDataset>(pool, where, spec, std::move(**table), std::move(shape));
+  auto dataset = std::make_unique<TableDataset>(pool, where, spec, std::move(**table), std::move(shape),
+                                                std::move(*look));
   if (auto runs = dataset->try_out(call); !runs) {
     // Refused by the database now: the configuration doesn't fit it.
     Error error = runs.error();

@@ -20,6 +20,14 @@ TableRows::TableRows(DatasetSpec spec, Table table, TableShape shape)
   for (const std::string& column : sql_.shape().columns) columns_.push_back(table_.column(column));
 }
 
+bool TableRows::are_ours(const ResultPtr& rows) const {
+  int at = 0;
+  const auto is_of = [&](const std::string& name) {
+    return reads_alike(PQftype(rows.get(), at++), table_.column(name)->type.oid);
+  };
+  return std::ranges::all_of(sql_.shape().keys, is_of) && std::ranges::all_of(sql_.shape().columns, is_of);
+}
+
 KeyFields TableRows::key_of(const ResultPtr& rows, int row) const {
   KeyFields fields;
   for (std::size_t f = 0; f < key_types_.size(); ++f) {

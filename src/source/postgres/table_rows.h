@@ -27,6 +27,10 @@ class TableRows {
   const ColumnIndex<Column>& columns() const { return by_name_; }
   Oid table() const { return table_.oid; }
 
+  // Whether rows of read() or RETURNING are of the columns that this was made of: not after the table has
+  // changed.
+  bool are_ours(const ResultPtr& rows) const;
+
   // The key columns, columns and version of a row of read() or RETURNING.
   KeyFields key_of(const ResultPtr& rows, int row) const;
   Loaded loaded_row(const ResultPtr& rows, int row) const;

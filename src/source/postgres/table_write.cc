@@ -82,6 +82,7 @@ void TableWrite::insert_or_end() {
 }
 
 Outcome<void> TableWrite::changed(ResultPtr row) {
+  if (!rows_.are_ours(row)) return fail(table_has_changed());
   if (rows_.key_of(row, 0) != key_) return fail(misspelled_key());
   if (change_.whole && rows_.spec().kind == ValueKind::kCounter &&
       !is_number(rows_.added_text(row, change_.added).value_or(""), false)) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -41,7 +43,7 @@ void append_scalar_json(std::string& out, Shape shape, std::string_view text) {
       append_json_number(out, text);
       return;
     case Shape::kJson:
-      append_json_value(out, text);
+      out += text;  // the server has checked it
       return;
     case Shape::kBytes:
       out += '"';
@@ -150,6 +152,11 @@ bool begins_json(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos &&
          std::string_view("{[\"").find(text[first]) != std::string_view::npos;
+}
+
+bool begins_string(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && text[first] == '"';
 }
 
 // A string of a JSON column arrives here without its quotes. What looks like the beginning of JSON is left
@@ -321,21 +328,29 @@ const char* never_takes(const Type& type, std::string_view text, bool raw) {
   return nullptr;
 }
 
+bool reads_alike(Oid a, Oid b) {
+  constexpr Oid kAlike[][3] = {{20, 21, 23}, {19, 25, 1043}};
+  if (a == b) return true;
+  return std::ranges::any_of(kAlike, [&](const auto& group) {
+    return std::ranges::find(group, a) != std::end(group) && std::ranges::find(group, b) != std::end(group);
+  });
+}
+
 Type built_in_type(Oid oid) {
   // pg_type.dat; these numbers are part of the protocol and don't change.
   switch (oid) {
     case 16:
-      return {.shape = Shape::kBoolean};
+      return {.shape = Shape::kBoolean, .one_spelling = true};
     case 17:
-      return {.shape = Shape::kBytes};
+      return {.shape = Shape::kBytes, .one_spelling = true};
     case 20:
-      return {.shape = Shape::kInteger, .integer_bytes = 8};
+      return {.shape = Shape::kInteger, .integer_bytes = 8, .one_spelling = true};
     case 21:
-      return {.shape = Shape::kInteger, .integer_bytes = 2};
+      return {.shape = Shape::kInteger, .integer_bytes = 2, .one_spelling = true};
     case 23:
-      return {.shape = Shape::kInteger, .integer_bytes = 4};
+      return {.shape = Shape::kInteger, .integer_bytes = 4, .one_spelling = true};
     case 26:
-      return {.shape = Shape::kInteger, .integer_bytes = -4};
+      return {.shape = Shape::kInteger, .integer_bytes = -4, .one_spelling = true};
     case 700:
       return {.shape = Shape::kNumber, .float_bytes = 4};
     case 701:
@@ -346,13 +361,22 @@ Type built_in_type(Oid oid) {
     case 3802:
       return {.shape = Shape::kJson};
     case 1042:
-      return {.shape = Shape::kPadded};
+      return {.shape = Shape::kPadded, .one_spelling = true};
     case 1114:
-      return {.shape = Shape::kTimestamp};
+      return {.shape = Shape::kTimestamp, .one_spelling = true};
     case 1184:
-      return {.shape = Shape::kTimestampTz};
+      return {.shape = Shape::kTimestampTz, .one_spelling = true};
     case 2950:
-      return {.shape = Shape::kUuid};
+      return {.shape = Shape::kUuid, .one_spelling = true};
+    case 19:    // name
+    case 25:    // text
+    case 650:   // cidr
+    case 829:   // macaddr
+    case 869:   // inet
+    case 1043:  // varchar
+    case 1082:  // date
+    case 1083:  // time
+      return {.one_spelling = true};
     default:
       return {};
   }
@@ -434,6 +458,13 @@ Shown shown_as(const Type& type, Given given, bool raw, std::string& text) {
   return as;
 }
 
+Take take_of(const Type& type, const OptionalText& text, bool known) {
+  if (type.array || type.shape != Shape::kJson) return {};
+  if (!text) return {Take::How::kUnlessNull, type.cast};
+  if (known || !is_json(*text) || begins_string(*text)) return {};
+  return {Take::How::kUnlessSameString, type.cast};
+}
+
 bool may_be_plain_text(const Type& type, std::string_view text) {
   if (text.find('\0') != std::string_view::npos || !is_utf8(text)) return false;
   if (type.array) return true;
@@ -446,6 +477,8 @@ bool may_be_plain_text(const Type& type, std::string_view text) {
       return decode_base64(text).has_value();
     case Shape::kUuid:
       return is_canonical_uuid(text);
+    case Shape::kPadded:
+      return !text.ends_with(' ');
     default:
       return true;
   }

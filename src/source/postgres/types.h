@@ -21,6 +21,7 @@
 
 #include "forebay/result.h"
 #include "forebay/source.h"
+#include "source/sql_mapping.h"
 
 namespace forebay::source::postgres {
 
@@ -39,6 +40,7 @@ enum class Shape : std::uint8_t {
 };
 
 struct Type {
+  Oid oid = 0;                 // what the server calls it in results: of a domain, the type below it
   Shape shape = Shape::kText;  // of the elements, for an array
   bool array = false;
   char delimiter = ',';    // between an array's elements
@@ -46,7 +48,13 @@ struct Type {
   bool has_array = false;  // whether there is a type for arrays of it
   int integer_bytes = 0;   // kInteger: 2, 4 or 8; unsigned and 4 for oid, which has integer_bytes -4
   int float_bytes = 0;     // kNumber: 4 or 8; 0 for numeric
+  // Values that are equal have the same plain_text(), under a collation that tells texts apart: not so for
+  // numeric (1 = 1.0), floats (0 = -0), intervals, citext and types that are not known.
+  bool one_spelling = false;
 };
+
+// Whether values of the one type read as those of the other: integers of another size, texts of another name.
+bool reads_alike(Oid a, Oid b);
 
 // Shape and size of a built-in type; the rest of the Type is not known here.
 Type built_in_type(Oid oid);
@@ -79,6 +87,10 @@ const char* never_takes(const Type& type, std::string_view text, bool raw);
 // own. Of a float it may write more digits, where the fewest are those of a bound of what reads back the
 // same.
 Shown shown_as(const Type& type, Given given, bool raw, std::string& text);
+
+// How an update sets a column to a text, or to NULL, so that what was read of it can be written back. `known`:
+// the text is known to have been a JSON string, or not to.
+Take take_of(const Type& type, const OptionalText& text, bool known);
 
 // Whether a key's field can be the plain text of a value of this type. False for a spelling that PostgreSQL
 // would take for another ("007" for an integer) and for text that would make it refuse the statement. True

@@ -158,10 +158,21 @@ Result<Change> WritePlanner::plan(const KeyFields& key, const Write& write) cons
 }
 
 Result<void> WritePlanner::set_fields(Change& change, const KeyFields& key, const Named& given) const {
+  std::vector<Take> takes;
   auto good = each_set(
       key, *given.fields,
       [&](const Column& column, const OptionalText& text, std::size_t place) -> Result<void> {
         change.columns.push_back(column.name);
+        const bool row = spec_.kind == ValueKind::kJson;
+        const bool json = column.type.shape == Shape::kJson && !column.type.array;
+        if (!text && row && json && column.not_null) {
+          // Where SQL's NULL can't be, JSON's is meant.
+          takes.emplace_back();
+          change.parameters.emplace_back("null");
+          return {};
+        }
+        const bool known = given.strings != nullptr && place < given.strings->size();
+        takes.push_back(row ? take_of(column.type, text, known) : Take());
         if (!text) {
           change.parameters.emplace_back(std::nullopt);
           return {};
@@ -175,7 +186,7 @@ Result<void> WritePlanner::set_fields(Change& change, const KeyFields& key, cons
         change.parameters.emplace_back(std::move(*bound));
         return {};
       });
-  change.statement = sql_.update(change.columns);
+  change.statement = sql_.update(change.columns, takes);
   return good;
 }
 

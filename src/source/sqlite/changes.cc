@@ -110,20 +110,37 @@ Result<void> TriggerLog::watch(std::span<const std::string> tables) {
   for (const std::string& text : tables) {
     auto table = parse_table_name(text);
     if (!table) return table.error();
-    wanted.push_back({text, std::move(*table)});
+    wanted.push_back({text, {std::move(*table), std::nullopt}});
   }
+  return watch_all(std::move(wanted));
+}
+
+Result<void> TriggerLog::watch_columns(std::span<const WatchedTable> tables) {
+  std::vector<Watched> wanted;
+  for (const WatchedTable& watched : tables) {
+    auto table = parse_table_name(watched.name);
+    if (!table) return table.error();
+    wanted.push_back({watched.name, {std::move(*table), watched.columns}});
+  }
+  return watch_all(std::move(wanted));
+}
+
+Result<void> TriggerLog::watch_all(std::vector<Watched> wanted) {
   const Deadline deadline(CallContext{database_.timeout, nullptr});
   MutexLock lock(mutex_);
   auto lease = pool_.acquire(deadline);
   if (!lease) return lease.error();
-  for (const Watched& table : wanted) {
-    auto triggers = change_triggers(**lease, table.table);
+  for (Watched& table : wanted) {
+    auto name = name_in_schema(**lease, table.logged.table);
+    if (!name) return name.error();
+    table.logged.table.name = std::move(*name);
+    auto triggers = change_triggers(**lease, table.logged, Images::kExactly);
     if (!triggers)
       return Error{triggers.error().code,
                    fmt::format("source {}: {}", database_.name, triggers.error().message)};
   }
   std::vector<Watched> before = std::exchange(tables_, std::move(wanted));
-  auto installed = install(**lease);
+  auto installed = install(**lease, Images::kExactly);
   Result<void> following;
   if (!installed) {
     following = installed.error();
@@ -140,8 +157,8 @@ Result<void> TriggerLog::watch(std::span<const std::string> tables) {
 }
 
 // Whether the table's triggers had to be made or made anew. A table that is gone has none to make.
-Result<bool> TriggerLog::install_table(Connection& connection, const Watched& table) {
-  auto triggers = change_triggers(connection, table.table);
+Result<bool> TriggerLog::install_table(Connection& connection, const Watched& table, Images images) {
+  auto triggers = change_triggers(connection, table.logged, images);
   if (!triggers) {
     if (triggers.error().code == ErrorCode::kConfig) return true;
     return triggers.error();
@@ -168,13 +185,13 @@ Result<bool> TriggerLog::install_table(Connection& connection, const Watched& ta
 
 // Makes what is missing, and notes the tables whose triggers were not as they should be. One transaction, so
 // that no write can fall between an old trigger and its successor.
-Result<void> TriggerLog::install(Connection& connection) {
+Result<void> TriggerLog::install(Connection& connection, Images images) {
   auto transaction = Transaction::begin(connection, Transaction::Kind::kWrite);
   if (!transaction) return transaction.error();
-  if (auto made = connection.run_once(change_table_sql()); !made) return made.error();
+  if (auto made = make_change_table(connection); !made) return made.error();
   std::vector<std::string> changed;
   for (const Watched& table : tables_) {
-    auto anew = install_table(connection, table);
+    auto anew = install_table(connection, table, images);
     if (!anew) return anew.error();
     if (*anew) changed.push_back(table.name);
   }
@@ -194,9 +211,30 @@ Result<void> TriggerLog::follow(Connection& connection) {
   if (!last) return last.error();
   data_version_ = *version;
   last_ = *last;
+  if (auto marked = remember_mark(connection); !marked) return marked;
   connection_ = connection.id();
   more_ = false;
   return {};
+}
+
+Result<void> TriggerLog::remember_mark(Connection& connection) {
+  auto statement = connection.prepare(fmt::format("SELECT mark FROM main.{} WHERE id = ?1", kChangeTable));
+  if (!statement) return statement.error();
+  statement->bind_integer(1, last_);
+  auto row = statement->step();
+  if (!row) return row.error();
+  mark_.reset();
+  if (*row && statement->type(0) == SQLITE_INTEGER) mark_ = statement->integer(0);
+  return {};
+}
+
+// Whether the log has another change in the place of the last one that was read. A copy that was put in the
+// file's place may have had as many changes as the file had, and not the same.
+Result<bool> TriggerLog::is_another(Connection& connection) {
+  const std::optional<std::int64_t> before = mark_;
+  if (auto marked = remember_mark(connection); !marked) return marked.error();
+  if (before && !mark_) mark_ = before;  // trimmed, by another process
+  return before && *mark_ != *before;
 }
 
 Result<Changes> TriggerLog::poll(const CallContext& context) {
@@ -210,7 +248,7 @@ Result<Changes> TriggerLog::poll(const CallContext& context) {
     Connection& connection = **lease;
     if (connection.id() != connection_) {
       // Another file, or the same one after an error: nobody knows what was missed.
-      if (auto installed = install(connection); !installed) return installed.error();
+      if (auto installed = install(connection, Images::kAtLeast); !installed) return installed.error();
       if (auto following = follow(connection); !following) return following.error();
       changes.lost = true;
       repaired_.clear();
@@ -223,7 +261,7 @@ Result<Changes> TriggerLog::poll(const CallContext& context) {
     auto schema = connection.ask("PRAGMA schema_version");
     if (!schema) return schema.error();
     if (*schema != schema_version_) {
-      if (auto installed = install(connection); !installed) return installed.error();
+      if (auto installed = install(connection, Images::kAtLeast); !installed) return installed.error();
     }
     if (auto read = read_new(connection, changes); !read) return read.error();
     // No evidence: a change that no trigger saw has no number.
@@ -241,8 +279,10 @@ Result<void> TriggerLog::read_new(Connection& connection, Changes& changes) {
   auto end = connection.ask(fmt::format("SELECT seq FROM sqlite_sequence WHERE name = '{}'", kChangeTable));
   if (!end) return end.error();
   more_ = false;
-  if (*end == last_) return {};
-  bool lost = *end < last_ || *end - last_ > options_.backlog;
+  auto another = is_another(connection);
+  if (!another) return another.error();
+  if (*end == last_ && !*another) return {};
+  bool lost = *another || *end < last_ || *end - last_ > options_.backlog;
   if (!lost) {
     auto statement = connection.prepare(
         fmt::format("SELECT id, tbl, \"before\", \"after\" FROM main.{} WHERE id > ?1 ORDER BY id LIMIT {}",
@@ -256,9 +296,9 @@ Result<void> TriggerLog::read_new(Connection& connection, Changes& changes) {
       if (!*row) break;
       // Ids have no gaps (what is rolled back takes its ids back), so one that is missing was trimmed.
       lost = statement->integer(0) != ++seen;
-      const auto table =
-          std::ranges::find(tables_, statement->bytes(1),
-                            [](const Watched& watched) -> const std::string& { return watched.table.name; });
+      const auto table = std::ranges::find(
+          tables_, statement->bytes(1),
+          [](const Watched& watched) -> const std::string& { return watched.logged.table.name; });
       if (lost || table == tables_.end()) continue;
       RowChange change{table->name, {}, static_cast<std::uint64_t>(seen), false};
       for (const auto& [column, fields] :
@@ -275,12 +315,12 @@ Result<void> TriggerLog::read_new(Connection& connection, Changes& changes) {
     if (!lost) {
       last_ = seen;
       more_ = seen < *end;
-      return {};
+      return remember_mark(connection);
     }
   }
   changes.lost = true;
   last_ = *end;
-  return {};
+  return remember_mark(connection);
 }
 
 // Tries, and leaves it to the next time when a writer is in the way.
@@ -294,7 +334,8 @@ void TriggerLog::trim() {
   auto statement =
       (*lease)->prepare(fmt::format("DELETE FROM main.{0} WHERE id IN (SELECT id FROM main.{0} ORDER BY id "
                                     "LIMIT {1}) AND (id <= ?1 OR at < "
-                                    "CAST(strftime('%s', 'now') AS INTEGER) - ?2)",
+                                    "CAST(strftime('%s', 'now') AS INTEGER) - ?2) AND id < (SELECT max(id) "
+                                    "FROM main.{0})",
                                     kChangeTable, kTrimRowsMax));
   if (!statement) return;
   statement->bind_integer(1, last_ - options_.rows);

@@ -14,7 +14,11 @@
 //   reals keep every digit. A value longer than kImageValueMax is left out of the image.
 // - INSERT OR REPLACE deletes rows without a delete trigger, unless a pragma asks for it. So there are BEFORE
 //   triggers too, which log the rows that a new row would push out through a unique index, whether or not it
-//   then does. An index on an expression or on part of the rows is not looked at.
+//   then does.
+// - A column that a trigger names can't be dropped, whether or not Forebay runs. So images have only the
+//   columns that are asked for, and triggers name those and the ones of unique indexes.
+// - Every row of the log bears a random mark. The mark of the last one that was read tells a database file that
+//   has been restored from a copy, even if it has had as many changes since.
 // - Triggers go with their table when it is dropped, and fall behind when columns come and go. The log looks
 //   at the schema whenever its version number has changed, repairs the triggers, and reports such tables as
 //   changed as a whole.
@@ -34,6 +38,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "source/sqlite/change_triggers.h"
 #include "source/sqlite/database.h"
 
 namespace forebay::source::sqlite {
@@ -59,6 +64,7 @@ class TriggerLog final : public ChangeLog {
   // Makes the log table and the triggers of these tables (in place of those watched so far; their triggers
   // stay, as other processes may need them). kConfig: one is no table of the file.
   Result<void> watch(std::span<const std::string> tables) override EXCLUDES(mutex_);
+  Result<void> watch_columns(std::span<const WatchedTable> tables) override EXCLUDES(mutex_);
 
   // At most kPollRowsMax changes.
   Result<Changes> poll(const CallContext& context) override EXCLUDES(mutex_);
@@ -68,11 +74,14 @@ class TriggerLog final : public ChangeLog {
  private:
   struct Watched {
     std::string name;  // as the configuration has it; reported as it is
-    TableName table;
+    LoggedTable logged;
   };
 
-  Result<void> install(Connection& connection) REQUIRES(mutex_);
-  Result<bool> install_table(Connection& connection, const Watched& table) REQUIRES(mutex_);
+  Result<void> watch_all(std::vector<Watched> wanted) EXCLUDES(mutex_);
+  Result<void> install(Connection& connection, Images images) REQUIRES(mutex_);
+  Result<bool> install_table(Connection& connection, const Watched& table, Images images) REQUIRES(mutex_);
+  Result<bool> is_another(Connection& connection) REQUIRES(mutex_);
+  Result<void> remember_mark(Connection& connection) REQUIRES(mutex_);
   Result<void> follow(Connection& connection) REQUIRES(mutex_);
   Result<void> read_new(Connection& connection, Changes& changes) REQUIRES(mutex_);
   void trim() REQUIRES(mutex_);
@@ -87,6 +96,7 @@ class TriggerLog final : public ChangeLog {
   std::int64_t data_version_ GUARDED_BY(mutex_) = 0;  // changes when another connection commits
   std::int64_t schema_version_ GUARDED_BY(mutex_) = 0;
   std::int64_t last_ GUARDED_BY(mutex_) = 0;              // id of the last change reported or skipped
+  std::optional<std::int64_t> mark_ GUARDED_BY(mutex_);   // of that change, if the log has it
   bool more_ GUARDED_BY(mutex_) = false;                  // the last poll left some unread
   std::vector<std::string> repaired_ GUARDED_BY(mutex_);  // tables to report as changed as a whole
   std::chrono::steady_clock::time_point trimmed_ GUARDED_BY(mutex_){};

@@ -154,6 +154,12 @@ void append_value(std::string& json, const Statement& row, int column) {
   }
 }
 
+Take take_of(const Column& column, const OptionalText& value, bool known) {
+  if (column.kind != ColumnKind::kJson) return {};
+  if (!value) return {column.not_null ? Take::How::kAsItIs : Take::How::kUnlessNull};
+  return {known ? Take::How::kAsItIs : Take::How::kUnlessSameString};
+}
+
 Result<void> bind_field(Statement& statement, int parameter, const Column& column, const OptionalText& value,
                         std::string& decoded) {
   if (!value) {
@@ -185,6 +191,7 @@ void bind_raw(Statement& statement, int parameter, ColumnKind kind, std::string_
 }
 
 Shown shown_as(const Column& column, Given given, bool raw, std::string& text) {
+  if (column.kind == ColumnKind::kJson && given == Given::kJsonString && !raw) return Shown::kString;
   bool number = given == Given::kSum;
   if (column.kind == ColumnKind::kBytes && !number) {
     if (given != Given::kKey || raw) return Shown::kString;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/row_json.h"
+#include "source/sql_mapping.h"
 #include "source/sqlite/connection.h"
 
 namespace forebay::source::sqlite {
@@ -48,6 +49,7 @@ struct Column {
   ColumnKind kind = ColumnKind::kPlain;
   Affinity affinity = Affinity::kNone;
   bool writable = true;  // false: generated
+  bool not_null = false;
   ColumnTakes takes = ColumnTakes::kAnything;
   // What is declared, for counters: SQLite itself would hold anything.
   bool fraction = false;
@@ -69,6 +71,10 @@ void append_column(RowJson& row_json, const Statement& row, int column, std::str
                    ColumnKind kind);
 // The same without a name, text that holds JSON spliced in: for queries of one column.
 void append_value(std::string& json, const Statement& row, int column);
+
+// How an update sets a column to a text, or to NULL, so that what was read of it can be written back. `known`:
+// the text is known to have been a JSON string, or not to.
+Take take_of(const Column& column, const OptionalText& value, bool known);
 
 // Binds what a client gave for a column of a row. kInvalidArgument: bytes that aren't base64. `decoded` keeps
 // what a parameter points to and must live as long as the statement's use.

@@ -44,7 +44,11 @@ struct CatalogueColumn {
   int primary_key = 0;  // position in the primary key, from 1; 0: not in it
   bool has_default = false;
   bool integer_type = false;  // declared INTEGER, in just this word
+  std::string collation;      // that its texts are compared under; empty: not known, as of a view
 };
+// The table's or view's name as the schema has it; as it is given where there is none.
+Result<std::string> name_in_schema(Connection& connection, const TableName& table);
+
 // The columns of a table or view, in their order; empty: there is none of this name.
 Result<std::vector<CatalogueColumn>> columns_of(Connection& connection, const TableName& table);
 

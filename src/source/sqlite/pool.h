@@ -24,6 +24,8 @@ class Lease {
 
   Connection& operator*() const { return *connection_; }
   Connection* operator->() const { return connection_.get(); }
+  // Tells the file that it is open on from others that had or get its name.
+  std::uint64_t file() const { return file_; }
 
  private:
   friend class Pool;
@@ -32,7 +34,7 @@ class Lease {
 
   Pool* pool_;
   std::unique_ptr<Connection> connection_;
-  std::uint64_t file_;  // which file it is open on
+  std::uint64_t file_;
 };
 
 // Thread-safe; must outlive its leases.

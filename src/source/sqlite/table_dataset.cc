@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
+#include "source/row_write.h"
+#include "source/sqlite/shape.h"
 #include "source/sqlite/table_rows.h"
 #include "source/sqlite/table_writer.h"
 
@@ -15,12 +18,17 @@ namespace {
 class TableDataset final : public BatchedDataset {
  public:
   TableDataset(Database& database, DatasetSpec spec, std::vector<Column> columns,
-               std::vector<ColumnKind> key_kinds, TableShape shape)
+               std::vector<ColumnKind> key_kinds, TableShape shape, std::vector<bool> by_spelling,
+               std::unique_ptr<const Shape> seen)
       : rows_(database, std::move(spec), std::move(columns), std::move(key_kinds), std::move(shape)),
-        writer_(rows_) {}
+        writer_(rows_),
+        by_spelling_(std::move(by_spelling)),
+        seen_(std::move(seen)) {}
 
   Result<void> check(Connection& connection) const { return rows_.check(connection); }
 
+  bool found_by_spelling(std::size_t dependency) const override { return by_spelling_[dependency]; }
+  Result<Fit> fit(const CallContext& context) override;
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) override;
   Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context) override;
   Result<void> validate(const KeyFields& key, const Write& write) const override {
@@ -37,7 +45,18 @@ class TableDataset final : public BatchedDataset {
  private:
   const TableRows rows_;
   const TableWriter writer_;
+  const std::vector<bool> by_spelling_;  // like the spec's dependencies
+  const std::unique_ptr<const Shape> seen_;
 };
+
+Result<Fit> TableDataset::fit(const CallContext& context) {
+  const Deadline deadline(context);
+  auto lease = rows_.database().readers.acquire(deadline);
+  if (!lease) return lease.error();
+  auto holds = seen_->holds(*lease);
+  if (!holds) return rows_.at(holds.error());
+  return *holds ? Fit::kFits : Fit::kChanged;
+}
 
 Result<std::vector<Loaded>> TableDataset::load(std::span<const KeyFields> keys, const CallContext& context) {
   for (const KeyFields& key : keys) {
@@ -65,6 +84,10 @@ Result<std::vector<Loaded>> TableDataset::load(std::span<const KeyFields> keys, 
     const std::size_t count = std::min(TableRows::kListSizes.back(), keys.size() - from);
     if (auto read = rows_.read(connection, keys.subspan(from, count), all); !read) return read.error();
   }
+  // After the rows: without a transaction, what the schema is now it was when they were read.
+  auto holds = seen_->columns_hold(*lease);
+  if (!holds) return rows_.at(holds.error());
+  if (!*holds) return rows_.at(table_has_changed());
   for (Loaded& loaded : all) loaded.evidence = *proof;
   if (snapshot) {
     if (auto done = snapshot->commit(); !done) return rows_.at(done.error());
@@ -79,6 +102,9 @@ Result<Written> TableDataset::write(const KeyFields& key, const Write& write, co
   if (!lease) return rows_.at(lease.error());
   auto transaction = Transaction::begin(**lease, Transaction::Kind::kWrite);
   if (!transaction) return rows_.at(transaction.error());
+  auto holds = seen_->columns_hold(*lease);
+  if (!holds) return rows_.at(holds.error());
+  if (!*holds) return rows_.at(table_has_changed());
   auto written = writer_.write(**lease, key, write);
   if (!written) return written;
   if (auto done = transaction->commit(); !done) return rows_.at(done.error());
@@ -87,7 +113,8 @@ Result<Written> TableDataset::write(const KeyFields& key, const Write& write, co
 
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> open_table(Database& database, const DatasetSpec& spec) {
+Result<std::unique_ptr<Dataset>> open_table(Database& database, const DatasetSpec& wanted) {
+  DatasetSpec spec = wanted;
   const auto wrong = [&](std::string_view what) {
     return Error{ErrorCode::kConfig,
                  fmt::format("source {}: {} (namespace {})", database.name, what, spec.name)};
@@ -99,6 +126,18 @@ Result<std::unique_ptr<Dataset>> open_table(Database& database, const DatasetSpe
   const Deadline deadline(CallContext{database.timeout, nullptr});
   auto lease = database.readers.acquire(deadline);
   if (!lease) return lease.error();
+  std::vector<std::string> tables = {table->name};
+  std::vector<bool> by_spelling;
+  for (const TableDependency& dependency : spec.depends_on) {
+    auto name = parse_table_name(dependency.table);
+    if (!name) return wrong(name.error().message);
+    auto columns = columns_of(**lease, *name);
+    if (!columns) return columns.error();
+    tables.push_back(name->name);
+    by_spelling.push_back(found_by_spelling(*columns, dependency));
+  }
+  auto seen = Shape::see(*lease, std::move(tables));
+  if (!seen) return seen.error();
   auto catalogue = columns_of(**lease, *table);
   if (!catalogue) return catalogue.error();
   if (catalogue->empty()) return wrong(fmt::format("there is no table {}", table->text()));
@@ -118,9 +157,8 @@ Result<std::unique_ptr<Dataset>> open_table(Database& database, const DatasetSpe
     if (auto error = missing(name, "a field of the key")) return *error;
     key_kinds.push_back(find(name)->column.kind);
   }
-  for (const std::string& name : spec.watch_columns) {
-    if (auto error = missing(name, "a dependency uses it")) return *error;
-  }
+  // Watched columns are others' wishes. Where one is missing, images lack it, and those others see that.
+  std::erase_if(spec.watch_columns, [&](const std::string& name) { return find(name) == catalogue->end(); });
   if (!spec.version_column.empty()) {
     if (auto error = missing(spec.version_column, "the version")) return *error;
     shape.version_column = spec.version_column;
@@ -137,7 +175,7 @@ Result<std::unique_ptr<Dataset>> open_table(Database& database, const DatasetSpe
   }
 
   auto dataset = std::make_unique<TableDataset>(database, spec, std::move(columns), std::move(key_kinds),
-                                                std::move(shape));
+                                                std::move(shape), std::move(by_spelling), std::move(*seen));
   if (auto right = dataset->check(**lease); !right) return right.error();
   return std::unique_ptr<Dataset>(std::move(dataset));
 }

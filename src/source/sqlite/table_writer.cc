@@ -76,7 +76,7 @@ Result<void> TableWriter::each_set(const KeyFields& key, const Fields& fields, S
     return value && rows_.key_kind(place) == ColumnKind::kBytes && decode_base64(*value) == key[place];
   };
   auto good = checks_.fields(
-      fields, same, [&](const Column& column, const OptionalText& value, std::size_t) -> Result<void> {
+      fields, same, [&](const Column& column, const OptionalText& value, std::size_t place) -> Result<void> {
         if (spec_.kind == ValueKind::kCounter) {
           const bool integer = value && number_of<std::int64_t>(*value);
           const bool number = integer || (value && column.fraction && is_finite(*value));
@@ -87,7 +87,7 @@ Result<void> TableWriter::each_set(const KeyFields& key, const Fields& fields, S
           }
         }
         // A generated column may be given as it was read; the database computes it anyway.
-        return column.writable ? set(column, value) : Result<void>();
+        return column.writable ? set(column, value, place) : Result<void>();
       });
   if (!good) return rows_.at(std::move(good).error());
   return good;
@@ -141,10 +141,14 @@ Result<TableWriter::Plan> TableWriter::plan(const KeyFields& key, const Write& w
     if (!column) return column.error();
     plan.add_to = *column;
   } else if (const Fields* fields = fields_of(write)) {
-    auto good = each_set(key, *fields, [&](const Column& column, const OptionalText& value) -> Result<void> {
-      plan.fields.push_back({&column, &value});
-      return {};
-    });
+    const auto* upsert = std::get_if<Upsert>(&write);
+    auto good =
+        each_set(key, *fields,
+                 [&](const Column& column, const OptionalText& value, std::size_t place) -> Result<void> {
+                   const bool known = upsert != nullptr && place < upsert->strings.size();
+                   plan.fields.push_back({&column, &value, known, known && upsert->strings[place]});
+                   return {};
+                 });
     if (!good) return std::move(good).error();
   }
   return plan;
@@ -173,8 +177,9 @@ Result<void> TableWriter::validate(const KeyFields& key, const Write& write) con
   }
   const Fields* fields = fields_of(write);
   if (fields == nullptr) return {};
-  return each_set(key, *fields,
-                  [&](const Column& column, const OptionalText& value) { return possible(column, value); });
+  return each_set(key, *fields, [&](const Column& column, const OptionalText& value, std::size_t) {
+    return possible(column, value);
+  });
 }
 
 Shown TableWriter::shown(std::string_view name, Given given, std::string& text) const {
@@ -217,18 +222,39 @@ Result<TableWriter::Existing> TableWriter::read_existing(Connection& connection,
   }
 }
 
+// A value of a JSON column that is not bound as other texts are. `text` keeps it.
+bool TableWriter::bind_json(Statement& statement, int parameter, const Assignment& field, std::string& text) {
+  if (!*field.value && field.column->not_null) {
+    text = "null";  // where SQL's NULL can't be, JSON's is meant
+  } else if (*field.value && field.string) {
+    append_json_string(text, **field.value);
+  } else {
+    return false;
+  }
+  statement.bind_text(parameter, text);
+  return true;
+}
+
 Result<void> TableWriter::assign(Connection& connection, const KeyFields& key,
                                  const std::vector<Assignment>& fields, bool exists) const {
   std::vector<std::string> names;
-  for (const Assignment& field : fields) names.push_back(field.column->name);
+  std::vector<Take> takes;
+  const bool row = spec_.kind == ValueKind::kJson;
+  for (const Assignment& field : fields) {
+    names.push_back(field.column->name);
+    takes.push_back(row ? take_of(*field.column, *field.value, field.known) : Take());
+  }
   std::vector<std::string> decoded(fields.size());
-  auto statement = connection.prepare(exists ? sql_.update(names) : sql_.insert(names));
+  auto statement = connection.prepare(exists ? sql_.update(names, takes) : sql_.insert(names));
   if (!statement) return rows_.at(statement.error());
   rows_.bind_key(*statement, key);
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const int parameter = static_cast<int>(rows_.key_count() + i) + 1;
     if (spec_.kind == ValueKind::kText && *fields[i].value) {
       bind_raw(*statement, parameter, fields[i].column->kind, **fields[i].value);
+    } else if (row && fields[i].column->kind == ColumnKind::kJson &&
+               bind_json(*statement, parameter, fields[i], decoded[i])) {
+      continue;
     } else if (auto bound =
                    bind_field(*statement, parameter, *fields[i].column, *fields[i].value, decoded[i]);
                !bound) {

@@ -31,6 +31,8 @@ class TableWriter {
   struct Assignment {
     const Column* column;
     const OptionalText* value;
+    bool known = false;   // whether it was a JSON string is known
+    bool string = false;  // and it was
   };
   // A write, checked.
   struct Plan {
@@ -50,6 +52,7 @@ class TableWriter {
   Result<Plan> plan(const KeyFields& key, const Write& write) const;
 
   Result<Existing> read_existing(Connection& connection, const KeyFields& key, const Column* add_to) const;
+  static bool bind_json(Statement& statement, int parameter, const Assignment& field, std::string& text);
   Result<void> assign(Connection& connection, const KeyFields& key, const std::vector<Assignment>& fields,
                       bool exists) const;
   Result<void> add(Connection& connection, const KeyFields& key, const Add& add, const Column& column,

@@ -59,6 +59,60 @@ TEST_F(Invalidator, TableNamesAreComparedWithoutCaseAndDefaultSchema) {
   EXPECT_EQ(cached(), "user:2 team:blue team:green ");
 }
 
+TEST_F(Invalidator, NamesAreOfOneTableIfTheSourceSaysSo) {
+  team.depends_on = {{"app.users", {{"team_name", "team"}}}};
+  source->tables = {{"users", {"16384", {}}}, {"app.users", {"16384", {}}}, {"Users", {"7", {}}}};
+  open_both();
+  change({}, {{"id", "1"}, {"team_name", "red"}}, "app.users");
+  EXPECT_EQ(cached(), "user:2 team:blue team:green ");
+  set("user:2", "w");
+  pass(1s);
+  EXPECT_EQ(cached(), "user:2 ") << "a write tells of the table under its own name, with images of nothing";
+}
+
+TEST_F(Invalidator, ATableIsKnownByItsIdToo) {
+  source->tables = {{"users", {"#16384", {}}}};
+  open_both();
+  core->invalidator().also_changed("db", {{"#7", "app.others"}});
+  EXPECT_EQ(cached(), "user:1 user:2 team:red team:blue team:green ");
+  core->invalidator().also_changed("db", {{"#16384", "app.users"}});
+  EXPECT_EQ(cached(), "");
+}
+
+TEST_F(Invalidator, AViewChangesWithWhatItShows) {
+  policy.table = "shown";
+  policy.write = config::WriteStrategy::kAside;
+  source->tables = {{"shown", {"v", {"16384"}}}, {"users", {"16384", {}}}};
+  open_both();
+  change({}, {{"id", "1"}, {"team_name", "red"}});
+  EXPECT_EQ(cached(), "team:blue team:green ") << "of the view it is not known which row";
+}
+
+TEST_F(Invalidator, AViewWhoseKeysAreSaidChangesByThem) {
+  policy.table = "shown";
+  policy.write = config::WriteStrategy::kAside;
+  policy.depends_on = {{"users", {{"id", "id"}}}};
+  source->tables = {{"shown", {"v", {"16384"}}}, {"users", {"16384", {}}}};
+  open_both();
+  change({}, {{"id", "1"}, {"team_name", "red"}});
+  EXPECT_EQ(cached(), "user:2 team:blue team:green ");
+}
+
+TEST_F(Invalidator, KeysThatAreNotFoundBySpellingAllGo) {
+  source->by_spelling = false;
+  open_both();
+  change({}, {{"id", "1"}, {"team_name", "red"}});
+  EXPECT_EQ(cached(), "user:2 ") << "of a table's own row the key is known";
+}
+
+// While a source is away nobody knows which names are of one table.
+TEST_F(Invalidator, AnyTableMayBeAnyOtherUntilTheSourceSaysWhich) {
+  source->names_error = Error{ErrorCode::kInternal, "away"};
+  open_both();
+  change({}, {{"id", "1"}}, "something");
+  EXPECT_EQ(cached(), "");
+}
+
 TEST_F(Invalidator, ANullInAMappedColumnConcernsNoKey) {
   open_both();
   change({}, {{"id", "1"}, {"team_name", std::nullopt}});

@@ -23,13 +23,24 @@ struct Database {
   std::atomic<bool> has_column{false};
   std::atomic<bool> throws{false};
   std::atomic<int> opened{0};
+  std::atomic<int> shape{0};             // of the table now
+  std::atomic<bool> tells_shape{false};  // whether a dataset can say that it is of another one
+  std::atomic<bool> unusable{false};     // it can't be opened as it is
 };
 
 class Table final : public Dataset {
  public:
-  explicit Table(Database& database) : database_(database), has_column_(database.has_column) {}
+  explicit Table(Database& database)
+      : database_(database), has_column_(database.has_column), shape_(database.shape) {}
+  Result<Fit> fit(const CallContext&) override {
+    if (database_.away) return Error{ErrorCode::kUnavailable, "away"};
+    if (!database_.tells_shape) return Fit::kUnknown;
+    return shape_ == database_.shape && !database_.unusable ? Fit::kFits : Fit::kChanged;
+  }
   Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext&) override {
     if (database_.throws) throw std::runtime_error("the cable");
+    if (shape_ != database_.shape) return Error{ErrorCode::kConfig, "it has other columns"};
+    if (keys.front().front() == "refused") return Error{ErrorCode::kRefused, "division by zero"};
     return std::vector<Loaded>(keys.front().front() == "few" ? 0 : keys.size(), Loaded{"v", 3, 7});
   }
   Result<Written> write(const KeyFields& key, const Write& write, const CallContext&) override {
@@ -45,6 +56,7 @@ class Table final : public Dataset {
  private:
   Database& database_;
   const bool has_column_;
+  const int shape_;
 };
 
 // Applies what it is given, and notes which datasets that were.
@@ -87,6 +99,7 @@ class Blocking final : public Source {
   Result<std::unique_ptr<Dataset>> open_dataset(const DatasetSpec&) override {
     ++database_.opened;
     if (database_.away) return Error{ErrorCode::kUnavailable, "away"};
+    if (database_.unusable) return Error{ErrorCode::kConfig, "there is no such table"};
     auto table = std::make_unique<Table>(database_);
     own.push_back(table.get());
     return std::unique_ptr<Dataset>(std::move(table));
@@ -221,6 +234,83 @@ TEST_F(SourceThreads, ATableWithoutTheColumnIsNotLookedAtForEveryWrite) {
   auto dataset = port->open({}).value();
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(write(*dataset).has_value());
   EXPECT_LT(database.opened, 50);
+}
+
+TEST_F(SourceThreads, ALoadThatMeetsAnotherShapeIsAnsweredInIt) {
+  database.tells_shape = true;
+  auto dataset = port->open({}).value();
+  std::atomic<int> told{0};
+  dataset->on_change([&] { ++told; });
+  EXPECT_TRUE(load(*dataset, {{"1"}}).has_value());
+  EXPECT_EQ(told, 0);
+  database.shape = 1;
+  EXPECT_TRUE(load(*dataset, {{"1"}}).has_value());
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(database.opened, 2);
+  EXPECT_EQ(dataset->misfit(), std::nullopt);
+  EXPECT_EQ(load(*dataset, {{"refused"}}).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(database.opened, 2) << "what is refused for its data opens nothing";
+}
+
+TEST_F(SourceThreads, ALookFindsAnotherShapeWithoutAnyCall) {
+  database.tells_shape = true;
+  auto dataset = port->open({}).value();
+  std::atomic<int> told{0};
+  dataset->on_change([&] { ++told; });
+  EXPECT_TRUE(dataset->look(Look::kNow, {}).has_value());
+  EXPECT_EQ(told, 0);
+  database.shape = 1;
+  EXPECT_TRUE(dataset->look(Look::kNow, {}).has_value());
+  EXPECT_EQ(told, 1);
+  database.away = true;
+  EXPECT_EQ(dataset->look(Look::kNow, {}).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(SourceThreads, ATableThatIsStillChangingIsWaitedFor) {
+  database.tells_shape = true;
+  auto dataset = port->open({}).value();
+  database.shape = 1;
+  EXPECT_EQ(dataset->look(Look::kOnceItRests, {}).value(), true);
+  EXPECT_EQ(database.opened, 1);
+  EXPECT_TRUE(test::eventually([&] { return !dataset->look(Look::kOnceItRests, {}).value(); }));
+  EXPECT_EQ(database.opened, 2);
+}
+
+TEST_F(SourceThreads, WhatNoLongerFitsSaysSoAndGoesOnAsFarAsItCanUntilItFits) {
+  database.tells_shape = true;
+  auto dataset = port->open({}).value();
+  std::atomic<int> told{0};
+  dataset->on_change([&] { ++told; });
+  database.unusable = true;
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(dataset->look(Look::kNow, {}).has_value());
+  ASSERT_TRUE(dataset->misfit().has_value());
+  EXPECT_THAT(dataset->misfit()->message, HasSubstr("no such table"));
+  EXPECT_EQ(told, 1) << "once";
+  EXPECT_TRUE(load(*dataset, {{"1"}}).has_value());
+  database.unusable = false;
+  EXPECT_TRUE(dataset->look(Look::kNow, {}).has_value());
+  EXPECT_EQ(dataset->misfit(), std::nullopt);
+}
+
+TEST_F(SourceThreads, AnOpeningThatWasLateIsTold) {
+  database.away = true;
+  const auto late = port->open_later({});
+  std::atomic<int> told{0};
+  late->on_change([&] { ++told; });
+  EXPECT_FALSE(late->found_by_spelling(0)) << "nothing is known yet";
+  EXPECT_TRUE(late->look(Look::kNow, {}).has_value());
+  database.away = false;
+  database.unusable = true;
+  EXPECT_FALSE(load(*late, {{"1"}}).has_value());
+  EXPECT_THAT(late->misfit().value().message, HasSubstr("no such table"));
+  database.unusable = false;
+  EXPECT_TRUE(late->look(Look::kNow, {}).has_value());
+  EXPECT_EQ(late->misfit(), std::nullopt);
+  EXPECT_EQ(told, 1);
+  EXPECT_TRUE(load(*late, {{"1"}}).has_value());
+  EXPECT_TRUE(late->found_by_spelling(0));
+  EXPECT_EQ(told, 1);
 }
 
 TEST_F(SourceThreads, OpeningALedgerReadsItsDeadLettersPageByPage) {

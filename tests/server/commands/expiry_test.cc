@@ -46,6 +46,47 @@ TEST_F(Expiry, AMomentComesBackExactly) {
   EXPECT_EQ(run("PTTL", "a"), ":1500");
 }
 
+// Times of the wall clock go with it, durations go their way; each command that keeps an expiry keeps its kind.
+TEST_F(Expiry, MomentsFollowTheWallClockAndDurationsDoNot) {
+  const std::int64_t at = clock_.to_wall_ms(clock_.now()) / 1000 + 7200;
+  const std::string moment = std::to_string(at);
+  run("MSET", "expireat", "1", "pexpireat", "1", "getex", "1", "durations", "1", "persist", "1");
+  run("EXPIREAT", "expireat", moment);
+  run("PEXPIREAT", "pexpireat", std::to_string(at * 1000));
+  run("GETEX", "getex", "EXAT", moment);
+  run("SET", "exat", "1", "EXAT", moment);
+  run("SET", "pxat", "1", "PXAT", std::to_string(at * 1000));
+  run("SET", "old", "1", "EXAT", moment);
+  run("RENAME", "old", "renamed");
+  run("SET", "kept", "1", "EXAT", moment);
+  run("SET", "kept", "2", "KEEPTTL");
+  run("SET", "counted", "1", "EXAT", moment);
+  run("INCR", "counted");
+  run("SET", "ex", "1", "EX", "7200");
+  run("SET", "again", "1", "EXAT", moment);
+  run("EXPIRE", "again", "7200");
+  run("SET", "plain", "1", "EXAT", moment);
+  run("SET", "plain", "1");
+  run("EXPIREAT", "persist", moment);
+  run("PERSIST", "persist");
+  clock_.step_wall_clock(1h);
+  scheduler_.advance(50ms);
+  for (const char* key : {"expireat", "pexpireat", "getex", "exat", "pxat", "renamed", "kept", "counted"}) {
+    EXPECT_EQ(run("EXPIRETIME", key), ":" + moment) << key;
+    EXPECT_EQ(run("TTL", key), ":3600") << key;
+  }
+  for (const char* key : {"ex", "again"}) {
+    EXPECT_EQ(run("TTL", key), ":7200") << key;
+    EXPECT_EQ(run("EXPIRETIME", key), ":" + std::to_string(at + 3600)) << key;
+  }
+  EXPECT_EQ(run("TTL", "plain"), ":-1");
+  EXPECT_EQ(run("TTL", "persist"), ":-1");
+  clock_.step_wall_clock(-2h);
+  scheduler_.advance(50ms);
+  EXPECT_EQ(run("TTL", "exat"), ":10800");
+  EXPECT_EQ(run("EXPIRETIME", "exat"), ":" + moment);
+}
+
 TEST_F(Expiry, ATimeInThePastDeletes) {
   run("MSET", "a", "1", "b", "1");
   EXPECT_EQ(run("EXPIRE", "a", "-1"), ":1");

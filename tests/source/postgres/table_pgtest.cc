@@ -66,6 +66,13 @@ TEST_F(PostgresTable, WhatAWriteReturnsIsWhatTriggersMadeOfIt) {
 }
 
 // What a table does by itself when it is written (source/postgres/reactions.h).
+// Without the ids of tables, which differ from server to server.
+std::vector<std::string> named(const AlsoChanged& also) {
+  std::vector<std::string> names = also.tables;
+  std::erase_if(names, [](const std::string& name) { return name.starts_with('#'); });
+  return names;
+}
+
 class PostgresReactions : public PostgresTable {
  protected:
   void SetUp() override {
@@ -92,33 +99,33 @@ TEST_F(PostgresReactions, ADeferredTriggerHasRunBeforeTheRowIsShown) {
   const auto written = dataset->write({"1"}, Update{{{"n", "5"}}}, within());
   ASSERT_TRUE(written.has_value()) << written.error().message;
   EXPECT_EQ(written->after.value, R"({"id":1,"n":5,"label":"n5"})");
-  EXPECT_EQ(written->also.tables, Tables{}) << "its own row is no other one";
+  EXPECT_EQ(named(written->also), Tables{}) << "its own row is no other one";
 }
 
 TEST_F(PostgresReactions, ATriggerThatCameLaterIsSeenByTheNextWrite) {
   auto database = source();
   auto dataset = open(*database, table("things"));
   ASSERT_NE(dataset, nullptr);
-  EXPECT_EQ(dataset->write({"1"}, Update{{{"n", "4"}}}, within())->also.tables, Tables{});
+  EXPECT_EQ(named(dataset->write({"1"}, Update{{{"n", "4"}}}, within())->also), Tables{});
   trigger("CREATE TRIGGER siblings AFTER UPDATE OF n ON things",
           "UPDATE things SET label = 'other' WHERE id = NEW.id + 1; RETURN NULL;");
   const auto written = dataset->write({"1"}, Update{{{"n", "5"}}}, within());
   ASSERT_TRUE(written.has_value()) << written.error().message;
-  EXPECT_EQ(written->also.tables, (Tables{"public.things", "things"}));
+  EXPECT_EQ(named(written->also), (Tables{"public.things", "things"}));
   EXPECT_FALSE(written->also.anything);
   sql("DROP TRIGGER siblings ON things");
-  EXPECT_EQ(dataset->write({"1"}, Update{{{"n", "6"}}}, within())->also.tables, Tables{});
+  EXPECT_EQ(named(dataset->write({"1"}, Update{{{"n", "6"}}}, within())->also), Tables{});
 }
 
 TEST_F(PostgresReactions, CascadesAndTriggersNameTheTablesThatTheyChange) {
   auto database = source();
   auto dataset = open(*database, table("things"));
   ASSERT_NE(dataset, nullptr);
-  EXPECT_EQ(dataset->write({"1"}, Remove{}, within())->also.tables, Tables{}) << "nothing referred to it";
-  EXPECT_EQ(dataset->write({"3"}, Remove{}, within())->also.tables, (Tables{"blog.posts"}));
+  EXPECT_EQ(named(dataset->write({"1"}, Remove{}, within())->also), Tables{}) << "nothing referred to it";
+  EXPECT_EQ(named(dataset->write({"3"}, Remove{}, within())->also), (Tables{"blog.posts"}));
   trigger("CREATE TRIGGER posts BEFORE UPDATE ON things",
           "INSERT INTO blog.posts VALUES (9, 2); RETURN NEW;");
-  EXPECT_EQ(dataset->write({"2"}, Update{{{"n", "5"}}}, within())->also.tables, (Tables{"blog.posts"}));
+  EXPECT_EQ(named(dataset->write({"2"}, Update{{{"n", "5"}}}, within())->also), (Tables{"blog.posts"}));
 }
 
 TEST_F(PostgresReactions, ATriggerOfOnePartitionAndARuleCount) {
@@ -131,14 +138,14 @@ TEST_F(PostgresReactions, ATriggerOfOnePartitionAndARuleCount) {
   auto database = source();
   auto parts = open(*database, table("blog.parts"));
   ASSERT_NE(parts, nullptr);
-  EXPECT_EQ(parts->write({"1"}, Update{{{"n", "5"}}}, within())->also.tables, (Tables{"blog.parts"}));
-  EXPECT_EQ(parts->write({"11"}, Update{{{"n", "5"}}}, within())->also.tables, Tables{})
+  EXPECT_EQ(named(parts->write({"1"}, Update{{{"n", "5"}}}, within())->also), (Tables{"blog.parts"}));
+  EXPECT_EQ(named(parts->write({"11"}, Update{{{"n", "5"}}}, within())->also), Tables{})
       << "another partition";
 
   auto dataset = open(*database, table("things"));
   ASSERT_NE(dataset, nullptr);
   sql("CREATE RULE also AS ON DELETE TO things DO ALSO DELETE FROM blog.posts");
-  EXPECT_EQ(dataset->write({"1"}, Remove{}, within())->also.tables, (Tables{"blog.posts"}));
+  EXPECT_EQ(named(dataset->write({"1"}, Remove{}, within())->also), (Tables{"blog.posts"}));
 }
 
 TEST_F(PostgresReactions, AnIncrementAnswersWithItsSum) {

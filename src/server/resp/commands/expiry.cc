@@ -95,7 +95,7 @@ void expire(Context& context) {
     done = true;
     if (*when <= context.now) return Change::erase();
     Stamp stamp = entry->stamp();
-    set_deadline(stamp, *when);
+    set_deadline(stamp, *when, base);
     return Change::restamp(stamp);
   });
   context.reply.integer(done ? 1 : 0);
@@ -108,7 +108,7 @@ void persist(Context& context) {
       return Change::keep();
     done = true;
     Stamp stamp = entry->stamp();
-    set_deadline(stamp, kNever);
+    set_deadline(stamp, kNever, TimeBase::kNow);
     return Change::restamp(stamp);
   });
   context.reply.integer(done ? 1 : 0);

@@ -55,9 +55,14 @@ Instant deadline(const Stamp& stamp) {
   return std::min(stamp.expires, stamp.fresh_until);
 }
 
-void set_deadline(Stamp& stamp, Instant at) {
+void set_deadline(Stamp& stamp, Instant at, TimeBase base) {
   stamp.expires = at;
   stamp.fresh_until = at;
+  stamp.by_wall_clock = base == TimeBase::kEpoch && at != kNever;
+}
+
+void copy_deadline(Stamp& stamp, const Stamp& from) {
+  set_deadline(stamp, deadline(from), from.by_wall_clock ? TimeBase::kEpoch : TimeBase::kNow);
 }
 
 }  // namespace forebay::server

@@ -27,6 +27,9 @@ Instant to_instant(Context& context, std::int64_t milliseconds, TimeBase base);
 
 // When a reader stops being served this copy without a look at the source. kNever: not by time.
 Instant deadline(const Stamp& stamp);
-void set_deadline(Stamp& stamp, Instant at);
+// `base`: what it was given against. A time since the epoch moves when the wall clock is stepped.
+void set_deadline(Stamp& stamp, Instant at, TimeBase base);
+// As another entry has it.
+void copy_deadline(Stamp& stamp, const Stamp& from);
 
 }  // namespace forebay::server

@@ -182,8 +182,9 @@ void forebay_stats(Context& context) {
   }
   context.reply.map(stats.journal ? 5 : 4);
   context.reply.bulk("health");
-  context.reply.array(stats.health.size());
+  context.reply.array(stats.health.size() + stats.misfits.size());
   for (const std::string& sentence : stats.health) context.reply.bulk(sentence);
+  for (const std::string& sentence : stats.misfits) context.reply.bulk(sentence);
   if (stats.journal) {
     context.reply.bulk("journal");
     write_journal(context.reply, *stats.journal);

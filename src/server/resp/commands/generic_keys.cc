@@ -32,7 +32,7 @@ Moved move_entry(Context& context, std::string_view from, std::string_view to, O
   }
   if (from == to) return Moved::kDone;
   Stamp stamp = context.layer.stamp_for(to, context.now);
-  set_deadline(stamp, deadline(old));
+  copy_deadline(stamp, old);
   stamp.edited = old.edited;
   const PutOutcome outcome = context.layer.update(to, context.now, [&](const EntryView*) {
     return value->owner() && value->is_object() ? Change::replace(*value, stamp, type)

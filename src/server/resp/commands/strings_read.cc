@@ -24,7 +24,7 @@ void apply_getex(Layer& layer, std::string_view key, Instant now, const SetOptio
   layer.update(key, now, [&](const EntryView* entry) {
     if (entry == nullptr || entry->stamp().negative) return Change::keep();
     Stamp stamp = entry->stamp();
-    set_deadline(stamp, options.expiry == SetOptions::Expiry::kAt ? options.at : kNever);
+    set_deadline(stamp, options.expiry == SetOptions::Expiry::kAt ? options.at : kNever, options.base);
     return stamp.expires <= now ? Change::erase() : Change::restamp(stamp);
   });
 }
@@ -81,7 +81,7 @@ void getex(Context& context) {
       context.reply.bulk(entry->bytes());
     }
     Stamp stamp = entry->stamp();
-    set_deadline(stamp, options->expiry == SetOptions::Expiry::kAt ? options->at : kNever);
+    set_deadline(stamp, options->expiry == SetOptions::Expiry::kAt ? options->at : kNever, options->base);
     return stamp.expires <= context.now ? Change::erase() : Change::restamp(stamp);
   });
   if (shared) context.reply.bulk(*shared);

@@ -29,8 +29,8 @@ Stored store(Context& context, std::string_view key, std::string_view value, con
                     (options.condition == Condition::kIfPresent) == (entry != nullptr);
     if (!result.wanted) return Change::keep();
     Stamp stamp = usual;
-    if (options.expiry == Expiry::kAt) set_deadline(stamp, options.at);
-    if (options.expiry == Expiry::kKeep && entry != nullptr) set_deadline(stamp, deadline(entry->stamp()));
+    if (options.expiry == Expiry::kAt) set_deadline(stamp, options.at, options.base);
+    if (options.expiry == Expiry::kKeep && entry != nullptr) copy_deadline(stamp, entry->stamp());
     return stamp.expires <= context.now ? Change::erase() : Change::replace(value, stamp);
   });
   return result;
@@ -48,14 +48,14 @@ void set_bound(Context& context, std::string_view key, std::string_view value, c
                               [](resp::Writer& reply, const WriteAnswer&) { reply.ok(); });
   }
   write_source_value(context, key, value,
-                     [&layer = context.layer, key = std::string(key), at = options.at](
+                     [&layer = context.layer, key = std::string(key), at = options.at, base = options.base](
                          resp::Writer& reply, const WriteAnswer& answer) {
                        if (answer.repeated) return reply.ok();
                        const Instant now = layer.clock().now();
                        layer.update(key, now, [&](const EntryView* entry) {
                          if (entry == nullptr || entry->stamp().negative) return Change::keep();
                          Stamp stamp = entry->stamp();
-                         set_deadline(stamp, at);
+                         set_deadline(stamp, at, base);
                          return at <= now ? Change::erase() : Change::restamp(stamp);
                        });
                        reply.ok();
