@@ -20,6 +20,8 @@ constexpr auto kNames = [] {
   return names;
 }();
 
+constexpr std::string_view kPoolers[] = {"none", "transaction"};  // as Pooler has them
+
 void read_path(Section& section, Source& source, std::string_view folder) {
   if (!section.has("path")) {
     section.report_missing(section.header(),
@@ -90,6 +92,14 @@ void read_source(Section& section, Source& source, std::string_view folder) {
   section.text("path", source.path);
   section.text("url", source.url);
   if (kind != nullptr) read_place(section, source, kind->place, folder);
+  if (const auto choice = section.choice("pooler", kPoolers)) {
+    source.pooler = *choice == 1 ? Pooler::kTransaction : Pooler::kNone;
+    if (kind != nullptr && kind->place != SourcePlace::kUrl)
+      section.report(section.key_at("pooler"),
+                     fmt::format("pooler is for kind = {}", source_kinds_that([](const SourceKind& each) {
+                                   return each.place == SourcePlace::kUrl;
+                                 })));
+  }
   section.count("pool", source.pool, std::size_t{1}, std::size_t{256});
   section.duration("timeout", source.timeout, 1ms, 1h);
   section.duration("connect_timeout", source.connect_timeout, 1ms, 1h);

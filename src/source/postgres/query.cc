@@ -67,7 +67,7 @@ class QueryDataset final : public Dataset {
   }
 
  private:
-  Error wrong(const Error& error) const { return {error.code, fmt::format("{}: {}", where_, error.message)}; }
+  Error wrong(const Error& error) const { return located(error, where_); }
 
   Result<void> load_together(KeyBatch& batch, const Call& call, std::vector<Loaded>& loaded) {
     auto rows = pool_.read(call, [&](Connection& connection) -> Outcome<ResultPtr> {
@@ -118,10 +118,17 @@ class QueryDataset final : public Dataset {
         if (!bound) return bound.error();
         parameters.emplace_back(std::move(*bound));
       }
-      auto rows = pool_.read(call, [&](Connection& connection) {
-        return connection.execute(statements_.alone, parameters, call);
+      bool readable = true;
+      auto rows = pool_.read(call, [&](Connection& connection) -> Outcome<ResultPtr> {
+        readable = true;
+        auto found = connection.execute(statements_.alone, parameters, call);
+        if (found || !batch.may_be_to_blame(found.error())) return found;
+        auto read = batch.can_read(key, connection, call);
+        if (!read) return std::unexpected(read.error());
+        readable = *read;
+        return found;
       });
-      if (!rows && batch.may_be_to_blame(rows.error())) continue;  // no value of the field's type: absent
+      if (!readable) continue;  // no value of the field's type: absent
       if (!rows) return rows.error().error;
       if (auto same = columns_are_same(*rows, 0); !same) return same;
       std::vector<int> own;
@@ -227,7 +234,7 @@ class Opening {
   }
 
  private:
-  Error here(const Error& error) const { return {error.code, fmt::format("{}: {}", where_, error.message)}; }
+  Error here(const Error& error) const { return located(error, where_); }
   // What the database refuses now is a mistake in the configuration.
   static Error refused(const Failure& failure) {
     if (failure.error.code != ErrorCode::kRefused) return failure.error;

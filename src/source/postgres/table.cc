@@ -101,7 +101,7 @@ class TableDataset final : public BatchedDataset {
   }
 
  private:
-  Error wrong(const Error& error) const { return {error.code, fmt::format("{}: {}", where_, error.message)}; }
+  Error wrong(const Error& error) const { return located(error, where_); }
   Error failed(const Failure& failure) const { return wrong(failure.error); }
 
   Pool& pool_;
@@ -192,9 +192,7 @@ Result<std::unique_ptr<Dataset>> open_table(Pool& pool, const std::string& sourc
   auto name = parse_table_name(spec.table);
   if (!name) return name.error();
   const std::string where = fmt::format("source {}, table {}", source, name->text());
-  const auto located_here = [&](const Error& error) {
-    return Error{error.code, fmt::format("{}: {}", where, error.message)};
-  };
+  const auto located_here = [&](const Error& error) { return located(error, where); };
   auto table = find_table(pool, *name, call);
   if (!table) return located(table.error(), where);
   if (!*table) return located_here(Checker::config("there is no such table"));
