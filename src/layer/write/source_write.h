@@ -8,6 +8,9 @@
 // outcome is unknown counts as done: the copy is dropped and the caller is told. Copies of other keys that
 // depend on the row are dropped before the reply.
 //
+// From its arrival on a write has the source's timeout: it is sent within it, or answered kTimeout and never
+// sent. The source is given what is left of it.
+//
 // Thread-safe.
 
 #include "layer/invalidate/invalidator.h"
@@ -26,8 +29,13 @@ class SourceWrites {
  public:
   // Everything is borrowed.
   SourceWrites(CopyStore& copies, KeyTable& keys, Invalidator& invalidator, const Clock& clock,
-               WriteTokens& tokens)
-      : copies_(copies), keys_(keys), invalidator_(invalidator), clock_(clock), tokens_(tokens) {}
+               Scheduler& scheduler, WriteTokens& tokens)
+      : copies_(copies),
+        keys_(keys),
+        invalidator_(invalidator),
+        clock_(clock),
+        scheduler_(scheduler),
+        tokens_(tokens) {}
 
   // Before the first request; none are pending otherwise. Borrowed.
   void set_earlier(EarlierWrites& earlier) { earlier_ = &earlier; }
@@ -36,7 +44,15 @@ class SourceWrites {
 
  private:
   struct Waiting;
+  // Answers it at its deadline, unless it has been sent.
+  void wait(const std::shared_ptr<Waiting>& waiting);
+  // It is its turn.
+  void begin(const std::shared_ptr<Waiting>& waiting);
+  // And the source has the key's earlier writes.
   void send(const std::shared_ptr<Waiting>& waiting);
+  void expire(Waiting& waiting);
+  // Gives up the turn of a write that was answered before.
+  void pass(const Waiting& waiting);
   void written(Waiting& waiting, Result<Written> result);
   // What becomes of the copy. Under the key's lock.
   void keep(const Waiting& waiting, const Result<Written>& result, const Fence& reported, WriteAnswer& answer,
@@ -46,6 +62,7 @@ class SourceWrites {
   KeyTable& keys_;
   Invalidator& invalidator_;
   const Clock& clock_;
+  Scheduler& scheduler_;
   WriteTokens& tokens_;
   EarlierWrites* earlier_ = nullptr;
 };
