@@ -108,11 +108,29 @@ struct RowImages {
   Fields after;
 };
 
+// What a write has changed besides its own row: by triggers, rules and cascades of foreign keys.
+struct AlsoChanged {
+  // Other rows of these tables changed, which ones is not known; named as in a configuration, perhaps in more
+  // than one way.
+  std::vector<std::string> tables;
+  bool anything = false;  // nobody knows what else has changed
+};
+
+// What a write whose commit was not confirmed is known by.
+struct Unconfirmed {
+  // For Source::has_ended(). 0: nobody will ever tell what has become of it.
+  std::uint64_t transaction = 0;
+  std::string why;  // for an operator
+};
+
 struct Written {
   Loaded after;          // the value as the source now has it, whole row included; no value: the row is gone
   bool existed = false;  // a row was there before
   RowImages images;      // watch_columns only; empty when there are none
   OptionalText added;    // Add: the column's new value as text
+  AlsoChanged also = {};
+  // Set: the write may have happened, may still happen, or will not. The rest is what it is if it does.
+  std::optional<Unconfirmed> unconfirmed = {};
 };
 
 // How a column's value stands in a row's JSON.
@@ -139,7 +157,8 @@ class Dataset {
   virtual Result<std::vector<Loaded>> load(std::span<const KeyFields> keys, const CallContext& context) = 0;
 
   // Applies one write in one transaction. Requires DatasetSpec::writable. On an Error other than
-  // kUnknownOutcome nothing has changed.
+  // kUnknownOutcome nothing has changed. A commit that was not confirmed is that Error, or Written::unconfirmed
+  // where the source can tell later what has become of it.
   virtual Result<Written> write(const KeyFields& key, const Write& write, const CallContext& context);
 
   // What write() would say against a write before it asked the database: a column that there isn't, a value

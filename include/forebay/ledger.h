@@ -54,6 +54,7 @@ struct BatchOutcome {
   // Committed: what the last of each BatchWrite's writes left, in order; nothing for one that was passed
   // over. Empty if the ledger said `upto` already: an earlier try, whose answer was lost, had committed.
   std::vector<std::optional<Written>> written;
+  AlsoChanged also = {};  // by all of them together, besides what each of them says
   // Not empty: nothing was changed, as the database refused these, each for a reason in its data; all that it
   // would refuse if the others were applied, as far as can be told.
   struct Refusal {

@@ -45,6 +45,11 @@ class Source {
   // Whether the source answers at all; used to probe one that failed. Blocks at most the context's timeout.
   virtual Result<void> ping(const CallContext& context) = 0;
 
+  // Whether the transaction of an unconfirmed write (Written::unconfirmed) has ended: it was committed, and
+  // whoever reads from now on sees it, or it never will be. False: it is in progress, and may yet be committed.
+  // One that the source knows nothing about has ended. Blocks at most the context's timeout. The default: true.
+  virtual Result<bool> has_ended(std::uint64_t transaction, const CallContext& context);
+
   // The optional abilities; null: this source has it not. Does not block. What is returned uses this source
   // and is destroyed before it.
   virtual std::unique_ptr<Ledger> ledger();

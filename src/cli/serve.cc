@@ -103,13 +103,17 @@ class Service {
                          running.threads != model->server.threads ||
                          running.password != model->server.password ||
                          running.protected_mode != model->server.protected_mode ||
+                         running.http_hosts != model->server.http_hosts ||
+                         running.metrics_password != model->server.metrics_password ||
+                         running.login_timeout != model->server.login_timeout ||
                          running.max_arguments != model->server.max_arguments ||
                          running.request_timeout != model->server.request_timeout ||
                          running.drain_timeout != model->server.drain_timeout;
     if (restart) {
       log_warning(fmt::format(
-          "SIGHUP: resp, http, threads, password, protected_mode, max_arguments, request_timeout and "
-          "drain_timeout of [server] in {} take effect at the next start",
+          "SIGHUP: resp, http, http_hosts, threads, password, metrics_password, protected_mode, "
+          "max_arguments, "
+          "login_timeout, request_timeout and drain_timeout of [server] in {} take effect at the next start",
           file_));
     }
     log_info(fmt::format("SIGHUP: {} was taken over: {}, {}", file_, count(model->sources.size(), "source"),
@@ -162,6 +166,7 @@ class Service {
     take(limits.idle_timeout, had.idle_timeout, wanted.idle_timeout);
     take(limits.max_query_buffer, had.max_query_buffer, wanted.max_query_buffer);
     take(limits.max_output_buffer, had.max_output_buffer, wanted.max_output_buffer);
+    take(limits.max_client_memory, had.max_client_memory, wanted.max_client_memory);
     take(limits.max_value, had.max_value, wanted.max_value);
   }
 

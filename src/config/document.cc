@@ -40,6 +40,12 @@ namespace forebay::config {
 namespace {
 
 constexpr std::size_t kMaxRepairs = 50;  // parses of one text; each costs O(text)
+// Statements whose form is wrong, after which a text is not looked at further.
+constexpr std::size_t kMaxBroken = 1'000;
+// How deep tables and lists may be in each other. Both the library and what is made of its tree recurse, and
+// no setting is deeper than three.
+constexpr int kMaxBrackets = 32;
+constexpr int kMaxKeyParts = 32;
 
 Position to_position(const toml::source_position& at) {
   return {static_cast<std::uint32_t>(at.line), static_cast<std::uint32_t>(at.column)};
@@ -179,6 +185,51 @@ std::vector<Statement> split(std::string_view text) {
   return statements;
 }
 
+// The first place where a text is nested too deeply.
+std::optional<Position> find_too_deep(std::string_view text) {
+  int brackets = 0;
+  int dots = 0;  // of one dotted key
+  std::uint32_t line = 1;
+  for (std::size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (c == '"' || c == '\'') {
+      const std::size_t end = std::min(skip_string(text, at), text.size());
+      line += static_cast<std::uint32_t>(std::ranges::count(text.substr(at, end - at), '\n'));
+      at = end;
+      continue;
+    }
+    if (c == '#') {
+      at = std::min(text.find('\n', at), text.size());
+      continue;
+    }
+    ++at;
+    if (c == '.') {
+      if (++dots >= kMaxKeyParts) return Position{line, 1};
+      continue;
+    }
+    if (c == '\n') {
+      ++line;
+      if (starts_statement(text.substr(at, text.find('\n', at) - at))) brackets = 0;
+    } else if (c == '[' || c == '{') {
+      if (++brackets > kMaxBrackets) return Position{line, 1};
+    } else if (c == ']' || c == '}') {
+      brackets = std::max(0, brackets - 1);
+    } else if (c != '=' && c != ',') {
+      continue;
+    }
+    dots = 0;
+  }
+  return std::nullopt;
+}
+
+// Whether a statement may hold a password: what the library says of it quotes it.
+bool may_hold_secret(std::string_view statement) {
+  std::string lower(statement);
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return lower.contains("pass") || lower.contains("url") || lower.contains("secret") || lower.contains("://");
+}
+
 // Overwrites a statement with spaces; a header takes along what stands under it, which would else fall to the
 // table above.
 void blank(std::string& text, const std::vector<Statement>& statements, std::size_t which) {
@@ -262,6 +313,11 @@ Position Document::inside(const Node& node, std::size_t offset) const {
 Document parse_document(std::string_view text) {
   Document document;
   document.text = text;
+  if (const auto deep = find_too_deep(text)) {
+    document.mistakes.push_back({*deep, "tables and lists are nested too deeply here"});
+    document.root.value = NodeTable{};
+    return document;
+  }
   Parsed parsed = parse(text);
   if (parsed.mistake) {
     const std::vector<Statement> statements = split(text);
@@ -271,8 +327,25 @@ Document parse_document(std::string_view text) {
       blank(repaired, statements, which);
       blanked[which] = true;
     };
+    // A line without a setting may be the rest of a password that has a line end in it.
+    std::vector<bool> secret(statements.size(), false);
+    for (std::size_t i = 0; i < statements.size(); ++i) {
+      const std::string_view alone =
+          text.substr(statements[i].begin, statements[i].end - statements[i].begin);
+      secret[i] = may_hold_secret(alone) || (i > 0 && secret[i - 1] && !starts_statement(alone));
+    }
+    const auto note = [&](Mistake mistake, std::size_t which) {
+      if (secret[which]) {
+        mistake.what = "not valid TOML; what is wrong is not shown, as this setting may hold a password";
+      }
+      document.mistakes.push_back(std::move(mistake));
+    };
     // Each statement by itself: whatever is wrong with its form shows, and only that.
     for (std::size_t i = 0; i < statements.size(); ++i) {
+      if (document.mistakes.size() >= kMaxBroken) {
+        document.root.value = NodeTable{};
+        return document;
+      }
       const Statement& statement = statements[i];
       const std::string_view alone = text.substr(statement.begin, statement.end - statement.begin);
       if (alone.find_first_not_of(" \t\r\n") == std::string_view::npos) continue;
@@ -280,19 +353,22 @@ Document parse_document(std::string_view text) {
       if (!one.mistake) continue;
       one.mistake->at.line += statement.first_line - 1;
       if (one.mistake->at.line > statement.last_line) one.mistake->at = {statement.first_line, 1};
-      document.mistakes.push_back(std::move(*one.mistake));
+      note(std::move(*one.mistake), i);
       drop(i);
     }
     // Together: what remains are definitions that contradict each other.
     parsed = parse(repaired);
     for (std::size_t repairs = 0; parsed.mistake && repairs < kMaxRepairs; ++repairs) {
       const std::uint32_t line = parsed.mistake->at.line;
-      document.mistakes.push_back(std::move(*parsed.mistake));
       const auto found = std::ranges::find_if(statements, [line](const Statement& statement) {
         return statement.first_line <= line && line <= statement.last_line;
       });
-      if (found == statements.end()) break;
+      if (found == statements.end()) {
+        document.mistakes.push_back({parsed.mistake->at, "not valid TOML"});
+        break;
+      }
       const auto which = static_cast<std::size_t>(found - statements.begin());
+      note(std::move(*parsed.mistake), which);
       if (blanked[which]) break;
       drop(which);
       parsed = parse(repaired);

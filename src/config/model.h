@@ -32,14 +32,20 @@ struct Server {
   unsigned threads = 0;                 // event loops; 0: one per core; at most 256
   std::string password;                 // empty: none; then only loopback peers are served
   bool protected_mode = true;  // false: serve beyond loopback without a password (a choice to be sorry for)
+  // Names under which the HTTP front may be asked for without a password, beside addresses and localhost
+  std::vector<std::string> http_hosts;
+  bool metrics_password = false;  // /metrics, too, wants the password
   std::size_t max_clients = 10'000;
   std::size_t max_value = std::size_t{64} << 20;          // largest bulk string a client may send, bytes
   std::size_t max_query_buffer = std::size_t{128} << 20;  // most bytes of unprocessed requests per client
   // Most bytes of unread replies per client, then it is closed
   std::size_t max_output_buffer = std::size_t{64} << 20;
+  // Most bytes of all clients' requests and replies together; 0: no bound
+  std::size_t max_client_memory = std::size_t{512} << 20;
   std::size_t max_arguments = 1'000'000;  // of one command
   milliseconds idle_timeout{0};           // close a client silent for this long; 0: never
   milliseconds request_timeout{10s};      // close a client whose half-sent request is this old; 0: never
+  milliseconds login_timeout{10s};        // close a client that has not logged in by then; 0: never
   milliseconds drain_timeout{10s};        // on SIGTERM: how long replies in progress may take
 };
 

@@ -151,6 +151,19 @@ void Reader::check_collisions() {
   }
 }
 
+// A password that a text which a message quotes may hold, whichever setting it was written for: what stands
+// between :// and @.
+void hide_credentials(std::string& text) {
+  for (std::size_t scheme = text.find("://"); scheme != std::string::npos;
+       scheme = text.find("://", scheme)) {
+    scheme += 3;
+    const std::size_t end = std::min(text.find_first_of("\"\n", scheme), text.size());
+    const std::size_t at = text.rfind('@', end);
+    if (at == std::string::npos || at < scheme) continue;
+    if (text.find(':', scheme) < at) text.replace(scheme, at - scheme, "...");
+  }
+}
+
 std::expected<Model, std::vector<Mistake>> Reader::read() {
   check_top_level();
   read_table("server", [&](Section& section) { read_server(section, model_.server); });
@@ -164,8 +177,15 @@ std::expected<Model, std::vector<Mistake>> Reader::read() {
     read_namespace(section, space, model_.sources, find("journal") != nullptr);
     key_positions_.push_back(section.at("key"));
   });
-  check_collisions();
+  constexpr std::size_t kMostNamespaces = 10'000;  // each is compared with the others
+  if (model_.namespaces.size() > kMostNamespaces) {
+    mistakes_.push_back({model_.namespaces[kMostNamespaces].at,
+                         fmt::format("there are more than {} namespaces", kMostNamespaces)});
+  } else {
+    check_collisions();
+  }
   if (mistakes_.empty()) return std::move(model_);
+  for (Mistake& mistake : mistakes_) hide_credentials(mistake.what);
   std::ranges::sort(mistakes_, [](const Mistake& a, const Mistake& b) {
     return std::tie(a.at.line, a.at.column, a.what) < std::tie(b.at.line, b.at.column, b.what);
   });

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "config/address.h"
+#include "config/document.h"
 #include "config/sections.h"
 #include "config/suggest.h"
 #include "config/units.h"
@@ -41,19 +42,39 @@ void read_server(Section& section, Server& server) {
   section.count("threads", server.threads, 0U, 256U);
   section.text("password", server.password);
   section.flag("protected_mode", server.protected_mode);
+  for (const Node* name : section.texts("http_hosts")) {
+    const auto& host = std::get<std::string>(name->value);
+    if (host.empty() || host.find_first_of(" :/@") != std::string::npos) {
+      section.report(name->at, "http_hosts lists names without a port, such as \"cache.internal\"");
+    } else {
+      server.http_hosts.push_back(host);
+    }
+  }
+  if (section.flag("metrics_password", server.metrics_password) && server.metrics_password &&
+      server.password.empty()) {
+    section.report(section.at("metrics_password"), "metrics_password = true needs a password");
+  }
   section.count("max_clients", server.max_clients, std::size_t{1}, std::size_t{1'000'000});
   section.size("max_value", server.max_value, kKiB, 4 * kGiB);
   section.size("max_query_buffer", server.max_query_buffer, kKiB, 16 * kGiB);
   section.size("max_output_buffer", server.max_output_buffer, kKiB, 16 * kGiB);
+  section.size("max_client_memory", server.max_client_memory, 0, std::size_t{1} << 50);
   section.count("max_arguments", server.max_arguments, std::size_t{16}, std::size_t{16'777'216});
   section.duration("idle_timeout", server.idle_timeout, 0ms, 365 * 24h);
   section.duration("request_timeout", server.request_timeout, 0ms, 24h);
+  section.duration("login_timeout", server.login_timeout, 0ms, 24h);
   section.duration("drain_timeout", server.drain_timeout, 0ms, 1h);
 
   check_front(section, "resp", server.resp, server);
   check_front(section, "http", server.http, server);
   if (!server.resp.empty() && server.resp == server.http && !server.resp.ends_with(":0")) {
     section.report(section.at("http"), fmt::format("resp and http can't both listen on \"{}\"", server.http));
+  }
+  constexpr std::size_t kLeastMemory = std::size_t{16} << 20;
+  if (server.max_client_memory != 0 && server.max_client_memory < kLeastMemory) {
+    section.report(section.at("max_client_memory"),
+                   fmt::format("max_client_memory must be 0 (unbounded) or at least {}, not {}",
+                               format_size(kLeastMemory), format_size(server.max_client_memory)));
   }
   if (server.max_query_buffer < server.max_value) {
     section.report(

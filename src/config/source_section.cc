@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
+#include <string_view>
 
 #include "config/sections.h"
 #include "config/source_kind.h"
@@ -22,6 +24,35 @@ constexpr auto kNames = [] {
 
 constexpr std::string_view kPoolers[] = {"none", "transaction"};  // as Pooler has them
 
+// Whether one of these letters stands unescaped in a URI's user or password, so that what libpq takes for the
+// host, the port or the database, and names in its errors, is a part of the password.
+bool is_ambiguous(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (!url.starts_with("postgres") || scheme == std::string_view::npos) return false;
+  std::string_view rest = url.substr(scheme + 3);
+  const std::size_t end = std::min(rest.find_first_of("/?"), rest.size());
+  const std::string_view authority = rest.substr(0, end);
+  rest.remove_prefix(end);
+  const std::string_view database = rest.substr(0, rest.find('?'));
+  const std::size_t at = authority.find('@');
+  if (database.contains('@')) return true;
+  // A query may hold one, as in user=ada@corp, where the authority has said who asks.
+  if (at == std::string_view::npos && rest.contains('@') && authority.contains(':')) return true;
+  const std::string_view hosts = at == std::string_view::npos ? authority : authority.substr(at + 1);
+  if (hosts.contains('@')) return true;
+  for (std::size_t from = 0; from <= hosts.size();) {
+    const std::size_t comma = std::min(hosts.find(',', from), hosts.size());
+    std::string_view host = hosts.substr(from, comma - from);
+    from = comma + 1;
+    if (host.starts_with('[')) host.remove_prefix(std::min(host.find(']'), host.size()));
+    const std::size_t colon = host.find(':');
+    if (colon == std::string_view::npos) continue;
+    const std::string_view port = host.substr(colon + 1);
+    if (port.find_first_not_of("0123456789") != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 void read_path(Section& section, Source& source, std::string_view folder) {
   if (!section.has("path")) {
     section.report_missing(section.header(),
@@ -33,6 +64,8 @@ void read_path(Section& section, Source& source, std::string_view folder) {
         section.at("path"),
         "path = \":memory:\" would give each connection an empty database of its own: name a file");
   }
+  if (source.path.contains("://"))
+    section.report(section.at("path"), "path must name the database file; a url is for kind = \"postgres\"");
   if (section.has("url")) {
     section.report(
         section.key_at("url"),
@@ -53,6 +86,10 @@ void read_url(Section& section, const Source& source) {
   } else if (source.url.empty()) {
     section.report(section.at("url"),
                    "url must name the database, such as \"postgres://user@host/database\"");
+  } else if (is_ambiguous(source.url)) {
+    section.report(section.at("url"),
+                   "url does not say clearly where the password ends: in a user or a password the letters "
+                   "@ : / ? # [ ] % are written %40 %3A %2F %3F %23 %5B %5D %25");
   }
   if (section.has("path")) {
     section.report(section.key_at("path"), fmt::format("path is for kind = {}; a {} source has a url",

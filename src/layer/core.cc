@@ -37,7 +37,8 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
       invalidator_(router_, copies_, keys_, clock_),
       keyspace_(router_, copies_, invalidator_, clock_, random_),
       tokens_(random_),
-      writes_(router_, copies_, keys_, loads_, invalidator_, clock_, scheduler_, tokens_),
+      unconfirmed_(invalidator_, clock_, scheduler_),
+      writes_(router_, copies_, keys_, loads_, invalidator_, unconfirmed_, clock_, scheduler_, tokens_),
       dead_letters_(
           {[this] { return configuration_->behind_sources(); }, router_,
            [this](Namespace& space, std::string_view key, journal::Effect effect, WriteCallback done) {
@@ -103,6 +104,7 @@ Core::~Core() {
   for (Waiter& waiter : keys_.close()) {
     waiter.done(Error{ErrorCode::kCancelled, "shutting down before the source answered"});
   }
+  unconfirmed_.stop();
   // Calls that run end here; what they loaded finds its flights ended.
   if (configuration_) configuration_->close_sources();
   // What the journal has yet to write down is written, and answered.

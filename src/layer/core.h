@@ -108,6 +108,7 @@ class Core {
   Invalidator invalidator_;
   Keyspace keyspace_;
   WriteTokens tokens_;
+  UnconfirmedWrites unconfirmed_;
   WritePath writes_;
   std::unique_ptr<JournaledWrites> journaled_;
   std::unique_ptr<Configuration> configuration_;

@@ -73,7 +73,8 @@ Explanation Core::explain(std::string_view key) {
   }
   add("in_flight", !in_flight ? "no" : *in_flight ? "loading" : "queued");
   if (space.info.bound) add("source", space.gate->name());
-  if (keys_.unsettled(place)) add("unsettled", "yes");
+  if (unconfirmed_.has(key)) add("write", "its commit is not confirmed: in progress");
+  if (keys_.unsettled(place) || space.unsettled.load(std::memory_order_acquire) > 0) add("unsettled", "yes");
   if (journaled_) journaled_->explain(key, explanation);
   if (negative) {
     add("miss_cause", "negative");

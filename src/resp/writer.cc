@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <functional>
 
 namespace forebay::resp {
 namespace {
@@ -24,6 +25,12 @@ void line(std::string& out, char type, std::string_view text) {
     if (out[i] == '\r' || out[i] == '\n') out[i] = ' ';
   }
   out.append("\r\n", 2);
+}
+
+bool lies_in(std::string_view bytes, std::string_view whole) {
+  const std::less_equal<const char*> not_after;
+  return not_after(whole.data(), bytes.data()) &&
+         not_after(bytes.data() + bytes.size(), whole.data() + whole.size());
 }
 
 // Redis spells infinities and NaN in words that std::to_chars does not use.
@@ -49,9 +56,56 @@ void Writer::integer(std::int64_t number) {
 }
 
 void Writer::bulk(std::string_view bytes) {
+  if (bytes.size() >= Output::kByReference && lent_ != nullptr && output_ != nullptr &&
+      lies_in(bytes, lent_->view())) {
+    return splice(*lent_, bytes);
+  }
+  if (out_->size() > most_) {
+    output_->overflown = true;
+    return;
+  }
   head(*out_, '$', static_cast<std::int64_t>(bytes.size()));
   out_->append(bytes);
   out_->append("\r\n", 2);
+}
+
+void Writer::bulk(const Value& value) {
+  if (value.view().size() >= Output::kByReference && output_ != nullptr) return splice(value, value.view());
+  bulk(value.view());
+}
+
+void Writer::splice(const Value& owner, std::string_view bytes) {
+  if (output_->bytes() > most_) {
+    output_->overflown = true;
+    return;
+  }
+  head(*out_, '$', static_cast<std::int64_t>(bytes.size()));
+  output_->splice(owner, bytes);
+  out_->append("\r\n", 2);
+}
+
+void Writer::array_of(std::size_t count, std::string encoded) {
+  array(count);
+  if (encoded.size() < Output::kByReference || output_ == nullptr) {
+    out_->append(encoded);
+    return;
+  }
+  Value value = Value::bytes(std::move(encoded));
+  const std::string_view bytes = value.view();
+  output_->splice(std::move(value), bytes);
+}
+
+Output Writer::take(std::size_t from) {
+  if (output_ != nullptr) return output_->cut(from);
+  Output taken;
+  taken.text = out_->substr(from);
+  out_->resize(from);
+  return taken;
+}
+
+void Writer::encoded(const Output& replies, std::size_t begin, std::size_t end) {
+  if (output_ != nullptr) return output_->append(replies, begin, end);
+  out_->append(replies.text, begin, end - begin);
 }
 
 void Writer::null() {

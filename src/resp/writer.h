@@ -1,8 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
+
+#include "forebay/value.h"
+#include "resp/output.h"
 
 namespace forebay::resp {
 
@@ -14,6 +19,10 @@ enum class Protocol : std::uint8_t { kResp2 = 2, kResp3 = 3 };
 class Writer {
  public:
   explicit Writer(std::string& out, Protocol protocol = Protocol::kResp2) : out_(&out), protocol_(protocol) {}
+  // `most`: once the text is longer than this, bulk strings are left out and Output::overflown is set. So a
+  // reply that nobody may have costs no more memory than that.
+  Writer(Output& out, Protocol protocol, std::size_t most = std::numeric_limits<std::size_t>::max())
+      : out_(&out.text), output_(&out), most_(most), protocol_(protocol) {}
 
   void simple(std::string_view text);  // +OK; text has no CR or LF
   void ok() { out_->append("+OK\r\n"); }
@@ -22,6 +31,14 @@ class Writer {
   void error(std::string_view text);
   void integer(std::int64_t number);
   void bulk(std::string_view bytes);
+  // A large value is sent from where it lies.
+  void bulk(const Value& value);
+  // Until this is called again, bulk(bytes) knows that the bytes may lie in this value; null: in none. The
+  // value outlives that.
+  void lend(const Value* value) { lent_ = value; }
+  // `count` replies that have been encoded already, as the elements of an array. They are sent from where
+  // they lie.
+  void array_of(std::size_t count, std::string encoded);
   void null();                           // RESP2: $-1
   void null_array();                     // RESP2: *-1
   void array(std::size_t count);         // then write `count` replies
@@ -33,10 +50,20 @@ class Writer {
   void verbatim(std::string_view text);  // RESP3: =txt:; RESP2: a bulk string
 
   Protocol protocol() const { return protocol_; }
+  void set_protocol(Protocol protocol) { protocol_ = protocol; }
+  // Takes back what was written from this position of buffer() on.
+  Output take(std::size_t from);
+  // Replies that have been encoded already, between two positions.
+  void encoded(const Output& replies, std::size_t begin, std::size_t end);
   std::string& buffer() { return *out_; }
 
  private:
+  void splice(const Value& owner, std::string_view bytes);
+
   std::string* out_;
+  Output* output_ = nullptr;
+  const Value* lent_ = nullptr;
+  std::size_t most_ = std::numeric_limits<std::size_t>::max();
   Protocol protocol_;
 };
 

@@ -47,6 +47,37 @@ bool is_loopback(std::string_view address) {
   return IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127;
 }
 
+std::string address_group(std::string_view address) {
+  std::string text(address);
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, text.c_str(), &v6) != 1 || IN6_IS_ADDR_V4MAPPED(&v6)) return text;
+  std::fill(std::begin(v6.s6_addr) + 8, std::end(v6.s6_addr), std::uint8_t{0});
+  char group[INET6_ADDRSTRLEN];
+  inet_ntop(AF_INET6, &v6, group, sizeof group);
+  return std::string(group).append("/64");
+}
+
+bool names_this_server(std::string_view host, std::span<const std::string> names) {
+  const std::size_t bracket = host.rfind(']');
+  const std::size_t colon = host.rfind(':');
+  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
+    host = host.substr(0, colon);
+  }
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host.ends_with('.')) host.remove_suffix(1);
+  const std::string text(host);
+  in_addr v4{};
+  in6_addr v6{};
+  if (inet_pton(AF_INET, text.c_str(), &v4) == 1 || inet_pton(AF_INET6, text.c_str(), &v6) == 1) return true;
+  const auto same = [&text](std::string_view name) {
+    return std::equal(text.begin(), text.end(), name.begin(), name.end(), [](char a, char b) {
+      const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+      return lower(a) == lower(b);
+    });
+  };
+  return same("localhost") || std::any_of(names.begin(), names.end(), same);
+}
+
 bool admits(std::string_view peer_address, bool has_password, bool protected_mode) {
   return has_password || !protected_mode || is_loopback(peer_address);
 }
@@ -81,6 +112,12 @@ Duration AuthThrottle::on_failure(std::string_view host, Instant now) {
   }
   found->second = {kFirst, now};
   return kFirst;
+}
+
+Duration AuthThrottle::delay(std::string_view host, Instant now) {
+  const MutexLock lock(mutex_);
+  const auto found = hosts_.find(host);
+  return found != hosts_.end() && now - found->second.last <= kForget ? found->second.delay : Duration(0);
 }
 
 void AuthThrottle::on_success(std::string_view host) {

@@ -1,7 +1,12 @@
 #include "server/clients.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
+#include "server/client_memory.h"
+#include "server/log.h"
 #include "server/resp/session.h"
 
 namespace forebay::server {
@@ -40,6 +45,40 @@ std::size_t ClientRegistry::kill_if(FunctionRef<bool(const Session&)> choose) {
     ++killed;
   }
   return killed;
+}
+
+bool ClientRegistry::kill(std::uint64_t id) {
+  const MutexLock lock(mutex_);
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return false;
+  found->second.kill();
+  return true;
+}
+
+bool ClientRegistry::any_paused() const {
+  const MutexLock lock(mutex_);
+  return std::any_of(clients_.begin(), clients_.end(),
+                     [](const auto& client) { return client.second.session->paused(); });
+}
+
+bool ClientRegistry::close_largest(ClientMemory& memory) {
+  const MutexLock lock(mutex_);
+  Client* largest = nullptr;
+  for (auto& [id, client] : clients_) {
+    if (client.session->doomed() != 0 || client.session->memory() == 0) continue;
+    if (largest == nullptr || client.session->memory() > largest->session->memory()) largest = &client;
+  }
+  if (largest == nullptr) return false;
+  const std::size_t bytes = largest->session->memory();
+  largest->session->set_doomed(bytes);
+  memory.doom(bytes);
+  static LogLimit limit;
+  log_warning(limit,
+              fmt::format("resp: closed client {}: it held {} bytes, the most of those that had come to "
+                          "max_client_memory together",
+                          largest->session->origin().address, bytes));
+  largest->kill();
+  return true;
 }
 
 }  // namespace forebay::server

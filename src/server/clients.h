@@ -10,10 +10,11 @@
 
 namespace forebay::server {
 
+class ClientMemory;
 class Session;
 
-// All connected clients, for CLIENT LIST and CLIENT KILL. Thread-safe. Touched when clients come and go and
-// by those two commands only.
+// All connected clients, for CLIENT LIST and CLIENT KILL, and for who has to go. Thread-safe. Touched when
+// clients come and go, by those two commands, and when their memory runs out.
 class ClientRegistry {
  public:
   // Closes one client from any thread; must not block or call back.
@@ -29,6 +30,13 @@ class ClientRegistry {
   void for_each(FunctionRef<void(const Session&)> visit) const;
   // Closes those for which `choose` says so, and returns how many.
   std::size_t kill_if(FunctionRef<bool(const Session&)> choose);
+  // False: there is no such client.
+  bool kill(std::uint64_t id);
+  // Whether the server waits for memory before it reads more from one of them.
+  bool any_paused() const;
+  // Closes the one that holds most memory of those that are not being closed for it, and says so in the log.
+  // False: there is none.
+  bool close_largest(ClientMemory& memory);
 
  private:
   struct Client {

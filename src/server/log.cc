@@ -1,6 +1,11 @@
 #include "server/log.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
+
+#include <array>
+
+#include "base/hash.h"
 
 namespace forebay::server {
 
@@ -25,6 +30,13 @@ void log_warning(LogLimit& limit, std::string_view text) {
   } else {
     spdlog::warn("{}", text);
   }
+}
+
+void log_refused_password(std::string_view front, std::string_view address) {
+  static std::array<LogLimit, 16> limits;
+  const std::string_view host = address.substr(0, address.rfind(':'));
+  log_warning(limits[hash_bytes(host) % limits.size()],
+              fmt::format("{}: a client at {} gave a wrong user or password", front, address));
 }
 
 void log_info(std::string_view text) {

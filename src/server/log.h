@@ -21,6 +21,9 @@ class LogLimit {
 };
 
 void log_warning(LogLimit& limit, std::string_view text);
+// A wrong password given to a front ("resp", "http"). Lines about different addresses seldom keep each other
+// out of the log.
+void log_refused_password(std::string_view front, std::string_view address);
 void log_info(std::string_view text);
 
 }  // namespace forebay::server

@@ -10,11 +10,14 @@
 
 #include "base/mutex.h"
 #include "server/admission.h"
+#include "server/client_memory.h"
 #include "server/clients.h"
 #include "server/http/http_server.h"
+#include "server/lobby.h"
 #include "server/log.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/event_loop.h"
+#include "server/slow_lane.h"
 
 namespace forebay::server {
 namespace {
@@ -62,6 +65,8 @@ ServerStats add_up(const std::vector<std::unique_ptr<EventLoop>>& loops) {
     total.closed_output += tallies.closed_output.get();
     total.closed_query += tallies.closed_query.get();
     total.closed_idle += tallies.closed_idle.get();
+    total.closed_login += tallies.closed_login.get();
+    total.closed_memory += tallies.closed_memory.get();
     for (std::size_t i = 0; i < commands; ++i) {
       total.calls[i] += tallies.calls[i].get();
       total.failed_calls[i] += tallies.failed_calls[i].get();
@@ -86,6 +91,8 @@ ServerStats since(ServerStats a, const ServerStats& b) {
   minus(a.closed_output, b.closed_output);
   minus(a.closed_query, b.closed_query);
   minus(a.closed_idle, b.closed_idle);
+  minus(a.closed_login, b.closed_login);
+  minus(a.closed_memory, b.closed_memory);
   for (std::size_t i = 0; i < b.calls.size(); ++i) {
     minus(a.calls[i], b.calls[i]);
     minus(a.failed_calls[i], b.failed_calls[i]);
@@ -104,11 +111,15 @@ struct Server::Impl {
   Layer& layer;
   RuntimeLimits limits;
   const Instant started_at;
+  ClientMemory client_memory{limits.max_client_memory};
   ClientRegistry clients;
   AuthThrottle auth_throttle;
+  Lobby lobby;
   std::vector<std::unique_ptr<EventLoop>> loops;
+  const std::shared_ptr<SlowLane> slow_lane = std::make_shared<SlowLane>();
   std::unique_ptr<HttpServer> http;
   std::atomic<bool> serving{false};
+  Instant tight_since = kNever;  // used by the first loop's thread
   bool stopped = false;
 
   // Samples of (time, commands) for the rate, newest last; and what reset_stats() takes off.
@@ -162,7 +173,10 @@ Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Laye
 void Server::start() {
   if (impl_->http) impl_->http->start();
   if (!impl_->loops.empty()) {
-    impl_->loops.front()->every_sweep([this] { sample(); });
+    impl_->loops.front()->every_sweep([this] {
+      sample();
+      relieve_pressure();
+    });
   }
   impl_->serving.store(true);
   for (const auto& loop : impl_->loops) loop->start();
@@ -176,6 +190,7 @@ void Server::stop() {
   for (const auto& loop : impl_->loops) loop->wait_until_empty(until);
   for (const auto& loop : impl_->loops) loop->finish();
   for (const auto& loop : impl_->loops) loop->join();
+  impl_->slow_lane->stop();
   if (impl_->http) impl_->http->stop();
 }
 
@@ -203,8 +218,31 @@ ClientRegistry& Server::clients() {
 AuthThrottle& Server::auth_throttle() {
   return impl_->auth_throttle;
 }
+ClientMemory& Server::client_memory() {
+  return impl_->client_memory;
+}
+Lobby& Server::lobby() {
+  return impl_->lobby;
+}
+const std::shared_ptr<SlowLane>& Server::slow_lane() {
+  return impl_->slow_lane;
+}
 Instant Server::started_at() const {
   return impl_->started_at;
+}
+
+// Clients that are not read from hold what they have sent, so waiting alone need not help.
+void Server::relieve_pressure() {
+  constexpr std::chrono::seconds kPatience{1};
+  const Instant now = impl_->layer.clock().now();
+  if (!impl_->client_memory.tight()) {
+    impl_->tight_since = kNever;
+  } else if (impl_->tight_since == kNever) {
+    impl_->tight_since = now;
+  } else if (now - impl_->tight_since >= kPatience) {
+    impl_->tight_since = now;
+    if (impl_->clients.any_paused()) impl_->clients.close_largest(impl_->client_memory);
+  }
 }
 
 void Server::sample() {
@@ -217,6 +255,7 @@ void Server::sample() {
 ServerStats Server::stats() const {
   ServerStats total = add_up(impl_->loops);
   total.clients = impl_->clients.size();
+  total.client_memory = impl_->client_memory.used();
   const MutexLock lock(impl_->mutex);
   if (impl_->sampled > 1) {
     const std::size_t kept = std::min(impl_->sampled, Impl::kSamples);

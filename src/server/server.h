@@ -22,7 +22,10 @@
 namespace forebay::server {
 
 class AuthThrottle;
+class ClientMemory;
 class ClientRegistry;
+class Lobby;
+class SlowLane;
 
 // Limits that CONFIG SET may change while the server runs. Loops read them once a batch. Relaxed: each stands
 // alone.
@@ -32,12 +35,14 @@ struct RuntimeLimits {
         idle_timeout(options.idle_timeout),
         max_query_buffer(options.max_query_buffer),
         max_output_buffer(options.max_output_buffer),
+        max_client_memory(options.max_client_memory),
         max_value(options.max_value) {}
 
   std::atomic<std::size_t> max_clients;
   std::atomic<std::chrono::milliseconds> idle_timeout;
   std::atomic<std::size_t> max_query_buffer;
   std::atomic<std::size_t> max_output_buffer;
+  std::atomic<std::size_t> max_client_memory;
   std::atomic<std::size_t> max_value;
 };
 
@@ -70,6 +75,10 @@ class Server {
   RuntimeLimits& limits();
   ClientRegistry& clients();
   AuthThrottle& auth_throttle();
+  ClientMemory& client_memory();
+  Lobby& lobby();
+  // Also for those that may outlive the server: it takes no tasks then.
+  const std::shared_ptr<SlowLane>& slow_lane();
   ServerStats stats() const;  // since start or reset_stats()
   void reset_stats();
   Instant started_at() const;
@@ -78,7 +87,8 @@ class Server {
 
  private:
   explicit Server(std::unique_ptr<Impl> impl);
-  void sample();  // for commands_per_second
+  void sample();            // for commands_per_second
+  void relieve_pressure();  // on client memory that keeps clients waiting
   std::unique_ptr<Impl> impl_;
 };
 

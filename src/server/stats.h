@@ -34,6 +34,8 @@ struct alignas(64) LoopTallies {
   Tally closed_output;  // closed because their replies were not read
   Tally closed_query;   // closed because of the query buffer limit
   Tally closed_idle;    // closed by a timeout
+  Tally closed_login;   // closed because they had not logged in, by a timeout or to make room
+  Tally closed_memory;  // closed because all clients together held more than max_client_memory
   // By the command's index in the registry.
   std::array<Tally, kMaxCommands> calls;           // executed
   std::array<Tally, kMaxCommands> failed_calls;    // of those, answered with an error
@@ -44,9 +46,10 @@ struct alignas(64) LoopTallies {
 struct ServerStats {
   std::uint64_t commands = 0, errors = 0, error_replies = 0, bytes_in = 0, bytes_out = 0, connections = 0,
                 rejected = 0;
-  std::uint64_t closed_output = 0, closed_query = 0, closed_idle = 0;
+  std::uint64_t closed_output = 0, closed_query = 0, closed_idle = 0, closed_login = 0, closed_memory = 0;
   std::vector<std::uint64_t> calls, failed_calls, rejected_calls;  // by the command's index in the registry
   std::size_t clients = 0;                                         // now
+  std::size_t client_memory = 0;                                   // bytes, now
   double commands_per_second = 0;                                  // over about the last second and a half
 };
 

@@ -40,6 +40,19 @@ class PostgresSource final : public Source {
     return {};
   }
 
+  Result<bool> has_ended(std::uint64_t transaction, const CallContext& context) override {
+    const Call call(context);
+    const std::vector<OptionalText> number = {std::to_string(transaction)};
+    // txid_status() rather than pg_xact_status(), as PostgreSQL 12 has only that. NULL: too old to be known.
+    auto rows = pool_.read(call, [&](postgres::Connection& connection) {
+      return connection.execute("SELECT pg_catalog.txid_status($1::pg_catalog.int8)", number, call);
+    });
+    if (rows) return postgres::cell(*rows, 0, 0) != "in progress";
+    // A number from the future: after a failover that transaction is gone.
+    if (rows.error().sqlstate == "22023") return true;
+    return postgres::located(rows.error(), fmt::format("source {}", name_));
+  }
+
   std::unique_ptr<Ledger> ledger() override { return postgres::ledger_of(pool_, name_); }
 
  private:

@@ -67,6 +67,10 @@ Shown Dataset::shown(std::string_view, Given, std::string&) const {
   return Shown::kUnknown;
 }
 
+Result<bool> Source::has_ended(std::uint64_t, const CallContext&) {
+  return true;
+}
+
 std::unique_ptr<Ledger> Source::ledger() {
   return std::make_unique<EarlierLedger>(*this);
 }

@@ -188,17 +188,25 @@ std::string TableSql::read_for_write(std::span<const std::string> columns) const
                      dialect_ == Dialect::kPostgres ? " FOR UPDATE" : "");
 }
 
-std::string TableSql::returning() const {
-  if (dialect_ == Dialect::kSqlite) return {};
+std::string TableSql::returned() const {
   std::vector<std::string> wanted = shape_.keys;
   wanted.insert(wanted.end(), shape_.columns.begin(), shape_.columns.end());
   if (!shape_.version_column.empty()) wanted.push_back(shape_.version_column);
   // Qualified, since in ON CONFLICT DO UPDATE a bare name could also be EXCLUDED's.
   std::string out;
   for (const std::string& column : wanted) {
-    out += fmt::format("{}t.{}", out.empty() ? " RETURNING " : ", ", quote_identifier(column));
+    out += fmt::format("{}t.{}", out.empty() ? "" : ", ", quote_identifier(column));
   }
+  for (const std::string& fact : shape_.facts) out += ", " + fact;
   return out;
+}
+
+std::string TableSql::returning() const {
+  return dialect_ == Dialect::kSqlite ? std::string() : " RETURNING " + returned();
+}
+
+std::string TableSql::read_again() const {
+  return fmt::format("SELECT {} FROM {} AS t{}", returned(), shape_.table.quoted(), where_key());
 }
 
 // `column = parameter` for each, after the raised version; touches the first key column where there is

@@ -62,6 +62,7 @@ struct TableShape {
   std::string version_column{};          // optional; raised by one in every insert and update
   bool version_has_default =
       false;  // an insert leaves the version to the column's default; otherwise it is 1
+  std::vector<std::string> facts{};  // kPostgres: expressions of which writes return the values as well
 };
 
 // The statements of one table. With K keys, parameters 1..K are the key's fields and those after it what each
@@ -106,13 +107,17 @@ class TableSql {
   // Deletes the row with the key.
   std::string remove() const;
 
-  // All of these end in RETURNING what read() returns for kPostgres. SQLite's RETURNING shows the row as
+  // Reads the row that was just written, as the writes return it.
+  std::string read_again() const;
+
+  // All of these end in RETURNING what read() returns for kPostgres, and the values of shape.facts. SQLite's RETURNING shows the row as
   // it was before AFTER triggers ran, so there the row is read again in the transaction.
 
  private:
   std::string parameter(std::size_t number) const;
   std::string where_key() const;
   std::string read_list(std::span<const std::string> wanted, std::size_t rows) const;
+  std::string returned() const;
   std::string returning() const;
   std::string insert_with(std::span<const std::string> columns, std::string_view conflict_action) const;
   std::string assignments(std::span<const std::string> columns) const;

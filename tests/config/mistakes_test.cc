@@ -512,5 +512,85 @@ TEST(Mistakes, BeyondAHundredOnlyTheirNumberIsSaid) {
   EXPECT_EQ(checked.error().back().what, "and 30 more mistakes");
 }
 
+std::string all_of(std::string_view toml) {
+  const Result<Model> result = read(toml, "f.toml");
+  return result ? std::string() : result.error().message;
+}
+
+TEST(Mistakes, NestingIsBoundedHoweverItIsWritten) {
+  const auto repeat = [](std::string_view text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += text;
+    return all;
+  };
+  for (const int depth : {40, 100'000}) {
+    for (const std::string& text : {
+             "x = " + repeat("[", depth) + repeat("]", depth),
+             "x = " + repeat("[", depth),
+             "x = " + repeat("{a=", depth) + "1" + repeat("}", depth),
+             "[" + repeat("a.", depth) + "a]\n",
+             repeat("a.", depth) + "a = 1\n",
+             repeat("\"a\" . ", depth) + "a = 1\n",
+             "x = {" + repeat("a.", depth) + "a = 1}\n",
+             "x = [\n" + repeat("[\n", depth),
+         }) {
+      EXPECT_THAT(all_of(text), HasSubstr("nested too deeply")) << depth << text.substr(0, 20);
+    }
+  }
+  // What is wide is not deep.
+  std::string wide = "[server]\nhttp_hosts = [";
+  for (int i = 0; i < 1'000; ++i) wide += "\"a.b.c.d\", ";
+  EXPECT_EQ(all_of(wide + "]\n"), "");
+}
+
+TEST(Mistakes, ATextOfMistakesOnlyIsGivenUpEarly) {
+  std::string text;
+  while (text.size() < 4'000'000) text += "=\n";
+  EXPECT_THAT(all_of(text), HasSubstr("and 900 more mistakes"));
+}
+
+// A password that is written wrongly, or in the wrong place, is no less secret.
+TEST(Mistakes, NothingOfAPasswordIsQuoted) {
+  for (const char* text : {
+           "[server]\npassword = \"ab\"hunter2\n",
+           "[server]\npassword = hunter2\n",
+           "[server]\npassword = \"\"\"hunter2\n",
+           "[server]\npassword = \"x\nhunter2\"\n",
+           "[server]\npassword = [\"hunter2\"]\n",
+           "[server]\nresp = \"redis://:hunter2@localhost:6379\"\n",
+           "[source.a]\nkind = \"postgres\"\nurl = \"postgres://u:\"hunter2@h/d\"\n",
+           "[source.a]\nkind = \"postgres\"\nurl = \"postgres://u:x@hunter2@h/d\"\n",
+           "[source.a]\nkind = \"postgres\"\nurl = \"postgres://u:hunter2/x@h/d\"\n",
+           "[source.a]\nkind = \"postgres\"\nurl = \"postgres://u:12/hunter2@h/d\"\n",
+           "[source.a]\nkind = \"postgres\"\nurl = \"postgres://u:hunter2?x@h/d\"\n",
+           "[source.a]\nkind = \"postgres\"\nurl = \"postgres://u:12?hunter2@h/d\"\n",
+           "[source.a]\nkind = \"postgres\"\nurl = \"postgresql://u:x@h:hunter2/d\"\n",
+           "[source.a]\nkind = \"sqlite\"\npath = \"postgres://u:hunter2@h/d\"\n",
+           "[source.a]\nkind = \"postgres://u:hunter2@h/d\"\n",
+           "[source.a]\nkind = \"postgres\"\nurl = \"x\"\ntimeout = \"postgres://u:hunter2@h/d\"\n",
+       }) {
+    const std::string said = all_of(text);
+    EXPECT_NE(said, "") << text;
+    EXPECT_THAT(said, testing::Not(HasSubstr("hunter2"))) << text;
+    EXPECT_THAT(said, testing::Not(HasSubstr("saw 'h"))) << text;
+  }
+}
+
+TEST(Mistakes, GoodUrlsAreTaken) {
+  for (const char* url :
+       {"postgres://localhost/x", "postgresql://u:p%40ss@h:5432/d?sslmode=require",
+        "postgresql://u@[::1]:5432/d", "postgresql://a:1,b:2/d", "postgresql:///d?host=/tmp&user=ada@corp",
+        "host=h password=a@b/c", "postgresql://u:p@/d?host=/var/run", "postgresql://"}) {
+    EXPECT_EQ(all_of(std::string("[source.a]\nkind = \"postgres\"\nurl = \"") + url + "\"\n"), "") << url;
+  }
+}
+
+TEST(Mistakes, OfClientsAndHosts) {
+  EXPECT_THAT(all_of("[server]\nhttp_hosts = [\"a:80\"]\n"),
+              HasSubstr("f.toml:2:15: http_hosts lists names"));
+  EXPECT_THAT(all_of("[server]\nmetrics_password = true\n"), HasSubstr("needs a password"));
+  EXPECT_THAT(all_of("[server]\nmax_client_memory = \"1MiB\"\n"), HasSubstr("at least 16MiB"));
+}
+
 }  // namespace
 }  // namespace forebay::config

@@ -75,7 +75,7 @@ class Behind : public ServerTest {
   std::string http(const std::string& method, const std::string& target, const std::string& body = "",
                    const std::string& header = "") {
     TestClient client(server->http_port());
-    client.send(method + " " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + header +
+    client.send(method + " " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + header +
                 "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     client.end_sending();
     return client.read_all();

@@ -9,9 +9,12 @@
 
 #include "server/resp/reply_queue.h"
 #include "server/server_fixture.h"
+#include "support/resident.h"
 
 namespace forebay::server {
 namespace {
+
+using test::resident_bytes;
 
 class HostileTest : public ServerTest {
  protected:
@@ -37,15 +40,6 @@ class HostileTest : public ServerTest {
     return client;
   }
 };
-
-std::size_t resident_bytes() {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "re"),
-                                                             std::fclose);
-  unsigned long total = 0;
-  unsigned long resident = 0;
-  if (std::fscanf(file.get(), "%lu %lu", &total, &resident) != 2) return 0;
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
 
 TEST_F(HostileTest, MalformedFramesGetAnErrorAndAreClosed) {
   start();

@@ -18,7 +18,7 @@ class HttpTest : public ServerTest {
     return client.read_all();
   }
   std::string get(const std::string& target) {
-    return ask("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    return ask("GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
   }
 };
 
@@ -43,6 +43,36 @@ TEST_F(HttpTest, MetricsAreInPrometheusText) {
         "forebay_feed_lag_seconds "}) {
     EXPECT_NE(answer.find(std::string("\n").append(line)), std::string::npos) << line;
   }
+}
+
+// A page in a browser may have had its own name point here.
+TEST_F(HttpTest, WithoutAPasswordOnlyKnownNamesAreAnswered) {
+  options.http_hosts = {"cache.internal"};
+  start();
+  const auto status = [this](const std::string& target, const std::string& host) {
+    return ask("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n").substr(9, 3);
+  };
+  for (const char* target : {"/metrics", "/deadletters"}) {
+    EXPECT_EQ(status(target, "evil.example"), "403") << target;
+    EXPECT_EQ(status(target, "cache.internal:8380"), "200") << target;
+    EXPECT_EQ(status(target, "localhost:8380"), "200") << target;
+    EXPECT_EQ(status(target, "[::1]"), "200") << target;
+  }
+  for (const char* target : {"/healthz", "/readyz"})
+    EXPECT_EQ(status(target, "evil.example"), "200") << target;
+  EXPECT_EQ(ask("GET /metrics HTTP/1.0\r\n\r\n").substr(9, 3), "200");  // no browser asks so
+}
+
+TEST_F(HttpTest, MetricsMayWantThePassword) {
+  options.password = "secret";
+  options.metrics_password = true;
+  start();
+  EXPECT_EQ(get("/metrics").substr(9, 3), "401");
+  EXPECT_EQ(get("/readyz").substr(9, 3), "200");
+  const std::string right = "Authorization: Basic bWV0cmljczpzZWNyZXQ=\r\n";  // metrics:secret
+  EXPECT_EQ(ask("GET /metrics HTTP/1.1\r\nHost: evil.example\r\n" + right + "Connection: close\r\n\r\n")
+                .substr(9, 3),
+            "200");
 }
 
 // Every key is in memory from its second command on: any amount of memory down to half would do.
@@ -98,18 +128,18 @@ TEST_F(HttpTest, AnswersAnythingElseWithAnError) {
   start();
   EXPECT_TRUE(get("/").starts_with("HTTP/1.1 404"));
   EXPECT_TRUE(get("/metricsx").starts_with("HTTP/1.1 404"));
-  EXPECT_TRUE(
-      ask("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").starts_with("HTTP/1.1 405"));
+  EXPECT_TRUE(ask("POST /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
+                  .starts_with("HTTP/1.1 405"));
   EXPECT_TRUE(ask("*1\r\n$4\r\nPING\r\n").starts_with("HTTP/1.1 400"));
   EXPECT_TRUE(ask("GET /healthz HTTP/1.1\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n")
                   .starts_with("HTTP/1.1 413"));
-  EXPECT_TRUE(ask("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+  EXPECT_TRUE(ask("POST /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999\r\n\r\n")
                   .starts_with("HTTP/1.1 413"));
 }
 
 TEST_F(HttpTest, HeadHasNoBody) {
   start();
-  const std::string answer = ask("HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string answer = ask("HEAD /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 200"));
   EXPECT_NE(answer.find("Content-Length: 6\r\n"), std::string::npos);
   EXPECT_TRUE(answer.ends_with("\r\n\r\n"));
@@ -119,7 +149,8 @@ TEST_F(HttpTest, AConnectionServesSeveralRequests) {
   start();
   TestClient client(server->http_port());
   client.send(
-      "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /nope HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: "
+      "close\r\n\r\n");
   const std::string both = client.read_all();
   EXPECT_TRUE(both.starts_with("HTTP/1.1 200"));
   EXPECT_NE(both.find("HTTP/1.1 404"), std::string::npos);
@@ -135,7 +166,7 @@ TEST_F(HttpTest, ConnectionsThatNeverAskKeepNobodyOut) {
   EXPECT_TRUE(get("/healthz").starts_with("HTTP/1.1 200"));
   // Who came first has made room; the others may still finish.
   EXPECT_EQ(silent.front()->read_all(), "");
-  silent.back()->send("lthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  silent.back()->send("lthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
   EXPECT_TRUE(silent.back()->read_all().starts_with("HTTP/1.1 200"));
 }
 

@@ -106,6 +106,18 @@ TEST(Admission, ComparesPasswordsExactly) {
   EXPECT_TRUE(equal_in_constant_time("", ""));
 }
 
+TEST(Admission, KnowsWhichHostNamesItself) {
+  const std::string names[] = {"cache.internal"};
+  for (const char* host : {"127.0.0.1", "127.0.0.1:8380", "10.1.2.3:80", "[::1]:8380", "[2001:db8::1]",
+                           "localhost", "LOCALHOST:1", "cache.internal", "Cache.Internal.:8380"}) {
+    EXPECT_TRUE(names_this_server(host, names)) << host;
+  }
+  for (const char* host : {"", "evil.example", "evil.example:8380", "127.0.0.1.evil.example",
+                           "localhost.evil", "xcache.internal", "cache.internal.evil", "1.2.3", ":80"}) {
+    EXPECT_FALSE(names_this_server(host, names)) << host;
+  }
+}
+
 TEST(AuthThrottle, DoublesTheDelayUntilItIsForgotten) {
   AuthThrottle throttle;
   const Instant start{std::chrono::hours(1)};
@@ -116,7 +128,11 @@ TEST(AuthThrottle, DoublesTheDelayUntilItIsForgotten) {
   EXPECT_EQ(throttle.on_failure("a", start), AuthThrottle::kMost);
   EXPECT_EQ(throttle.on_failure("a", start + AuthThrottle::kForget + 1s), AuthThrottle::kFirst);
   throttle.on_failure("a", start + AuthThrottle::kForget + 1s);
+  EXPECT_EQ(throttle.delay("a", start + AuthThrottle::kForget + 1s), 2 * AuthThrottle::kFirst);
+  EXPECT_EQ(throttle.delay("a", start + 3 * AuthThrottle::kForget), 0s);
+  EXPECT_EQ(throttle.delay("c", start), 0s);
   throttle.on_success("a");
+  EXPECT_EQ(throttle.delay("a", start + AuthThrottle::kForget + 1s), 0s);
   EXPECT_EQ(throttle.on_failure("a", start + AuthThrottle::kForget + 1s), AuthThrottle::kFirst);
 }
 

@@ -309,6 +309,45 @@ TEST_F(Sqlite, TheAnswerToAWriteShowsWhatTriggersDid) {
   EXPECT_EQ(written->images.after, (Fields{{"body", "Y"}}));
 }
 
+// What a write changes besides its row (source/sqlite/changed_rows.h).
+TEST_F(Sqlite, TheAnswerToAWriteNamesTheTablesThatChangedWithIt) {
+  using Tables = std::vector<std::string>;
+  other_.execute(
+      "CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT, slot INT UNIQUE ON CONFLICT REPLACE);"
+      "CREATE TABLE parts(id INTEGER PRIMARY KEY, item TEXT REFERENCES items(name) ON DELETE CASCADE);"
+      "CREATE TABLE tags(item TEXT REFERENCES items(name) ON DELETE SET NULL, tag TEXT PRIMARY KEY) WITHOUT "
+      "ROWID;"
+      "INSERT INTO items VALUES ('a', 'x', 1), ('b', 'y', 2), ('c', 'z', 3), ('d', 'z', 4);"
+      "INSERT INTO parts VALUES (1, 'b'), (2, 'b'); INSERT INTO tags VALUES ('c', 'red')");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  const auto also = [&](const std::string& name, const Write& write) {
+    auto written = dataset->write({name}, write, patient());
+    EXPECT_TRUE(written.has_value()) << (written ? "" : written.error().message);
+    return written ? written->also.tables : Tables{"failed"};
+  };
+  EXPECT_EQ(also("a", Update{{{"body", "1"}}}), Tables{});
+  EXPECT_EQ(also("new", Upsert{{{"body", "1"}}}), Tables{});
+  EXPECT_EQ(also("new", Remove{}), Tables{});
+  EXPECT_EQ(also("b", Remove{}), (Tables{"parts"}));
+  EXPECT_EQ(also("c", Remove{}), (Tables{"tags"}));
+  EXPECT_EQ(also("a", Update{{{"slot", "4"}}}), (Tables{"items"})) << "it has pushed d out";
+  other_.execute(
+      "CREATE TRIGGER own AFTER UPDATE OF body ON items BEGIN UPDATE items SET slot = 77 WHERE name = "
+      "NEW.name; "
+      "END");
+  EXPECT_EQ(also("a", Update{{{"body", "2"}}}), Tables{}) << "a trigger has changed the row itself";
+  other_.execute(
+      "CREATE TRIGGER log AFTER UPDATE OF body ON items BEGIN INSERT INTO parts(item) VALUES (NEW.name); "
+      "END");
+  EXPECT_EQ(also("a", Update{{{"body", "3"}}}), (Tables{"parts"}));
+  other_.execute(
+      "INSERT INTO items VALUES ('e', '', 99);"
+      "CREATE TRIGGER siblings AFTER UPDATE OF body ON items BEGIN "
+      "UPDATE items SET slot = slot + 100 WHERE name <> NEW.name; END");
+  EXPECT_EQ(also("a", Update{{{"body", "4"}}}), (Tables{"items", "parts"}));
+}
+
 TEST_F(Sqlite, DeclaredReferencesAreKept) {
   other_.execute("CREATE TABLE owners(id INTEGER PRIMARY KEY)");
   other_.execute(
@@ -458,6 +497,20 @@ class SqliteBatch : public Sqlite {
 
   std::unique_ptr<Dataset> dataset_;
 };
+
+TEST_F(SqliteBatch, WhatTriggersChangeIsSaid) {
+  other_.execute("CREATE TABLE log(id INTEGER PRIMARY KEY, item TEXT)");
+  make(
+      "CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT);"
+      "CREATE TRIGGER log AFTER INSERT ON items WHEN NEW.body = 'x' BEGIN INSERT INTO log(item) VALUES "
+      "(NEW.name); "
+      "END");
+  const auto outcome = apply({{"a", "x"}, {"b", "y"}});
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_EQ(outcome->written.size(), 2u);
+  EXPECT_EQ(outcome->written[0]->also.tables, (std::vector<std::string>{"log"}));
+  EXPECT_EQ(outcome->written[1]->also.tables, std::vector<std::string>{});
+}
 
 TEST_F(SqliteBatch, ATriggerRefusesInAnyOfItsWays) {
   make("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT)");

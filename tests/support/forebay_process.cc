@@ -80,7 +80,7 @@ Output ForebayProcess::run(std::vector<std::string> arguments) const {
 
 std::string ForebayProcess::metrics() const {
   TestClient client(http_port_);
-  client.send("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  client.send("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
   client.end_sending();
   return client.read_all();
 }

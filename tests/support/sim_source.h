@@ -25,12 +25,17 @@ class SimSource final : public layer::SourcePort {
   // ---- What a test sets.
   std::map<std::string, std::string> rows;  // by key fields joined with '|'
   Duration load_takes = std::chrono::milliseconds(10);
+  Duration load_takes_a_key{};  // as well; a load that would take longer than its timeout ends with that
   Duration commit_takes = std::chrono::milliseconds(5);
   Duration write_takes = std::chrono::milliseconds(10);
   std::optional<Error> load_error;
   std::string poison;  // a load with this key in it is refused
   std::optional<Error> write_error;
   bool commit_despite_error = false;  // the write happens and the answer is lost
+  // A write is answered with this transaction, unconfirmed; it commits when commit_takes is over all the same.
+  std::optional<std::uint64_t> unconfirmed;
+  Result<bool> ended = false;  // what has_ended() says
+  AlsoChanged also;            // of every write and batch
   bool batches = true;
   std::size_t connections = 4;
   std::uint64_t change_number =
@@ -50,6 +55,7 @@ class SimSource final : public layer::SourcePort {
   std::size_t writes = 0;
   Upsert last_upsert;
   std::size_t pings = 0;
+  std::size_t asked = 0;                             // has_ended()
   std::vector<std::size_t> applies;                  // how many rows each batch had that was committed
   std::size_t tries = 0;                             // batches sent
   std::map<std::uint32_t, std::uint64_t> positions;  // the ledger, by lane
@@ -200,6 +206,7 @@ class SimSource final : public layer::SourcePort {
       outcome.written.push_back(std::move(written));
     }
     for (const DeadLetter& letter : batch.dead) dead.push_back(letter);
+    outcome.also = also;
     position = batch.upto;
     applies.push_back(batch.writes.size());
     return outcome;
@@ -240,9 +247,18 @@ class SimSource final : public layer::SourcePort {
                                    });
         return;
       }
+      const Duration takes = source_.load_takes + source_.load_takes_a_key * source_.loads.back().size();
+      if (source_.load_takes_a_key > Duration{} && takes > options.timeout) {
+        source_.scheduler_.post_at(source_.clock_.now() + options.timeout,
+                                   [this, done = std::move(done)]() mutable {
+                                     --source_.running;
+                                     done(Error{ErrorCode::kTimeout, "statement timeout"});
+                                   });
+        return;
+      }
       auto answer = source_.load_error ? Result<std::vector<layer::LoadedValue>>(*source_.load_error)
                                        : Result<std::vector<layer::LoadedValue>>(std::move(values));
-      source_.scheduler_.post_at(source_.clock_.now() + source_.load_takes,
+      source_.scheduler_.post_at(source_.clock_.now() + takes,
                                  [this, done = std::move(done), answer = std::move(answer)]() mutable {
                                    --source_.running;
                                    done(std::move(answer));
@@ -261,11 +277,21 @@ class SimSource final : public layer::SourcePort {
             }
             if (error) *outcome = *error;
           });
-      source_.scheduler_.post_at(source_.clock_.now() + source_.write_takes,
-                                 [this, outcome, done = std::move(done)]() mutable {
-                                   --source_.running;
-                                   done(std::move(*outcome));
-                                 });
+      source_.scheduler_.post_at(
+          source_.clock_.now() + source_.write_takes,
+          [this, outcome, unconfirmed = source_.unconfirmed, done = std::move(done)]() mutable {
+            --source_.running;
+            if (*outcome) (*outcome)->also = source_.also;
+            if (unconfirmed) (*outcome)->unconfirmed = Unconfirmed{*unconfirmed, "no answer to COMMIT"};
+            done(Result<Written>(*outcome));
+          });
+    }
+    void has_ended(std::uint64_t transaction, layer::CallOptions, layer::EndedDone done) override {
+      ++source_.asked;
+      source_.soon(std::move(done), [this, transaction]() -> Result<bool> {
+        if (source_.unconfirmed != transaction) return Error{ErrorCode::kInternal, "another transaction"};
+        return source_.ended;
+      });
     }
 
     Result<void> validate(const KeyFields&, const Write& write) const override {

@@ -79,20 +79,31 @@ void Invalidator::row_changed(const std::string& source, const RowChange& change
       [&](Namespace& space) { drop_space(space); });
 }
 
-Invalidator::Unsettled Invalidator::row_changes(const std::string& source, const RowChange& change) {
+void Invalidator::also_changed(const std::string& source, const AlsoChanged& also) {
+  if (also.anything) return lost(source);
+  RowChange change;
+  change.whole_table = true;
+  for (const std::string& table : also.tables) {
+    change.table = table;
+    row_changed(source, change);
+  }
+}
+
+Invalidator::Unsettled Invalidator::row_changes(const std::string& source, const RowChange& change,
+                                                const KeyRef* written) {
   Unsettled unsettled{{change.evidence, 0}, {}, {}};
-  each_concerned(
-      source, change, {},
-      [&](const KeyRef& at, observe::Invalidation cause) {
-        drop(at, cause, unsettled.change, Visible::kNotYet);
-        unsettled.keys.emplace_back(&at.space, at.text);
-      },
-      [&](Namespace& space) {
-        // In this order: a load that sees the new epoch sees this, too.
-        space.unsettled.fetch_add(1, std::memory_order_release);
-        drop_space(space);
-        unsettled.spaces.push_back(&space);
-      });
+  const auto unsettle = [&](const KeyRef& at, observe::Invalidation cause) {
+    drop(at, cause, unsettled.change, Visible::kNotYet);
+    unsettled.keys.emplace_back(&at.space, at.text);
+  };
+  if (written != nullptr) unsettle(*written, observe::Invalidation::kWrite);
+  each_concerned(source, change, written == nullptr ? std::string_view() : written->text, unsettle,
+                 [&](Namespace& space) {
+                   // In this order: a load that sees the new epoch sees this, too.
+                   space.unsettled.fetch_add(1, std::memory_order_release);
+                   drop_space(space);
+                   unsettled.spaces.push_back(&space);
+                 });
   return unsettled;
 }
 

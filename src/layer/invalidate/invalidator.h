@@ -36,6 +36,9 @@ class Invalidator final : public feed::ChangeSink {
   // been dealt with.
   void row_changed(const std::string& source, const RowChange& change, std::string_view written = {});
 
+  // A write of a source changed other rows, too.
+  void also_changed(const std::string& source, const AlsoChanged& also);
+
   // Rows of a namespace's table were changed or not, nobody knows which: drops what other namespaces made of
   // the table. Its own copies have been dealt with.
   void rows_may_have_changed(const Namespace& written);
@@ -47,8 +50,10 @@ class Invalidator final : public feed::ChangeSink {
     std::vector<Namespace*> spaces;
   };
   // As row_changed(), for a change that the source may not show yet: until settle() nothing is stored for its
-  // keys that isn't proved to include it. Whoever reports must settle.
-  [[nodiscard]] Unsettled row_changes(const std::string& source, const RowChange& change);
+  // keys that isn't proved to include it. Whoever reports must settle. `written`: the key whose write this is,
+  // if it is one.
+  [[nodiscard]] Unsettled row_changes(const std::string& source, const RowChange& change,
+                                      const KeyRef* written = nullptr);
   // The source shows the change now.
   void settle(const Unsettled& unsettled);
 

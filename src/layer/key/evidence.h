@@ -54,6 +54,9 @@ class Evidence {
            (version_ != 0 && version_ < other.version_);
   }
 
+  // The newest change that this is known to include: what covers it is as new.
+  constexpr ChangeMark as_change() const { return {change_number_, version_}; }
+
   constexpr std::uint64_t version() const { return version_; }
 
  private:

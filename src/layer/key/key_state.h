@@ -22,7 +22,9 @@
 // settled is fenced as by the change itself: it may have read the source just before.
 //
 // Writes take turns (rule X1), so that two writes of a key commit and store in one order. A change that is
-// reported during a turn is remembered: the value that the write returns is stored only if it includes it.
+// reported during a turn is remembered: the value that the write returns is stored only if it includes it. So is
+// what loads have brought meanwhile: where another program has written the row right after the commit, and a
+// reader was faster than the commit's answer, that is the newer value.
 //
 // Applies. A load of a key whose pending writes are being applied may have read the row before or after them,
 // and nobody can say which: merged with them it could count an addition twice. Such a load is parked, and
@@ -90,6 +92,8 @@ class KeyState {
   bool begin_write(Task& start);
   // Requires the turn to be taken.
   const Fence& reported_in_turn() const { return turn_->changes; }
+  // A load has brought a value while a write has the turn.
+  void loaded_in_turn(const Evidence& evidence) { turn_->changes.add(evidence.as_change()); }
   // The write of the turn happened, or may have.
   void committed(Effects& effects);
   // Ends the turn; returns the next write, which has it now, if there is one.

@@ -111,7 +111,8 @@ KeyTable::Ended KeyTable::fail(Flight& flight, Instant retry_at) {
   return ended;
 }
 
-KeyTable::Ended KeyTable::land(const FlightPtr& flight, FunctionRef<Landing(const Seen&)> decide) {
+KeyTable::Ended KeyTable::land(const FlightPtr& flight, const Evidence& evidence,
+                               FunctionRef<Landing(const Seen&)> decide) {
   Shard& shard = shard_of(flight->hash);
   MutexLock lock(shard.mutex);
   Ended ended;
@@ -133,6 +134,7 @@ KeyTable::Ended KeyTable::land(const FlightPtr& flight, FunctionRef<Landing(cons
     }
     return ended;
   }
+  if (writing) key->loaded_in_turn(evidence);
   if (key != nullptr && !flight->fenced) key->unthrottle();
   end(shard, *flight, ended);
   return ended;

@@ -83,8 +83,8 @@ class KeyTable {
       return !fenced && (key == nullptr || key->admits(evidence));
     }
   };
-  // A load has come in. `decide` says what becomes of the flight.
-  Ended land(const FlightPtr& flight, FunctionRef<Landing(const Seen&)> decide);
+  // A load has come in, whose value has this evidence. `decide` says what becomes of the flight.
+  Ended land(const FlightPtr& flight, const Evidence& evidence, FunctionRef<Landing(const Seen&)> decide);
 
   // The key has changed: fences its load and runs `drop`. True: a load was fenced.
   bool change(const KeyRef& at, const ChangeMark& change, Visible visible, FunctionRef<void()> drop);

@@ -14,6 +14,11 @@ bool is_of_outages(const Error& error) {
          error.code == ErrorCode::kInternal;
 }
 
+// Fewer keys might have been answered. A lock that somebody holds is no matter of their number.
+bool is_too_slow(const Error& error) {
+  return error.code == ErrorCode::kTimeout && error.scope == ErrorScope::kSource;
+}
+
 // Of a batch of writes behind, which has as much time as it needs.
 constexpr Duration kNoEnd = std::chrono::hours(24);
 // How late a write may be answered that could not be sent in time.
@@ -111,12 +116,12 @@ bool SourceGate::next_write(Next& next, Instant now) {
   return true;
 }
 
-bool SourceGate::next_half(Next& next, Instant now) {
-  const auto half = std::ranges::find_if(
-      halves_, [&](const Batch& batch) { return slots_.may_take(loads_of(*batch.space), now); });
-  if (half == halves_.end()) return false;
-  next.batch = std::move(*half);
-  halves_.erase(half);
+bool SourceGate::next_part(Next& next, Instant now) {
+  const auto part = std::ranges::find_if(
+      parts_, [&](const Batch& batch) { return slots_.may_take(loads_of(*batch.space), now); });
+  if (part == parts_.end()) return false;
+  next.batch = std::move(*part);
+  parts_.erase(part);
   next.slot = slots_.take(loads_of(*next.batch.space), now, next.batch.space->load_timeout);
   return true;
 }
@@ -127,7 +132,7 @@ bool SourceGate::next_load(Next& next, Queue& queue, Instant now) {
   if (found == nullptr) return false;
   Namespace& space = **found;
   next.batch.space = &space;
-  next.batch.flights = queue.pop(&space, space.port->batches() ? space.config.max_batch : 1);
+  next.batch.flights = queue.pop(&space, space.port->batches() ? size_of(space).keys() : 1);
   next.slot = slots_.take(loads_of(space), now, space.load_timeout);
   return true;
 }
@@ -135,14 +140,14 @@ bool SourceGate::next_load(Next& next, Queue& queue, Instant now) {
 bool SourceGate::next(Next& next) {
   if (slots_.free() == 0 || closed_) return false;
   const Instant now = clock_.now();
-  const bool others = !writes_.empty() || !halves_.empty() || !foreground_.empty();
+  const bool others = !writes_.empty() || !parts_.empty() || !foreground_.empty();
   const bool turn_is_due = !batch_went_last_ || !others;
   if (turn_is_due && next_turn(next, now)) {
     batch_went_last_ = true;
     return true;
   }
   batch_went_last_ = false;
-  if (next_write(next, now) || next_half(next, now) || next_load(next, foreground_, now)) return true;
+  if (next_write(next, now) || next_part(next, now) || next_load(next, foreground_, now)) return true;
   const bool room_for_background = options_.limit == 1 || slots_.free() > 1;
   if (room_for_background && next_load(next, background_, now)) return true;
   if (turn_is_due || !next_turn(next, now)) return false;
@@ -218,8 +223,17 @@ void SourceGate::call_source(Batch batch) {
 }
 
 void SourceGate::finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Duration took) {
+  bool timed_out_unexpectedly = false;
+  std::size_t next_size = 0;
   {
     MutexLock lock(mutex_);
+    BatchSize& size = size_of(*batch.space);
+    if (loaded) {
+      size.answered(batch.flights.size(), took);
+    } else if (is_too_slow(loaded.error())) {
+      timed_out_unexpectedly = size.timed_out(batch.flights.size());
+    }
+    next_size = size.keys();
     free_slot(batch.slot);
     stats_.load_microseconds +=
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
@@ -228,27 +242,41 @@ void SourceGate::finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Du
     ++stats_.load_seconds[static_cast<std::size_t>(bound - kLoadSecondsBounds.begin())];
   }
   if (loaded) {
-    record(nullptr);
+    record(true, nullptr);
     // The cost is shared: a key of a batch was that much cheaper to load.
     for (std::size_t i = 0; i < batch.flights.size(); ++i) {
       sink_.loaded(batch.flights[i], std::move((*loaded)[i]), took);
     }
   } else {
-    record(&loaded.error());
-    if (loaded.error().code != ErrorCode::kRefused || !halve(batch)) {
+    const bool too_slow = is_too_slow(loaded.error());
+    const bool unwell = is_of_outages(loaded.error()) && (!too_slow || timed_out_unexpectedly);
+    record(!unwell, &loaded.error());
+    std::size_t parts_of = 0;
+    if (loaded.error().code == ErrorCode::kRefused) parts_of = (batch.flights.size() + 1) / 2;
+    if (too_slow) parts_of = next_size;
+    if (parts_of == 0 || !send_again(batch, parts_of)) {
       for (const FlightPtr& flight : batch.flights) sink_.failed(flight, loaded.error());
     }
   }
   dispatch();
 }
 
-bool SourceGate::halve(const Batch& batch) {
+BatchSize& SourceGate::size_of(const Namespace& space) {
+  return sizes_.try_emplace(&space, space.first_batch, space.config.max_batch, space.load_timeout)
+      .first->second;
+}
+
+bool SourceGate::send_again(const Batch& batch, std::size_t each) {
   if (batch.flights.size() < 2) return false;
-  const auto middle = batch.flights.begin() + static_cast<std::ptrdiff_t>(batch.flights.size() / 2);
   MutexLock lock(mutex_);
   if (closed_) return false;
-  halves_.push_back({batch.space, {batch.flights.begin(), middle}, batch.call, 0});
-  halves_.push_back({batch.space, {middle, batch.flights.end()}, batch.call, 0});
+  for (auto from = batch.flights.begin(); from != batch.flights.end();) {
+    const auto left = static_cast<std::size_t>(batch.flights.end() - from);
+    const auto to =
+        from + static_cast<std::ptrdiff_t>(std::min(std::min(each, batch.flights.size() - 1), left));
+    parts_.push_back({batch.space, {from, to}, batch.call, 0});
+    from = to;
+  }
   return true;
 }
 
@@ -325,7 +353,11 @@ void SourceGate::send_write(PendingWrite write, SlotShares::Ticket slot) {
             MutexLock lock(me.mutex_);
             me.free_slot(slot);
           }
-          me.record(written ? nullptr : &written.error());
+          std::optional<Error> error;
+          if (!written) error = written.error();
+          if (written && written->unconfirmed)
+            error = Error{ErrorCode::kUnknownOutcome, written->unconfirmed->why};
+          me.record(!error || !is_of_outages(*error), error ? &*error : nullptr);
         }
         done(std::move(written));
         if (gate) (*gate)->dispatch();
@@ -344,7 +376,7 @@ SourceGate::Slot::~Slot() {
 }
 
 void SourceGate::Slot::ended(const Error* error) {
-  if (const auto gate = gate_.lock()) (*gate)->record(error);
+  if (const auto gate = gate_.lock()) (*gate)->record(error == nullptr || !is_of_outages(*error), error);
 }
 
 void SourceGate::queue_batch(BatchTurn turn) {
@@ -361,7 +393,7 @@ void SourceGate::queue_batch(BatchTurn turn) {
   dispatch();
 }
 
-void SourceGate::record(const Error* error) {
+void SourceGate::record(bool good, const Error* error) {
   Instant probe_at = kNever;
   std::string last;
   {
@@ -370,7 +402,6 @@ void SourceGate::record(const Error* error) {
       ++stats_.errors;
       if (error->code == ErrorCode::kTimeout) ++stats_.timeouts;
     }
-    const bool good = error == nullptr || !is_of_outages(*error);
     // Who waited for somebody's lock has learned nothing of the source.
     if (!good && error->scope == ErrorScope::kCall) return;
     if (good) {
@@ -481,8 +512,8 @@ void SourceGate::close() {
     cancelled = refusal();
     flights = foreground_.pop_all();
     for (FlightPtr& flight : background_.pop_all()) flights.push_back(std::move(flight));
-    for (const Batch& half : halves_) flights.insert(flights.end(), half.flights.begin(), half.flights.end());
-    halves_.clear();
+    for (const Batch& part : parts_) flights.insert(flights.end(), part.flights.begin(), part.flights.end());
+    parts_.clear();
     writes = writes_.pop_all();
     turns = std::exchange(turns_, {});
   }

@@ -5,10 +5,10 @@
 //
 // Keys wait in three queues: writes first, then loads that somebody waits for, then refreshes and warming.
 // Whenever a call slot is free, the oldest key of the first non-empty queue goes, and with it all keys of its
-// namespace that wait in the same queue, up to max_batch: keys gather by themselves while the slots are busy,
-// and not at all when they aren't, so batching costs an idle source no latency. Refreshes never take the last
-// free slot. SlotShares says who may take the slots that are left, so that a table whose rows somebody has
-// locked does not keep the others from the source.
+// namespace that wait in the same queue, as many as a call is expected to load in time (batch_size.h): keys
+// gather by themselves while the slots are busy, and not at all when they aren't, so batching costs an idle
+// source no latency. Refreshes never take the last free slot. SlotShares says who may take the slots that are
+// left, so that a table whose rows somebody has locked does not keep the others from the source.
 //
 // Bounds: `limit` calls at once; `max_queue` keys waiting and as many writes, half of them of one table, beyond
 // which a load or a write fails as overloaded. A write that has waited until its deadline is answered and never
@@ -26,7 +26,8 @@
 // is queued here.
 //
 // A batch of loads that the source refused for a reason in the data is halved and sent again, down to the key
-// that is to blame: one bad key must not take its neighbours' answers away.
+// that is to blame: one bad key must not take its neighbours' answers away. One that it did not answer in time is
+// sent again in parts, down to the key that takes too long by itself: the load goes on, whoever still waits.
 //
 // Thread-safe. The sink's and writes' callbacks run without the gate's lock.
 
@@ -35,10 +36,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/executor.h"
 #include "base/mutex.h"
+#include "layer/load/batch_size.h"
 #include "layer/load/breaker.h"
 #include "layer/load/lines.h"
 #include "layer/load/load_stage.h"
@@ -131,7 +134,7 @@ class SourceGate final : public LoadStage {
   bool next(Next& next) REQUIRES(mutex_);
   bool next_turn(Next& next, Instant now) REQUIRES(mutex_);
   bool next_write(Next& next, Instant now) REQUIRES(mutex_);
-  bool next_half(Next& next, Instant now) REQUIRES(mutex_);
+  bool next_part(Next& next, Instant now) REQUIRES(mutex_);
   bool next_load(Next& next, Queue& queue, Instant now) REQUIRES(mutex_);
   // The call's slot is free again.
   void free_slot(SlotShares::Ticket slot) REQUIRES(mutex_);
@@ -139,13 +142,15 @@ class SourceGate final : public LoadStage {
   void expire_writes();
   void send(Batch batch);
   void call_source(Batch batch);
-  // Queues the two halves of a batch; false: it has but one key.
-  bool halve(const Batch& batch);
+  // The size of the namespace's batches.
+  BatchSize& size_of(const Namespace& space) REQUIRES(mutex_);
+  // Queues the parts of a batch, of so many keys each; false: it has but one key.
+  bool send_again(const Batch& batch, std::size_t each);
   void finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Duration took);
   void send_write(PendingWrite write, SlotShares::Ticket slot);
   void start_pause(Instant probe_at, const std::string& error);
   // A call has ended, with an error or well (null): for the counters and the breaker.
-  void record(const Error* error);
+  void record(bool good, const Error* error);
   void schedule_probe(Instant at);
   void probe(bool early = false);
 
@@ -164,7 +169,8 @@ class SourceGate final : public LoadStage {
   Queue background_ GUARDED_BY(mutex_);
   Lines<std::string_view, PendingWrite> writes_ GUARDED_BY(mutex_);  // by table
   Instant expiry_at_ GUARDED_BY(mutex_) = kNever;                    // when expire_writes() is due
-  std::deque<Batch> halves_ GUARDED_BY(mutex_);                      // of batches that were refused
+  std::deque<Batch> parts_ GUARDED_BY(mutex_);  // of batches that were refused, or too large
+  std::unordered_map<const Namespace*, BatchSize> sizes_ GUARDED_BY(mutex_);
   std::deque<BatchTurn> turns_ GUARDED_BY(mutex_);
   SlotShares slots_ GUARDED_BY(mutex_);
   bool batch_went_last_ GUARDED_BY(mutex_) = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,8 +48,10 @@ struct Namespace {
   std::shared_ptr<LoadStage> loads;        // where its flights go; null: no source
   std::shared_ptr<SourceGate> gate;        // where its writes go; null: no source
   WriteStrategy* writes = nullptr;         // how its keys are written
-  Duration load_timeout{};                 // hard limit of one call to the source
-  Duration caller_timeout{};               // how long a reader waits at most
+  // Most keys of a call before it is known what a key costs, if that is less than max_batch.
+  std::size_t first_batch = std::numeric_limits<std::size_t>::max();
+  Duration load_timeout{};    // hard limit of one call to the source
+  Duration caller_timeout{};  // how long a reader waits at most
   // Where its writes behind are appended. Set before the first request; null: no journal, or no source.
   const journal::Place* place = nullptr;
 

@@ -48,6 +48,7 @@ using Done = std::move_only_function<void(Result<T>)>;
 using LoadDone = Done<std::vector<LoadedValue>>;
 using WriteDone = Done<Written>;
 using PingDone = Done<void>;
+using EndedDone = Done<bool>;
 
 // One namespace's values at their source. Thread-safe.
 class DatasetPort : public journal::Columns {
@@ -57,6 +58,8 @@ class DatasetPort : public journal::Columns {
   virtual void load(std::vector<KeyFields> keys, CallOptions options, LoadDone done) = 0;
   // Dataset::write(). kUnsupported unless overridden.
   virtual void write(KeyFields key, Write write, CallOptions options, WriteDone done);
+  // Source::has_ended() of its source. True unless overridden.
+  virtual void has_ended(std::uint64_t transaction, CallOptions options, EndedDone done);
   // Dataset::validate(). Good where nothing is known yet, as the source was never reached.
   virtual Result<void> validate(const KeyFields&, const Write&) const { return {}; }
   // Dataset::shown(). Nothing is known before the source has been reached.

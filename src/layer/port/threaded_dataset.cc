@@ -35,6 +35,13 @@ void ThreadedDataset::write(KeyFields key, Write write, CallOptions options, Wri
   });
 }
 
+void ThreadedDataset::has_ended(std::uint64_t transaction, CallOptions options, EndedDone done) {
+  pool_.run([this, transaction, options = std::move(options), done = std::move(done)]() mutable {
+    done(guarded<bool>(
+        [&] { return source_.has_ended(transaction, {options.timeout, options.cancel.get()}); }));
+  });
+}
+
 Result<void> ThreadedDataset::validate(const KeyFields& key, const Write& write) const {
   return guarded<void>([&] { return dataset_.validate(key, write); });
 }

@@ -202,8 +202,9 @@ KeyTable::Landing Loads::land(const Flight& flight, LoadedValue& value, Duration
 void Loads::loaded(const FlightPtr& flight, LoadedValue value, Duration took) {
   Namespace& space = flight->space;
   const Instant now = clock_.now();
-  auto ended =
-      keys_.land(flight, [&](const KeyTable::Seen& seen) { return land(*flight, value, took, now, seen); });
+  const Evidence evidence{value.evidence, value.version};
+  auto ended = keys_.land(flight, evidence,
+                          [&](const KeyTable::Seen& seen) { return land(*flight, value, took, now, seen); });
   if (ended.again) resume({flight});
   if (ended.unseen) look_again(flight, kLookAgainFirst);
   if (ended.open) return;

@@ -115,6 +115,20 @@ void SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, c
 void SourceWrites::written(Waiting& waiting, Result<Written> result) {
   const KeyRef at = waiting.at();
   const Instant now = clock_.now();
+  // A source that can't tell later either: what depends on the row is in doubt.
+  const bool unknown = !result && result.error().code == ErrorCode::kUnknownOutcome;
+  RowChange change;
+  change.table = at.space.config.table;
+  if (result) {
+    change.images = std::move(result->images);
+    change.evidence = result->after.evidence;
+    if (result->unconfirmed) {
+      // Before the turn ends: no load of the key may be stored in between.
+      change.evidence = 0;
+      unconfirmed_.add(at, change, result->unconfirmed->transaction);
+      result = Error{ErrorCode::kUnknownOutcome, std::move(result->unconfirmed->why)};
+    }
+  }
   const bool committed = result || result.error().code == ErrorCode::kUnknownOutcome;
   WriteAnswer answer;
   Task next = keys_.end_write(at, committed,
@@ -124,13 +138,11 @@ void SourceWrites::written(Waiting& waiting, Result<Written> result) {
     answer.existed = result->existed;
     answer.added = result->added;
     answer.token = tokens_.next();
-    RowChange change;
-    change.table = at.space.config.table;
-    change.images = std::move(result->images);
-    change.evidence = result->after.evidence;
     invalidator_.row_changed(at.space.config.source, change, at.text);
+    invalidator_.also_changed(at.space.config.source, result->also);
     waiting.done(std::move(answer));
   } else {
+    if (unknown) invalidator_.rows_may_have_changed(at.space);
     waiting.done(std::move(result).error());
   }
   if (next) next();

@@ -5,8 +5,9 @@
 // Writes of one key take turns, so that commits and cached copies keep one order (rule X1). Where the key has
 // writes behind that the source does not have yet, the write waits for those first. What a load read before
 // the commit is fenced at the commit. A write that the source refused changes nothing anywhere. One whose
-// outcome is unknown counts as done: the copy is dropped and the caller is told. Copies of other keys that
-// depend on the row are dropped before the reply.
+// outcome is unknown counts as done: the copy is dropped and the caller is told; what becomes of it later is
+// seen to by unconfirmed.h. Copies of other keys that depend on the row, or on rows that the source changed
+// along with it, are dropped before the reply.
 //
 // From its arrival on a write has the source's timeout: it is sent within it, or answered kTimeout and never
 // sent. The source is given what is left of it.
@@ -16,6 +17,7 @@
 #include "layer/invalidate/invalidator.h"
 #include "layer/write/strategy.h"
 #include "layer/write/tokens.h"
+#include "layer/write/unconfirmed.h"
 
 namespace forebay::layer {
 
@@ -28,11 +30,12 @@ enum class AfterCommit : std::uint8_t {
 class SourceWrites {
  public:
   // Everything is borrowed.
-  SourceWrites(CopyStore& copies, KeyTable& keys, Invalidator& invalidator, const Clock& clock,
-               Scheduler& scheduler, WriteTokens& tokens)
+  SourceWrites(CopyStore& copies, KeyTable& keys, Invalidator& invalidator, UnconfirmedWrites& unconfirmed,
+               const Clock& clock, Scheduler& scheduler, WriteTokens& tokens)
       : copies_(copies),
         keys_(keys),
         invalidator_(invalidator),
+        unconfirmed_(unconfirmed),
         clock_(clock),
         scheduler_(scheduler),
         tokens_(tokens) {}
@@ -61,6 +64,7 @@ class SourceWrites {
   CopyStore& copies_;
   KeyTable& keys_;
   Invalidator& invalidator_;
+  UnconfirmedWrites& unconfirmed_;
   const Clock& clock_;
   Scheduler& scheduler_;
   WriteTokens& tokens_;

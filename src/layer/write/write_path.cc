@@ -19,15 +19,15 @@ Error nobody_remembers() {
 }  // namespace
 
 WritePath::WritePath(const std::atomic<const Router*>& router, CopyStore& copies, KeyTable& keys,
-                     KeyLoader& loader, Invalidator& invalidator, const Clock& clock, Scheduler& scheduler,
-                     WriteTokens& tokens)
+                     KeyLoader& loader, Invalidator& invalidator, UnconfirmedWrites& unconfirmed,
+                     const Clock& clock, Scheduler& scheduler, WriteTokens& tokens)
     : router_(router),
       copies_(copies),
       keys_(keys),
       loader_(loader),
       clock_(clock),
       tokens_(tokens),
-      source_writes_(copies, keys, invalidator, clock, scheduler, tokens) {}
+      source_writes_(copies, keys, invalidator, unconfirmed, clock, scheduler, tokens) {}
 
 void WritePath::make_strategies(JournaledWrites* journaled) {
   journaled_ = journaled;

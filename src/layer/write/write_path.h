@@ -19,7 +19,8 @@ class WritePath final : public WriteDoor {
  public:
   // `router` yields the router in force. Everything is borrowed.
   WritePath(const std::atomic<const Router*>& router, CopyStore& copies, KeyTable& keys, KeyLoader& loader,
-            Invalidator& invalidator, const Clock& clock, Scheduler& scheduler, WriteTokens& tokens);
+            Invalidator& invalidator, UnconfirmedWrites& unconfirmed, const Clock& clock,
+            Scheduler& scheduler, WriteTokens& tokens);
 
   // Before the first request and before strategy(). Null: there is no [journal]. Borrowed.
   void make_strategies(JournaledWrites* journaled);

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "observe/metrics.h"
+#include "server/admission.h"
+#include "server/http/dead_letters.h"
 #include "server/resp/commands/registry.h"
 #include "server/server.h"
 
@@ -28,13 +30,19 @@ std::vector<Metric> server_metrics(const Server& server) {
        "Redis clients connected.",
        MetricKind::kGauge,
        {{{}, static_cast<double>(stats.clients)}}},
+      {"forebay_client_memory_bytes",
+       "Requests and replies of all Redis clients together, and their transactions.",
+       MetricKind::kGauge,
+       {{{}, static_cast<double>(stats.client_memory)}}},
       {"forebay_connections_closed_total",
        "Redis clients turned away or closed by a limit.",
        MetricKind::kCounter,
        {{{{"reason", "rejected"}}, static_cast<double>(stats.rejected)},
         {{{"reason", "output_buffer"}}, static_cast<double>(stats.closed_output)},
         {{{"reason", "query_buffer"}}, static_cast<double>(stats.closed_query)},
-        {{{"reason", "timeout"}}, static_cast<double>(stats.closed_idle)}}},
+        {{{"reason", "timeout"}}, static_cast<double>(stats.closed_idle)},
+        {{{"reason", "login"}}, static_cast<double>(stats.closed_login)},
+        {{{"reason", "client_memory"}}, static_cast<double>(stats.closed_memory)}}},
   };
   Metric commands{"forebay_commands_total", "Commands by name.", MetricKind::kCounter, {}};
   const auto all = all_commands();
@@ -75,6 +83,18 @@ HttpAnswer metrics(Server& server) {
 }
 
 }  // namespace
+
+bool admits_host(const Server& server, std::string_view target, bool has_host, std::string_view host) {
+  if (!server.options().password.empty() || !has_host) return true;
+  const std::string_view path = target.substr(0, target.find('?'));
+  if (path == "/healthz" || path == "/readyz") return true;
+  return names_this_server(host, server.options().http_hosts);
+}
+
+bool needs_password(const Server& server, std::string_view target) {
+  if (is_dead_letters(target)) return true;
+  return server.options().metrics_password && target.substr(0, target.find('?')) == "/metrics";
+}
 
 HttpAnswer answer_http(Server& server, std::string_view method, std::string_view target) {
   constexpr std::string_view kText = "text/plain; charset=utf-8";

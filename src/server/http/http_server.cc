@@ -112,9 +112,16 @@ class Client : public std::enable_shared_from_this<Client> {
     const HttpRequest asked{view(request.method_string()), view(request.target()), request.body(),
                             view(request[http::field::authorization]),
                             request.find(http::field::origin) != request.end()};
+    if (!admits_host(server_, asked.target, request.find(http::field::host) != request.end(),
+                     view(request[http::field::host]))) {
+      return answer({403, "text/plain; charset=utf-8",
+                     "this name is not in server.http_hosts, and there is no password\n"},
+                    request.keep_alive());
+    }
+    if (needs_password(server_, asked.target) && !has_password(server_, asked.authorization))
+      return refuse(request.keep_alive(), !asked.authorization.empty());
     if (!is_dead_letters(asked.target))
       return answer(answer_http(server_, asked.method, asked.target), request.keep_alive());
-    if (!has_password(server_, asked.authorization)) return refuse(request.keep_alive());
     answer_later(kAnswerTimeout,
                  {503, "text/plain; charset=utf-8", "the database has not answered in time\n"},
                  request.keep_alive());
@@ -127,11 +134,13 @@ class Client : public std::enable_shared_from_this<Client> {
   }
 
   // A wrong password is told late, so that guessing is slow.
-  void refuse(bool keep_alive) {
+  void refuse(bool keep_alive, bool with_credentials) {
     error_code ignored;
     const auto peer = stream_.socket().remote_endpoint(ignored);
+    const std::string address = peer.address().to_string();
+    if (with_credentials) log_refused_password("http", fmt::format("{}:{}", address, peer.port()));
     const Duration delay =
-        server_.auth_throttle().on_failure(peer.address().to_string(), server_.layer().clock().now());
+        server_.auth_throttle().on_failure(address_group(address), server_.layer().clock().now());
     answer_later(delay, {401, "text/plain; charset=utf-8", "the server's password is needed\n"}, keep_alive);
   }
 

@@ -8,6 +8,10 @@
 #include <cerrno>
 #include <utility>
 
+#include "server/admission.h"
+#include "server/client_memory.h"
+#include "server/clients.h"
+#include "server/lobby.h"
 #include "server/log.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
@@ -15,14 +19,10 @@
 namespace forebay::server {
 namespace {
 
-// Commands that one connection executes before others get their turn.
+// Commands that one connection executes before others get their turn, however quick they are.
 constexpr int kTurn = 1000;
-// Replies are sent within a batch when there are this many bytes of them.
-constexpr std::size_t kSendEarly = std::size_t{256} << 10;
-// Output buffers that grew beyond this are given back when empty.
-constexpr std::size_t kKeptOutput = std::size_t{64} << 10;
-// Before a client has given its password: most bytes of unread replies.
-constexpr std::size_t kUnauthenticatedOutput = std::size_t{16} << 10;
+// Memory is reported in steps, so that the sum of all clients is seldom touched.
+constexpr std::size_t kReportStep = std::size_t{16} << 10;
 
 // The handle of a deferred reply that a command holds.
 class Slot final : public ReplySlot {
@@ -38,6 +38,7 @@ class Slot final : public ReplySlot {
   Slot& operator=(const Slot&) = delete;
 
   void complete(Fill write, std::size_t bytes) override { deliver(std::move(write), bytes); }
+  bool wanted() const override { return *connection_ != nullptr; }
 
  private:
   void deliver(Fill fill, std::size_t bytes = 0) {
@@ -76,6 +77,7 @@ void Connection::serve(EventLoop& loop, Descriptor socket, Session::Origin origi
   const Self connection(new Connection(loop, std::move(socket), std::move(origin)));
   connection->own_ = connection;
   loop.add(*connection);
+  connection->watch_login();
   if (!loop.watch(connection->socket_.get(), *connection)) connection->close();
 }
 
@@ -84,7 +86,7 @@ Connection::Connection(EventLoop& loop, Descriptor socket, Session::Origin origi
       socket_(std::move(socket)),
       session_(std::move(origin), *this, loop.server().options().password.empty()),
       link_(std::make_shared<Connection*>(this)),
-      writer_(replies_.target()),
+      writer_(replies_.target(), resp::Protocol::kResp2),
       context_{{}, loop.layer(), loop.server(), session_, writer_, Instant{}, [this] { return defer(); }} {
   request_limits_.max_arguments = loop.server().options().max_arguments;
 }
@@ -98,7 +100,15 @@ void Connection::close() {
   const Self last = std::move(own_);  // perhaps the last reference: goes when this function ends
   *link_ = nullptr;
   replies_.clear();
+  if (unknown_since_ != kNever) loop_.server().lobby().leave(session_.id());
   loop_.remove(*this);
+  // From here on nobody else chooses it to be closed.
+  ClientMemory& memory = loop_.server().client_memory();
+  memory.report(session_.memory(), 0);
+  if (const std::size_t doomed = session_.doomed(); doomed != 0) {
+    memory.undoom(doomed);
+    loop_.own_tallies().closed_memory.add();
+  }
   socket_.reset();
 }
 
@@ -107,22 +117,56 @@ void Connection::drain() {
   ::shutdown(socket_.get(), SHUT_RD);
 }
 
+bool Connection::login_overdue(Instant now) const {
+  const std::chrono::milliseconds limit = loop_.server().options().login_timeout;
+  return limit.count() > 0 && unknown_since_ != kNever && now - unknown_since_ > limit;
+}
+
+// The client has logged in, or has yet to.
+void Connection::watch_login() {
+  const bool unknown = unknown_since_ != kNever;
+  if (unknown == !session_.authenticated()) return;
+  Server& server = loop_.server();
+  if (unknown) {
+    unknown_since_ = kNever;
+    return server.lobby().leave(session_.id());
+  }
+  unknown_since_ = loop_.now();
+  const std::size_t most = server.limits().max_clients.load(std::memory_order_relaxed);
+  const std::uint64_t leaves =
+      server.lobby().enter(session_.id(), address_group(session_.origin().host), Lobby::room(most));
+  if (leaves == 0 || !server.clients().kill(leaves)) return;
+  static LogLimit limit;
+  log_warning(limit,
+              fmt::format("resp: too many clients have not logged in: closed the oldest of them for {}",
+                          session_.origin().address));
+  loop_.own_tallies().closed_login.add();
+}
+
+// For max_client_memory.
+void Connection::report_memory() {
+  const std::size_t now = input_.capacity() + output_memory() + session_.transaction().memory();
+  const std::size_t before = session_.memory();
+  if (now < before + kReportStep && before < now + kReportStep) return;
+  ClientMemory& memory = loop_.server().client_memory();
+  memory.report(before, now);
+  session_.set_memory(now);
+  while (now > before && memory.over() && loop_.server().clients().close_largest(memory)) {
+  }
+}
+
 bool Connection::overdue(Instant now) const {
   const config::Server& options = loop_.server().options();
   const auto past = [now](Instant since, std::chrono::milliseconds limit) {
     return limit.count() > 0 && since != kNever && now - since > limit;
   };
   if (past(request_since_, options.request_timeout)) return true;
-  if (throttled_ || waiting_ || closing_) return past(stalled_since_, options.request_timeout);
+  if (throttled_ || waiting_ || closing_ || session_.paused())
+    return past(stalled_since_, options.request_timeout);
   Instant active = session_.last_active();
   if (stalled_since_ != kNever) active = std::max(active, stalled_since_);
   return !replies_.loading() &&
          past(active, loop_.server().limits().idle_timeout.load(std::memory_order_relaxed));
-}
-
-std::size_t Connection::output_limit() const {
-  const std::size_t limit = loop_.server().limits().max_output_buffer.load(std::memory_order_relaxed);
-  return session_.authenticated() ? limit : std::min(limit, kUnauthenticatedOutput);
 }
 
 void Connection::on_events(std::uint32_t events) {
@@ -169,19 +213,40 @@ void Connection::resume() {
   });
 }
 
+void Connection::on_turn() {
+  in_line_ = yielded_ = false;
+  process();
+}
+
+// After a command: whether the loop has others to serve. `reply`: bytes that it has answered.
+bool Connection::turn_is_over(const Registered& found, std::size_t reply) {
+  constexpr std::size_t kQuick = 4;
+  constexpr std::size_t kPerUnit = 1024;  // bytes
+  const bool quick = found.command != nullptr && (found.command->flags & (kFast | kSteady)) != 0;
+  const std::size_t weight = quick ? kQuick + (parser_.size() + reply) / kPerUnit : Turn::kLook;
+  // Misses of one pipeline are loaded together: quick commands among them don't part them. kTurn bounds
+  // those.
+  if (gathering_ && weight < Turn::kLook) return false;
+  return loop_.turn().spend(weight) && loop_.turn().over(loop_.now());
+}
+
 // Executes what can be executed, sends, and arranges what happens next. Called whenever something has
 // changed.
 void Connection::process() {
   if (processing_ || closed_) return;
+  const Self keep(this);  // a command may close the connection that it came by
   processing_ = true;
   context_.now = loop_.now();
+  loop_.turn().serve(context_.now);
   const RuntimeLimits& limits = loop_.server().limits();
   request_limits_.max_bulk = limits.max_value.load(std::memory_order_relaxed);
   waiting_ = throttled_ = yielded_ = false;
   const std::size_t before = input_.pending().size();
+  const bool paused = session_.memory() > ClientMemory::kModest && loop_.server().client_memory().tight();
+  if (paused != session_.paused()) session_.set_paused(paused);
 
   settle();
-  for (int executed = 0; !closing_ && !closed_; ++executed) {
+  for (int executed = 0; !closing_ && !closed_ && !paused; ++executed) {
     if (executed == kTurn) {
       yielded_ = true;
       break;
@@ -202,9 +267,11 @@ void Connection::process() {
     request_since_ = context_.now;
   }
   session_.on_batch(context_.now, left);
+  watch_login();
   send();
   if (closed_) return;
   session_.on_output(output_memory());
+  report_memory();
   if (ended_ && !stopped()) closing_ = true;
   if (closing_ && replies_.empty() && unsent() == 0) return close();
   if (left > limits.max_query_buffer.load(std::memory_order_relaxed)) {
@@ -214,7 +281,11 @@ void Connection::process() {
     loop_.own_tallies().closed_query.add();
     return close();
   }
-  if (yielded_ || (waiting_ && settled) || (readable_ && !stopped())) resume();
+  if (yielded_) {
+    if (!std::exchange(in_line_, true)) loop_.stand_in_line(*this);
+    return;
+  }
+  if ((waiting_ && settled) || (readable_ && !stopped())) resume();
 }
 
 Connection::Step Connection::process_one() {
@@ -237,33 +308,20 @@ Connection::Step Connection::process_one() {
       return Step::kStop;
     }
   }
+  const std::size_t before = unsent();
   if (!parser_.args().empty() && execute(parser_.args()) == Step::kStop) return Step::kStop;
   if (closed_) return Step::kStop;
   input_.consume(parser_.size());
 
-  return unsent() > kUnauthenticatedOutput / 2 ? check_output() : Step::kContinue;
-}
-
-Connection::Step Connection::check_output() {
-  const std::size_t limit = output_limit();
-  if (replies_.ready().size() > kSendEarly || unsent() > limit / 2) send();
-  if (closed_) return Step::kStop;
-  if (unsent() > limit) {
-    static LogLimit log_limit;
-    log_warning(log_limit,
-                fmt::format("resp: closed client {}: it does not read its replies (output buffer limit)",
-                            session_.origin().address));
-    loop_.own_tallies().closed_output.add();
-    close();
-    return Step::kStop;
-  }
-  throttled_ = session_.authenticated() && unsent() > limit / 2;
-  return throttled_ ? Step::kStop : Step::kContinue;
+  const std::size_t after = unsent();
+  if (after > kUnauthenticatedOutput / 2 && check_output() == Step::kStop) return Step::kStop;
+  yielded_ = turn_is_over(last_, after > before ? after - before : 0) && !input_.pending().empty();
+  return yielded_ ? Step::kStop : Step::kContinue;
 }
 
 // kStop: nothing was done, the request must wait.
 Connection::Step Connection::execute(std::span<const std::string_view> args) {
-  const Registered found = find_registered(args[0]);
+  const Registered found = last_ = find_registered(args[0]);
   current_ = found.command != nullptr && (found.command->flags & kConcurrent) != 0
                  ? ReplyQueue::Request::kConcurrent
                  : ReplyQueue::Request::kExclusive;
@@ -271,11 +329,13 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
     waiting_ = true;
     return Step::kStop;
   }
-  std::string& target = replies_.target();
-  const std::size_t before = target.size();
+  resp::Output& target = replies_.target();
+  std::string& text = target.text;
+  const std::size_t before = text.size();
+  const std::size_t bytes_before = target.bytes();
   const ReplyMode mode = session_.reply_mode();
   muted_ = mode != ReplyMode::kOn;
-  writer_ = resp::Writer(target, session_.protocol());
+  writer_ = resp::Writer(target, session_.protocol(), output_limit());
   context_.args = args;
 
   const Ran ran = run(found);
@@ -283,21 +343,21 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
     loop_.own_tallies().errors.add();
     session_.transaction().poison();
   }
-  if (target.size() > before && target[before] == '-') {
+  if (text.size() > before && text[before] == '-') {
     LoopTallies& tallies = loop_.own_tallies();
     tallies.error_replies.add();
     if (found.command != nullptr) {
       (ran == Ran::kYes ? tallies.failed_calls : tallies.rejected_calls)[found.index].add();
     }
   }
-  if (muted_ && session_.reply_mode() != ReplyMode::kOn) target.resize(before);
+  if (muted_ && session_.reply_mode() != ReplyMode::kOn) target.truncate(before);
   if (mode == ReplyMode::kSkipNext && session_.reply_mode() == ReplyMode::kSkipNext) {
     session_.set_reply_mode(ReplyMode::kOn);
   }
   const std::uint64_t ticket = std::exchange(ticket_, 0);
   if (&target == &replies_.target()) {
-    replies_.on_written(target.size() - before);
-    if (ticket != 0 && target.size() > before) replies_.hold(before, ticket, found.index);
+    replies_.on_written(target.bytes() - bytes_before);
+    if (ticket != 0 && text.size() > before) replies_.hold(before, ticket, found.index);
   } else {
     settle();  // deferred, and perhaps complete already
     loop_.dispatch_soon();
@@ -354,12 +414,12 @@ std::shared_ptr<ReplySlot> Connection::defer() {
 
 void Connection::protocol_error() {
   loop_.own_tallies().errors.add();
-  std::string& target = replies_.target();
-  const std::size_t before = target.size();
+  resp::Output& target = replies_.target();
+  const std::size_t before = target.bytes();
   writer_ = resp::Writer(target, session_.protocol());
   writer_.error(parser_.error());
   loop_.own_tallies().error_replies.add();
-  replies_.on_written(target.size() - before);
+  replies_.on_written(target.bytes() - before);
   closing_ = true;
 }
 
@@ -370,76 +430,17 @@ bool Connection::may_start(ReplyQueue::Request request) const {
          (replies_.may_start(request) && output_memory() + replies_.expected() <= output_limit() / 2);
 }
 
-// Sends complete replies piece by piece, as long as the socket takes them. True: something moved.
-bool Connection::settle() {
-  bool moved = !replies_.empty() && replies_.settle(kSendEarly);
-  while (!closed_ && !writing_ && !replies_.empty() && replies_.ready().size() >= kSendEarly) {
-    send();
-    if (!closed_ && replies_.settle(kSendEarly)) moved = true;
-  }
-  return moved;
-}
-
 // Replies tend to complete in groups; one pass serves them all.
 void Connection::on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, std::size_t bytes) {
+  const Self keep(this);  // too much memory may close it
   replies_.complete(pending, std::move(fill), bytes);
   session_.on_output(output_memory());
+  report_memory();
   if (!closed_ && !processing_) resume();
 }
 
 void Connection::on_kept(std::uint64_t ticket, std::string_view error) {
-  const Self keep(this);
   replies_.release(ticket, error);
-  process();
-}
-
-// Sends from `from` on until all is sent or the socket is full. False: the connection has closed.
-bool Connection::transmit(const std::string& bytes, std::size_t& from) {
-  while (from < bytes.size()) {
-    const ssize_t sent = ::send(socket_.get(), bytes.data() + from, bytes.size() - from, MSG_NOSIGNAL);
-    if (sent > 0) {
-      from += static_cast<std::size_t>(sent);
-      loop_.own_tallies().bytes_out.add(static_cast<std::size_t>(sent));
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return true;
-    } else if (errno != EINTR) {
-      close();
-      return false;
-    }
-  }
-  return true;
-}
-
-void Connection::send() {
-  std::string& ready = replies_.ready();
-  if (writing_ || closed_ || ready.empty()) return;
-  std::size_t sent = 0;
-  if (!transmit(ready, sent)) return;
-  if (sent < ready.size()) {
-    // The rest goes when there is room, and new replies gather meanwhile.
-    sending_.swap(ready);
-    sent_ = sent;
-    writing_ = true;
-    stalled_since_ = context_.now;
-  }
-  ready.clear();
-  if (ready.capacity() > kKeptOutput) ready.shrink_to_fit();
-}
-
-void Connection::on_writable() {
-  const std::size_t before = sent_;
-  if (!transmit(sending_, sent_)) return;
-  if (sent_ == sending_.size()) {
-    writing_ = false;
-    sending_.clear();
-    if (sending_.capacity() > kKeptOutput) sending_.shrink_to_fit();
-    sent_ = 0;
-    stalled_since_ = kNever;
-  } else {
-    if (sent_ > before) stalled_since_ = loop_.now();
-    session_.on_output(output_memory());
-    if (!throttled_ || unsent() > output_limit() / 4) return;
-  }
   process();
 }
 

@@ -6,9 +6,10 @@
 //
 // Everything here happens on the loop's thread and nothing blocks, so a slow client costs others nothing. It
 // stops executing (and so reading) while: a request must wait for deferred replies before it; its unsent
-// replies, and what deferred ones are likely to be, exceed half of the output limit; it has had its turn. It
-// closes: when replies written beyond that reach the output limit; when it takes none of them; at the
-// query-buffer limit; on a protocol error, once that is answered; when silent or half-way through a request
+// replies, and what deferred ones are likely to be, exceed half of the output limit; it has had its turn; all
+// clients together hold too much memory and it holds some of that. It closes: when replies written beyond
+// that reach the output limit; when it takes none of them; at the query-buffer limit; on a protocol error,
+// once that is answered; when silent or half-way through a request for too long; when it has not logged in
 // for too long.
 //
 // Cost: a batch of requests takes one receive, one send, one reading of the clock, and no allocation once the
@@ -47,6 +48,12 @@ class Connection final : public ConnectionControl {
   void on_events(std::uint32_t events);
   // Whether a timeout has passed.
   bool overdue(Instant now) const;
+  // Whether it has had its time to log in.
+  bool login_overdue(Instant now) const;
+  // It stood in line and goes on.
+  void on_turn();
+  // Goes on after others.
+  void resume();
   // A deferred reply is complete: `fill` writes it and keeps `bytes` until then.
   void on_reply(ReplyQueue::Pending& pending, ReplySlot::Fill fill, std::size_t bytes);
   // The writes with tickets up to this one are kept; `error`: not empty where that failed, and then what
@@ -59,6 +66,7 @@ class Connection final : public ConnectionControl {
     ticket_ = ticket;
     loop_.ask_for(ticket);
   }
+  std::shared_ptr<Mailbox> mailbox() override { return loop_.mailbox(); }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
   void on_inner(const Command& command, bool failed) override;
 
@@ -67,7 +75,7 @@ class Connection final : public ConnectionControl {
 
   Connection(EventLoop& loop, Descriptor socket, Session::Origin origin);
 
-  bool stopped() const { return waiting_ || throttled_ || yielded_ || closing_; }
+  bool stopped() const { return waiting_ || throttled_ || yielded_ || closing_ || session_.paused(); }
   void receive();
   void process();
   enum class Step : bool { kContinue, kStop };
@@ -76,20 +84,28 @@ class Connection final : public ConnectionControl {
   enum class Ran : std::uint8_t { kYes, kQueued, kRefused };
   Ran run(const Registered& found);
   void count_failed();
+  // Before a client has given its password: most bytes of unread replies.
+  static constexpr std::size_t kUnauthenticatedOutput = std::size_t{16} << 10;
+  // What follows down to on_writable() is in connection_output.cc.
   Step check_output();
-  bool may_start(ReplyQueue::Request request) const;
   bool settle();
-  void protocol_error();
   void send();
+  bool transmit(const resp::Output& replies, resp::Output::Cursor& from);
+  std::size_t output_limit() const;
   void on_writable();
-  bool transmit(const std::string& bytes, std::size_t& from);
-  void resume();
+
+  bool may_start(ReplyQueue::Request request) const;
+  void protocol_error();
+  bool turn_is_over(const Registered& found, std::size_t reply);
+  void watch_login();
+  void report_memory();
   std::shared_ptr<ReplySlot> defer();
   // Bytes of replies written but not taken by the client.
-  std::size_t unsent() const { return replies_.ready().size() + replies_.held() + sending_.size() - sent_; }
+  std::size_t unsent() const {
+    return replies_.ready().bytes() + replies_.held() + sending_.bytes() - sent_bytes_;
+  }
   // Those, and what complete replies keep that are still to be written.
   std::size_t output_memory() const { return unsent() + replies_.complete_bytes(); }
-  std::size_t output_limit() const;
 
   friend void intrusive_ptr_add_ref(Connection* connection) { ++connection->references_; }
   friend void intrusive_ptr_release(Connection* connection) {
@@ -109,12 +125,15 @@ class Connection final : public ConnectionControl {
   resp::RequestLimits request_limits_;
   ReplyQueue replies_;
   resp::Writer writer_;
-  Context context_;      // made once, reused for every command
-  std::string sending_;  // under way to the socket, from sent_
-  std::size_t sent_ = 0;
+  Context context_;       // made once, reused for every command
+  resp::Output sending_;  // under way to the socket, from sent_
+  resp::Output::Cursor sent_;
+  std::size_t sent_bytes_ = 0;
   Instant request_since_ = kNever;  // when the unfinished request began to arrive; kNever: none
   Instant stalled_since_ =
       kNever;  // since when the client has taken none of what is being sent; kNever: nothing is
+  Instant unknown_since_ = kNever;  // since when it could have logged in and hasn't; kNever: it has
+  Registered last_;                 // the command that process_one() has looked up
   ReplyQueue::Request current_ = ReplyQueue::Request::kExclusive;  // of the command being executed
 
   bool readable_ = false;    // the socket may hold something to receive
@@ -126,6 +145,7 @@ class Connection final : public ConnectionControl {
   bool waiting_ = false;                    // the next request waits for deferred replies
   bool throttled_ = false;                  // the next request waits until replies are taken
   bool yielded_ = false;                    // the next request waits for its turn
+  bool in_line_ = false;                    // it stands in the loop's line
   bool closing_ = false;                    // nothing more is executed
   bool ended_ = false;                      // the client sends no more
   bool closed_ = false;

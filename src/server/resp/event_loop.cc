@@ -16,6 +16,7 @@
 
 #include "server/admission.h"
 #include "server/clients.h"
+#include "server/lobby.h"
 #include "server/log.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/connection.h"
@@ -91,6 +92,7 @@ void EventLoop::run() {
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms());
     bool woken = false;
+    turn_.begin();
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.ptr == &wake_) {
@@ -109,6 +111,7 @@ void EventLoop::run() {
     }
     run_posted();
     run_timers();
+    serve_line();
   }
   timers_.clear();
   posted_.clear();
@@ -116,7 +119,7 @@ void EventLoop::run() {
 }
 
 int EventLoop::timeout_ms() const {
-  if (!posted_.empty()) return 0;
+  if (!posted_.empty() || !line_.empty()) return 0;
   if (timers_.empty()) return -1;
   const auto left = timers_.begin()->first - std::chrono::steady_clock::now();
   return static_cast<int>(
@@ -128,6 +131,22 @@ void EventLoop::run_posted() {
   std::vector<Task> tasks;
   tasks.swap(posted_);
   for (Task& task : tasks) task();
+}
+
+void EventLoop::stand_in_line(Connection& connection) {
+  line_.push_back(connection.session().id());
+}
+
+void EventLoop::serve_line() {
+  if (line_.empty()) return;
+  turn_.begin();
+  turn_.serve(now());
+  std::size_t waiting = line_.size();
+  do {
+    const auto found = connections_.find(line_.front());
+    line_.pop_front();
+    if (found != connections_.end()) found->second->on_turn();
+  } while (--waiting > 0 && !turn_.over(now()));
 }
 
 void EventLoop::run_timers() {
@@ -255,7 +274,7 @@ void EventLoop::admit(Descriptor socket) {
     tallies_.rejected.add();
     return turn_away(socket, kDenied);
   }
-  if (server_.clients().size() >= server_.limits().max_clients.load(std::memory_order_relaxed)) {
+  if (!has_room()) {
     static LogLimit limit;
     log_warning(limit, "resp: refused a client: max_clients reached");
     tallies_.rejected.add();
@@ -275,17 +294,41 @@ void EventLoop::admit(Descriptor socket) {
   Connection::serve(*this, std::move(socket), std::move(origin));
 }
 
+// Beyond max_clients a client that has not logged in makes room for one that may.
+bool EventLoop::has_room() {
+  const std::size_t most = server_.limits().max_clients.load(std::memory_order_relaxed);
+  if (server_.clients().size() < most) return true;
+  const std::uint64_t oldest = server_.lobby().take_oldest();
+  if (oldest == 0 || !server_.clients().kill(oldest)) return false;
+  tallies_.closed_login.add();
+  return true;
+}
+
 void EventLoop::sweep() {
   if (finished_) return;
   run_after(kSweep, [this] { sweep(); });
   if (every_sweep_) every_sweep_();
   const Instant at = now();
   std::vector<Connection*> late;
+  std::vector<Connection*> unknown;
   for (const auto& [id, connection] : connections_) {
-    if (connection->overdue(at)) late.push_back(connection);
+    if (connection->login_overdue(at)) {
+      unknown.push_back(connection);
+    } else if (connection->overdue(at)) {
+      late.push_back(connection);
+    } else if (connection->session().paused()) {
+      connection->resume();
+    }
   }
   for (Connection* connection : late) {
     tallies_.closed_idle.add();
+    connection->close();
+  }
+  for (Connection* connection : unknown) {
+    static LogLimit limit;
+    log_warning(limit, fmt::format("resp: closed client {}: it has not logged in within login_timeout",
+                                   connection->session().origin().address));
+    tallies_.closed_login.add();
     connection->close();
   }
 }

@@ -8,11 +8,17 @@
 // and a short read says that it is empty: a command costs one receive, one send and its share of a wait.
 //
 // Each turn: wait; serve every socket that is ready; run what other threads sent; run what was posted
-// meanwhile; run the timers that are due. So what is posted while sockets are served runs after all of them
-// have been.
+// meanwhile; run the timers that are due; go on with the connections whose time was up. So what is posted
+// while sockets are served runs after all of them have been.
+//
+// A connection that has more to do than its turn allows stands in line behind others of the kind, and all of
+// them together get a turn's length between two looks at the sockets. So whoever asks for little waits for
+// what the sockets of one turn ask for at first, and for one more turn's length, however many clients ask for
+// much.
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +31,7 @@
 #include "forebay/result.h"
 #include "server/listen.h"
 #include "server/resp/mailbox.h"
+#include "server/resp/turn.h"
 #include "server/server.h"
 #include "server/stats.h"
 
@@ -64,6 +71,9 @@ class EventLoop {
   LoopTallies& own_tallies() { return tallies_; }
   Instant now() { return server_.layer().clock().now(); }
   void post(Task task) { posted_.push_back(std::move(task)); }
+  Turn& turn() { return turn_; }
+  // Connection::on_turn() once those that stand in line before it had theirs.
+  void stand_in_line(Connection& connection);
   // Layer::dispatch() once all connections that are readable in this turn have been served.
   void dispatch_soon();
   // Layer::when_kept() is asked for all tickets of this turn together, whether or not somebody still waits
@@ -84,11 +94,13 @@ class EventLoop {
   void run();
   int timeout_ms() const;
   void run_posted();
+  void serve_line();
   void ask_when_kept();
   void run_timers();
   void accept_pending();
   void listen_for_clients(bool on);
   void admit(Descriptor socket);
+  bool has_room();
   void sweep();
   void report_if_empty();
 
@@ -102,6 +114,8 @@ class EventLoop {
   std::multimap<Time, Task> timers_;
   std::unordered_map<std::uint64_t, Connection*> connections_;
   std::uint16_t port_ = 0;
+  Turn turn_;
+  std::deque<std::uint64_t> line_;
   std::vector<std::uint64_t> awaiting_;  // connections whose replies are held
   // The first and last ticket of this turn; 0: there is none.
   std::uint64_t first_ticket_ = 0;

@@ -18,6 +18,7 @@ class InputBuffer {
   static constexpr std::size_t kSize = std::size_t{16} << 10;
   static constexpr std::size_t kLeast = kSize / 4;
 
+  std::size_t capacity() const { return capacity_; }
   std::string_view pending() const { return {data_.get() + begin_, end_ - begin_}; }
   void consume(std::size_t bytes) { begin_ += bytes; }
   void commit(std::size_t bytes) { end_ += bytes; }

@@ -15,11 +15,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "resp/output.h"
 #include "resp/writer.h"
 #include "server/resp/commands/command.h"
 
@@ -48,7 +50,7 @@ class ReplyQueue {
     Request request{};
     ReplySlot::Fill fill;   // set: complete
     std::size_t bytes = 0;  // what `fill` keeps in memory
-    std::string behind;     // replies to the requests that followed, in order
+    resp::Output behind;    // replies to the requests that followed, in order
     resp::Protocol protocol{};
     std::uint32_t command = 0;  // its index in the registry
     bool muted = false;         // CLIENT REPLY OFF or SKIP when it was asked
@@ -71,7 +73,7 @@ class ReplyQueue {
   bool loading() const { return open_ > 0 || groups_ > 0; }
 
   // Where the next reply is to be written.
-  std::string& target() { return pending_.empty() ? ready_ : pending_.back()->behind; }
+  resp::Output& target() { return pending_.empty() ? ready_ : pending_.back()->behind; }
 
   std::shared_ptr<Pending> defer(Request request, std::uint32_t command, resp::Protocol protocol,
                                  bool muted) {
@@ -108,19 +110,18 @@ class ReplyQueue {
   // before it. on_written() has been called.
   void hold(std::size_t begin, std::uint64_t ticket, std::uint32_t command) {
     if (pending_.empty() || pending_.back()->ticket == 0 || pending_.back()->asked) {
-      std::string& before = target();
+      resp::Output& before = target();
       auto group = std::make_shared<Pending>();
       group->request = Request::kInEffect;
-      group->behind.assign(before, begin);
-      if (pending_.empty()) held_ += before.size() - begin;
-      before.resize(begin);
+      group->behind = before.cut(begin);
+      if (pending_.empty()) held_ += group->behind.bytes();
       begin = 0;
       pending_.push_back(std::move(group));
       ++groups_;
     }
     Pending& group = *pending_.back();
     group.ticket = ticket;
-    group.held.push_back({begin, group.behind.size(), command});
+    group.held.push_back({begin, group.behind.text.size(), command});
   }
 
   // Whether there are held replies whose release has not been asked for. It is now.
@@ -149,22 +150,23 @@ class ReplyQueue {
   }
 
   // Moves to ready() what complete replies at the front allow, until there are `most` bytes: the rest stays
-  // where it is, so that no second copy of all of it comes to be. True: something moved.
-  bool settle(std::size_t most) {
+  // where it is, so that no second copy of all of it comes to be. A reply stops growing beyond `limit`
+  // (Writer). True: something moved.
+  bool settle(std::size_t most, std::size_t limit = std::numeric_limits<std::size_t>::max()) {
     bool moved = false;
     while (!pending_.empty() && (pending_.front()->fill || pending_.front()->released) &&
-           ready_.size() < most) {
+           ready_.bytes() < most) {
       const std::shared_ptr<Pending> front = std::move(pending_.front());
       pending_.pop_front();
       if (front->fill) {
         complete_ -= front->bytes;
-        const std::size_t before = ready_.size();
-        resp::Writer writer(ready_, front->protocol);
+        const std::size_t before = ready_.text.size();
+        resp::Writer writer(ready_, front->protocol, limit);
         front->fill(writer);
-        if (ready_.size() > before && ready_[before] == '-') failed_.push_back(front->command);
-        if (front->muted) ready_.resize(before);
+        if (ready_.text.size() > before && ready_.text[before] == '-') failed_.push_back(front->command);
+        if (front->muted) ready_.truncate(before);
       }
-      held_ -= front->behind.size();
+      held_ -= front->behind.bytes();
       ready_.append(front->behind);
       moved = true;
     }
@@ -177,8 +179,8 @@ class ReplyQueue {
   }
 
   // Replies in order, to be sent and cleared by the connection.
-  std::string& ready() { return ready_; }
-  const std::string& ready() const { return ready_; }
+  resp::Output& ready() { return ready_; }
+  const resp::Output& ready() const { return ready_; }
   // Bytes kept behind deferred replies.
   std::size_t held() const { return held_; }
   // Bytes that complete replies keep which are not in ready() yet.
@@ -201,21 +203,21 @@ class ReplyQueue {
   }
 
   void replace_held(Pending& group, std::string_view error) {
-    std::string text;
+    resp::Output replaced;
     std::size_t from = 0;
     for (const Held& held : group.held) {
-      text.append(group.behind, from, held.begin - from);
+      replaced.append(group.behind, from, held.begin);
       from = held.end;
       if (held.begin == held.end) continue;  // muted
-      resp::Writer(text, resp::Protocol::kResp2).error(error);
+      resp::Writer(replaced, resp::Protocol::kResp2).error(error);
       failed_.push_back(held.command);
     }
-    text.append(group.behind, from);
-    held_ += text.size() - group.behind.size();
-    group.behind = std::move(text);
+    replaced.append(group.behind, from, group.behind.text.size());
+    held_ += replaced.bytes() - group.behind.bytes();
+    group.behind = std::move(replaced);
   }
 
-  std::string ready_;
+  resp::Output ready_;
   std::deque<std::shared_ptr<Pending>> pending_;
   std::size_t held_ = 0;
   std::size_t complete_ = 0;

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,8 @@
 
 namespace forebay::server {
 
+class Mailbox;
+
 // What a command may ask of its connection. Called on its loop's thread.
 class ConnectionControl {
  public:
@@ -30,6 +33,8 @@ class ConnectionControl {
   virtual void in_effect() = 0;
   // What the command that runs answers must not leave before Layer::when_kept() of this ticket.
   virtual void hold_reply(std::uint64_t ticket) = 0;
+  // To this loop's thread, for any other.
+  virtual std::shared_ptr<Mailbox> mailbox() = 0;
   // Runs `task` on this loop's thread after `delay`, unless the server stops before.
   virtual void run_after(Duration delay, Task task) = 0;
   // Counts a command that was executed inside another (EXEC); `failed`: it answered with an error.
@@ -63,8 +68,8 @@ class Session {
   void set_protocol(resp::Protocol protocol) { protocol_.store(protocol, std::memory_order_relaxed); }
   bool authenticated() const { return authenticated_.load(std::memory_order_relaxed); }
   void set_authenticated(bool value) { authenticated_.store(value, std::memory_order_relaxed); }
-  // CLIENT NO-TOUCH: this client's reads must not count as uses. CLIENT NO-EVICT is kept and reported only: a
-  // client is never closed to free memory for others.
+  // CLIENT NO-TOUCH: this client's reads must not count as uses. CLIENT NO-EVICT is kept and reported only:
+  // who holds most may have to go whatever it says.
   bool no_touch() const { return no_touch_.load(std::memory_order_relaxed); }
   void set_no_touch(bool value) { no_touch_.store(value, std::memory_order_relaxed); }
   void set_no_evict(bool value) { no_evict_.store(value, std::memory_order_relaxed); }
@@ -88,6 +93,14 @@ class Session {
   }
   // Bytes of replies that the client has not taken, those of deferred ones that are complete included.
   void on_output(std::size_t bytes) { output_.store(bytes, std::memory_order_relaxed); }
+  // What counts for max_client_memory, whether the connection waits until others hold less of that, and what
+  // the client held when it was chosen to be closed for it (0: it wasn't). Any thread.
+  std::size_t memory() const { return memory_.load(std::memory_order_relaxed); }
+  void set_memory(std::size_t bytes) { memory_.store(bytes, std::memory_order_relaxed); }
+  bool paused() const { return paused_.load(std::memory_order_relaxed); }
+  void set_paused(bool value) { paused_.store(value, std::memory_order_relaxed); }
+  std::size_t doomed() const { return doomed_.load(std::memory_order_relaxed); }
+  void set_doomed(std::size_t bytes) { doomed_.store(bytes, std::memory_order_relaxed); }
   Instant last_active() const { return last_active_.load(std::memory_order_relaxed); }
 
   // The line that CLIENT LIST and CLIENT INFO show, without a line end. Any thread.
@@ -107,6 +120,9 @@ class Session {
   std::atomic<const Command*> last_command_{nullptr};
   std::atomic<std::size_t> unparsed_{0};
   std::atomic<std::size_t> output_{0};
+  std::atomic<std::size_t> memory_{0};
+  std::atomic<bool> paused_{false};
+  std::atomic<std::size_t> doomed_{0};
 
   mutable Mutex texts_;
   std::string name_ GUARDED_BY(texts_);

@@ -19,12 +19,10 @@ FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.oid
      LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc
 WHERE t.typtype <> 'd')";
 
-// tgtype: bit 1 BEFORE, bit 6 INSTEAD OF; neither is AFTER.
 constexpr const char* kTable = R"(
 SELECT c.oid, c.relkind IN ('r', 'p', 'f'), pg_catalog.pg_is_in_recovery(),
        pg_catalog.has_any_column_privilege(c.oid, 'INSERT'), pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'),
-       EXISTS (SELECT FROM pg_catalog.pg_trigger g
-               WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 66 = 0),
+       c.relkind IN ('r', 'p') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'),
        pg_catalog.row_security_active(c.oid)
 FROM pg_catalog.pg_class c
 WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p', 'f', 'v', 'm'))";
@@ -97,7 +95,7 @@ Outcome<std::optional<Table>> find_table(Pool& pool, const TableName& name, cons
   table.in_recovery = truth(*found, 0, 2);
   table.may_insert = truth(*found, 0, 3);
   table.may_update = truth(*found, 0, 4);
-  table.has_after_triggers = truth(*found, 0, 5);
+  table.places = truth(*found, 0, 5);
   table.row_security = truth(*found, 0, 6);
 
   const OptionalText numbered[] = {std::to_string(table.oid)};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <unordered_map>
@@ -12,6 +13,7 @@
 
 #include "source/batch_steps.h"
 #include "source/ledger.h"
+#include "source/postgres/reactions.h"
 #include "source/postgres/table.h"
 #include "source/sql_mapping.h"
 
@@ -79,13 +81,26 @@ class Item {
     return failure;
   }
 
-  std::optional<Written>& last() { return last_; }
+  // What its last write left; nothing if there was none.
+  std::optional<Written> last() {
+    return last_ == nullptr ? std::nullopt : std::optional(std::move(last_->written()));
+  }
+
+  // What follows is for an item that is done.
+  const BatchedDataset* dataset() const { return last_ == nullptr ? nullptr : dataset_; }
+  int changes() const { return changes_; }
+  bool may_react() const { return may_react_; }
+  Statement read_again() const { return last_->read_again(); }
+  bool take_again(const ResultPtr& rows) { return last_->take_again(rows); }
 
  private:
   Outcome<void> go_on() {
     while (steps_ == nullptr || steps_->next() == nullptr) {
-      if (steps_ != nullptr) last_ = std::move(steps_->written());
-      steps_.reset();
+      if (steps_ != nullptr) {
+        changes_ += steps_->changes();
+        may_react_ |= steps_->changes() == 0 || steps_->facts().may_react;
+        last_ = std::move(steps_);
+      }
       if (begun_ == one_->writes.size()) return {};
       dataset_ = dynamic_cast<const BatchedDataset*>(one_->dataset);
       if (dataset_ == nullptr) {
@@ -104,7 +119,9 @@ class Item {
   std::optional<Statement> drop_;
   std::size_t begun_ = 0;  // of its writes
   std::unique_ptr<WriteSteps> steps_;
-  std::optional<Written> last_;
+  std::unique_ptr<WriteSteps> last_;  // the one that is done
+  int changes_ = 0;                   // rows that its writes have changed
+  bool may_react_ = false;
 };
 
 // The transaction of one batch.
@@ -123,15 +140,16 @@ class Application final : public BatchSteps<Failure> {
     if (!due) return std::unexpected(fault(std::move(due).error()));
     if (!*due) return ResultPtr();
     if (auto checked = check_at_once(); !checked) return std::unexpected(std::move(checked).error());
-    std::vector<Item> items(batch_.writes.begin(), batch_.writes.end());
+    for (const BatchWrite& one : batch_.writes) items_.emplace_back(one);
+    if (auto counted = count(); !counted) return std::unexpected(std::move(counted).error());
     std::size_t failed = 0;
-    if (auto done = apply_all(connection, items, failed); !done) {
+    if (auto done = apply_all(connection, items_, failed); !done) {
       in_doubt_ = cause(done.error()) == Cause::kDoubt;
       if (cause(done.error()) == Cause::kData) outcome_.refused.push_back(refusal(failed, done.error()));
       return std::unexpected(std::move(done).error());
     }
-    for (Item& item : items) outcome_.written.push_back(std::move(item.last()));
-    return committed(finish());
+    if (auto finished = finish(); !finished) return std::unexpected(std::move(finished).error());
+    return committed(look_back());
   }
 
   // Writes one after another, each under a savepoint, to find all that are refused; if none is, that was it.
@@ -141,7 +159,7 @@ class Application final : public BatchSteps<Failure> {
     auto outcome = apply_one_by_one(*this, batch_, where_);
     if (!outcome) return std::unexpected(std::move(outcome).error());
     outcome_ = std::move(*outcome);
-    if (outcome_.refused.empty()) return ResultPtr();
+    if (outcome_.refused.empty()) return committed(look_back());
     return std::unexpected(fault(outcome_.refused.front().error));
   }
 
@@ -169,9 +187,12 @@ class Application final : public BatchSteps<Failure> {
     return run_command("SAVEPOINT forebay_write");
   }
   Step<std::optional<Written>> write(const BatchWrite& one) override {
-    Item item(one);
+    if (items_.empty()) {
+      if (auto counted = count(); !counted) return std::unexpected(std::move(counted).error());
+    }
+    Item& item = items_.emplace_back(one);
     if (auto done = apply_one(*connection_, item); !done) return std::unexpected(std::move(done).error());
-    return std::move(item.last());
+    return std::nullopt;  // look_back() says what it left
   }
   Step<void> keep() override { return run_command("RELEASE forebay_write; SAVEPOINT forebay_write"); }
   Step<void> undo() override { return run_command("ROLLBACK TO forebay_write"); }
@@ -208,7 +229,71 @@ class Application final : public BatchSteps<Failure> {
     connection_ = &connection;
     outcome_ = BatchOutcome();
     in_doubt_ = false;
+    items_.clear();
+    before_.clear();
   }
+
+  // Counts rows before the first write, where a table is known to react to writes.
+  Step<void> count() {
+    const bool reacts = std::ranges::any_of(batch_.writes, [](const BatchWrite& one) {
+      const auto* dataset = dynamic_cast<const BatchedDataset*>(one.dataset);
+      return dataset != nullptr && dataset->reacts();
+    });
+    if (!reacts) return {};
+    const Statement statement = count_rows();
+    auto rows = connection_->execute(statement.sql, statement.parameters, call_);
+    if (!rows) return std::unexpected(std::move(rows).error());
+    before_ = counts_in(*rows);
+    return {};
+  }
+
+  // After the last write: what each item left, and what the tables did besides.
+  Step<void> look_back() {
+    if (auto reacted = react(); !reacted) return reacted;
+    outcome_.written.clear();
+    for (Item& item : items_) outcome_.written.push_back(item.last());
+    return {};
+  }
+  Step<void> react() {
+    std::map<Oid, std::int64_t> own;
+    for (const Item& item : items_) {
+      if (item.dataset() != nullptr) own[item.dataset()->table()] += item.changes();
+    }
+    if (own.empty()) return {};
+    std::vector<Oid> tables;
+    for (const auto& [table, changes] : own) tables.push_back(table);
+    Reactions reactions;
+    const bool possible = std::ranges::any_of(items_, [](const Item& item) { return item.may_react(); });
+    if (possible) {
+      const Statement asks = ask_reactions(tables);
+      auto answer = connection_->execute(asks.sql, asks.parameters, call_);
+      if (!answer) return std::unexpected(std::move(answer).error());
+      reactions = reactions_in(*answer);
+    }
+    for (const Item& item : items_) {
+      if (item.dataset() != nullptr) item.dataset()->set_reacts(reactions.any);
+    }
+    if (!reactions.any) return {};
+    const Statement count = count_rows();
+    std::vector<const Statement*> statements = {&count};
+    std::vector<Item*> changed;
+    std::vector<Statement> again;
+    for (Item& item : items_) {
+      if (item.dataset() != nullptr && item.changes() > 0) changed.push_back(&item);
+    }
+    again.reserve(changed.size());
+    for (const Item* item : changed) statements.push_back(&again.emplace_back(item->read_again()));
+    std::size_t failed = 0;
+    auto rows = connection_->execute_all(statements, call_, failed);
+    if (!rows) return std::unexpected(std::move(rows).error());
+    for (std::size_t i = 0; i < changed.size(); ++i) {
+      if (changed[i]->take_again((*rows)[i + 1])) ++own[changed[i]->dataset()->table()];
+    }
+    outcome_.also = beyond(before_, counts_in(rows->front()), own);
+    outcome_.also.anything = !reactions.counted;
+    return {};
+  }
+
   static Step<void> done(Outcome<ResultPtr> ran) {
     if (!ran) return std::unexpected(std::move(ran).error());
     return {};
@@ -311,6 +396,8 @@ class Application final : public BatchSteps<Failure> {
   Connection* connection_ = nullptr;  // the transaction's
   Statement failed_;                  // of the write that was tried last, by itself
   bool in_doubt_ = false;
+  std::vector<Item> items_;  // those that it has begun
+  RowCounts before_;         // before the first of them
   BatchOutcome outcome_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstddef>
 #include <optional>
 #include <utility>
@@ -9,6 +10,7 @@
 
 #include "source/postgres/catalog.h"
 #include "source/postgres/keys.h"
+#include "source/postgres/reactions.h"
 #include "source/postgres/table_rows.h"
 #include "source/postgres/table_write.h"
 #include "source/postgres/write_plan.h"
@@ -33,6 +35,13 @@ class TableDataset final : public BatchedDataset {
       return connection.execute(rows_.read(), batch->arrays(), call);
     });
     if (!rows) return failed(rows.error());
+    if (!rows_.spec().writable) return {};
+    const Oid own[] = {table()};
+    const Statement asks = ask_reactions(own);
+    rows = pool_.read(
+        call, [&](Connection& connection) { return connection.execute(asks.sql, asks.parameters, call); });
+    if (!rows) return failed(rows.error());
+    set_reacts(reactions_in(*rows).any);
     return {};
   }
 
@@ -68,15 +77,15 @@ class TableDataset final : public BatchedDataset {
     if (!steps) return steps.error();
     auto done = pool_.write(call, [&](Connection& connection) -> Outcome<ResultPtr> {
       steps = begin(key, write);  // anew: this may be run twice
-      while (const Statement* next = (**steps).next()) {
-        auto rows = connection.execute(next->sql, next->parameters, call);
-        if (!rows) return rows;
-        if (auto taken = (**steps).take(std::move(*rows)); !taken) return std::unexpected(taken.error());
-      }
-      return ResultPtr();
+      return write_alone(connection, **steps, call);
     });
-    if (!done) return failed(done.error());
-    return std::move((**steps).written());
+    if (done) return std::move((**steps).written());
+    Error error = failed(done.error());
+    const std::uint64_t transaction = (**steps).facts().transaction;
+    if (error.code != ErrorCode::kUnknownOutcome || transaction == 0) return error;
+    Written written = std::move((**steps).written());
+    written.unconfirmed = Unconfirmed{transaction, std::move(error.message)};
+    return written;
   }
 
   Result<void> validate(const KeyFields& key, const Write& write) const override {
@@ -94,6 +103,10 @@ class TableDataset final : public BatchedDataset {
     return std::unique_ptr<WriteSteps>(std::make_unique<TableWrite>(rows_, key, std::move(*change)));
   }
   Error located_here(const Error& error) const override { return wrong(error); }
+  Oid table() const override { return rows_.table(); }
+  // Relaxed: a hint whether it pays to count rows. What was written says itself what the table does.
+  bool reacts() const override { return reacts_.load(std::memory_order_relaxed); }
+  void set_reacts(bool reacts) const override { reacts_.store(reacts, std::memory_order_relaxed); }
   std::string row_of(const KeyFields& key) const override {
     std::string row = rows_.sql().shape().table.text();
     for (const std::string& field : key) row += fmt::format(" {}:{}", field.size(), field);
@@ -101,6 +114,51 @@ class TableDataset final : public BatchedDataset {
   }
 
  private:
+  // One write in a transaction of its own.
+  Outcome<ResultPtr> write_alone(Connection& connection, WriteSteps& steps, const Call& call) const {
+    const Oid own[] = {table()};
+    const Statement asks = ask_reactions(own);
+    const Statement count = count_rows();
+    std::optional<RowCounts> before;
+    std::size_t failed_at = 0;
+    while (const Statement* next = steps.next()) {
+      ResultPtr result;
+      if (reacts() && !before) {
+        auto rows = connection.execute_all(std::vector{&count, next}, call, failed_at);
+        if (!rows) return std::unexpected(std::move(rows).error());
+        before = counts_in(rows->front());
+        result = std::move(rows->back());
+      } else {
+        auto rows = connection.execute(next->sql, next->parameters, call);
+        if (!rows) return rows;
+        result = std::move(*rows);
+      }
+      if (auto taken = steps.take(std::move(result)); !taken)
+        return std::unexpected(std::move(taken).error());
+    }
+    // What changed no row has still run triggers that run once a statement, or that kept the row as it was.
+    if (steps.changes() > 0 && !steps.facts().may_react) {
+      set_reacts(false);
+      return ResultPtr();
+    }
+    auto answer = connection.execute(asks.sql, asks.parameters, call);
+    if (!answer) return answer;
+    const Reactions reactions = reactions_in(*answer);
+    set_reacts(reactions.any);
+    if (!reactions.any) return ResultPtr();
+    const Statement deferred = run_deferred();
+    const Statement again = steps.read_again();
+    auto rows = connection.execute_all(std::vector{&deferred, &count, &again}, call, failed_at);
+    if (!rows) return std::unexpected(std::move(rows).error());
+    const int changes = steps.changes();
+    const bool moved = changes > 0 && steps.take_again((*rows)[2]);
+    AlsoChanged& also = steps.written().also;
+    also =
+        beyond(before.value_or(RowCounts()), counts_in((*rows)[1]), {{table(), changes + (moved ? 1 : 0)}});
+    also.anything = !reactions.counted;
+    return ResultPtr();
+  }
+
   Error wrong(const Error& error) const { return located(error, where_); }
   Error failed(const Failure& failure) const { return wrong(failure.error); }
 
@@ -108,6 +166,7 @@ class TableDataset final : public BatchedDataset {
   const std::string where_;  // for messages
   const TableRows rows_;
   const WritePlanner planner_;
+  mutable std::atomic<bool> reacts_{false};
 };
 
 // Checks a spec against the table, piece by piece; every message names what is missing.
@@ -180,6 +239,7 @@ TableShape shape_of(const TableName& name, const Table& table, const DatasetSpec
       if (watched != spec.value_column) shape.columns.push_back(watched);
     }
   }
+  shape.facts = facts_of_writes(table.oid, table.places);
   shape.version_column = spec.version_column;
   shape.version_has_default = !spec.version_column.empty() && table.column(spec.version_column)->has_default;
   return shape;

@@ -25,8 +25,8 @@ class TableRows {
   const std::string& read() const { return read_; }  // sql().read(), made once
   const std::vector<Type>& key_types() const { return key_types_; }
   const ColumnIndex<Column>& columns() const { return by_name_; }
+  Oid table() const { return table_.oid; }
   bool row_security() const { return table_.row_security; }
-  bool has_after_triggers() const { return table_.has_after_triggers; }
 
   // The key columns, columns and version of a row of read() or RETURNING.
   KeyFields key_of(const ResultPtr& rows, int row) const;

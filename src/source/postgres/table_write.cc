@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cstddef>
-#include <span>
 #include <utility>
 
 #include "source/postgres/keys.h"
@@ -87,9 +86,10 @@ Outcome<void> TableWrite::take(ResultPtr rows) {
       return {};
     case Step::kReadAgain:
       step_ = Step::kDone;
-      if (row_count(rows) == 0) return {};  // a trigger has deleted it
+      if (row_count(rows) == 0) return {};
       if (rows_.key_of(rows, 0) != key_) return fail(misspelled_key());
       show(rows);
+      if (change_.added != nullptr) written_.added = rows_.added_text(rows, change_.added);
       return {};
     case Step::kDone:
       break;
@@ -99,6 +99,8 @@ Outcome<void> TableWrite::take(ResultPtr rows) {
 
 void TableWrite::start() {
   written_ = Written();
+  changed_ = false;
+  facts_ = {};
   if (!rows_.spec().watch_columns.empty() && !change_.remove) {
     run(Step::kLook, rows_.sql().read_for_write(rows_.spec().watch_columns), only_key());
   } else {
@@ -130,20 +132,33 @@ Outcome<void> TableWrite::changed(ResultPtr row) {
         {ErrorCode::kRefused, fmt::format("the column {} does not hold an integer", change_.added->name)});
   }
   step_ = Step::kDone;
+  changed_ = true;
+  facts_ = facts_in(row);
   if (change_.remove) {
     if (!rows_.spec().watch_columns.empty()) written_.images.before = rows_.watched(row, 0);
-  } else if (rows_.has_after_triggers()) {
-    read(Step::kReadAgain);
   } else {
     show(row);
+    // Increments answer with what the addition came to, whatever triggers make of it afterwards.
+    if (change_.added != nullptr) written_.added = rows_.added_text(row, change_.added);
   }
   return {};
+}
+
+bool TableWrite::take_again(const ResultPtr& rows) {
+  const bool gone = row_count(rows) == 0;
+  const bool moved = gone ? !change_.remove : facts_in(rows).place != facts_.place || change_.remove;
+  if (gone) {
+    written_.after = {};
+    written_.images.after.clear();
+  } else {
+    show(rows);
+  }
+  return moved;
 }
 
 void TableWrite::show(const ResultPtr& row) {
   written_.after = rows_.loaded_row(row, 0);
   if (!rows_.spec().watch_columns.empty()) written_.images.after = rows_.watched(row, 0);
-  if (change_.added != nullptr) written_.added = rows_.added_text(row, change_.added);
 }
 
 void TableWrite::lock() {

@@ -12,8 +12,7 @@
 
 namespace forebay::source::postgres {
 
-// Looks at the row (where watched columns are wanted), changes it, inserts it if there is none, and reads it
-// again if triggers may have changed it since RETURNING.
+// Looks at the row (where watched columns are wanted), changes it, and inserts it if there is none.
 //
 // A statement that reports no row is no proof that there is none: a trigger may have passed the row over,
 // row-level security may hide it, or another writer has created it since. Where it can't be inserted either, or
@@ -29,6 +28,11 @@ class TableWrite final : public WriteSteps {
   Written& written() override { return written_; }
 
   Outcome<void> take(ResultPtr rows) override;
+
+  int changes() const override { return changed_ ? 1 : 0; }
+  const Facts& facts() const override { return facts_; }
+  Statement read_again() const override { return {rows_.sql().read_again(), only_key()}; }
+  bool take_again(const ResultPtr& rows) override;
 
  private:
   enum class Step : std::uint8_t {
@@ -60,6 +64,8 @@ class TableWrite final : public WriteSteps {
   Step step_ = Step::kDone;
   Statement statement_;
   Written written_;
+  bool changed_ = false;
+  Facts facts_;
   int races_ = 0;
 };
 

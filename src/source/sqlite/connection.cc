@@ -188,6 +188,7 @@ Result<void> Connection::set_up(Access access) {
   // The first read of the file: says whether it is a database at all.
   if (auto version = ask("PRAGMA schema_version"); !version) return version.error();
   if (access == Access::kRead) return run("PRAGMA query_only = ON");
+  changed_rows_.listen_to(handle_);
   if (auto keys = run("PRAGMA foreign_keys = ON"); !keys) return keys;
   constexpr std::int64_t kFull = 2;
   auto synchronous = ask("PRAGMA synchronous");

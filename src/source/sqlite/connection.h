@@ -19,6 +19,7 @@
 
 #include "forebay/source.h"
 #include "source/cause.h"
+#include "source/sqlite/changed_rows.h"
 
 namespace forebay::source::sqlite {
 
@@ -120,6 +121,9 @@ class Connection {
   // Rows that the last statement which wrote has changed.
   std::int64_t changes() const;
 
+  // Which rows they were, with those of triggers and cascades; of a connection for writing.
+  ChangedRows& changed_rows() { return changed_rows_; }
+
   bool in_transaction() const;
   // Rolls back if a transaction is open, whatever the deadline says.
   void roll_back();
@@ -154,6 +158,7 @@ class Connection {
   const Deadline* deadline_ = nullptr;  // of the call in progress
   mutable bool usable_ = true;
   std::optional<Failure> failure_;
+  ChangedRows changed_rows_;
   std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
   std::size_t borrowed_ = 0;  // Statements alive; the cache is emptied only without any
 };

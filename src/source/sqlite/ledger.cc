@@ -175,6 +175,11 @@ class Steps final : public BatchSteps<Error> {
         return Error{ErrorCode::kRefused,
                      fmt::format("source {}: FOREIGN KEY constraint failed", database_.name)};
       }
+      if (last) {
+        // What the writes before this one have changed besides.
+        AlsoChanged& also = written->also;
+        also.tables.insert(also.tables.end(), last->also.tables.begin(), last->also.tables.end());
+      }
       last = std::move(*written);
     }
     return last;

@@ -295,6 +295,7 @@ Result<Written> TableWriter::write(Connection& connection, const KeyFields& key,
   if (upsert != nullptr && upsert->insert && before->exists) {
     return rows_.at_source(row_exists());
   }
+  connection.changed_rows().clear();
   Written written;
   written.existed = before->exists;
   written.images.before = before->watched;
@@ -307,6 +308,9 @@ Result<Written> TableWriter::write(Connection& connection, const KeyFields& key,
     done = remove(connection, key);
   }
   if (!done) return done.error();
+
+  const TableName& table = sql_.shape().table;
+  written.also = connection.changed_rows().besides(table.schema == "main" ? table.name : table.text());
 
   // Read again, since triggers may have changed the row, and a key that an insert changed on its way in is
   // refused here.

@@ -100,8 +100,8 @@ class Schedule {
     const Load load = loads_[which];
     if (!load.read) return;
     loads_.erase(loads_.begin() + static_cast<std::ptrdiff_t>(which));
-    keys_.land(load.flight, [&](const KeyTable::Seen& seen) {
-      const Evidence evidence(proves_ ? *load.read : 0, 0);
+    const Evidence evidence(proves_ ? *load.read : 0, 0);
+    keys_.land(load.flight, evidence, [&](const KeyTable::Seen& seen) {
       if (seen.admits(evidence)) store(*load.read, evidence, CopyCause::kLoaded);
       return KeyTable::Landing::kEnd;
     });
@@ -300,7 +300,7 @@ TEST_F(KeyTableTest, AnApplyThatOverlappedALoadIsSeenWhenItLands) {
   start(joined.flight);
   keys.begin_apply(at);
   bool overlapped = false;
-  auto parked = keys.land(joined.flight, [&](const KeyTable::Seen& seen) {
+  auto parked = keys.land(joined.flight, {}, [&](const KeyTable::Seen& seen) {
     overlapped = seen.overlapped;
     return KeyTable::Landing::kPark;
   });
@@ -311,7 +311,7 @@ TEST_F(KeyTableTest, AnApplyThatOverlappedALoadIsSeenWhenItLands) {
   ASSERT_EQ(waiting.size(), 1u);
   EXPECT_EQ(waiting[0], joined.flight);
   start(joined.flight);
-  keys.land(joined.flight, [&](const KeyTable::Seen& seen) {
+  keys.land(joined.flight, {}, [&](const KeyTable::Seen& seen) {
     overlapped = seen.overlapped;
     return KeyTable::Landing::kEnd;
   });
@@ -322,7 +322,7 @@ TEST_F(KeyTableTest, AFlightParkedForAnApplyThatNobodySawIsSaidToBe) {
   const auto joined = join();
   start(joined.flight);
   EXPECT_TRUE(
-      keys.land(joined.flight, [](const KeyTable::Seen&) { return KeyTable::Landing::kPark; }).unseen);
+      keys.land(joined.flight, {}, [](const KeyTable::Seen&) { return KeyTable::Landing::kPark; }).unseen);
   EXPECT_EQ(keys.unpark(at).size(), 1u);
 }
 

@@ -88,7 +88,7 @@ class Readers final : public FlightSink {
   }
   void started(const SourceCallPtr& call) override { keys_.release(call); }
   void loaded(const FlightPtr& flight, LoadedValue value, Duration) override {
-    keys_.land(flight, [](const KeyTable::Seen&) { return KeyTable::Landing::kEnd; });
+    keys_.land(flight, {}, [](const KeyTable::Seen&) { return KeyTable::Landing::kEnd; });
     answers[flight->key] = value.value->view();
   }
   void failed(const FlightPtr& flight, const Error&) override { answers[flight->key] = "failed"; }

@@ -70,6 +70,43 @@ TEST_F(ReadPath, AKeyThatTheSourceRefusesTakesNoOthersAnswerAway) {
   EXPECT_LE(source->most_running, source->connections);
 }
 
+// 20 ms a key, one after another, and two seconds for a call: 150 of them are no call that ends in time.
+TEST_F(ReadPath, ABatchThatIsTooLargeIsSentInPartsUntilAllAreLoaded) {
+  source->load_takes_a_key = 20ms;
+  open();
+  std::vector<Pending<Answer>> readers;
+  for (int i = 0; i < 150; ++i) {
+    source->rows[std::to_string(i)] = "v" + std::to_string(i);
+    readers.push_back(read("user:" + std::to_string(i)));
+  }
+  dispatch();
+  pass(20s);
+  for (int i = 0; i < 150; ++i) EXPECT_EQ(get("user:" + std::to_string(i)), "v" + std::to_string(i));
+  EXPECT_LE(source->most_running, source->connections);
+  // From now on it is known what they cost.
+  const std::size_t calls = source->calls();
+  for (int i = 150; i < 200; ++i) read("user:" + std::to_string(i));
+  dispatch();
+  pass(20s);
+  EXPECT_GE(source->calls(), calls + 2);
+  EXPECT_EQ(core->statistics().collect().sources.front().timeouts, 1u);
+  EXPECT_EQ(core->statistics().collect().sources.front().breaker, "closed");
+}
+
+TEST_F(ReadPath, ASourceThatStandsStillOpensTheBreakerWhateverTheBatchesSize) {
+  source_config.breaker_minimum = 3;
+  open();
+  for (int i = 0; i < 100; ++i) read("user:" + std::to_string(i));
+  dispatch();
+  pass(100ms);  // so many at once were no problem
+  source->load_takes_a_key = 1h;
+  source->ping_error = Error{ErrorCode::kTimeout, "still no answer"};
+  for (int i = 100; i < 200; ++i) read("user:" + std::to_string(i));
+  dispatch();
+  pass(8s);
+  EXPECT_NE(core->statistics().collect().sources.front().breaker, "closed");
+}
+
 TEST_F(ReadPath, KeysGatherWhileAllConnectionsAreBusy) {
   source->connections = 2;
   open();

@@ -135,6 +135,35 @@ TEST_F(WritePath, AChangeReportedDuringAWriteKeepsItsValueOut) {  // X1 with a f
   EXPECT_EQ(get("user:1"), "theirs");
 }
 
+// Another program writes right after our commit and tells nobody; a reader is faster than our commit's answer.
+TEST_F(WritePath, WhatAReaderLoadedDuringAWriteIsNotReplacedByAnOlderValue) {  // X1, C8
+  source->commit_takes = 5ms;
+  source->write_takes = 100ms;
+  open();
+  set("user:1", "mine");
+  pass(10ms);
+  source->rows["1"] = "theirs";
+  EXPECT_EQ(get("user:1", 20ms), "theirs");
+  pass(100ms);
+  EXPECT_EQ(get("user:1"), "theirs");
+  EXPECT_EQ(get("user:1"), "theirs");
+}
+
+TEST_F(WritePath, WhatAReaderLoadedDuringAWriteYieldsToWhatIsProvedToBeNewer) {
+  source->proves = true;
+  source->change_number = 1;
+  source->commit_takes = 50ms;
+  source->write_takes = 60ms;
+  source->rows["1"] = "old";
+  open();
+  set("user:1", "mine");
+  EXPECT_EQ(get("user:1", 20ms), "old");
+  pass(60ms);
+  const std::size_t loads = source->calls();
+  EXPECT_EQ(get("user:1"), "mine");
+  EXPECT_EQ(source->calls(), loads) << "it was stored";
+}
+
 TEST_F(WritePath, TheFeedsReportOfOurOwnWriteDoesNotDropItsValue) {
   source->proves = true;
   open();

@@ -72,6 +72,26 @@ TEST_F(Generic, KeysMatchesGlobs) {
   EXPECT_EQ(run("KEYS", std::string(5000, '*')), "-ERR pattern is longer than 1024 bytes");
 }
 
+TEST_F(Generic, KeysOfALargeTableDoesNotKeepTheEventLoop) {
+  for (int i = 0; i < 3'000; ++i) run("SET", "key:" + std::to_string(10'000 + i), "v");
+  const std::string found = run("KEYS", "key:1*7");
+  EXPECT_TRUE(client_->last_was_deferred());
+  EXPECT_TRUE(found.starts_with("*300|$9|key:10007|$9|key:10017|")) << found;
+  EXPECT_EQ(run("KEYS", "none*"), "*0");
+  EXPECT_EQ(run("FOREBAY", "PURGE", "MATCH", "key:1*7"), ":300");
+  EXPECT_TRUE(client_->last_was_deferred());
+  EXPECT_EQ(run("KEYS", "key:1*7"), "*0");
+}
+
+TEST_F(Generic, KeysThatComeToMoreThanTheOutputBufferAreRefused) {
+  config::Model model;
+  model.server.max_output_buffer = 20'000;
+  reopen(model);
+  for (int i = 0; i < 3'000; ++i) run("SET", "key:" + std::to_string(10'000 + i), "v");
+  EXPECT_TRUE(run("KEYS", "*").starts_with("-ERR the keys come to more than server.max_output_buffer"));
+  EXPECT_TRUE(run("KEYS", "*0").starts_with("*300|"));
+}
+
 TEST_F(Generic, ScanVisitsEveryKey) {
   std::set<std::string> expected;
   for (int i = 0; i < 500; ++i) {

@@ -54,6 +54,7 @@ class IdleControl final : public ConnectionControl {
   void close_after_replies() override {}
   void in_effect() override { ++in_effects; }
   void hold_reply(std::uint64_t ticket) override { held = ticket; }
+  std::shared_ptr<Mailbox> mailbox() override { return nullptr; }
   void run_after(Duration, Task) override {}
   void on_inner(const Command&, bool) override {}
 

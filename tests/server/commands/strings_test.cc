@@ -266,5 +266,23 @@ TEST_F(Strings, LongestCommonSubsequence) {
   EXPECT_EQ(run("LCS", "c", "d"), "-ERR Insufficient memory, failed allocating transient memory for LCS");
 }
 
+TEST_F(Strings, LcsOfLongStringsDoesNotKeepTheEventLoop) {
+  const std::string a(3'000, 'a');
+  const std::string b = std::string(1'000, 'b') + std::string(2'000, 'a');
+  run("SET", "a", a);
+  run("SET", "b", b);
+  EXPECT_EQ(run("LCS", "a", "b", "LEN"), ":2000");
+  EXPECT_TRUE(client_->last_was_deferred());
+  EXPECT_EQ(run("LCS", "a", "b"), "$2000|" + std::string(2'000, 'a'));
+  EXPECT_EQ(run("LCS", "a", "b", "IDX"), "*4|$7|matches|*1|*2|*2|:1000|:2999|*2|:1000|:2999|$3|len|:2000");
+  run("SET", "c", "xa");
+  EXPECT_EQ(run("LCS", "a", "c"), "$1|a");
+  EXPECT_FALSE(client_->last_was_deferred());
+  run("MULTI");
+  run("LCS", "a", "b");
+  EXPECT_NE(run("EXEC").find("-ERR LCS of strings this long is not available in a transaction"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace forebay::server

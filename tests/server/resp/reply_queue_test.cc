@@ -20,18 +20,18 @@ class Replies : public testing::Test {
     queue_.complete(pending, [text](resp::Writer& reply) { reply.simple(text); }, 0);
   }
   void reply(const std::string& text) {
-    const std::size_t before = queue_.target().size();
+    const std::size_t before = queue_.target().bytes();
     resp::Writer(queue_.target(), resp::Protocol::kResp2).simple(text);
-    queue_.on_written(queue_.target().size() - before);
+    queue_.on_written(queue_.target().bytes() - before);
   }
   void reply_held(const std::string& text, std::uint64_t ticket, std::uint32_t command = 0) {
-    const std::size_t before = queue_.target().size();
+    const std::size_t before = queue_.target().text.size();
     reply(text);
     queue_.hold(before, ticket, command);
   }
   std::string sent() {
     queue_.settle(1 << 20);
-    return std::exchange(queue_.ready(), {});
+    return std::exchange(queue_.ready(), {}).text;
   }
 
   ReplyQueue queue_;
@@ -70,7 +70,7 @@ TEST_F(Replies, EverythingStartsBesideWritesThatAreInEffectAndIsAnsweredInOrder)
   EXPECT_FALSE(queue_.may_start(Request::kExclusive));
   complete(*read, "read");
   EXPECT_TRUE(queue_.may_start(Request::kExclusive));
-  queue_.target() += "+at once\r\n";
+  queue_.target().text += "+at once\r\n";
   EXPECT_EQ(sent(), "");
   complete(*second, "2");
   complete(*first, "1");

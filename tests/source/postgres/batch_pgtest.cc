@@ -32,6 +32,27 @@ class PostgresBatch : public PostgresTest {
   std::unique_ptr<Dataset> things_;
 };
 
+// What tables do by themselves is the batch's, and each row is shown as the transaction leaves it.
+TEST_F(PostgresBatch, TriggersAndCascadesOfABatchAreSeen) {
+  sql("DROP TABLE IF EXISTS parts; CREATE TABLE parts(id int PRIMARY KEY, thing int REFERENCES things(id) ON "
+      "DELETE "
+      "SET NULL); INSERT INTO things VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c'); INSERT INTO parts VALUES "
+      "(7, 3);"
+      "CREATE OR REPLACE FUNCTION react() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+      "UPDATE things SET n = 9 WHERE id = NEW.id AND n <> 9; RETURN NULL; END$$;"
+      "CREATE TRIGGER reacts AFTER UPDATE OF state ON things FOR EACH ROW EXECUTE FUNCTION react()");
+  auto outcome = source_->ledger()->apply(batch(0, {{"1", state("x")}, {"2", state("y")}}), within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_EQ(outcome->written.size(), 2u);
+  EXPECT_EQ(outcome->written[0]->after.value, R"({"id":1,"n":9,"state":"x"})");
+  EXPECT_EQ(outcome->written[1]->after.value, R"({"id":2,"n":9,"state":"y"})");
+  outcome = source_->ledger()->apply(batch(1, {{"1", state("z")}, {"3", Remove{}}}), within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_EQ(outcome->written[0]->after.value, R"({"id":1,"n":9,"state":"z"})");
+  EXPECT_EQ(outcome->also.tables, (std::vector<std::string>{"public.parts", "parts"}));
+  sql("DROP TABLE parts");
+}
+
 // A trigger's author may choose any code, also one that the server uses for its own troubles.
 TEST_F(PostgresBatch, WhateverCodeATriggerRaisesItIsTheWritesOwn) {
   sql("CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "

@@ -124,38 +124,65 @@ TEST_F(PostgresFailures, AWriteWhoseConnectionBreaksIsNotRepeatedAndChangesNothi
   EXPECT_EQ(sql("SELECT n FROM things WHERE id = 1"), "11");
 }
 
-TEST_F(PostgresFailures, ACommitThatIsCutOffHasAnUnknownOutcome) {
-  make_writes_wait(true);
+// The transaction of a write that was not confirmed.
+std::uint64_t unconfirmed(const Result<Written>& written) {
+  EXPECT_TRUE(written.has_value()) << (written ? "" : written.error().message);
+  if (!written || !written->unconfirmed) {
+    ADD_FAILURE() << "confirmed";
+    return 0;
+  }
+  EXPECT_NE(written->unconfirmed->why.find("source shop, table things: the commit was not confirmed"),
+            std::string::npos)
+      << written->unconfirmed->why;
+  return written->unconfirmed->transaction;
+}
+
+TEST_F(PostgresFailures, ACommitThatIsCutOffIsUnconfirmedAndMayHaveHappened) {
   auto database = source();
-  auto dataset = open(*database, table("things"));
+  DatasetSpec spec = table("things");
+  spec.watch_columns = {"n"};
+  auto dataset = open(*database, spec);
   ASSERT_NE(dataset, nullptr);
-  Session other(server_);
-  other.run("SELECT pg_advisory_lock(7)");
+  hold_commits();
   auto writing = write_async(*dataset, within());
   wait_for_statement("COMMIT");
   sql("SELECT pg_terminate_backend(" + backend_running("COMMIT") + ")");
   const auto written = writing.get();
-  ASSERT_FALSE(written.has_value());
-  EXPECT_EQ(written.error().code, ErrorCode::kUnknownOutcome) << written.error().message;
-  EXPECT_NE(written.error().message.find("shop"), std::string::npos) << written.error().message;
+  let_commits_go();
+  const std::uint64_t transaction = unconfirmed(written);
+  EXPECT_NE(transaction, 0u);
+  EXPECT_EQ(written->images.before, (Fields{{"n", "10"}}));
+  EXPECT_EQ(written->images.after, (Fields{{"n", "11"}}));
+  EXPECT_TRUE(database->has_ended(transaction, within()).value());
+  EXPECT_EQ(sql("SELECT n FROM things WHERE id = 1"), "11");
 }
 
-TEST_F(PostgresFailures, ACommitThatIsNotAnsweredHasAnUnknownOutcome) {
-  make_writes_wait(true);
+TEST_F(PostgresFailures, ACommitThatIsNotAnsweredIsInProgressUntilItIsSeen) {
   auto database = source();
   auto dataset = open(*database, table("things"));
   ASSERT_NE(dataset, nullptr);
-  Session other(server_);
-  other.run("SELECT pg_advisory_lock(7)");
-  // Longer than it takes to get there on a slow machine; the server's own limit never strikes, as it is
-  // paused.
+  hold_commits();
   auto writing = write_async(*dataset, within(5s));
   wait_for_statement("COMMIT");
+  // Its process stands still, as when its disk does.
+  const pid_t backend = std::stoi(backend_running("COMMIT"));
+  ::kill(backend, SIGSTOP);
+  const std::uint64_t transaction = unconfirmed(writing.get());
+  EXPECT_FALSE(database->has_ended(transaction, within()).value());
+  EXPECT_EQ(sql("SELECT n FROM things WHERE id = 1"), "10");
+  let_commits_go();
+  ::kill(backend, SIGCONT);
+  EXPECT_TRUE(test::eventually([&] { return database->has_ended(transaction, within()).value(); }));
+  EXPECT_EQ(sql("SELECT n FROM things WHERE id = 1"), "11");
+}
+
+TEST_F(PostgresFailures, ATransactionThatIsNotKnownHasEnded) {
+  auto database = source();
+  EXPECT_TRUE(database->has_ended(1'000'000'000, within()).value()) << "of the future, as after a failover";
+  EXPECT_TRUE(database->has_ended(1, within()).value()) << "long gone";
   server_.pause();
-  const auto written = writing.get();
+  EXPECT_FALSE(database->has_ended(1, within(200ms)).has_value());
   server_.resume();
-  ASSERT_FALSE(written.has_value());
-  EXPECT_EQ(written.error().code, ErrorCode::kUnknownOutcome) << written.error().message;
 }
 
 TEST_F(PostgresFailures, ACommitThatTheServerRefusesIsRefused) {

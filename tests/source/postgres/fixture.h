@@ -115,6 +115,18 @@ class PostgresTest : public testing::Test {
     return written ? Error{} : written.error();
   }
 
+  // From now on a COMMIT waits for a standby that never comes. It is in the log by then, and nobody sees it.
+  void hold_commits() const {
+    sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    sql("SELECT pg_reload_conf()");
+    ASSERT_TRUE(test::eventually([&] { return sql("SHOW synchronous_standby_names") == "nobody"; }));
+  }
+  // Those that wait are confirmed, and others wait no more.
+  void let_commits_go() const {
+    sql("ALTER SYSTEM RESET synchronous_standby_names");
+    sql("SELECT pg_reload_conf()");
+  }
+
   // Waits until a session of Forebay's runs a statement that contains `text`.
   void wait_for_statement(const std::string& text) const {
     ASSERT_TRUE(test::eventually([&] { return runs(text); }));

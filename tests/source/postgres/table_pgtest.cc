@@ -65,6 +65,104 @@ TEST_F(PostgresTable, WhatAWriteReturnsIsWhatTriggersMadeOfIt) {
   EXPECT_EQ(after->write({"2"}, Add{"n", "1"}, within())->after.value, R"({"id":2,"n":6,"label":"after 6"})");
 }
 
+// What a table does by itself when it is written (source/postgres/reactions.h).
+class PostgresReactions : public PostgresTable {
+ protected:
+  void SetUp() override {
+    PostgresTable::SetUp();
+    sql("DROP SCHEMA IF EXISTS blog CASCADE; CREATE SCHEMA blog;"
+        "CREATE TABLE blog.posts (id int PRIMARY KEY, author int REFERENCES things(id) ON DELETE CASCADE);"
+        "INSERT INTO things VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c'); INSERT INTO blog.posts VALUES (7, "
+        "3)");
+  }
+  void TearDown() override { sql("DROP SCHEMA blog CASCADE; DROP FUNCTION IF EXISTS react() CASCADE"); }
+  void trigger(const std::string& kind, const std::string& body) const {
+    sql("CREATE OR REPLACE FUNCTION react() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN " + body + " END$$;" +
+        kind + " FOR EACH ROW EXECUTE FUNCTION react()");
+  }
+  using Tables = std::vector<std::string>;
+};
+
+TEST_F(PostgresReactions, ADeferredTriggerHasRunBeforeTheRowIsShown) {
+  trigger("CREATE CONSTRAINT TRIGGER completes AFTER UPDATE ON things DEFERRABLE INITIALLY DEFERRED",
+          "UPDATE things SET label = 'n' || NEW.n WHERE id = NEW.id AND label <> 'n' || NEW.n; RETURN NULL;");
+  auto database = source();
+  auto dataset = open(*database, table("things"));
+  ASSERT_NE(dataset, nullptr);
+  const auto written = dataset->write({"1"}, Update{{{"n", "5"}}}, within());
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_EQ(written->after.value, R"({"id":1,"n":5,"label":"n5"})");
+  EXPECT_EQ(written->also.tables, Tables{}) << "its own row is no other one";
+}
+
+TEST_F(PostgresReactions, ATriggerThatCameLaterIsSeenByTheNextWrite) {
+  auto database = source();
+  auto dataset = open(*database, table("things"));
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_EQ(dataset->write({"1"}, Update{{{"n", "4"}}}, within())->also.tables, Tables{});
+  trigger("CREATE TRIGGER siblings AFTER UPDATE OF n ON things",
+          "UPDATE things SET label = 'other' WHERE id = NEW.id + 1; RETURN NULL;");
+  const auto written = dataset->write({"1"}, Update{{{"n", "5"}}}, within());
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_EQ(written->also.tables, (Tables{"public.things", "things"}));
+  EXPECT_FALSE(written->also.anything);
+  sql("DROP TRIGGER siblings ON things");
+  EXPECT_EQ(dataset->write({"1"}, Update{{{"n", "6"}}}, within())->also.tables, Tables{});
+}
+
+TEST_F(PostgresReactions, CascadesAndTriggersNameTheTablesThatTheyChange) {
+  auto database = source();
+  auto dataset = open(*database, table("things"));
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_EQ(dataset->write({"1"}, Remove{}, within())->also.tables, Tables{}) << "nothing referred to it";
+  EXPECT_EQ(dataset->write({"3"}, Remove{}, within())->also.tables, (Tables{"blog.posts"}));
+  trigger("CREATE TRIGGER posts BEFORE UPDATE ON things",
+          "INSERT INTO blog.posts VALUES (9, 2); RETURN NEW;");
+  EXPECT_EQ(dataset->write({"2"}, Update{{{"n", "5"}}}, within())->also.tables, (Tables{"blog.posts"}));
+}
+
+TEST_F(PostgresReactions, ATriggerOfOnePartitionAndARuleCount) {
+  sql("CREATE TABLE blog.parts (id int PRIMARY KEY, n int) PARTITION BY RANGE (id);"
+      "CREATE TABLE blog.low PARTITION OF blog.parts FOR VALUES FROM (0) TO (10);"
+      "CREATE TABLE blog.high PARTITION OF blog.parts FOR VALUES FROM (10) TO (20);"
+      "INSERT INTO blog.parts VALUES (1, 1), (2, 2), (11, 1)");
+  trigger("CREATE TRIGGER low AFTER UPDATE ON blog.low",
+          "UPDATE blog.parts SET n = 0 WHERE id <> NEW.id AND n <> 0; RETURN NULL;");
+  auto database = source();
+  auto parts = open(*database, table("blog.parts"));
+  ASSERT_NE(parts, nullptr);
+  EXPECT_EQ(parts->write({"1"}, Update{{{"n", "5"}}}, within())->also.tables, (Tables{"blog.parts"}));
+  EXPECT_EQ(parts->write({"11"}, Update{{{"n", "5"}}}, within())->also.tables, Tables{})
+      << "another partition";
+
+  auto dataset = open(*database, table("things"));
+  ASSERT_NE(dataset, nullptr);
+  sql("CREATE RULE also AS ON DELETE TO things DO ALSO DELETE FROM blog.posts");
+  EXPECT_EQ(dataset->write({"1"}, Remove{}, within())->also.tables, (Tables{"blog.posts"}));
+}
+
+TEST_F(PostgresReactions, AnIncrementAnswersWithItsSum) {
+  trigger("CREATE TRIGGER clamps AFTER UPDATE ON things",
+          "UPDATE things SET n = 10 WHERE id = NEW.id AND n > 10; RETURN NULL;");
+  auto database = source();
+  auto dataset = open(*database, table("things"));
+  ASSERT_NE(dataset, nullptr);
+  const auto written = dataset->write({"1"}, Add{"n", "41"}, within());
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_EQ(written->added, "42");
+  EXPECT_EQ(written->after.value, R"({"id":1,"n":10,"label":"a"})");
+}
+
+TEST_F(PostgresReactions, ASessionThatDoesNotCountCanSayNothing) {
+  trigger("CREATE TRIGGER any_trigger AFTER UPDATE ON things", "RETURN NULL;");
+  sql("ALTER DATABASE postgres SET track_counts = off");
+  auto database = source();
+  auto dataset = open(*database, table("things"));
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_TRUE(dataset->write({"1"}, Update{{{"n", "5"}}}, within())->also.anything);
+  sql("ALTER DATABASE postgres RESET track_counts");
+}
+
 TEST_F(PostgresTable, ATriggersOwnRefusalReachesTheClient) {
   sql("CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
       "$$BEGIN RAISE EXCEPTION 'the shop is closed' USING DETAIL = 'until Monday'; END$$;"

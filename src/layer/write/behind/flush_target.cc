@@ -135,9 +135,11 @@ void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> stat
   }
   const auto timeout = at->timeout + kForEachStatement * statements.size();
   ledger->apply(std::move(out), CallOptions{timeout, nullptr},
-                [permit = std::move(permit), done = std::move(done)](Result<BatchOutcome> outcome) mutable {
+                [this, source = batch.source, permit = std::move(permit),
+                 done = std::move(done)](Result<BatchOutcome> outcome) mutable {
                   static_cast<SlotPermit&>(*permit).slot.ended(outcome ? nullptr : &outcome.error());
                   permit.reset();  // what follows may want one
+                  if (outcome) parts_.invalidator.also_changed(source, outcome->also);
                   done(std::move(outcome));
                 });
 }
@@ -159,6 +161,7 @@ void FlushTarget::settled(const journal::Batch& batch, std::vector<std::optional
     change.images = std::move(written[i]->images);
     change.evidence = written[i]->after.evidence;
     parts_.invalidator.row_changed(batch.source, change, at.text);
+    parts_.invalidator.also_changed(batch.source, written[i]->also);
   }
 }
 

@@ -5,8 +5,10 @@
 #include <cctype>
 
 #include "server/resp/commands/arguments.h"
+#include "server/resp/mailbox.h"
 #include "server/resp/session.h"
 #include "server/server.h"
+#include "server/slow_lane.h"
 
 namespace forebay::server {
 namespace {
@@ -50,37 +52,92 @@ std::size_t kept_by(const Answer& answer) {
 }
 
 // The answers of one command's keys while they come in, from any thread. The last one completes the reply.
-class Gathering {
+class Gathering : public std::enable_shared_from_this<Gathering> {
  public:
-  Gathering(std::shared_ptr<ReplySlot> slot, RenderAll render, std::size_t count)
-      : slot_(std::move(slot)), render_(std::move(render)), answers_(count), errors_(count), open_(count) {}
+  // Keys of one part. Far fewer than may wait for a source (source.max_queue), far more than one query takes.
+  static constexpr std::size_t kPart = 2'000;
 
-  void arrived(std::size_t index, Result<Answer> answer, const std::shared_ptr<Gathering>& self) {
-    if (answer) {
-      answers_[index] = std::move(*answer);
-    } else {
-      errors_[index] = std::move(answer.error());
+  Gathering(Context& context, RenderAll render, std::span<const std::string_view> keys)
+      : layer_(context.layer),
+        slot_(context.defer()),
+        render_(std::move(render)),
+        most_bytes_(context.server.limits().max_output_buffer.load(std::memory_order_relaxed)),
+        answers_(keys.size()) {
+    if (keys.size() <= kPart) return;
+    mailbox_ = context.session.control().mailbox();
+    later_.assign(keys.begin() + kPart, keys.end());
+  }
+
+  // Asks for the keys from the `first` one on, on the connection's loop thread, which dispatches them.
+  template <class Key>
+  void ask(std::size_t first, std::span<const Key> keys) {
+    open_.store(keys.size(), std::memory_order_relaxed);
+    const Layer::Gather together(layer_);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      layer_.read(keys[i], ReadOptions{},
+                  [self = shared_from_this(), index = first + i](Result<Answer> answer) {
+                    self->arrived(index, std::move(answer));
+                  });
     }
-    // acq_rel: whoever brings it to zero sees what the others stored.
-    if (open_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-    std::size_t bytes = 0;
-    for (const Answer& each : answers_) bytes += kept_by(each);
-    slot_->complete([self](resp::Writer& reply) { self->write(reply); }, bytes);
   }
 
  private:
+  void arrived(std::size_t index, Result<Answer> answer) {
+    if (answer) {
+      bytes_.fetch_add(kept_by(*answer), std::memory_order_relaxed);
+      answers_[index] = std::move(*answer);
+    } else {
+      const MutexLock lock(mutex_);
+      if (!error_ || index < error_->first) error_.emplace(index, std::move(answer.error()));
+    }
+    // acq_rel: whoever brings it to zero sees what the others stored.
+    if (open_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    const bool enough = failed() || bytes_.load(std::memory_order_relaxed) > most_bytes_;
+    if (asked_ < later_.size() && !enough) {
+      return mailbox_->post([self = shared_from_this()] { self->ask_next(); });
+    }
+    if (enough) answers_.clear();
+    const std::size_t bytes = enough ? 0 : bytes_.load(std::memory_order_relaxed);
+    slot_->complete([self = shared_from_this()](resp::Writer& reply) { self->write(reply); }, bytes);
+  }
+
+  void ask_next() {
+    if (!slot_->wanted()) return;
+    const std::size_t first = asked_;
+    asked_ = std::min(later_.size(), first + kPart);
+    ask(kPart + first, std::span<const std::string>(later_).subspan(first, asked_ - first));
+    layer_.dispatch();
+  }
+
+  bool failed() {
+    const MutexLock lock(mutex_);
+    return error_.has_value();
+  }
+
   void write(resp::Writer& reply) {
-    for (const auto& error : errors_) {
-      if (error) return reply.error(error_text(*error));
+    {
+      const MutexLock lock(mutex_);
+      if (error_) return reply.error(error_text(error_->second));
+    }
+    if (answers_.empty()) {
+      return reply.error("ERR the values come to more than server.max_output_buffer: ask for fewer keys");
     }
     render_(reply, answers_);
   }
 
+  Layer& layer_;
   std::shared_ptr<ReplySlot> slot_;
   RenderAll render_;
+  const std::size_t most_bytes_;
   std::vector<Answer> answers_;
-  std::vector<std::optional<Error>> errors_;
-  std::atomic<std::size_t> open_;
+  std::vector<std::string> later_;    // keys of the parts after the first
+  std::size_t asked_ = 0;             // of later_
+  std::shared_ptr<Mailbox> mailbox_;  // set where there are parts after the first
+  Mutex mutex_;
+  // Of the first key that failed, with its index.
+  std::optional<std::pair<std::size_t, Error>> error_ GUARDED_BY(mutex_);
+  std::atomic<std::size_t> bytes_{0};
+  std::atomic<std::size_t> open_{0};
 };
 
 WriteCallback answer_write(Context& context, RenderWrite render) {
@@ -190,22 +247,25 @@ void load_value(Context& context, std::string_view key, Render render) {
         slot->complete(
             [answer = std::move(answer), render = std::move(render)](resp::Writer& reply) mutable {
               if (!answer) return reply.error(error_text(answer.error()));
-              std::optional<std::string_view> value;
-              if (answer->value) value = answer->value->view();
-              render(reply, value);
+              if (!answer->value) return render(reply, std::nullopt);
+              reply.lend(&*answer->value);
+              render(reply, answer->value->view());
+              reply.lend(nullptr);
             },
             bytes);
       });
 }
 
 void load_values(Context& context, std::span<const std::string_view> keys, RenderAll render) {
-  auto gathering = std::make_shared<Gathering>(context.defer(), std::move(render), keys.size());
-  const Layer::Gather together(context.layer);  // the loop dispatches
-  for (std::size_t index = 0; index < keys.size(); ++index) {
-    context.layer.read(keys[index], ReadOptions{}, [gathering, index](Result<Answer> answer) {
-      gathering->arrived(index, std::move(answer), gathering);
-    });
-  }
+  const auto gathering = std::make_shared<Gathering>(context, std::move(render), keys);
+  gathering->ask(0, keys.first(std::min(keys.size(), Gathering::kPart)));
+}
+
+void answer_slowly(Context& context, std::move_only_function<Prepared()> work) {
+  context.server.slow_lane()->run([slot = context.defer(), work = std::move(work)]() mutable {
+    Prepared prepared = work();
+    slot->complete(std::move(prepared.write), prepared.bytes);
+  });
 }
 
 void write_source(Context& context, std::string_view key, Write write, RenderWrite render) {

@@ -69,6 +69,15 @@ LookUp find_entry(Context& context, std::string_view key, FunctionRef<void(const
 using Render = std::move_only_function<void(resp::Writer&, std::optional<std::string_view>)>;
 void load_value(Context& context, std::string_view key, Render render);
 
+// A reply that has been worked out: what writes it, and how much of memory that keeps until then.
+struct Prepared {
+  ReplySlot::Fill write;
+  std::size_t bytes = 0;
+};
+// Runs `work` on the server's slow lane, and answers with what it returns. `work` owns what it captures.
+// Requires that the command may defer.
+void answer_slowly(Context& context, std::move_only_function<Prepared()> work);
+
 // As load_value(), from memory if that has the answer. `render` may outlive the call: it owns what it
 // captures. It may run with the key's shard locked: it must not call the layer.
 template <class R>
@@ -76,13 +85,16 @@ void with_value(Context& context, std::string_view key, R render) {
   std::optional<Value> shared;
   const LookUp found = find_entry(context, key, [&](const EntryView& entry) {
     if (entry.shared()) {
-      shared = *entry.shared();  // large: copied into the reply once the shard is free again
+      shared = *entry.shared();  // large: rendered once the shard is free again
     } else {
       render(context.reply, std::optional<std::string_view>(entry.bytes()));
     }
   });
   if (found == LookUp::kAnswered) {
-    if (shared) render(context.reply, std::optional<std::string_view>(shared->view()));
+    if (!shared) return;
+    context.reply.lend(&*shared);
+    render(context.reply, std::optional<std::string_view>(shared->view()));
+    context.reply.lend(nullptr);
   } else if (found == LookUp::kAbsent) {
     render(context.reply, std::optional<std::string_view>());
   } else {
@@ -91,7 +103,9 @@ void with_value(Context& context, std::string_view key, R render) {
 }
 
 // Loads keys that memory could not answer, together, and answers once all are there; if one fails, with its
-// error.
+// error. Very many are asked for in parts, the next one when the one before has arrived: the sources' queues
+// are as long as they are whatever one command asks for. Values that come to more than the client's output
+// may be end it.
 using RenderAll = std::move_only_function<void(resp::Writer&, const std::vector<Answer>&)>;
 void load_values(Context& context, std::span<const std::string_view> keys, RenderAll render);
 

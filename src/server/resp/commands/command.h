@@ -35,6 +35,8 @@ class ReplySlot {
   using Fill = std::move_only_function<void(resp::Writer&)>;
   virtual ~ReplySlot() = default;
   virtual void complete(Fill write, std::size_t bytes = 0) = 0;
+  // Whether somebody still waits for it. On the connection's loop thread only.
+  virtual bool wanted() const { return true; }
 };
 
 struct Context {
@@ -59,6 +61,8 @@ enum CommandFlag : std::uint32_t {
   kDenyMulti = 1u << 6,   // not allowed in a transaction
   kDenyOom = 1u << 7,     // may grow memory
   kOnce = 1u << 8,        // FOREBAY ONCE may run it: it makes one write of one key, and heeds Context::op_id
+  kSteady = 1u << 9,  // takes only as long as its request and its reply are large, though Redis's flags don't
+                      // say kFast
 };
 
 using Handler = void (*)(Context&);

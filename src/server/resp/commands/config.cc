@@ -59,6 +59,7 @@ struct Staged {
   std::optional<std::chrono::milliseconds> idle_timeout;
   std::optional<std::size_t> max_value;
   std::optional<std::size_t> max_query_buffer;
+  std::optional<std::size_t> max_client_memory;
 };
 
 struct Parameter {
@@ -98,6 +99,15 @@ constexpr std::array kParameters{
               [](std::string_view value, Staged& staged) -> std::string_view {
                 staged.memory_limit = parse_bytes(value);
                 return staged.memory_limit ? "" : "argument must be a memory value";
+              }},
+    Parameter{"maxmemory-clients",
+              [](Server& server) { return std::to_string(server.limits().max_client_memory.load()); },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                constexpr std::size_t kLeast = std::size_t{16} << 20;
+                staged.max_client_memory = parse_bytes(value);
+                return staged.max_client_memory == std::size_t{0} || staged.max_client_memory >= kLeast
+                           ? ""
+                           : "argument must be 0 or a memory value of at least 16mb";
               }},
     Parameter{"maxmemory-policy",
               [](Server& server) { return std::string(redis_policy_name(server.layer().memory_policy())); },
@@ -155,6 +165,7 @@ void apply(Server& server, const Staged& staged) {
   if (staged.max_clients) limits.max_clients.store(*staged.max_clients);
   if (staged.idle_timeout) limits.idle_timeout.store(*staged.idle_timeout);
   if (staged.max_value) limits.max_value.store(*staged.max_value);
+  if (staged.max_client_memory) limits.max_client_memory.store(*staged.max_client_memory);
   if (staged.max_query_buffer) limits.max_query_buffer.store(*staged.max_query_buffer);
 }
 

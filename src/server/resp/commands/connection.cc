@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/decimal.h"
 #include "server/admission.h"
+#include "server/log.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/versions.h"
@@ -44,14 +47,14 @@ void select(Context& context) {
 
 void reset(Context& context) {
   context.session.reset(context.server.options().password.empty());
-  context.reply = resp::Writer(context.reply.buffer(), resp::Protocol::kResp2);
+  context.reply.set_protocol(resp::Protocol::kResp2);
   context.reply.simple("RESET");
 }
 
 // The answer to a wrong password is held back, on this connection only, so that guessing is slow.
-void refuse_password(Context& context) {
-  const Duration delay =
-      context.server.auth_throttle().on_failure(context.session.origin().host, context.now);
+void refuse_password(Context& context, std::string_view address) {
+  const Duration delay = context.server.auth_throttle().on_failure(address, context.now);
+  log_refused_password("resp", context.session.origin().address);
   auto slot = context.defer();
   context.session.control().run_after(delay, [slot = std::move(slot)] {
     slot->complete([](resp::Writer& reply) {
@@ -60,18 +63,33 @@ void refuse_password(Context& context) {
   });
 }
 
-// Sets the session's state; false: the refusal has been arranged.
-bool authenticate(Context& context, std::string_view user, std::string_view password) {
+// Calls `then` with where to answer once the client has logged in: at once, or later where somebody at its
+// address has given wrong passwords lately. A wrong password is answered here.
+template <class Then>
+void authenticate(Context& context, std::string_view user, std::string_view password, Then then) {
   const std::string& secret = context.server.options().password;
   // As in Redis, the default user without a password accepts any.
   const bool right = secret.empty() || equal_in_constant_time(password, secret);
-  if (user != "default" || !right) {
-    refuse_password(context);
-    return false;
+  const std::string address = address_group(context.session.origin().host);
+  if (user != "default" || !right) return refuse_password(context, address);
+  Session& session = context.session;
+  const Duration delay =
+      secret.empty() ? Duration(0) : context.server.auth_throttle().delay(address, context.now);
+  if (delay == Duration(0)) {
+    session.set_authenticated(true);
+    return then(context.reply);
   }
-  if (!secret.empty()) context.server.auth_throttle().on_success(context.session.origin().host);
-  context.session.set_authenticated(true);
-  return true;
+  auto slot = context.defer();
+  // The reply is written only while the connection, and so its session, is there.
+  auto answer = [&session, &throttle = context.server.auth_throttle(), address,
+                 then = std::move(then)](resp::Writer& reply) mutable {
+    throttle.on_success(address);
+    session.set_authenticated(true);
+    then(reply);
+  };
+  session.control().run_after(delay, [slot = std::move(slot), answer = std::move(answer)]() mutable {
+    slot->complete(std::move(answer));
+  });
 }
 
 void auth(Context& context) {
@@ -82,11 +100,16 @@ void auth(Context& context) {
         "configuration is correct?");
   }
   const bool named = context.args.size() == 3;
-  if (authenticate(context, named ? context.args[1] : "default", context.args.back())) context.reply.ok();
+  authenticate(context, named ? context.args[1] : "default", context.args.back(),
+               [](resp::Writer& reply) { reply.ok(); });
 }
 
-void reply_hello(Context& context) {
-  resp::Writer& reply = context.reply;
+// What HELLO does once the client may.
+void greet(Session& session, resp::Writer& reply, resp::Protocol protocol,
+           const std::optional<std::string>& name) {
+  if (name) session.set_name(*name);
+  session.set_protocol(protocol);
+  reply.set_protocol(protocol);
   reply.map(7);
   reply.bulk("server");
   reply.bulk("redis");
@@ -95,7 +118,7 @@ void reply_hello(Context& context) {
   reply.bulk("proto");
   reply.integer(static_cast<int>(reply.protocol()));
   reply.bulk("id");
-  reply.integer(static_cast<std::int64_t>(context.session.id()));
+  reply.integer(static_cast<std::int64_t>(session.id()));
   reply.bulk("mode");
   reply.bulk("standalone");
   reply.bulk("role");
@@ -127,7 +150,12 @@ void hello(Context& context) {
           fmt::format("ERR Syntax error in HELLO option '{}'", args[i].substr(0, 128)));
     }
   }
-  if (auth_at != 0 && !authenticate(context, args[auth_at + 1], args[auth_at + 2])) return;
+  std::optional<std::string> name;
+  if (name_at != 0) name = args[name_at];
+  const auto then = [&session = context.session, protocol, name = std::move(name)](resp::Writer& reply) {
+    greet(session, reply, protocol, name);
+  };
+  if (auth_at != 0) return authenticate(context, args[auth_at + 1], args[auth_at + 2], then);
   if (!context.session.authenticated()) {
     return context.reply.error(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
@@ -135,10 +163,7 @@ void hello(Context& context) {
         "<pass> option can be used to authenticate the client and select the RESP protocol version at the "
         "same time");
   }
-  if (name_at != 0) context.session.set_name(args[name_at]);
-  context.session.set_protocol(protocol);
-  context.reply = resp::Writer(context.reply.buffer(), protocol);
-  reply_hello(context);
+  then(context.reply);
 }
 
 constexpr std::uint32_t kAlways = kFast | kNoAuth | kDenyMulti;

@@ -141,7 +141,10 @@ void forebay_purge(Context& context) {
   if (count == 4 && equals_ignoring_case(what, "match")) {
     const auto glob = Glob::compile(context.args[3]);
     if (!glob) return context.reply.error(error_text(glob.error()));
-    return context.reply.integer(static_cast<std::int64_t>(context.layer.purge_match(context.args[3])));
+    return answer_slowly(context, [&layer = context.layer, pattern = std::string(context.args[3])] {
+      const auto purged = static_cast<std::int64_t>(layer.purge_match(pattern));
+      return Prepared{[purged](resp::Writer& reply) { reply.integer(purged); }};
+    });
   }
   context.reply.error(kSyntaxError);
 }

@@ -9,6 +9,7 @@
 #include "server/resp/commands/generic.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/value_types.h"
+#include "server/server.h"
 
 namespace forebay::server {
 namespace {
@@ -16,7 +17,11 @@ namespace {
 // Entries of one step over the table: what a shard's lock and, in KEYS, the loop thread's patience allow.
 constexpr std::size_t kStep = 1'000;
 // SCAN's COUNT is a hint; beyond this a client may have to ask again.
-constexpr std::size_t kMostPerScan = 10'000;
+constexpr std::size_t kMostPerScan = 2'000;
+// Entries that KEYS walks on the event loop itself, and the most that it walks in a transaction, which can't
+// wait for the slow lane.
+constexpr std::size_t kMostAtOnce = 1'000;
+constexpr std::size_t kMostInExec = 100'000;
 
 struct ScanOptions {
   std::size_t count = 10;
@@ -73,23 +78,64 @@ void write_keys(resp::Writer& reply, const std::vector<std::string>& names) {
   for (const std::string& name : names) reply.bulk(name);
 }
 
-}  // namespace
+// The answer of KEYS.
+struct Found {
+  std::size_t count = 0;
+  std::string encoded;     // bulk strings
+  bool too_large = false;  // more than `most` bytes of names
+};
 
-void keys(Context& context) {
-  const auto glob = parse_glob(context, context.args[1]);
-  if (!glob) return;
+Found find_names(Layer& layer, const Glob& glob, Instant now, std::size_t most) {
   std::vector<std::string> names;
+  std::size_t bytes = 0;
   std::uint64_t cursor = 0;
   do {
-    cursor = context.layer.scan(cursor, kStep, context.now, [&](const EntryView& entry) {
-      if (!entry.stamp().negative && glob->matches(entry.key())) names.emplace_back(entry.key());
+    cursor = layer.scan(cursor, kStep, now, [&](const EntryView& entry) {
+      if (entry.stamp().negative || !glob.matches(entry.key())) return;
+      bytes += entry.key().size();
+      names.emplace_back(entry.key());
     });
-  } while (cursor != 0);
+  } while (cursor != 0 && bytes <= most);
+  Found found;
+  found.too_large = bytes > most;
+  if (found.too_large) return found;
   // A table that is being resized may show an entry twice, which SCAN's clients expect and those of KEYS
   // don't.
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  write_keys(context.reply, names);
+  found.count = names.size();
+  resp::Writer writer(found.encoded);
+  for (const std::string& name : names) writer.bulk(name);
+  return found;
+}
+
+void write_found(resp::Writer& reply, Found found) {
+  if (found.too_large) {
+    return reply.error("ERR the keys come to more than server.max_output_buffer: use SCAN");
+  }
+  reply.array_of(found.count, std::move(found.encoded));
+}
+
+}  // namespace
+
+void keys(Context& context) {
+  auto glob = parse_glob(context, context.args[1]);
+  if (!glob) return;
+  const std::size_t entries = context.layer.size();
+  if (in_exec(context) && entries > kMostInExec) {
+    return context.reply.error("ERR KEYS of so many keys is not available in a transaction: use SCAN");
+  }
+  const std::size_t most = context.server.limits().max_output_buffer.load(std::memory_order_relaxed);
+  if (in_exec(context) || entries <= kMostAtOnce) {
+    return write_found(context.reply, find_names(context.layer, *glob, context.now, most));
+  }
+  answer_slowly(context, [&layer = context.layer, glob = std::move(*glob), now = context.now, most] {
+    Found found = find_names(layer, glob, now, most);
+    const std::size_t bytes = found.encoded.size();
+    return Prepared{
+        [found = std::move(found)](resp::Writer& reply) mutable { write_found(reply, std::move(found)); },
+        bytes};
+  });
 }
 
 void scan(Context& context) {

@@ -73,10 +73,12 @@ void memory_section(const Facts& facts, Text out) {
   fmt::format_to(
       out,
       "used_memory:{}\r\nused_memory_human:{}\r\nused_memory_rss:{}\r\nused_memory_rss_human:{}\r\n"
-      "maxmemory:{}\r\nmaxmemory_human:{}\r\nmaxmemory_policy:{}\r\nmem_fragmentation_ratio:{:.2f}\r\n",
+      "maxmemory:{}\r\nmaxmemory_human:{}\r\nmaxmemory_policy:{}\r\nmem_fragmentation_ratio:{:.2f}\r\n"
+      "mem_clients_normal:{}\r\nmaxmemory_clients:{}\r\n",
       facts.layer.bytes, human(facts.layer.bytes), resident, human(resident), facts.layer.limit,
       human(facts.layer.limit), redis_policy_name(facts.context.layer.memory_policy()),
-      facts.layer.bytes == 0 ? 0 : static_cast<double>(resident) / static_cast<double>(facts.layer.bytes));
+      facts.layer.bytes == 0 ? 0 : static_cast<double>(resident) / static_cast<double>(facts.layer.bytes),
+      facts.server.client_memory, facts.context.server.limits().max_client_memory.load());
 }
 
 // What a Redis with only this program's features would say, so that tools don't miss it.
@@ -98,11 +100,12 @@ void stats_section(const Facts& facts, Text out) {
       "total_net_input_bytes:{}\r\ntotal_net_output_bytes:{}\r\nrejected_connections:{}\r\n"
       "expired_keys:{}\r\nevicted_keys:{}\r\nkeyspace_hits:{}\r\nkeyspace_misses:{}\r\n"
       "total_error_replies:{}\r\nclient_query_buffer_limit_disconnections:{}\r\n"
-      "client_output_buffer_limit_disconnections:{}\r\n",
+      "client_output_buffer_limit_disconnections:{}\r\nevicted_clients:{}\r\n"
+      "login_timeout_disconnections:{}\r\n",
       facts.server.connections, facts.server.commands, facts.server.commands_per_second,
       facts.server.bytes_in, facts.server.bytes_out, facts.server.rejected, facts.layer.expired,
       facts.layer.evicted, hits, misses, facts.server.error_replies, facts.server.closed_query,
-      facts.server.closed_output);
+      facts.server.closed_output, facts.server.closed_memory, facts.server.closed_login);
 }
 
 void replication_section(const Facts&, Text out) {

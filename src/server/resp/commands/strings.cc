@@ -8,15 +8,15 @@ constexpr std::uint32_t kRead = kReadonly | kConcurrent;
 
 constexpr Command kCommands[] = {
     {"get", 2, kRead | kFast, 1, 1, 1, get, "Returns the string value of a key.", "1.0.0", "string"},
-    {"set", -3, kWrite | kDenyOom | kOnce, 1, 1, 1, set,
+    {"set", -3, kWrite | kDenyOom | kOnce | kSteady, 1, 1, 1, set,
      "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.", "1.0.0",
      "string"},
     {"setnx", 3, kWrite | kDenyOom | kFast, 1, 1, 1, setnx,
      "Sets the string value of a key only when the key doesn't exist.", "1.0.0", "string"},
-    {"setex", 4, kWrite | kDenyOom | kOnce, 1, 1, 1, setex,
+    {"setex", 4, kWrite | kDenyOom | kOnce | kSteady, 1, 1, 1, setex,
      "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.", "2.0.0",
      "string"},
-    {"psetex", 4, kWrite | kDenyOom | kOnce, 1, 1, 1, psetex,
+    {"psetex", 4, kWrite | kDenyOom | kOnce | kSteady, 1, 1, 1, psetex,
      "Sets both string value and expiration time in milliseconds of a key. Creates the key if it doesn't "
      "exist.",
      "2.6.0", "string"},
@@ -28,7 +28,7 @@ constexpr Command kCommands[] = {
      "Returns the string value of a key after deleting the key.", "6.2.0", "string"},
     {"mget", -2, kRead | kFast, 1, -1, 1, mget, "Atomically returns the string values of one or more keys.",
      "1.0.0", "string"},
-    {"mset", -3, kWrite | kDenyOom, 1, -1, 2, mset,
+    {"mset", -3, kWrite | kDenyOom | kSteady, 1, -1, 2, mset,
      "Atomically creates or modifies the string values of one or more keys.", "1.0.1", "string"},
     {"msetnx", -3, kWrite | kDenyOom, 1, -1, 2, msetnx,
      "Atomically modifies the string values of one or more keys only when all keys don't exist.", "1.0.1",
@@ -47,7 +47,7 @@ constexpr Command kCommands[] = {
     {"setbit", 4, kWrite | kDenyOom, 1, 1, 1, setbit,
      "Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist.", "2.2.0",
      "bitmap"},
-    {"lcs", -3, kRead, 1, 2, 1, lcs, "Finds the longest common substring.", "7.0.0", "string"},
+    {"lcs", -3, kReadonly, 1, 2, 1, lcs, "Finds the longest common substring.", "7.0.0", "string"},
 };
 
 }  // namespace

@@ -1,9 +1,12 @@
 // LCS: the longest common subsequence of two strings, by the textbook table of lengths (Wagner and Fischer
-// 1974). The table is what costs, so its size is bounded; that also bounds how long the command keeps its
-// event loop.
+// 1974). The table is what costs, so its size is bounded, and only small ones are filled on an event loop:
+// the others go to the slow lane.
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,11 +14,17 @@
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/strings.h"
+#include "server/resp/session.h"
+#include "server/server.h"
+#include "server/slow_lane.h"
 
 namespace forebay::server {
 namespace {
 
 constexpr std::size_t kMostCells = std::size_t{16} << 20;
+// On an event loop, at some 5 ns a cell; and in a transaction, which can't wait for the slow lane.
+constexpr std::size_t kMostAtOnce = std::size_t{32} << 10;
+constexpr std::size_t kMostInExec = std::size_t{512} << 10;
 
 struct LcsOptions {
   bool length = false;
@@ -106,8 +115,13 @@ void write_matches(resp::Writer& reply, const LcsTable& table, const LcsOptions&
   reply.integer(table.length());
 }
 
+// Of the table.
+bool has_at_most(std::size_t cells, std::string_view a, std::string_view b) {
+  return a.size() + 1 <= cells / (b.size() + 1);
+}
+
 void write_lcs(resp::Writer& reply, std::string_view a, std::string_view b, const LcsOptions& options) {
-  if ((a.size() + 1) > kMostCells / (b.size() + 1)) {
+  if (!has_at_most(kMostCells, a, b)) {
     return reply.error("ERR Insufficient memory, failed allocating transient memory for LCS");
   }
   const LcsTable table(a, b);
@@ -121,6 +135,72 @@ void write_lcs(resp::Writer& reply, std::string_view a, std::string_view b, cons
   }
   reply.bulk(common);
 }
+
+// Two strings, from memory or from the source, whose common subsequence the slow lane finds.
+class SlowLcs : public std::enable_shared_from_this<SlowLcs> {
+ public:
+  SlowLcs(Context& context, const LcsOptions& options)
+      : slot_(context.defer()),
+        lane_(context.server.slow_lane()),
+        protocol_(context.session.protocol()),
+        options_(options) {}
+
+  void start(Value a, Value b) {
+    values_ = {std::move(a), std::move(b)};
+    compute();
+  }
+
+  // Those of the values that are nothing are to be loaded.
+  void load(Layer& layer, std::span<const std::string_view> keys,
+            std::array<std::optional<Value>, 2> values) {
+    int missing = 0;
+    for (std::size_t index = 0; index < 2; ++index) {
+      if (!values[index]) ++missing;
+      values_[index] = values[index].value_or(Value());
+    }
+    open_.store(missing, std::memory_order_relaxed);
+    for (std::size_t index = 0; index < 2; ++index) {
+      if (values[index]) continue;
+      layer.read(keys[index], ReadOptions{}, [self = shared_from_this(), index](Result<Answer> answer) {
+        self->arrived(index, std::move(answer));
+      });
+    }
+  }
+
+ private:
+  void arrived(std::size_t index, Result<Answer> answer) {
+    if (!answer) {
+      errors_[index] = std::move(answer.error());
+    } else if (answer->value) {
+      values_[index] = std::move(*answer->value);
+    }
+    // acq_rel: whoever brings it to zero sees what the other stored.
+    if (open_.fetch_sub(1, std::memory_order_acq_rel) == 1) compute();
+  }
+
+  void compute() {
+    for (std::optional<Error>& error : errors_) {
+      if (!error) continue;
+      return slot_->complete([text = error_text(*error)](resp::Writer& reply) { reply.error(text); });
+    }
+    lane_->run([self = shared_from_this()] {
+      std::string encoded;
+      resp::Writer writer(encoded, self->protocol_);
+      write_lcs(writer, self->values_[0].view(), self->values_[1].view(), self->options_);
+      const std::size_t bytes = encoded.size();
+      self->slot_->complete(
+          [encoded = std::move(encoded)](resp::Writer& reply) { reply.buffer().append(encoded); }, bytes);
+    });
+  }
+
+  const std::shared_ptr<ReplySlot> slot_;
+  const std::shared_ptr<SlowLane> lane_;
+  const resp::Protocol protocol_;
+  const LcsOptions options_;
+  std::array<Value, 2> values_;
+  std::array<std::optional<Error>, 2> errors_;
+  std::atomic<int> open_{0};
+};
 
 std::optional<LcsOptions> parse_lcs_options(Context& context) {
   LcsOptions options;
@@ -157,28 +237,27 @@ void lcs(Context& context) {
   const auto options = parse_lcs_options(context);
   if (!options) return;
   const std::string_view keys[] = {context.args[1], context.args[2]};
-  Value values[2];
-  std::vector<std::string_view> missing;
-  std::vector<std::size_t> places;
+  std::array<std::optional<Value>, 2> values;
   {
     const auto guard = hold_keys(context, keys);
     for (std::size_t index = 0; index < 2; ++index) {
       const LookUp found = context.layer.look_up(
           keys[index], context.now, [&](const EntryView& entry) { values[index] = entry.value(); });
-      if (found != LookUp::kLoad) continue;
-      missing.push_back(keys[index]);
-      places.push_back(index);
+      if (found == LookUp::kAbsent) values[index].emplace();
     }
   }
-  if (missing.empty()) return write_lcs(context.reply, values[0].view(), values[1].view(), *options);
-  load_values(context, missing,
-              [first = values[0], second = values[1], places, options = *options](
-                  resp::Writer& reply, const std::vector<Answer>& answers) mutable {
-                for (std::size_t index = 0; index < places.size(); ++index) {
-                  if (answers[index].value) (places[index] == 0 ? first : second) = *answers[index].value;
-                }
-                write_lcs(reply, first.view(), second.view(), options);
-              });
+  if (!values[0] || !values[1]) {
+    return std::make_shared<SlowLcs>(context, *options)->load(context.layer, keys, std::move(values));
+  }
+  const std::string_view a = values[0]->view();
+  const std::string_view b = values[1]->view();
+  if (in_exec(context) && has_at_most(kMostCells, a, b) && !has_at_most(kMostInExec, a, b)) {
+    return context.reply.error("ERR LCS of strings this long is not available in a transaction");
+  }
+  if (has_at_most(in_exec(context) ? kMostInExec : kMostAtOnce, a, b) || !has_at_most(kMostCells, a, b)) {
+    return write_lcs(context.reply, a, b, *options);
+  }
+  std::make_shared<SlowLcs>(context, *options)->start(std::move(*values[0]), std::move(*values[1]));
 }
 
 }  // namespace forebay::server

@@ -47,14 +47,10 @@ void getex_bound(Context& context, const SetOptions& options) {
   if (value) apply_getex(context.layer, key, context.now, options);
 }
 
-// The elements of an MGET's reply: rendered ones as they are, and what the source still has to say.
-struct Pieces {
-  struct Piece {
-    std::string rendered;  // goes before
-    std::size_t answer;    // this answer
-  };
-  std::vector<Piece> pieces;
-  std::string tail;
+// An MGET's reply as far as memory had it, and where the answers of the source go.
+struct Partial {
+  resp::Output rendered;
+  std::vector<std::size_t> gaps;  // positions in it
 };
 
 }  // namespace
@@ -88,41 +84,49 @@ void getex(Context& context) {
     set_deadline(stamp, options->expiry == SetOptions::Expiry::kAt ? options->at : kNever);
     return stamp.expires <= context.now ? Change::erase() : Change::restamp(stamp);
   });
-  if (shared) context.reply.bulk(shared->view());
+  if (shared) context.reply.bulk(*shared);
   if (!found) context.reply.null();
 }
 
-// Writes what memory has straight into the reply. From the first key on that the source must be asked for,
-// the elements are kept as pieces until all answers are in.
+// Writes what memory has straight into the reply. Where the source must be asked for a key, that reply is
+// kept until all answers are in.
 void mget(Context& context) {
   const auto keys = keys_from(context, 1);
   const auto guard = hold_keys(context, keys);
-  std::string& out = context.reply.buffer();
-  const std::size_t mark = out.size();
-  std::size_t begin = mark;  // of what no piece holds yet
-  Pieces pieces;
+  resp::Writer& reply = context.reply;
+  const std::size_t mark = reply.buffer().size();
+  std::vector<std::size_t> gaps;
   std::vector<std::string_view> missing;
-  context.reply.array(keys.size());
+  reply.array(keys.size());
   for (std::string_view key : keys) {
-    const LookUp found =
-        find_entry(context, key, [&](const EntryView& entry) { context.reply.bulk(payload(entry)); });
-    if (found == LookUp::kAbsent) context.reply.null();
+    const LookUp found = find_entry(context, key, [&](const EntryView& entry) {
+      if (entry.shared() != nullptr) {
+        reply.bulk(*entry.shared());
+      } else {
+        reply.bulk(entry.bytes());
+      }
+    });
+    if (found == LookUp::kAbsent) reply.null();
     if (found != LookUp::kLoad) continue;
-    pieces.pieces.push_back({out.substr(begin), missing.size()});
-    begin = out.size();
+    gaps.push_back(reply.buffer().size() - mark);
     missing.push_back(key);
   }
   if (missing.empty()) return;
-  pieces.tail = out.substr(begin);
-  out.resize(mark);
+  Partial partial{reply.take(mark), std::move(gaps)};
   load_values(context, missing,
-              [pieces = std::move(pieces)](resp::Writer& reply, const std::vector<Answer>& answers) {
-                for (const auto& piece : pieces.pieces) {
-                  reply.buffer().append(piece.rendered);
-                  const auto& value = answers[piece.answer].value;
-                  write_value(reply, value ? std::optional(value->view()) : std::nullopt);
+              [partial = std::move(partial)](resp::Writer& later, const std::vector<Answer>& answers) {
+                std::size_t from = 0;
+                for (std::size_t index = 0; index < answers.size(); ++index) {
+                  later.encoded(partial.rendered, from, partial.gaps[index]);
+                  from = partial.gaps[index];
+                  const auto& value = answers[index].value;
+                  if (value) {
+                    later.bulk(*value);
+                  } else {
+                    later.null();
+                  }
                 }
-                reply.buffer().append(pieces.tail);
+                later.encoded(partial.rendered, from, partial.rendered.text.size());
               });
 }
 

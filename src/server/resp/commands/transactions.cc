@@ -182,11 +182,11 @@ bool Transaction::queue(const Command& command, std::span<const std::string_view
 }
 
 bool Transaction::watch(std::string_view key, std::uint64_t revision) {
-  const bool known = std::any_of(watched_.begin(), watched_.end(),
-                                 [&](const Watched& watched) { return watched.key == key; });
-  if (known) return true;
+  if (watched_keys_.contains(key)) return true;
   if (watched_.size() == kMaxWatched) return false;
+  watched_keys_.emplace(key);
   watched_.push_back({std::string(key), revision});
+  watched_bytes_ += 2 * (key.size() + sizeof(Watched));
   return true;
 }
 

@@ -12,8 +12,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
+#include "base/hash.h"
 #include "server/resp/commands/command.h"
 
 namespace forebay::server {
@@ -41,12 +43,18 @@ class Transaction {
   void poison() { poisoned_ = open_; }
   // False: the transaction would grow beyond kMaxBytes; nothing was queued.
   bool queue(const Command& command, std::span<const std::string_view> args);
-  // A key watched already keeps its revision. False: kMaxWatched are watched. O(watched keys).
+  // A key watched already keeps its revision. False: kMaxWatched are watched.
   bool watch(std::string_view key, std::uint64_t revision);
-  void unwatch() { watched_.clear(); }
+  void unwatch() {
+    watched_.clear();
+    watched_keys_.clear();
+    watched_bytes_ = 0;
+  }
   // Back to the state of a new client (EXEC, DISCARD, RESET).
   void reset() { *this = Transaction(); }
 
+  // Of all that it keeps.
+  std::size_t memory() const { return bytes_ + watched_bytes_; }
   const std::vector<Queued>& queued() const { return queued_; }
   const std::vector<Watched>& watched() const { return watched_; }
 
@@ -54,8 +62,10 @@ class Transaction {
   bool open_ = false;
   bool poisoned_ = false;
   std::size_t bytes_ = 0;
+  std::size_t watched_bytes_ = 0;
   std::vector<Queued> queued_;
   std::vector<Watched> watched_;
+  std::unordered_set<std::string, StringHash, std::equal_to<>> watched_keys_;
 };
 
 // Queues the command if the client is in a transaction and the command can be part of one. True: it has been

@@ -1,0 +1,122 @@
+// How a connection's replies leave: in pieces as the socket takes them, and within the output limit.
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "server/log.h"
+#include "server/resp/connection.h"
+
+namespace forebay::server {
+namespace {
+
+// Replies are sent within a batch when there are this many bytes of them.
+constexpr std::size_t kSendEarly = std::size_t{256} << 10;
+// Output buffers that grew beyond this are given back when empty.
+constexpr std::size_t kKeptOutput = std::size_t{64} << 10;
+// Parts of one vectored send.
+constexpr std::size_t kParts = 64;
+
+}  // namespace
+
+std::size_t Connection::output_limit() const {
+  const std::size_t limit = loop_.server().limits().max_output_buffer.load(std::memory_order_relaxed);
+  return session_.authenticated() ? limit : std::min(limit, kUnauthenticatedOutput);
+}
+
+Connection::Step Connection::check_output() {
+  const std::size_t limit = output_limit();
+  const bool overflown = replies_.target().overflown || replies_.ready().overflown;
+  if (!overflown && (replies_.ready().bytes() > kSendEarly || unsent() > limit / 2)) send();
+  if (closed_) return Step::kStop;
+  if (overflown || unsent() > limit) {
+    static LogLimit log_limit;
+    log_warning(log_limit,
+                fmt::format("resp: closed client {}: it does not read its replies (output buffer limit)",
+                            session_.origin().address));
+    loop_.own_tallies().closed_output.add();
+    close();
+    return Step::kStop;
+  }
+  throttled_ = session_.authenticated() && unsent() > limit / 2;
+  return throttled_ ? Step::kStop : Step::kContinue;
+}
+
+// Sends complete replies piece by piece, as long as the socket takes them. True: something moved.
+bool Connection::settle() {
+  bool moved = !replies_.empty() && replies_.settle(kSendEarly, output_limit());
+  while (!closed_ && !writing_ && !replies_.empty() && replies_.ready().bytes() >= kSendEarly) {
+    if (replies_.ready().overflown) break;
+    send();
+    if (!closed_ && replies_.settle(kSendEarly, output_limit())) moved = true;
+  }
+  if (replies_.ready().overflown) check_output();
+  return moved;
+}
+
+// Sends from `from` on until all is sent or the socket is full. False: the connection has closed.
+bool Connection::transmit(const resp::Output& replies, resp::Output::Cursor& from) {
+  std::array<iovec, kParts> parts;
+  for (;;) {
+    const std::size_t count = replies.gather(from, parts);
+    if (count == 0) return true;
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
+    const ssize_t sent = count == 1 ? ::send(socket_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
+                                    : ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    if (sent > 0) {
+      replies.advance(from, static_cast<std::size_t>(sent));
+      sent_bytes_ += static_cast<std::size_t>(sent);
+      loop_.own_tallies().bytes_out.add(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return true;
+    } else if (errno != EINTR) {
+      close();
+      return false;
+    }
+  }
+}
+
+void Connection::send() {
+  resp::Output& ready = replies_.ready();
+  if (writing_ || closed_ || ready.empty()) return;
+  resp::Output::Cursor cursor;
+  if (!transmit(ready, cursor)) return;
+  if (sent_bytes_ < ready.bytes()) {
+    // The rest goes when there is room, and new replies gather meanwhile.
+    std::swap(sending_, ready);
+    sent_ = cursor;
+    writing_ = true;
+    stalled_since_ = context_.now;
+  } else {
+    sent_bytes_ = 0;
+  }
+  ready.clear();
+  if (ready.text.capacity() > kKeptOutput) ready.text.shrink_to_fit();
+}
+
+void Connection::on_writable() {
+  const std::size_t before = sent_bytes_;
+  if (!transmit(sending_, sent_)) return;
+  if (sent_bytes_ == sending_.bytes()) {
+    writing_ = false;
+    sending_.clear();
+    if (sending_.text.capacity() > kKeptOutput) sending_.text.shrink_to_fit();
+    sent_ = {};
+    sent_bytes_ = 0;
+    stalled_since_ = kNever;
+  } else {
+    if (sent_bytes_ > before) stalled_since_ = loop_.now();
+    session_.on_output(output_memory());
+    report_memory();
+    if (!throttled_ || unsent() > output_limit() / 4) return;
+  }
+  process();
+}
+
+}  // namespace forebay::server
