@@ -31,10 +31,18 @@ enum class ErrorCode {
 // The code's stable lower-case name, for logs and metrics ("unavailable").
 std::string_view to_string(ErrorCode code);
 
+// How far an error of a source reaches.
+enum class ErrorScope : unsigned char {
+  kSource,  // other calls to the source may well meet it, too
+  kCall,    // only this call: a lock that somebody holds, a conflict with another writer, a busy connection
+};
+
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
   // What was wrong and where, in words for an operator; may name sources and keys, never values.
   std::string message;
+  // kUnavailable, kTimeout and kInternal of scope kSource count for the source's circuit breaker.
+  ErrorScope scope = ErrorScope::kSource;
 };
 
 // A value or an Error. Dropping one unread is a compiler warning, and so an error here.

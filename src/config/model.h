@@ -93,13 +93,20 @@ struct Journal {
   bool operator==(const Journal&) const = default;
 };
 
+// What stands between Forebay and a PostgreSQL server, if anything does that lends its sessions to many clients.
+enum class Pooler : std::uint8_t {
+  kNone,
+  kTransaction,  // a session is lent for one transaction
+};
+
 struct Source {
   std::string name;
-  std::string kind;          // sqlite | postgres | function
-  std::string path;          // sqlite: the database file, relative to the configuration file
-  std::string url;           // postgres: a libpq URI or connection string
-  std::size_t pool = 4;      // connections, 1 to 256
-  milliseconds timeout{2s};  // hard: one load or write, also sent to the database
+  std::string kind;               // sqlite | postgres | function
+  std::string path;               // sqlite: the database file, relative to the configuration file
+  std::string url;                // postgres: a libpq URI or connection string
+  Pooler pooler = Pooler::kNone;  // postgres
+  std::size_t pool = 4;           // connections, 1 to 256
+  milliseconds timeout{2s};       // hard: one load or write, also sent to the database
   milliseconds connect_timeout{2s};
   bool changes = false;  // sqlite: keep a change log by triggers, so that others' writes are noticed
   milliseconds poll_interval{50ms};  // how often the change log is read

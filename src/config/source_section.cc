@@ -22,6 +22,8 @@ constexpr auto kNames = [] {
   return names;
 }();
 
+constexpr std::string_view kPoolers[] = {"none", "transaction"};  // as Pooler has them
+
 // Whether one of these letters stands unescaped in a URI's user or password, so that what libpq takes for the
 // host, the port or the database, and names in its errors, is a part of the password.
 bool is_ambiguous(std::string_view url) {
@@ -127,6 +129,14 @@ void read_source(Section& section, Source& source, std::string_view folder) {
   section.text("path", source.path);
   section.text("url", source.url);
   if (kind != nullptr) read_place(section, source, kind->place, folder);
+  if (const auto choice = section.choice("pooler", kPoolers)) {
+    source.pooler = *choice == 1 ? Pooler::kTransaction : Pooler::kNone;
+    if (kind != nullptr && kind->place != SourcePlace::kUrl)
+      section.report(section.key_at("pooler"),
+                     fmt::format("pooler is for kind = {}", source_kinds_that([](const SourceKind& each) {
+                                   return each.place == SourcePlace::kUrl;
+                                 })));
+  }
   section.count("pool", source.pool, std::size_t{1}, std::size_t{256});
   section.duration("timeout", source.timeout, 1ms, 1h);
   section.duration("connect_timeout", source.connect_timeout, 1ms, 1h);

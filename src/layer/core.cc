@@ -38,7 +38,7 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
       keyspace_(router_, copies_, invalidator_, clock_, random_),
       tokens_(random_),
       unconfirmed_(invalidator_, clock_, scheduler_),
-      writes_(router_, copies_, keys_, loads_, invalidator_, unconfirmed_, clock_, tokens_),
+      writes_(router_, copies_, keys_, loads_, invalidator_, unconfirmed_, clock_, scheduler_, tokens_),
       dead_letters_(
           {[this] { return configuration_->behind_sources(); }, router_,
            [this](Namespace& space, std::string_view key, journal::Effect effect, WriteCallback done) {

@@ -131,7 +131,7 @@ Cause cause_of(const Error& error) {
 
 Error unapplied(Error error, Cause cause) {
   if (error.code == ErrorCode::kRefused) {
-    error.code = cause == Cause::kSchema ? ErrorCode::kConfig : ErrorCode::kUnavailable;
+    error.code = cause != Cause::kPassing ? ErrorCode::kConfig : ErrorCode::kUnavailable;
   }
   return error;
 }

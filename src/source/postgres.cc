@@ -23,7 +23,7 @@ class PostgresSource final : public Source {
   explicit PostgresSource(const config::Source& settings)
       : name_(settings.name),
         opening_(settings.connect_timeout + settings.timeout),
-        pool_(settings.url, settings.pool, settings.connect_timeout) {}
+        pool_(settings.url, settings.pool, settings.connect_timeout, settings.pooler) {}
 
   std::size_t concurrency() const override { return pool_.size(); }
 

@@ -268,8 +268,11 @@ std::string TableSql::insert_with(std::span<const std::string> columns,
     names.push_back(shape_.version_column);
     values += ", 1";
   }
-  return fmt::format("INSERT INTO {} AS t ({}) VALUES ({}) ON CONFLICT ({}) DO {}{}", shape_.table.quoted(),
-                     join_quoted(names), values, join_quoted(shape_.keys), conflict_action, returning());
+  std::string conflict;
+  if (!conflict_action.empty())
+    conflict = fmt::format(" ON CONFLICT ({}) DO {}", join_quoted(shape_.keys), conflict_action);
+  return fmt::format("INSERT INTO {} AS t ({}) VALUES ({}){}{}", shape_.table.quoted(), join_quoted(names),
+                     values, conflict, returning());
 }
 
 std::string TableSql::insert(std::span<const std::string> columns) const {
@@ -278,6 +281,10 @@ std::string TableSql::insert(std::span<const std::string> columns) const {
 
 std::string TableSql::insert_if_absent(std::span<const std::string> columns) const {
   return insert_with(columns, "NOTHING");
+}
+
+std::string TableSql::insert_or_fail(std::span<const std::string> columns) const {
+  return insert_with(columns, {});
 }
 
 std::string TableSql::update(std::span<const std::string> columns, std::span<const Take> takes) const {

@@ -108,6 +108,8 @@ class TableSql {
   // The same, but where there is a row by now it does nothing and returns none: for a database where other
   // writers may come in between update() and this, and what they wrote has to be seen before it is changed.
   std::string insert_if_absent(std::span<const std::string> columns) const;
+  // The same, but where there is a row the database refuses it.
+  std::string insert_or_fail(std::span<const std::string> columns) const;
   // Sets `columns` (parameters K+1…; none: touches the row only) of the row with the key, if there is one.
   // `takes`: one a column, or none.
   std::string update(std::span<const std::string> columns, std::span<const Take> takes = {}) const;

@@ -32,7 +32,15 @@ class Scripted final : public BatchSteps<Error> {
   Step<void> keep() override { return step("keep " + write_); }
   Step<void> undo() override { return step("undo " + write_); }
   Step<void> finish() override { return step("finish"); }
-  Cause cause(const Error& error) const override { return cause_of(error); }
+  Cause cause(const Error& error) const override {
+    return error.code == ErrorCode::kInternal ? Cause::kDoubt : cause_of(error);
+  }
+  Step<Cause> look_into(const Error& error) override {
+    if (auto looked = step("look into " + write_); !looked) return std::unexpected(looked.error());
+    return error.message == "no table" ? Cause::kSchema
+           : error.message == "value"  ? Cause::kData
+                                       : Cause::kDoubt;
+  }
   Error fault(Error error) const override { return error; }
   BatchOutcome::Refusal refusal(std::size_t place, Error error) const override {
     return {place, std::move(error), false};
@@ -50,6 +58,10 @@ class Scripted final : public BatchSteps<Error> {
 
 const Error kRefused{ErrorCode::kRefused, "CHECK failed"};
 const Error kBusy{ErrorCode::kTimeout, "locked"};
+// In doubt, and what a look says.
+const Error kValue{ErrorCode::kInternal, "value"};
+const Error kNoTable{ErrorCode::kInternal, "no table"};
+const Error kBrokenTrigger{ErrorCode::kInternal, "trigger"};
 
 class BatchOneByOne : public testing::Test {
  protected:
@@ -111,6 +123,39 @@ TEST_F(BatchOneByOne, AnErrorThatIsNoRefusalEndsIt) {
     ASSERT_FALSE(outcome.has_value()) << step;
     EXPECT_EQ(outcome.error().code, ErrorCode::kTimeout) << step;
   }
+}
+
+TEST_F(BatchOneByOne, WhatALookFindsInTheValueIsRefused) {
+  steps.fails = {{"write 1", kValue}};
+  EXPECT_THAT(refused(), ElementsAre(1u));
+  EXPECT_THAT(steps.done,
+              ElementsAre("save", "write 0", "keep 0", "undo 1", "look into 1", "write 2", "keep 2"));
+}
+
+TEST_F(BatchOneByOne, WhatALookFindsInTheSchemaIsAnErrorWhateverPasses) {
+  steps.fails = {{"write 1", kNoTable}};
+  const auto outcome = apply();
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().message, "no table");
+}
+
+TEST_F(BatchOneByOne, WhatStaysInDoubtIsRefusedIfOthersPassAndAnErrorIfNoneDoes) {
+  for (const char* passes : {"0", "2"}) {
+    steps.fails = {{"write 0", kBrokenTrigger}, {"write 1", kBrokenTrigger}, {"write 2", kBrokenTrigger}};
+    steps.fails.erase(std::string("write ") + passes);
+    EXPECT_EQ(refused().size(), 2u) << passes;
+  }
+  steps.fails = {{"write 0", kBrokenTrigger}, {"write 1", kBrokenTrigger}, {"write 2", kBrokenTrigger}};
+  const auto outcome = apply();
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().message, "trigger");
+}
+
+TEST_F(BatchOneByOne, ALookThatFailsEndsIt) {
+  steps.fails = {{"write 0", kValue}, {"look into 0", kBusy}};
+  const auto outcome = apply();
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().code, ErrorCode::kTimeout);
 }
 
 TEST_F(BatchOneByOne, RefusalsThatWereFoundBeforeAnErrorAreKept) {

@@ -235,6 +235,8 @@ TEST_F(Sqlite, WhileAnotherProgramWritesReadsGoOnAndAWriteWaitsAtMostItsTimeout)
   auto written = dataset->write({"a"}, Update{{{"body", "mine"}}}, within(std::chrono::milliseconds(40)));
   ASSERT_FALSE(written.has_value());
   EXPECT_EQ(written.error().code, ErrorCode::kTimeout) << written.error().message;
+  EXPECT_EQ(written.error().scope, ErrorScope::kCall);
+  EXPECT_NE(written.error().message.find("waited for a lock"), std::string::npos) << written.error().message;
   other_.execute("COMMIT");
   EXPECT_EQ(load(*dataset, "a"), R"({"name":"a","body":"new"})");
   EXPECT_TRUE(dataset->write({"a"}, Update{{{"body", "mine"}}}, patient()).has_value());
@@ -529,6 +531,26 @@ TEST_F(SqliteBatch, ATriggerRefusesInAnyOfItsWays) {
             (std::vector<std::size_t>{1}));
 }
 
+TEST_F(SqliteBatch, AWriteThatATriggerPassesOverSucceeds) {
+  make("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT)");
+  other_.execute("INSERT INTO items VALUES ('a', 'kept')");
+  for (const std::string what : {"INSERT", "UPDATE", "DELETE"}) {
+    other_.execute("CREATE TRIGGER pass_over_" + what + " BEFORE " + what +
+                   " ON items BEGIN SELECT RAISE(IGNORE); END");
+  }
+  for (const std::string key : {"a", "b"}) {
+    const auto written = dataset_->write({key}, Upsert{{{"body", "new"}}}, patient());
+    ASSERT_TRUE(written.has_value()) << written.error().message;
+    EXPECT_EQ(written->existed, key == "a");
+    EXPECT_EQ(written->after.value.has_value(), key == "a");
+  }
+  ASSERT_TRUE(dataset_->write({"a"}, Remove{}, patient()).has_value());
+  const auto outcome = apply({{"a", "new"}, {"b", "new"}});
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_TRUE(outcome->refused.empty());
+  EXPECT_EQ(other_.ask("SELECT group_concat(name || body) FROM items"), "akept");
+}
+
 TEST_F(SqliteBatch, WhatFailsWhileItRunsIsRefusedAndWhatDoesNotCompileIsAPersons) {
   make("CREATE TABLE items(name TEXT PRIMARY KEY, body TEXT, part TEXT AS (body ->> '$.a') STORED)");
   EXPECT_EQ(refused({{"a", "{}"}, {"b", "{malformed"}, {"c", "{}"}}), (std::vector<std::size_t>{1}));
@@ -548,6 +570,7 @@ TEST_F(SqliteBatch, ALockThatOthersHoldIsWaitedForAndTriedAgain) {
   auto outcome = apply({{"a", "x"}}, std::chrono::milliseconds(40));
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().code, ErrorCode::kTimeout) << outcome.error().message;
+  EXPECT_EQ(outcome.error().scope, ErrorScope::kCall);
   other_.execute("COMMIT");
   outcome = apply({{"a", "x"}});
   EXPECT_TRUE(outcome.has_value()) << outcome.error().message;

@@ -140,21 +140,24 @@ KeyTable::Ended KeyTable::land(const FlightPtr& flight, const Evidence& evidence
   return ended;
 }
 
-std::vector<Waiter> KeyTable::take_due(Flight& flight, Instant now, bool soft_ok, Instant& next) {
-  std::vector<Waiter> due;
+KeyTable::Due KeyTable::take_due(Flight& flight, Instant now, bool soft_ok) {
+  Due due;
   SourceCallPtr unwanted;
+  Shard& shard = shard_of(flight.hash);
   {
-    MutexLock lock(shard_of(flight.hash).mutex);
-    next = kNever;
+    MutexLock lock(shard.mutex);
     if (flight.ended) return due;
+    due.started = flight.started;
+    bool given_up = false;  // by somebody who has no copy to fall back on
     std::vector<Waiter> still;
     for (Waiter& waiter : flight.waiters) {
       // Without a copy to fall back on, the reader waits for its hard limit.
       if (waiter.soft <= now && !soft_ok) waiter.soft = kNever;
       if (waiter.hard <= now || waiter.soft <= now) {
-        due.push_back(std::move(waiter));
+        given_up |= waiter.hard <= now;
+        due.waiters.push_back(std::move(waiter));
       } else {
-        next = std::min({next, waiter.hard, waiter.soft});
+        due.next = std::min({due.next, waiter.hard, waiter.soft});
         still.push_back(std::move(waiter));
       }
     }
@@ -162,6 +165,11 @@ std::vector<Waiter> KeyTable::take_due(Flight& flight, Instant now, bool soft_ok
     flight.timer_at = kNever;
     flight.timer_id = 0;
     if (flight.fenced && flight.waiters.empty()) unwanted = std::exchange(flight.call, nullptr);
+    due.abandoned = given_up && !flight.started && flight.waiters.empty();
+    if (due.abandoned) {
+      Ended ended;
+      end(shard, flight, ended);
+    }
   }
   release(unwanted);
   return due;

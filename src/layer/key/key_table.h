@@ -91,9 +91,15 @@ class KeyTable {
   // A change that was reported as Visible::kNotYet is visible at the source now.
   void settle(const KeyRef& at, const ChangeMark& change);
 
+  struct Due {
+    std::vector<Waiter> waiters;
+    Instant next = kNever;   // when others are due
+    bool started = false;    // the flight: its load goes on
+    bool abandoned = false;  // it had not started and nobody waits any more: it has ended
+  };
   // Takes the waiters whose hard time has come, and those whose soft time has come if `soft_ok` says that a
-  // stale copy is at hand. Sets the next deadline (kNever: none). Linear in the flight's waiters.
-  std::vector<Waiter> take_due(Flight& flight, Instant now, bool soft_ok, Instant& next);
+  // stale copy is at hand. Linear in the flight's waiters.
+  Due take_due(Flight& flight, Instant now, bool soft_ok);
   // When the flight's timer has to be set to; kNever: a timer that is early enough has been set. The caller
   // sets it and reports its id by set_timer(), which returns the id of one to cancel (0: none). Linear in the
   // flight's waiters.

@@ -8,7 +8,7 @@
 //
 // A stage is made with the sink that it answers to: the read path, or the stage before it. It hands a flight
 // on by calling the next stage, and answers one by calling its sink. Each flight that was taken by enqueue()
-// is answered exactly once, by loaded() or failed(). Neither blocks. Thread-safe.
+// is answered exactly once, by loaded() or failed(), unless it is withdrawn first. Neither blocks. Thread-safe.
 
 #include <cstdint>
 
@@ -39,6 +39,8 @@ class LoadStage {
   virtual Result<void> enqueue(FlightPtr flight, Urgency urgency) = 0;
   // Moves on a flight that was taken in the background and is now waited for.
   virtual void promote(FlightPtr flight) = 0;
+  // Nobody wants a flight any more that was taken and has not started: it has ended, and is forgotten.
+  virtual void withdraw(const FlightPtr& flight) = 0;
   // Sends what has gathered, as far as there is room.
   virtual void dispatch() = 0;
 };

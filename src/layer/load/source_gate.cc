@@ -9,10 +9,35 @@
 namespace forebay::layer {
 namespace {
 
-// Whether an error says that the source is unwell, as opposed to the request.
-bool source_is_unwell(const Error& error) {
+bool is_of_outages(const Error& error) {
   return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimeout ||
          error.code == ErrorCode::kInternal;
+}
+
+// Fewer keys might have been answered. A lock that somebody holds is no matter of their number.
+bool is_too_slow(const Error& error) {
+  return error.code == ErrorCode::kTimeout && error.scope == ErrorScope::kSource;
+}
+
+// Of a batch of writes behind, which has as much time as it needs.
+constexpr Duration kNoEnd = std::chrono::hours(24);
+// How late a write may be answered that could not be sent in time.
+constexpr Duration kExpiryEvery = std::chrono::milliseconds(5);
+
+std::string_view table_of(const Namespace& space) {
+  return space.config.table.empty() ? std::string_view(space.name()) : std::string_view(space.config.table);
+}
+
+SlotShares::Group loads_of(const Namespace& space) {
+  return {SlotShares::Use::kLoad, table_of(space)};
+}
+
+Error too_late(const std::string& source, Duration waited) {
+  return {ErrorCode::kTimeout,
+          fmt::format(
+              "source '{}': the write waited {} ms for a connection and was not sent: nothing has changed",
+              source, std::chrono::duration_cast<std::chrono::milliseconds>(waited).count()),
+          ErrorScope::kCall};
 }
 
 }  // namespace
@@ -25,7 +50,8 @@ SourceGate::SourceGate(GateOptions options, const Clock& clock, Scheduler& sched
       sink_(sink),
       ping_(std::move(ping)),
       self_(std::make_shared<SourceGate*>(this)),
-      breaker_(options_.breaker) {}
+      breaker_(options_.breaker),
+      slots_(options_.limit) {}
 
 Error SourceGate::refusal() const {
   if (closed_)
@@ -38,92 +64,94 @@ Error SourceGate::refusal() const {
                       options_.name, std::max<std::int64_t>(left.count(), 0), last_error_)};
 }
 
-void SourceGate::push(Queue& queue, FlightPtr flight) {
-  Namespace* space = &flight->space;
-  queue.waiting[space].push_back(std::move(flight));
-  queue.order.push_back(space);
-  ++queue.size;
-}
-
-std::vector<FlightPtr> SourceGate::pop(Queue& queue) {
-  std::vector<FlightPtr> popped;
-  while (!queue.order.empty() && popped.empty()) {
-    Namespace* space = queue.order.front();
-    queue.order.pop_front();
-    auto& waiting = queue.waiting[space];
-    const std::size_t most = space->port->batches() ? size_of(*space).keys() : 1;
-    const std::size_t count = std::min(most, waiting.size());
-    popped.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      popped.push_back(std::move(waiting.front()));
-      waiting.pop_front();
-    }
-    queue.size -= count;
-  }
-  if (queue.size == 0) queue.order.clear();
-  return popped;
-}
-
 Result<void> SourceGate::enqueue(FlightPtr flight, Urgency urgency) {
   MutexLock lock(mutex_);
   if (closed_ || !breaker_.allows()) {
     ++stats_.rejected;
     return refusal();
   }
-  if (foreground_.size + background_.size >= options_.max_queue) {
+  if (foreground_.size() + background_.size() >= options_.max_queue) {
     ++stats_.rejected;
     return Error{ErrorCode::kOverloaded,
                  fmt::format("source '{}': {} keys are waiting for a connection already", options_.name,
                              options_.max_queue)};
   }
   Queue& queue = urgency == Urgency::kBackground ? background_ : foreground_;
-  push(queue, std::move(flight));
+  Namespace* space = &flight->space;
+  queue.push(space, std::move(flight));
   return {};
 }
 
 void SourceGate::promote(FlightPtr flight) {
   MutexLock lock(mutex_);
-  if (!closed_)
-    push(foreground_, std::move(flight));  // its place in the background is skipped: it has started by then
+  if (closed_) return;
+  Namespace* space = &flight->space;
+  // One that was about to be sent is sent twice to the sink, which skips it then.
+  background_.remove(space, flight);
+  foreground_.push(space, std::move(flight));
 }
 
-bool SourceGate::batch_is_next() const {
-  if (turns_.empty() || !breaker_.allows()) return false;
-  if (batches_in_flight_ >= std::max<std::size_t>(options_.limit / 2, 1)) return false;
-  const bool others = !writes_.empty() || !parts_.empty() || foreground_.size > 0;
-  return !batch_went_last_ || !others;
+void SourceGate::withdraw(const FlightPtr& flight) {
+  MutexLock lock(mutex_);
+  if (!foreground_.remove(&flight->space, flight)) background_.remove(&flight->space, flight);
+}
+
+bool SourceGate::next_turn(Next& next, Instant now) {
+  const SlotShares::Group group{SlotShares::Use::kBatch, {}};
+  if (turns_.empty() || !breaker_.allows() || !slots_.may_take(group, now)) return false;
+  next.turn = std::move(turns_.front());
+  turns_.pop_front();
+  next.slot = slots_.take(group, now, kNoEnd);
+  return true;
+}
+
+bool SourceGate::next_write(Next& next, Instant now) {
+  const auto group = [](std::string_view table) { return SlotShares::Group{SlotShares::Use::kWrite, table}; };
+  const std::string_view* table =
+      writes_.oldest([&](std::string_view of) { return slots_.may_take(group(of), now); });
+  if (table == nullptr) return false;
+  const SlotShares::Group own = group(*table);
+  next.write = std::move(writes_.pop(own.of, 1).front());
+  next.slot = slots_.take(own, now, options_.timeout);
+  return true;
+}
+
+bool SourceGate::next_part(Next& next, Instant now) {
+  const auto part = std::ranges::find_if(
+      parts_, [&](const Batch& batch) { return slots_.may_take(loads_of(*batch.space), now); });
+  if (part == parts_.end()) return false;
+  next.batch = std::move(*part);
+  parts_.erase(part);
+  next.slot = slots_.take(loads_of(*next.batch.space), now, next.batch.space->load_timeout);
+  return true;
+}
+
+bool SourceGate::next_load(Next& next, Queue& queue, Instant now) {
+  Namespace* const* found =
+      queue.oldest([&](Namespace* space) { return slots_.may_take(loads_of(*space), now); });
+  if (found == nullptr) return false;
+  Namespace& space = **found;
+  next.batch.space = &space;
+  next.batch.flights = queue.pop(&space, space.port->batches() ? size_of(space).keys() : 1);
+  next.slot = slots_.take(loads_of(space), now, space.load_timeout);
+  return true;
 }
 
 bool SourceGate::next(Next& next) {
-  if (in_flight_ >= options_.limit || closed_) return false;
-  if (batch_is_next()) {
-    next.turn = std::move(turns_.front());
-    turns_.pop_front();
-    ++in_flight_;
-    ++batches_in_flight_;
+  if (slots_.free() == 0 || closed_) return false;
+  const Instant now = clock_.now();
+  const bool others = !writes_.empty() || !parts_.empty() || !foreground_.empty();
+  const bool turn_is_due = !batch_went_last_ || !others;
+  if (turn_is_due && next_turn(next, now)) {
     batch_went_last_ = true;
     return true;
   }
-  Batch& batch = next.batch;
   batch_went_last_ = false;
-  if (!writes_.empty()) {
-    next.write = std::move(writes_.front());
-    writes_.pop_front();
-    ++in_flight_;
-    return true;
-  }
-  if (!parts_.empty()) {
-    batch = std::move(parts_.front());
-    parts_.pop_front();
-    ++in_flight_;
-    return true;
-  }
-  batch.flights = pop(foreground_);
-  const bool room_for_background = options_.limit == 1 || in_flight_ + 1 < options_.limit;
-  if (batch.flights.empty() && room_for_background) batch.flights = pop(background_);
-  if (batch.flights.empty()) return false;
-  batch.space = &batch.flights.front()->space;
-  ++in_flight_;
+  if (next_write(next, now) || next_part(next, now) || next_load(next, foreground_, now)) return true;
+  const bool room_for_background = options_.limit == 1 || slots_.free() > 1;
+  if (room_for_background && next_load(next, background_, now)) return true;
+  if (turn_is_due || !next_turn(next, now)) return false;
+  batch_went_last_ = true;
   return true;
 }
 
@@ -135,13 +163,18 @@ void SourceGate::dispatch() {
       if (!next(going)) return;
     }
     if (going.turn) {
-      going.turn(Slot(self_));
+      going.turn(Slot(self_, going.slot));
     } else if (going.write.done) {
-      send_write(std::move(going.write));
+      send_write(std::move(going.write), going.slot);
     } else {
+      going.batch.slot = going.slot;
       send(std::move(going.batch));
     }
   }
+}
+
+void SourceGate::free_slot(SlotShares::Ticket slot) {
+  slots_.give_back(slot, clock_.now());
 }
 
 void SourceGate::send(Batch batch) {
@@ -160,7 +193,7 @@ void SourceGate::send(Batch batch) {
   if (!refused && !batch.flights.empty()) return call_source(std::move(batch));
   {
     MutexLock lock(mutex_);
-    --in_flight_;
+    free_slot(batch.slot);
     if (refused) stats_.rejected += batch.flights.size();
   }
   if (!refused) return;
@@ -197,11 +230,11 @@ void SourceGate::finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Du
     BatchSize& size = size_of(*batch.space);
     if (loaded) {
       size.answered(batch.flights.size(), took);
-    } else if (loaded.error().code == ErrorCode::kTimeout) {
+    } else if (is_too_slow(loaded.error())) {
       timed_out_unexpectedly = size.timed_out(batch.flights.size());
     }
     next_size = size.keys();
-    --in_flight_;
+    free_slot(batch.slot);
     stats_.load_microseconds +=
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     const auto bound =
@@ -215,8 +248,8 @@ void SourceGate::finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Du
       sink_.loaded(batch.flights[i], std::move((*loaded)[i]), took);
     }
   } else {
-    const bool too_slow = loaded.error().code == ErrorCode::kTimeout;
-    const bool unwell = source_is_unwell(loaded.error()) && (!too_slow || timed_out_unexpectedly);
+    const bool too_slow = is_too_slow(loaded.error());
+    const bool unwell = is_of_outages(loaded.error()) && (!too_slow || timed_out_unexpectedly);
     record(!unwell, &loaded.error());
     std::size_t parts_of = 0;
     if (loaded.error().code == ErrorCode::kRefused) parts_of = (batch.flights.size() + 1) / 2;
@@ -241,23 +274,28 @@ bool SourceGate::send_again(const Batch& batch, std::size_t each) {
     const auto left = static_cast<std::size_t>(batch.flights.end() - from);
     const auto to =
         from + static_cast<std::ptrdiff_t>(std::min(std::min(each, batch.flights.size() - 1), left));
-    parts_.push_back({batch.space, {from, to}, batch.call});
+    parts_.push_back({batch.space, {from, to}, batch.call, 0});
     from = to;
   }
   return true;
 }
 
-void SourceGate::write(DatasetPort& port, KeyFields key, Write write, WriteDone done) {
+void SourceGate::write(Namespace& space, KeyFields key, Write write, Instant deadline, WriteDone done) {
+  const std::string_view table = table_of(space);
   std::optional<Error> refused;
   {
     MutexLock lock(mutex_);
+    const Instant now = clock_.now();
     if (closed_ || !breaker_.allows()) {
       refused = refusal();
-    } else if (writes_.size() >= options_.max_queue) {
-      refused = Error{ErrorCode::kOverloaded, fmt::format("source '{}': {} writes are waiting already",
-                                                          options_.name, options_.max_queue)};
+    } else if (writes_.size() >= options_.max_queue ||
+               writes_.size(table) >= std::max<std::size_t>(options_.max_queue / 2, 1)) {
+      refused = Error{ErrorCode::kOverloaded,
+                      fmt::format("source '{}': {} writes are waiting already, {} of them of {}",
+                                  options_.name, writes_.size(), writes_.size(table), table)};
     } else {
-      writes_.push_back({&port, std::move(key), std::move(write), std::move(done)});
+      writes_.push(table, {&space, std::move(key), std::move(write), now, deadline, std::move(done)});
+      if (deadline < expiry_at_) expire_writes_at(deadline);
     }
     if (refused) ++stats_.rejected;
   }
@@ -265,26 +303,61 @@ void SourceGate::write(DatasetPort& port, KeyFields key, Write write, WriteDone 
   dispatch();
 }
 
-void SourceGate::send_write(PendingWrite write) {
+void SourceGate::expire_writes_at(Instant at) {
+  expiry_at_ = at;
+  scheduler_.post_at(at, [self = std::weak_ptr(self_)] {
+    if (const auto gate = self.lock()) (*gate)->expire_writes();
+  });
+}
+
+void SourceGate::expire_writes() {
+  std::vector<PendingWrite> expired;
   {
     MutexLock lock(mutex_);
-    ++stats_.writes;
+    const Instant now = clock_.now();
+    expiry_at_ = kNever;
+    Instant next = kNever;
+    expired = writes_.take_if([&](const PendingWrite& write) {
+      const bool late = write.deadline <= now;
+      if (!late) next = std::min(next, write.deadline);
+      return late;
+    });
+    // Each look costs a walk through all that wait.
+    if (next != kNever) expire_writes_at(std::max(next, saturating_add(now, kExpiryEvery)));
+    stats_.rejected += expired.size();
   }
-  write.port->write(
-      std::move(write.key), std::move(write.write), CallOptions{options_.timeout, nullptr},
-      [self = std::weak_ptr(self_), done = std::move(write.done)](Result<Written> written) mutable {
+  for (PendingWrite& write : expired) write.done(too_late(options_.name, clock_.now() - write.since));
+}
+
+void SourceGate::send_write(PendingWrite write, SlotShares::Ticket slot) {
+  const Instant now = clock_.now();
+  const bool late = write.deadline <= now;
+  {
+    MutexLock lock(mutex_);
+    if (late) {
+      free_slot(slot);
+      ++stats_.rejected;
+    } else {
+      ++stats_.writes;
+    }
+  }
+  if (late) return write.done(too_late(options_.name, now - write.since));
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(write.deadline - now);
+  write.space->port->write(
+      std::move(write.key), std::move(write.write), CallOptions{left, nullptr},
+      [self = std::weak_ptr(self_), slot, done = std::move(write.done)](Result<Written> written) mutable {
         const auto gate = self.lock();
         if (gate) {
           SourceGate& me = **gate;
           {
             MutexLock lock(me.mutex_);
-            --me.in_flight_;
+            me.free_slot(slot);
           }
           std::optional<Error> error;
           if (!written) error = written.error();
           if (written && written->unconfirmed)
             error = Error{ErrorCode::kUnknownOutcome, written->unconfirmed->why};
-          me.record(!error || !source_is_unwell(*error), error ? &*error : nullptr);
+          me.record(!error || !is_of_outages(*error), error ? &*error : nullptr);
         }
         done(std::move(written));
         if (gate) (*gate)->dispatch();
@@ -292,20 +365,18 @@ void SourceGate::send_write(PendingWrite write) {
 }
 
 SourceGate::Slot::~Slot() {
-  if (const auto gate = gate_.lock()) (*gate)->free_slot();
+  const auto gate = gate_.lock();
+  if (!gate) return;
+  SourceGate& me = **gate;
+  {
+    MutexLock lock(me.mutex_);
+    me.free_slot(ticket_);
+  }
+  me.dispatch();
 }
 
 void SourceGate::Slot::ended(const Error* error) {
-  if (const auto gate = gate_.lock()) (*gate)->record(error == nullptr || !source_is_unwell(*error), error);
-}
-
-void SourceGate::free_slot() {
-  {
-    MutexLock lock(mutex_);
-    --in_flight_;
-    --batches_in_flight_;
-  }
-  dispatch();
+  if (const auto gate = gate_.lock()) (*gate)->record(error == nullptr || !is_of_outages(*error), error);
 }
 
 void SourceGate::queue_batch(BatchTurn turn) {
@@ -327,11 +398,16 @@ void SourceGate::record(bool good, const Error* error) {
   std::string last;
   {
     MutexLock lock(mutex_);
-    if (good) reached_ = true;
     if (error) {
       ++stats_.errors;
       if (error->code == ErrorCode::kTimeout) ++stats_.timeouts;
-      if (!good) last_error_ = error->message;
+    }
+    // Who waited for somebody's lock has learned nothing of the source.
+    if (!good && error->scope == ErrorScope::kCall) return;
+    if (good) {
+      reached_ = true;
+    } else {
+      last_error_ = error->message;
     }
     if (breaker_.record(good, clock_.now())) {
       probe_at = breaker_.probe_at();
@@ -403,8 +479,8 @@ SourceStats SourceGate::stats() const {
   SourceStats stats = stats_;
   stats.name = options_.name;
   stats.reached = reached_;
-  stats.in_flight = in_flight_;
-  stats.queued = foreground_.size + background_.size + writes_.size();
+  stats.in_flight = slots_.taken();
+  stats.queued = foreground_.size() + background_.size() + writes_.size();
   stats.limit = options_.limit;
   switch (breaker_.state()) {
     case Breaker::State::kClosed:
@@ -426,7 +502,7 @@ void SourceGate::reset_stats() {
 }
 
 void SourceGate::close() {
-  std::deque<PendingWrite> writes;
+  std::vector<PendingWrite> writes;
   std::deque<BatchTurn> turns;
   std::vector<FlightPtr> flights;
   Error cancelled;
@@ -434,14 +510,11 @@ void SourceGate::close() {
     MutexLock lock(mutex_);
     closed_ = true;
     cancelled = refusal();
-    for (Queue* queue : {&foreground_, &background_}) {
-      for (auto& [space, waiting] : queue->waiting)
-        flights.insert(flights.end(), waiting.begin(), waiting.end());
-      *queue = {};
-    }
-    for (const Batch& half : parts_) flights.insert(flights.end(), half.flights.begin(), half.flights.end());
+    flights = foreground_.pop_all();
+    for (FlightPtr& flight : background_.pop_all()) flights.push_back(std::move(flight));
+    for (const Batch& part : parts_) flights.insert(flights.end(), part.flights.begin(), part.flights.end());
     parts_.clear();
-    writes = std::exchange(writes_, {});
+    writes = writes_.pop_all();
     turns = std::exchange(turns_, {});
   }
   for (const FlightPtr& flight : flights) sink_.failed(flight, cancelled);

@@ -7,9 +7,12 @@
 // Whenever a call slot is free, the oldest key of the first non-empty queue goes, and with it all keys of its
 // namespace that wait in the same queue, as many as a call is expected to load in time (batch_size.h): keys
 // gather by themselves while the slots are busy, and not at all when they aren't, so batching costs an idle
-// source no latency. Refreshes never take the last free slot.
+// source no latency. Refreshes never take the last free slot. SlotShares says who may take the slots that are
+// left, so that a table whose rows somebody has locked does not keep the others from the source.
 //
-// Bounds: `limit` calls at once; `max_queue` keys waiting, beyond which a load fails as overloaded. While the
+// Bounds: `limit` calls at once; `max_queue` keys waiting and as many writes, half of them of one table, beyond
+// which a load or a write fails as overloaded. A write that has waited until its deadline is answered and never
+// sent; one that is sent has what is left of its time. A load whose readers have gone leaves the queue. While the
 // breaker is open loads and writes fail at once; when its pause ends the gate pings the source by itself, so
 // that it closes without a client having to try.
 //
@@ -32,6 +35,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -39,7 +43,9 @@
 #include "base/mutex.h"
 #include "layer/load/batch_size.h"
 #include "layer/load/breaker.h"
+#include "layer/load/lines.h"
 #include "layer/load/load_stage.h"
+#include "layer/load/slot_shares.h"
 
 namespace forebay::layer {
 
@@ -60,24 +66,30 @@ class SourceGate final : public LoadStage {
   // LoadStage
   Result<void> enqueue(FlightPtr flight, Urgency urgency) override;
   void promote(FlightPtr flight) override;
+  void withdraw(const FlightPtr& flight) override;
   // Fills the free slots from the queues.
   void dispatch() override;
 
-  // Queues a write and dispatches. `done` is called exactly once.
-  void write(DatasetPort& port, KeyFields key, Write write, WriteDone done);
+  // Queues a write of a namespace's key and dispatches. `done` is called exactly once: kTimeout if it could not
+  // be sent by the deadline.
+  void write(Namespace& space, KeyFields key, Write write, Instant deadline, WriteDone done);
+  // How long a write may take that nobody is before.
+  Duration write_timeout() const { return options_.timeout; }
 
   // A slot for one call. Free again when this is destroyed; the gate may be gone by then.
   class Slot {
    public:
-    explicit Slot(std::weak_ptr<SourceGate*> gate) : gate_(std::move(gate)) {}
+    Slot(std::weak_ptr<SourceGate*> gate, SlotShares::Ticket ticket)
+        : gate_(std::move(gate)), ticket_(ticket) {}
     Slot(Slot&&) noexcept = default;
     Slot& operator=(Slot&&) = delete;
     ~Slot();
-    // The call has ended, with an error or well (null): for the breaker.
+    // The call has ended, with an error or well (null).
     void ended(const Error* error);
 
    private:
     std::weak_ptr<SourceGate*> gate_;
+    SlotShares::Ticket ticket_;
   };
   // Calls `turn` once, without the lock, when a batch may be sent: then it makes the call, or lets the slot
   // go. The error, kCancelled: the gate was closed before.
@@ -97,35 +109,37 @@ class SourceGate final : public LoadStage {
 
  private:
   struct PendingWrite {
-    DatasetPort* port;
+    Namespace* space = nullptr;
     KeyFields key;
     Write write;
+    Instant since;
+    Instant deadline;
     WriteDone done;
   };
-  struct Queue {
-    // By namespace, oldest first.
-    std::unordered_map<Namespace*, std::deque<FlightPtr>> waiting;
-    // A namespace once per flight ever queued for it, oldest first. Those whose flights have gone are skipped.
-    std::deque<Namespace*> order;
-    std::size_t size = 0;
-  };
+  using Queue = Lines<Namespace*, FlightPtr>;
   struct Batch {
     Namespace* space = nullptr;
     std::vector<FlightPtr> flights;
     SourceCallPtr call;  // null until it has been started
+    SlotShares::Ticket slot = 0;
   };
 
   Error refusal() const REQUIRES(mutex_);
-  static void push(Queue& queue, FlightPtr flight);
-  std::vector<FlightPtr> pop(Queue& queue) REQUIRES(mutex_);
   struct Next {
     Batch batch;
     PendingWrite write{};
     BatchTurn turn;
+    SlotShares::Ticket slot = 0;
   };
   bool next(Next& next) REQUIRES(mutex_);
-  bool batch_is_next() const REQUIRES(mutex_);
-  void free_slot();
+  bool next_turn(Next& next, Instant now) REQUIRES(mutex_);
+  bool next_write(Next& next, Instant now) REQUIRES(mutex_);
+  bool next_part(Next& next, Instant now) REQUIRES(mutex_);
+  bool next_load(Next& next, Queue& queue, Instant now) REQUIRES(mutex_);
+  // The call's slot is free again.
+  void free_slot(SlotShares::Ticket slot) REQUIRES(mutex_);
+  void expire_writes_at(Instant at) REQUIRES(mutex_);
+  void expire_writes();
   void send(Batch batch);
   void call_source(Batch batch);
   // The size of the namespace's batches.
@@ -133,8 +147,9 @@ class SourceGate final : public LoadStage {
   // Queues the parts of a batch, of so many keys each; false: it has but one key.
   bool send_again(const Batch& batch, std::size_t each);
   void finish(Batch batch, Result<std::vector<LoadedValue>> loaded, Duration took);
-  void send_write(PendingWrite write);
+  void send_write(PendingWrite write, SlotShares::Ticket slot);
   void start_pause(Instant probe_at, const std::string& error);
+  // A call has ended, with an error or well (null): for the counters and the breaker.
   void record(bool good, const Error* error);
   void schedule_probe(Instant at);
   void probe(bool early = false);
@@ -152,12 +167,12 @@ class SourceGate final : public LoadStage {
   std::string last_error_ GUARDED_BY(mutex_);
   Queue foreground_ GUARDED_BY(mutex_);
   Queue background_ GUARDED_BY(mutex_);
-  std::deque<PendingWrite> writes_ GUARDED_BY(mutex_);
+  Lines<std::string_view, PendingWrite> writes_ GUARDED_BY(mutex_);  // by table
+  Instant expiry_at_ GUARDED_BY(mutex_) = kNever;                    // when expire_writes() is due
   std::deque<Batch> parts_ GUARDED_BY(mutex_);  // of batches that were refused, or too large
   std::unordered_map<const Namespace*, BatchSize> sizes_ GUARDED_BY(mutex_);
   std::deque<BatchTurn> turns_ GUARDED_BY(mutex_);
-  std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
-  std::size_t batches_in_flight_ GUARDED_BY(mutex_) = 0;  // of in_flight_
+  SlotShares slots_ GUARDED_BY(mutex_);
   bool batch_went_last_ GUARDED_BY(mutex_) = false;
   bool closed_ GUARDED_BY(mutex_) = false;
   bool reached_ GUARDED_BY(mutex_) = false;  // kept by reset_stats(): no counter but a fact

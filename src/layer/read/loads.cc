@@ -258,21 +258,24 @@ void Loads::on_timer(const FlightPtr& flight) {
   Namespace& space = flight->space;
   const Instant now = clock_.now();
   const auto stale = memory_.stand_in(flight->at(), now);
-  Instant next = kNever;
-  auto due = keys_.take_due(*flight, now, stale.has_value(), next);
-  for (Waiter& waiter : due) {
+  auto due = keys_.take_due(*flight, now, stale.has_value());
+  if (due.abandoned) space.loads->withdraw(flight);
+  for (Waiter& waiter : due.waiters) {
     if (stale && waiter.stale_ok) {
       space.counters.add(kStale);
       waiter.done(*stale);
       continue;
     }
     space.counters.add(kErrors);
-    waiter.done(Error{ErrorCode::kTimeout,
-                      fmt::format("source '{}': no answer for namespace '{}' within {} ms; the load goes on",
-                                  space.gate->name(), space.name(),
-                                  duration_cast<milliseconds>(space.caller_timeout).count())});
+    const auto limit = duration_cast<milliseconds>(space.caller_timeout).count();
+    waiter.done(Error{
+        ErrorCode::kTimeout,
+        due.started ? fmt::format("source '{}': no answer for namespace '{}' within {} ms; the load goes on",
+                                  space.gate->name(), space.name(), limit)
+                    : fmt::format("source '{}': a load of namespace '{}' could not be sent within {} ms",
+                                  space.gate->name(), space.name(), limit)});
   }
-  if (next != kNever) watch(flight);
+  if (due.next != kNever) watch(flight);
 }
 
 }  // namespace forebay::layer

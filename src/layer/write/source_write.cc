@@ -1,5 +1,8 @@
 #include "layer/write/source_write.h"
 
+#include <fmt/format.h>
+
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -28,25 +31,61 @@ struct SourceWrites::Waiting {
   const AfterCommit after;
   WriteCallback done;
   std::uint32_t epoch = 0;  // of the namespace when it was sent: a purge since then must not be undone
+  Instant since{};
+  Instant deadline{};
+  // Whoever sets it first has the say: who sends the write, or the timer, which answers it. Acquire and release:
+  // `done` goes with it.
+  std::atomic<bool> decided{false};
 };
 
 void SourceWrites::write(const KeyRef& at, Write write, AfterCommit after, WriteCallback done) {
   auto waiting = std::make_shared<Waiting>(at, std::move(write), after, std::move(done));
-  Task start = [this, waiting] {
-    if (earlier_ == nullptr || !earlier_->pending(waiting->at())) return send(waiting);
-    earlier_->after_flush(waiting->at(), [this, waiting](bool flushed) {
-      if (flushed) return send(waiting);
-      written(*waiting,
-              Error{ErrorCode::kCancelled, "shutting down before the source had the key's earlier writes"});
-    });
-  };
-  if (keys_.begin_write(at, start)) start();
+  waiting->since = clock_.now();
+  waiting->deadline = saturating_add(waiting->since, at.space.gate->write_timeout());
+  Task start = [this, waiting] { begin(waiting); };
+  if (keys_.begin_write(at, start)) return begin(waiting);
+  wait(waiting);
+}
+
+void SourceWrites::wait(const std::shared_ptr<Waiting>& waiting) {
+  scheduler_.post_at(waiting->deadline, [this, weak = std::weak_ptr(waiting)] {
+    if (const auto alive = weak.lock()) expire(*alive);
+  });
+}
+
+void SourceWrites::begin(const std::shared_ptr<Waiting>& waiting) {
+  if (earlier_ == nullptr || !earlier_->pending(waiting->at())) return send(waiting);
+  wait(waiting);
+  earlier_->after_flush(waiting->at(), [this, waiting](bool flushed) {
+    if (flushed) return send(waiting);
+    if (waiting->decided.exchange(true, std::memory_order_acq_rel)) return pass(*waiting);
+    written(*waiting,
+            Error{ErrorCode::kCancelled, "shutting down before the source had the key's earlier writes"});
+  });
+}
+
+void SourceWrites::expire(Waiting& waiting) {
+  if (waiting.decided.exchange(true, std::memory_order_acq_rel)) return;
+  const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - waiting.since);
+  waiting.done(
+      Error{ErrorCode::kTimeout,
+            fmt::format("source '{}': the write waited {} ms for earlier ones of its key and was not "
+                        "sent: nothing has changed",
+                        waiting.space.gate->name(), waited.count()),
+            ErrorScope::kCall});
+}
+
+void SourceWrites::pass(const Waiting& waiting) {
+  Task next = keys_.end_write(waiting.at(), false, [](const Fence&) {});
+  // Not from here: a long line of them would go as deep.
+  if (next) scheduler_.post(std::move(next));
 }
 
 void SourceWrites::send(const std::shared_ptr<Waiting>& waiting) {
+  if (waiting->decided.exchange(true, std::memory_order_acq_rel)) return pass(*waiting);
   Namespace& space = waiting->space;
   waiting->epoch = space.epoch.load(std::memory_order_acquire);
-  space.gate->write(*space.port, std::move(waiting->fields), std::move(waiting->write),
+  space.gate->write(space, std::move(waiting->fields), std::move(waiting->write), waiting->deadline,
                     [this, waiting](Result<Written> result) { written(*waiting, std::move(result)); });
 }
 

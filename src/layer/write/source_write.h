@@ -9,6 +9,9 @@
 // seen to by unconfirmed.h. Copies of other keys that depend on the row, or on rows that the source changed
 // along with it, are dropped before the reply.
 //
+// From its arrival on a write has the source's timeout: it is sent within it, or answered kTimeout and never
+// sent. The source is given what is left of it.
+//
 // Thread-safe.
 
 #include "layer/invalidate/invalidator.h"
@@ -28,12 +31,13 @@ class SourceWrites {
  public:
   // Everything is borrowed.
   SourceWrites(CopyStore& copies, KeyTable& keys, Invalidator& invalidator, UnconfirmedWrites& unconfirmed,
-               const Clock& clock, WriteTokens& tokens)
+               const Clock& clock, Scheduler& scheduler, WriteTokens& tokens)
       : copies_(copies),
         keys_(keys),
         invalidator_(invalidator),
         unconfirmed_(unconfirmed),
         clock_(clock),
+        scheduler_(scheduler),
         tokens_(tokens) {}
 
   // Before the first request; none are pending otherwise. Borrowed.
@@ -43,7 +47,15 @@ class SourceWrites {
 
  private:
   struct Waiting;
+  // Answers it at its deadline, unless it has been sent.
+  void wait(const std::shared_ptr<Waiting>& waiting);
+  // It is its turn.
+  void begin(const std::shared_ptr<Waiting>& waiting);
+  // And the source has the key's earlier writes.
   void send(const std::shared_ptr<Waiting>& waiting);
+  void expire(Waiting& waiting);
+  // Gives up the turn of a write that was answered before.
+  void pass(const Waiting& waiting);
   void written(Waiting& waiting, Result<Written> result);
   // What becomes of the copy. Under the key's lock.
   void keep(const Waiting& waiting, const Result<Written>& result, const Fence& reported, WriteAnswer& answer,
@@ -54,6 +66,7 @@ class SourceWrites {
   Invalidator& invalidator_;
   UnconfirmedWrites& unconfirmed_;
   const Clock& clock_;
+  Scheduler& scheduler_;
   WriteTokens& tokens_;
   EarlierWrites* earlier_ = nullptr;
 };

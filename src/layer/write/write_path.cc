@@ -20,14 +20,14 @@ Error nobody_remembers() {
 
 WritePath::WritePath(const std::atomic<const Router*>& router, CopyStore& copies, KeyTable& keys,
                      KeyLoader& loader, Invalidator& invalidator, UnconfirmedWrites& unconfirmed,
-                     const Clock& clock, WriteTokens& tokens)
+                     const Clock& clock, Scheduler& scheduler, WriteTokens& tokens)
     : router_(router),
       copies_(copies),
       keys_(keys),
       loader_(loader),
       clock_(clock),
       tokens_(tokens),
-      source_writes_(copies, keys, invalidator, unconfirmed, clock, tokens) {}
+      source_writes_(copies, keys, invalidator, unconfirmed, clock, scheduler, tokens) {}
 
 void WritePath::make_strategies(JournaledWrites* journaled) {
   journaled_ = journaled;

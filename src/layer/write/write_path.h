@@ -20,7 +20,7 @@ class WritePath final : public WriteDoor {
   // `router` yields the router in force. Everything is borrowed.
   WritePath(const std::atomic<const Router*>& router, CopyStore& copies, KeyTable& keys, KeyLoader& loader,
             Invalidator& invalidator, UnconfirmedWrites& unconfirmed, const Clock& clock,
-            WriteTokens& tokens);
+            Scheduler& scheduler, WriteTokens& tokens);
 
   // Before the first request and before strategy(). Null: there is no [journal]. Borrowed.
   void make_strategies(JournaledWrites* journaled);

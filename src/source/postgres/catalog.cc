@@ -23,7 +23,8 @@ WHERE t.typtype <> 'd')";
 constexpr const char* kTable = R"(
 SELECT c.oid, c.relkind IN ('r', 'p', 'f'), pg_catalog.pg_is_in_recovery(),
        pg_catalog.has_any_column_privilege(c.oid, 'INSERT'), pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'),
-       c.relkind IN ('r', 'p') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+       c.relkind IN ('r', 'p') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'),
+       pg_catalog.row_security_active(c.oid)
 FROM pg_catalog.pg_class c
 WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p', 'f', 'v', 'm'))";
 
@@ -100,6 +101,7 @@ Outcome<std::optional<Table>> find_table(Pool& pool, const TableName& name, cons
   table.may_insert = truth(*found, 0, 3);
   table.may_update = truth(*found, 0, 4);
   table.places = truth(*found, 0, 5);
+  table.row_security = truth(*found, 0, 6);
 
   const OptionalText numbered[] = {std::to_string(table.oid)};
   auto columns = ask(pool, kColumns, numbered, call);

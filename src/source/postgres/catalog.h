@@ -38,7 +38,8 @@ struct Table {
   bool in_recovery = false;  // the server is a standby
   bool may_insert = false;   // the role may, in at least one column
   bool may_update = false;
-  bool places = false;  // its rows have a ctid that the role may read
+  bool places = false;        // its rows have a ctid that the role may read
+  bool row_security = false;  // some rows may be hidden from the role
   std::vector<Column> columns;
 
   const Column* column(std::string_view name) const;

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 namespace forebay::source::postgres {
@@ -23,19 +25,38 @@ constexpr std::chrono::milliseconds kCancelPatience{200};
 // How often an idle session may have something to say before it is thought broken.
 constexpr int kLooks = 8;
 
-// A cancel request that overtakes its statement is lost; the server then goes on for a client that has left,
-// unless it looks. PostgreSQL has the setting since version 14, and not on every platform: asked for only
-// where it is there.
-constexpr const char* kSetUp =
-    "SELECT set_config(name, '500', false) FROM pg_catalog.pg_settings"
-    " WHERE name = 'client_connection_check_interval';"
-    "SET TimeZone = 'UTC';"
-    "SET DateStyle = 'ISO';"
-    "SET IntervalStyle = 'iso_8601';"
-    "SET bytea_output = 'hex';"
-    "SET extra_float_digits = 1;"
-    "SET standard_conforming_strings = on;"
-    "SET default_transaction_read_only = on";
+struct Setting {
+  const char* name;
+  const char* value;
+};
+constexpr Setting kSettings[] = {
+    {"TimeZone", "UTC"},     {"DateStyle", "ISO"},        {"IntervalStyle", "iso_8601"},
+    {"bytea_output", "hex"}, {"extra_float_digits", "1"}, {"standard_conforming_strings", "on"},
+};
+
+// For a session of our own. A cancel request that overtakes its statement is lost; the server then goes on for a
+// client that has left, unless it looks. PostgreSQL has the setting since version 14, and not on every platform:
+// asked for only where it is there. The answer is the role's own lock_timeout.
+std::string set_up_session() {
+  std::string sql =
+      "SELECT set_config(name, '500', false) FROM pg_catalog.pg_settings"
+      " WHERE name = 'client_connection_check_interval';";
+  for (const Setting& setting : kSettings) sql += fmt::format("SET {} = '{}';", setting.name, setting.value);
+  return sql +
+         "SET default_transaction_read_only = on;"
+         "SELECT (extract(epoch FROM pg_catalog.current_setting('lock_timeout')::interval) * 1000)::bigint";
+}
+
+// Who waits for a lock is to hear of that, and not only that its time is up.
+std::int64_t lock_milliseconds(std::chrono::milliseconds limit) {
+  const std::int64_t all = limit.count();
+  return std::max<std::int64_t>(all - std::clamp<std::int64_t>(all / 10, 1, 200), 1);
+}
+
+// 0 would mean no limit.
+std::chrono::milliseconds limit_of(std::chrono::milliseconds time) {
+  return std::clamp(time, std::chrono::milliseconds(1), std::chrono::milliseconds(2'000'000'000));
+}
 
 int milliseconds_until(Clock::time_point deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
@@ -78,8 +99,8 @@ Failure given_up() {
 
 }  // namespace
 
-Connection::Connection(PGconn* connection, int wake_fd, Canceller& canceller)
-    : connection_(connection), wake_fd_(wake_fd), canceller_(canceller) {}
+Connection::Connection(PGconn* connection, int wake_fd, config::Pooler pooler, Canceller& canceller)
+    : connection_(connection), wake_fd_(wake_fd), pooler_(pooler), canceller_(canceller) {}
 
 Connection::~Connection() {
   PQfinish(connection_);
@@ -88,7 +109,8 @@ Connection::~Connection() {
 
 Outcome<std::unique_ptr<Connection>> Connection::open(const std::string& url,
                                                       std::chrono::milliseconds connect_timeout,
-                                                      Canceller& canceller, const Call& call) {
+                                                      config::Pooler pooler, Canceller& canceller,
+                                                      const Call& call) {
   const int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (wake_fd < 0)
     return std::unexpected(Failure{{ErrorCode::kUnavailable, "too many open files"}, {}, true});
@@ -103,7 +125,7 @@ Outcome<std::unique_ptr<Connection>> Connection::open(const std::string& url,
                                                 nullptr};
   const std::array<const char*, 8> values = {"30", "10", "3", "forebay", url.c_str(), "UTF8", nullptr};
   std::unique_ptr<Connection> made(
-      new Connection(PQconnectStartParams(names.data(), values.data(), 1), wake_fd, canceller));
+      new Connection(PQconnectStartParams(names.data(), values.data(), 1), wake_fd, pooler, canceller));
   PGconn* connection = made->connection_;
   const auto refused = [&] {
     return std::unexpected(Failure{{ErrorCode::kUnavailable, connection_message(connection)}, {}, true});
@@ -132,22 +154,64 @@ Outcome<std::unique_ptr<Connection>> Connection::open(const std::string& url,
     if (step == PGRES_POLLING_FAILED) return refused();
   }
   PQsetnonblocking(connection, 1);
+  if (made->is_pooled()) return made;
+  if (auto direct = made->find_pooler(call); !direct) return std::unexpected(direct.error());
   if (auto ready = made->set_up(call); !ready) return std::unexpected(ready.error());
   return made;
 }
 
+Outcome<void> Connection::find_pooler(const Call& call) {
+  auto pid = finish(PQsendQuery(connection_, "SELECT pg_catalog.pg_backend_pid()") == 1, call);
+  if (!pid) return std::unexpected(pid.error());
+  if (std::to_string(PQbackendPID(connection_)) == cell(*pid, 0, 0)) return {};
+  return std::unexpected(Failure{
+      {ErrorCode::kConfig,
+       "a connection pooler, such as PgBouncer, stands before the server: say pooler = \"transaction\", "
+       "or give a url that leads to the server itself"},
+      {},
+      true});
+}
+
 Outcome<void> Connection::set_up(const Call& call) {
-  auto done = finish(PQsendQuery(connection_, kSetUp) == 1, call);
+  auto done = finish(PQsendQuery(connection_, set_up_session().c_str()) == 1, call);
   if (!done) return std::unexpected(done.error());
+  const std::string_view own = cell(*done, 0, 0);
+  std::from_chars(own.data(), own.data() + own.size(), own_lock_timeout_);
   return {};
 }
 
+std::string Connection::lock_limit(std::chrono::milliseconds limit) const {
+  const std::int64_t most = lock_milliseconds(limit);
+  return std::to_string(own_lock_timeout_ > 0 ? std::min(own_lock_timeout_, most) : most);
+}
+
+// By SET, which takes no snapshot.
+std::string Connection::local_settings(std::chrono::milliseconds limit) const {
+  limit = limit_of(limit);
+  std::string sql = fmt::format("SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
+                                limit.count(), lock_limit(limit));
+  if (!is_pooled()) return sql;
+  for (const Setting& setting : kSettings)
+    sql += fmt::format("; SET LOCAL {} = '{}'", setting.name, setting.value);
+  return sql;
+}
+
 Outcome<void> Connection::set_timeout(const Call& call) {
-  if (statement_timeout_ == call.timeout) return {};
+  if (PQtransactionStatus(connection_) == PQTRANS_INERROR) return {};
+  if (in_transaction()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(call.deadline - Clock::now());
+    const auto slack = std::max(transaction_timeout_ / 10, std::chrono::milliseconds(20));
+    if (left + slack >= transaction_timeout_) return {};
+    transaction_timeout_ = left;
+    auto done = finish(PQsendQuery(connection_, local_settings(left).c_str()) == 1, call);
+    if (!done) return std::unexpected(done.error());
+    return {};
+  }
+  if (is_pooled() || statement_timeout_ == call.timeout) return {};
   statement_timeout_ = std::chrono::milliseconds(-1);
-  // 0 would mean no limit.
-  const auto limit = std::clamp<std::int64_t>(call.timeout.count(), 1, 2'000'000'000);
-  const std::string sql = fmt::format("SET statement_timeout = {}", limit);
+  const auto limit = limit_of(call.timeout);
+  const std::string sql =
+      fmt::format("SET statement_timeout = {}; SET lock_timeout = {}", limit.count(), lock_limit(limit));
   auto done = finish(PQsendQuery(connection_, sql.c_str()) == 1, call);
   if (!done) return std::unexpected(done.error());
   statement_timeout_ = call.timeout;
@@ -156,6 +220,7 @@ Outcome<void> Connection::set_timeout(const Call& call) {
 
 Outcome<std::string> Connection::prepare(const std::string& sql, const Call& call) {
   if (auto set = set_timeout(call); !set) return std::unexpected(set.error());
+  if (is_pooled()) return std::string();
   if (const auto found = statements_.find(sql); found != statements_.end()) return found->second;
   if (statements_.size() >= kStatementsMax) forget_statements(call);
   std::string name = fmt::format("forebay_{}", ++names_given_);
@@ -165,19 +230,54 @@ Outcome<std::string> Connection::prepare(const std::string& sql, const Call& cal
   return name;
 }
 
-Outcome<ResultPtr> Connection::execute(const std::string& sql, std::span<const OptionalText> parameters,
-                                       const Call& call) {
-  auto name = prepare(sql, call);
-  if (!name) return std::unexpected(name.error());
+bool Connection::send(const std::string& name, const std::string& sql,
+                      std::span<const OptionalText> parameters) {
   std::vector<const char*> texts;
   texts.reserve(parameters.size());
   for (const OptionalText& parameter : parameters) texts.push_back(parameter ? parameter->c_str() : nullptr);
-  return finish(PQsendQueryPrepared(connection_, name->c_str(), static_cast<int>(texts.size()), texts.data(),
-                                    nullptr, nullptr, 0) == 1,
-                call);
+  const int count = static_cast<int>(texts.size());
+  if (is_pooled())
+    return PQsendQueryParams(connection_, sql.c_str(), count, nullptr, texts.data(), nullptr, nullptr, 0) ==
+           1;
+  return PQsendQueryPrepared(connection_, name.c_str(), count, texts.data(), nullptr, nullptr, 0) == 1;
+}
+
+template <class Send>
+Outcome<ResultPtr> Connection::run_with_settings(const Call& call, std::size_t results, Send send) {
+  // Not by SET LOCAL: it asks for a transaction that was begun by a statement.
+  const auto limit = limit_of(call.timeout);
+  std::string settings = fmt::format(
+      "SELECT pg_catalog.set_config('transaction_read_only', 'on', true), "
+      "pg_catalog.set_config('statement_timeout', '{}', true), pg_catalog.set_config('lock_timeout', '{}', "
+      "true)",
+      limit.count(), lock_limit(limit));
+  for (const Setting& setting : kSettings)
+    settings += fmt::format(", pg_catalog.set_config('{}', '{}', true)", setting.name, setting.value);
+  std::size_t failed = 0;
+  auto all = pipeline(call, 1 + results, failed, [&] {
+    return PQsendQueryParams(connection_, settings.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1 &&
+           send();
+  });
+  if (!all) return std::unexpected(all.error());
+  return std::move(all->back());
+}
+
+Outcome<ResultPtr> Connection::execute(const std::string& sql, std::span<const OptionalText> parameters,
+                                       const Call& call) {
+  if (is_pooled() && PQtransactionStatus(connection_) == PQTRANS_IDLE)
+    return run_with_settings(call, 1, [&] { return send({}, sql, parameters); });
+  auto name = prepare(sql, call);
+  if (!name) return std::unexpected(name.error());
+  return finish(send(*name, sql, parameters), call);
 }
 
 Outcome<ResultPtr> Connection::describe(const std::string& sql, const Call& call) {
+  if (is_pooled()) {
+    return run_with_settings(call, 2, [&] {
+      return PQsendPrepare(connection_, "", sql.c_str(), 0, nullptr) == 1 &&
+             PQsendDescribePrepared(connection_, "") == 1;
+    });
+  }
   auto name = prepare(sql, call);
   if (!name) return std::unexpected(name.error());
   return finish(PQsendDescribePrepared(connection_, name->c_str()) == 1, call);
@@ -192,6 +292,12 @@ Outcome<ResultPtr> Connection::describe_anew(const std::string& sql, const Call&
 
 Outcome<ResultPtr> Connection::command(const std::string& sql, const Call& call) {
   if (auto set = set_timeout(call); !set) return std::unexpected(set.error());
+  return finish(PQsendQuery(connection_, sql.c_str()) == 1, call);
+}
+
+Outcome<ResultPtr> Connection::begin(const Call& call) {
+  transaction_timeout_ = std::chrono::ceil<std::chrono::milliseconds>(call.deadline - Clock::now());
+  const std::string sql = "BEGIN READ WRITE; " + local_settings(transaction_timeout_);
   return finish(PQsendQuery(connection_, sql.c_str()) == 1, call);
 }
 
@@ -228,6 +334,7 @@ void Connection::keep_up_with(std::uint64_t generation, const Call& call) {
 
 void Connection::forget_statements(const Call& call) {
   statements_.clear();
+  if (is_pooled()) return;  // it has none, and those of others in the session are not ours
   if (!finish(PQsendQuery(connection_, "DEALLOCATE ALL") == 1, call)) usable_ = false;
 }
 
@@ -327,26 +434,28 @@ Outcome<std::vector<ResultPtr>> Connection::execute_all(std::span<const Statemen
     ++failed;
   }
   failed = 0;
+  return pipeline(call, statements.size(), failed, [&] {
+    for (std::size_t i = 0; i < statements.size(); ++i) {
+      if (!send(names[i], statements[i]->sql, statements[i]->parameters)) return false;
+    }
+    return true;
+  });
+}
+
+template <class Send>
+Outcome<std::vector<ResultPtr>> Connection::pipeline(const Call& call, std::size_t results,
+                                                     std::size_t& failed, Send send) {
   if (!usable_ || PQenterPipelineMode(connection_) != 1) return std::unexpected(lost());
-  std::vector<const char*> texts;
-  bool sent = true;
-  for (std::size_t i = 0; sent && i < statements.size(); ++i) {
-    texts.clear();
-    for (const OptionalText& parameter : statements[i]->parameters)
-      texts.push_back(parameter ? parameter->c_str() : nullptr);
-    sent = PQsendQueryPrepared(connection_, names[i].c_str(), static_cast<int>(texts.size()), texts.data(),
-                               nullptr, nullptr, 0) == 1;
-  }
-  if (!sent || PQpipelineSync(connection_) != 1) return std::unexpected(lost());
+  if (!send() || PQpipelineSync(connection_) != 1) return std::unexpected(lost());
   if (call.cancelled()) {
     usable_ = false;  // statements were sent, their answers will not be read
     return std::unexpected(given_up());
   }
   CancelWatch watch(call.cancel, wake_fd_);
-  auto results = receive_all(statements.size(), call, failed);
+  auto received = receive_all(results, call, failed);
   // Else the session is given up.
   if (usable_ && PQexitPipelineMode(connection_) != 1) return std::unexpected(lost());
-  return results;
+  return received;
 }
 
 Outcome<std::vector<ResultPtr>> Connection::receive_all(std::size_t count, const Call& call,

@@ -7,9 +7,14 @@
 // keeps the session usable). A cancelled or overdue statement is also cancelled on the server. A session
 // whose state isn't certain any more is not usable() and must be closed.
 //
-// Every session reads in a read-only transaction unless it begins one of its own (BEGIN READ WRITE), and
-// writes times as ISO 8601 in UTC, so that no setting of the server or of a role changes what values look
-// like.
+// Every session reads in a read-only transaction unless it begins one that writes, and writes times as ISO 8601
+// in UTC, so that no setting of the server or of a role changes what values look like. Who waits for a lock is
+// told so by the server (55P03), shortly before the statement's time is up.
+//
+// Behind a pooler (config::Pooler) that lends the server's sessions by the transaction, nothing may be left in
+// a session: other clients get it next. All settings are then local to a transaction and go with the statement,
+// in one round trip, and no statement is prepared by name. A pooler that was not announced is noticed, as the
+// process that answers is not the one that the session was opened with, and refused before anything is set.
 //
 // Not thread-safe: one call at a time.
 
@@ -22,6 +27,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "config/model.h"
 #include "forebay/source.h"
 #include "source/postgres/canceller.h"
 #include "source/postgres/error.h"
@@ -54,10 +60,12 @@ struct Statement {
 class Connection {
  public:
   // Connects, within the call's deadline and `connect_timeout`. `url` is a libpq URI or connection string;
-  // what it leaves out comes from libpq's environment variables and files. Failures are lost ones.
+  // what it leaves out comes from libpq's environment variables and files. Failures are lost ones. kConfig:
+  // there is a pooler, and `pooler` says that there is none.
   static Outcome<std::unique_ptr<Connection>> open(const std::string& url,
                                                    std::chrono::milliseconds connect_timeout,
-                                                   Canceller& canceller, const Call& call);
+                                                   config::Pooler pooler, Canceller& canceller,
+                                                   const Call& call);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -78,12 +86,15 @@ class Connection {
   // The same of the tables as they are now: nothing that was prepared before is used.
   Outcome<ResultPtr> describe_anew(const std::string& sql, const Call& call);
 
-  // Runs a statement without parameters and without preparing it.
+  // Runs a statement without parameters and without preparing it, in a transaction or where it needs no
+  // settings.
   Outcome<ResultPtr> command(const std::string& sql, const Call& call);
 
   // Whether the database's own encoding is UTF-8, so that it takes all text.
   bool is_utf8() const;
 
+  // Begins a transaction that may write, with what is left of the call's time as each statement's limit.
+  Outcome<ResultPtr> begin(const Call& call);
   // Ends the transaction in progress. A failure that is lost leaves open whether it was committed. Not
   // cancellable.
   Outcome<void> commit(const Call& call);
@@ -104,10 +115,27 @@ class Connection {
   enum class Wake { kReady, kDeadline, kCancelled };
   enum class Interrupt { kAllowed, kNever };
 
-  Connection(PGconn* connection, int wake_fd, Canceller& canceller);
+  Connection(PGconn* connection, int wake_fd, config::Pooler pooler, Canceller& canceller);
 
+  bool is_pooled() const { return pooler_ != config::Pooler::kNone; }
+  bool in_transaction() const { return PQtransactionStatus(connection_) == PQTRANS_INTRANS; }
+  Outcome<void> find_pooler(const Call& call);
   Outcome<void> set_up(const Call& call);
+  // Limits the statements that follow: outside a transaction to the call's timeout, inside one to what is left.
   Outcome<void> set_timeout(const Call& call);
+  // What sets a transaction's limits and, behind a pooler, all else.
+  std::string local_settings(std::chrono::milliseconds limit) const;
+  std::string lock_limit(std::chrono::milliseconds limit) const;
+  // Runs what `send` sends, which has so many results, in a transaction of its own that only reads, with its
+  // settings. Returns the last result.
+  template <class Send>
+  Outcome<ResultPtr> run_with_settings(const Call& call, std::size_t results, Send send);
+  // Sends by libpq's pipeline mode, and receives the results.
+  template <class Send>
+  Outcome<std::vector<ResultPtr>> pipeline(const Call& call, std::size_t results, std::size_t& failed,
+                                           Send send);
+  // `name`: of the prepared statement; behind a pooler the text goes.
+  bool send(const std::string& name, const std::string& sql, std::span<const OptionalText> parameters);
   Outcome<std::string> prepare(const std::string& sql, const Call& call);
   // What follows a PQsend… call: its result, by the deadline.
   Outcome<ResultPtr> finish(bool sent, const Call& call, Interrupt interrupt = Interrupt::kAllowed);
@@ -123,9 +151,12 @@ class Connection {
 
   PGconn* connection_;
   int wake_fd_;  // an eventfd that a cancellation makes readable
+  const config::Pooler pooler_;
   Canceller& canceller_;
   bool usable_ = true;
-  std::chrono::milliseconds statement_timeout_{-1};  // what the server was told last; -1: nothing certain
+  std::chrono::milliseconds statement_timeout_{-1};          // of the session: told last; -1: nothing certain
+  std::chrono::milliseconds transaction_timeout_{0};         // of the transaction in progress
+  std::int64_t own_lock_timeout_ = 0;                        // the role's own, in milliseconds; 0: none
   std::unordered_map<std::string, std::string> statements_;  // text -> name
   std::size_t names_given_ = 0;
   std::uint64_t generation_ = 0;

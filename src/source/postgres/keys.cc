@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace forebay::source::postgres {
 namespace {
@@ -22,15 +23,6 @@ std::string joined(std::span<const std::string> fields) {
 // UTF-8.
 bool is_encoding_error(std::string_view sqlstate) {
   return sqlstate == "22021" || sqlstate == "22P05";
-}
-
-// Input that a type's reader rejects: invalid text, number out of range, date malformed or out of range, bad
-// byte sequence.
-bool is_input_error(std::string_view sqlstate) {
-  for (const std::string_view state : {"22P02", "22003", "22007", "22008", "22P03"}) {
-    if (sqlstate == state) return true;
-  }
-  return is_encoding_error(sqlstate);
 }
 
 }  // namespace
@@ -58,11 +50,17 @@ Result<KeyBatch> KeyBatch::make(std::span<const Type> types, std::span<const Key
 }
 
 std::vector<OptionalText> KeyBatch::arrays() const {
+  std::vector<std::size_t> all(asked_.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return arrays_of(all);
+}
+
+std::vector<OptionalText> KeyBatch::arrays_of(std::span<const std::size_t> some) const {
   std::vector<OptionalText> arrays;
   arrays.reserve(types_.size());
   for (std::size_t f = 0; f < types_.size(); ++f) {
     std::string literal = "{";
-    for (const std::size_t key : asked_) append_array_element(literal, types_[f], keys_[key][f]);
+    for (const std::size_t place : some) append_array_element(literal, types_[f], keys_[asked_[place]][f]);
     literal += '}';
     arrays.emplace_back(std::move(literal));
   }
@@ -89,37 +87,75 @@ void KeyBatch::drop_if(FunctionRef<bool(const KeyFields&)> unwanted) {
 
 bool KeyBatch::may_be_to_blame(const Failure& failure) const {
   if (is_encoding_error(failure.sqlstate)) return true;
-  return is_input_error(failure.sqlstate) && !std::ranges::all_of(types_, well_known);
+  // Which SQLSTATE a type's reader has for a text that it can't read is up to the type.
+  if (failure.lost || failure.sqlstate.empty() || failure.error.code != ErrorCode::kRefused) return false;
+  return !std::ranges::all_of(types_, well_known);
+}
+
+Outcome<void> KeyBatch::find_readable(Connection& connection, const std::string& sql,
+                                      std::span<const std::size_t> some, const Call& call,
+                                      std::vector<std::size_t>& readable) const {
+  auto read = connection.execute(sql, arrays_of(some), call);
+  if (!read && !may_be_to_blame(read.error())) return std::unexpected(read.error());
+  if (read) {
+    readable.insert(readable.end(), some.begin(), some.end());
+  } else if (some.size() > 1) {
+    const std::size_t half = some.size() / 2;
+    for (const auto part : {some.first(half), some.subspan(half)}) {
+      if (auto found = find_readable(connection, sql, part, call, readable); !found) return found;
+    }
+  }
+  return {};
+}
+
+std::string KeyBatch::casts(std::string_view suffix) const {
+  std::string sql = "SELECT ";
+  for (std::size_t f = 0; f < types_.size(); ++f)
+    sql += fmt::format("{}${}::{}{}", f == 0 ? "" : ", ", f + 1, types_[f].cast, suffix);
+  return sql;
+}
+
+Outcome<bool> KeyBatch::can_read(std::size_t asked, Connection& connection, const Call& call) const {
+  const KeyFields& fields = keys_[asked_[asked]];
+  std::vector<OptionalText> parameters;
+  for (std::size_t f = 0; f < fields.size(); ++f) {
+    auto bound = parameter(types_[f], fields[f]);
+    if (!bound) return false;
+    parameters.emplace_back(std::move(*bound));
+  }
+  const std::string sql = casts("");
+  auto read = connection.execute(sql, parameters, call);
+  if (read) return true;
+  if (!may_be_to_blame(read.error())) return std::unexpected(read.error());
+  // Not the type itself?
+  auto nothing = connection.execute(sql, std::vector<OptionalText>(fields.size()), call);
+  if (!nothing) return std::unexpected(nothing.error());
+  return false;
 }
 
 Outcome<bool> KeyBatch::drop_unreadable(Connection& connection, const Call& call) {
-  std::string sql = "SELECT ";
-  for (std::size_t f = 0; f < types_.size(); ++f) {
-    sql += fmt::format("{}${}::{}", f == 0 ? "" : ", ", f + 1, types_[f].cast);
-  }
+  const std::string sql = casts("[]");
+  std::vector<std::size_t> all(asked_.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
   std::vector<std::size_t> readable;
-  std::vector<std::vector<std::size_t>> places;
-  std::unordered_map<std::string, std::size_t> by_text;
-  for (std::size_t i = 0; i < asked_.size(); ++i) {
-    const KeyFields& fields = keys_[asked_[i]];
-    std::vector<OptionalText> parameters;
-    for (std::size_t f = 0; f < fields.size(); ++f) {
-      auto bound = parameter(types_[f], fields[f]);
-      if (bound) parameters.emplace_back(std::move(*bound));
-    }
-    if (parameters.size() != fields.size()) continue;
-    auto read = connection.execute(sql, parameters, call);
-    if (!read && !is_input_error(read.error().sqlstate)) return std::unexpected(read.error());
-    if (!read) continue;
-    by_text.emplace(joined(fields), readable.size());
-    readable.push_back(asked_[i]);
-    places.push_back(std::move(places_[i]));
+  if (auto found = find_readable(connection, sql, all, call, readable); !found)
+    return std::unexpected(found.error());
+  if (readable.size() == asked_.size()) return false;
+  if (readable.empty()) {  // not the type itself?
+    auto nothing = connection.execute(sql, arrays_of({}), call);
+    if (!nothing) return std::unexpected(nothing.error());
   }
-  const bool dropped = readable.size() < asked_.size();
-  asked_ = std::move(readable);
+  std::vector<std::size_t> asked;
+  std::vector<std::vector<std::size_t>> places;
+  by_text_.clear();
+  for (const std::size_t place : readable) {
+    by_text_.emplace(joined(keys_[asked_[place]]), asked.size());
+    asked.push_back(asked_[place]);
+    places.push_back(std::move(places_[place]));
+  }
+  asked_ = std::move(asked);
   places_ = std::move(places);
-  by_text_ = std::move(by_text);
-  return dropped;
+  return true;
 }
 
 }  // namespace forebay::source::postgres

@@ -4,8 +4,8 @@
 //
 // A key whose fields are not the plain text of a value of their types (types.h) is absent and is never sent,
 // so that it can't make the server refuse the statement which it shares with others. Where only the server
-// knows (an enum, a date), the statement is tried, and if the server objects to some input each key is tried
-// alone.
+// knows (an enum, a date, an extension's type), the statement is tried, and if the server refuses it the keys
+// are given to it to be read and for nothing else, halved until those that it can't read are known.
 
 #include <cstddef>
 #include <span>
@@ -41,10 +41,20 @@ class KeyBatch {
 
   // Whether a failure may come from a key's text, so that drop_unreadable() is worth a try.
   bool may_be_to_blame(const Failure& failure) const;
-  // Asks the server about each key alone and drops those that it can't read. Returns whether it dropped any.
+  // Asks the server whether it can read one of asked().
+  Outcome<bool> can_read(std::size_t asked, Connection& connection, const Call& call) const;
+  // Asks the server which keys it can read, and drops the others. Returns whether it dropped any. One statement
+  // if all can be read, else twice log2 of the keys for each that can't.
   Outcome<bool> drop_unreadable(Connection& connection, const Call& call);
 
  private:
+  // `some`: places in asked_.
+  std::string casts(std::string_view suffix) const;
+  std::vector<OptionalText> arrays_of(std::span<const std::size_t> some) const;
+  Outcome<void> find_readable(Connection& connection, const std::string& sql,
+                              std::span<const std::size_t> some, const Call& call,
+                              std::vector<std::size_t>& readable) const;
+
   KeyBatch(std::span<const Type> types, std::span<const KeyFields> keys) : types_(types), keys_(keys) {}
 
   std::span<const Type> types_;

@@ -144,6 +144,7 @@ class Application final : public BatchSteps<Failure> {
     if (auto counted = count(); !counted) return std::unexpected(std::move(counted).error());
     std::size_t failed = 0;
     if (auto done = apply_all(connection, items_, failed); !done) {
+      in_doubt_ = cause(done.error()) == Cause::kDoubt;
       if (cause(done.error()) == Cause::kData) outcome_.refused.push_back(refusal(failed, done.error()));
       return std::unexpected(std::move(done).error());
     }
@@ -163,6 +164,8 @@ class Application final : public BatchSteps<Failure> {
   }
 
   BatchOutcome& outcome() { return outcome_; }
+  // Whether the failure of run() may be that of one write's data.
+  bool in_doubt() const { return in_doubt_; }
 
   // ---- BatchSteps
 
@@ -202,6 +205,18 @@ class Application final : public BatchSteps<Failure> {
   }
 
   Cause cause(const Failure& failure) const override { return cause_of(failure); }
+  // EXPLAIN parses and plans a statement and checks the role's rights, and does nothing.
+  Step<Cause> look_into(const Failure& failure) override {
+    if (failed_.sql.empty()) return Cause::kSchema;
+    Statement bare{"EXPLAIN " + failed_.sql, std::vector<OptionalText>(failed_.parameters.size())};
+    auto plans = explains(bare);
+    if (!plans) return std::unexpected(std::move(plans).error());
+    if (!*plans) return Cause::kSchema;
+    bare.parameters = failed_.parameters;
+    auto reads = explains(bare);
+    if (!reads) return std::unexpected(std::move(reads).error());
+    return *reads && is_behind_the_table(failure) ? Cause::kDoubt : Cause::kData;
+  }
   Failure fault(Error error) const override { return {std::move(error), {}, false}; }
   BatchOutcome::Refusal refusal(std::size_t place, Failure failure) const override {
     const bool missing_key = failure.sqlstate == "23503";
@@ -213,6 +228,7 @@ class Application final : public BatchSteps<Failure> {
   void begin(Connection& connection) {
     connection_ = &connection;
     outcome_ = BatchOutcome();
+    in_doubt_ = false;
     items_.clear();
     before_.clear();
   }
@@ -291,12 +307,26 @@ class Application final : public BatchSteps<Failure> {
   // transaction of its own would be checked at its end as well.
   Step<void> check_at_once() { return run_command("SET CONSTRAINTS ALL IMMEDIATE"); }
 
+  // Whether the server takes the statement. What it says of a parameter is no answer.
+  Step<bool> explains(const Statement& statement) {
+    auto plan = connection_->execute(statement.sql, statement.parameters, call_);
+    if (plan) return true;
+    const Cause why = cause(plan.error());
+    if (why == Cause::kPassing) return std::unexpected(std::move(plan).error());
+    if (auto undone = undo(); !undone) return std::unexpected(std::move(undone).error());
+    return why == Cause::kData;
+  }
+
   Outcome<void> apply_one(Connection& connection, Item& item) {
+    failed_ = {};
     auto started = item.start();
     if (!started) return started;
     while (const Statement* next = item.next()) {
       auto rows = connection.execute(next->sql, next->parameters, call_);
-      if (!rows) return std::unexpected(item.located(std::move(rows.error())));
+      if (!rows) {
+        failed_ = *next;
+        return std::unexpected(item.located(std::move(rows.error())));
+      }
       if (auto taken = item.take(std::move(*rows)); !taken) return taken;
     }
     return {};
@@ -364,8 +394,10 @@ class Application final : public BatchSteps<Failure> {
   const WriteBatch& batch_;
   const Call& call_;
   Connection* connection_ = nullptr;  // the transaction's
-  std::vector<Item> items_;           // those that it has begun
-  RowCounts before_;                  // before the first of them
+  Statement failed_;                  // of the write that was tried last, by itself
+  bool in_doubt_ = false;
+  std::vector<Item> items_;  // those that it has begun
+  RowCounts before_;         // before the first of them
   BatchOutcome outcome_;
 };
 
@@ -454,7 +486,8 @@ Result<std::vector<std::uint64_t>> PostgresLedger::open(const std::string& journ
                                                         const CallContext& context) {
   const Call call(context);
   if (auto ready = make_tables(pool_, call); !ready) {
-    if (cause_of(ready.error()) != Cause::kSchema) return located(ready.error(), where_);
+    const Cause cause = cause_of(ready.error());
+    if (cause != Cause::kSchema && cause != Cause::kDoubt) return located(ready.error(), where_);
     return no_ledger(located(ready.error(), where_), tables_for_role(pool_, call));
   }
   std::vector<std::uint64_t> positions(lanes);
@@ -480,14 +513,15 @@ Result<BatchOutcome> PostgresLedger::apply(const WriteBatch& batch, const CallCo
   Application application(where_, batch, call);
   auto done = pool_.write(call, [&](Connection& connection) { return application.run(connection); });
   if (done) return std::move(application.outcome());
-  if (application.outcome().refused.empty()) return unapplied_here(done.error(), where_);
+  if (application.outcome().refused.empty() && !application.in_doubt())
+    return unapplied_here(done.error(), where_);
   // The first to be refused has ended the transaction: which others would be takes another one.
   BatchOutcome first = std::move(application.outcome());
   done = pool_.write(call, [&](Connection& connection) { return application.run_one_by_one(connection); });
   // Refusals found before it broke off would be found again. A batch that is always too slow for this must
   // get on as well: it has one at least.
   if (done || !application.outcome().refused.empty()) return std::move(application.outcome());
-  if (done.error().error.code == ErrorCode::kTimeout) return first;
+  if (done.error().error.code == ErrorCode::kTimeout && !first.refused.empty()) return first;
   return unapplied_here(done.error(), where_);
 }
 

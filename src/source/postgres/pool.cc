@@ -10,11 +10,12 @@ namespace {
 
 // Whether the failure may mean that the session's prepared statements no longer fit the database: a table's
 // column has changed its type, or something (a pooler, DISCARD ALL) has dropped them. Class 42 is most often
-// an honest mistake, which then shows again; a missing permission is nothing that preparing anew could mend.
+// an honest mistake, which then shows again; a missing permission is nothing that preparing anew could mend,
+// and a syntax error is one of a value.
 bool statements_may_be_stale(const Failure& failure) {
   if (failure.sqlstate == "26000") return true;
   if (failure.sqlstate == "0A000") return failure.error.message.find("cached plan") != std::string::npos;
-  return failure.sqlstate.starts_with("42") && failure.sqlstate != "42501";
+  return failure.sqlstate.starts_with("42") && failure.sqlstate != "42501" && failure.sqlstate != "42601";
 }
 
 bool connection_broke(const Failure& failure) {
@@ -23,8 +24,9 @@ bool connection_broke(const Failure& failure) {
 
 }  // namespace
 
-Pool::Pool(std::string url, std::size_t size, std::chrono::milliseconds connect_timeout)
-    : url_(std::move(url)), size_(size), connect_timeout_(connect_timeout) {}
+Pool::Pool(std::string url, std::size_t size, std::chrono::milliseconds connect_timeout,
+           config::Pooler pooler)
+    : url_(std::move(url)), size_(size), connect_timeout_(connect_timeout), pooler_(pooler) {}
 
 Outcome<ResultPtr> Pool::read(const Call& call, Work work) {
   Failure failure;
@@ -57,8 +59,12 @@ Outcome<ResultPtr> Pool::write(const Call& call, Work work) {
 }
 
 Outcome<ResultPtr> Pool::transaction(Connection& connection, const Call& call, Work work) {
-  auto begun = connection.command("BEGIN READ WRITE", call);
-  if (!begun) return begun;
+  auto begun = connection.begin(call);
+  if (!begun) {
+    // The server takes no writes now, whatever they are: it has become a standby.
+    if (begun.error().error.code == ErrorCode::kRefused) begun.error().error.code = ErrorCode::kUnavailable;
+    return begun;
+  }
   auto result = work(connection);
   if (!result) {
     connection.rollback(call);
@@ -85,7 +91,7 @@ Outcome<Pool::Loan> Pool::borrow(const Call& call, Wanted wanted) {
   std::unique_ptr<Connection> connection = std::move(*claimed);
   if (connection != nullptr && (wanted == Wanted::kFresh || !connection->alive())) connection.reset();
   if (connection == nullptr) {
-    auto opened = Connection::open(url_, connect_timeout_, canceller_, call);
+    auto opened = Connection::open(url_, connect_timeout_, pooler_, canceller_, call);
     if (!opened) {
       release_claim();
       return std::unexpected(opened.error());
@@ -136,10 +142,11 @@ Outcome<std::unique_ptr<Connection>> Pool::claim(const Call& call) {
   if (call.cancel != nullptr) call.cancel->on_cancel({});
   if (taken) return std::move(*taken);
   if (call.cancelled()) return cancelled();
-  return std::unexpected(Failure{{ErrorCode::kTimeout, fmt::format("all {} connections were busy for {} ms",
-                                                                   size_, call.timeout.count())},
-                                 {},
-                                 false});
+  return std::unexpected(Failure{
+      {ErrorCode::kTimeout,
+       fmt::format("all {} connections were busy for {} ms", size_, call.timeout.count()), ErrorScope::kCall},
+      {},
+      false});
 }
 
 void Pool::give_back(std::unique_ptr<Connection> connection) {

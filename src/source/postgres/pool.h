@@ -26,7 +26,8 @@ namespace forebay::source::postgres {
 // Thread-safe. Outlives what it lends.
 class Pool {
  public:
-  Pool(std::string url, std::size_t size, std::chrono::milliseconds connect_timeout);
+  Pool(std::string url, std::size_t size, std::chrono::milliseconds connect_timeout,
+       config::Pooler pooler = config::Pooler::kNone);
 
   std::size_t size() const { return size_; }
 
@@ -73,6 +74,7 @@ class Pool {
   const std::string url_;
   const std::size_t size_;
   const std::chrono::milliseconds connect_timeout_;
+  const config::Pooler pooler_;
   Canceller canceller_;
   Mutex mutex_;
   Condition changed_;

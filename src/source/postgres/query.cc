@@ -102,7 +102,7 @@ class QueryDataset final : public Dataset {
   }
 
  private:
-  Error wrong(const Error& error) const { return {error.code, fmt::format("{}: {}", where_, error.message)}; }
+  Error wrong(const Error& error) const { return located(error, where_); }
 
   // A text that the query makes something else of, to compare it with a column, must be that column's spelling.
   bool may_be_spelled(const KeyFields& key) const {
@@ -181,14 +181,24 @@ class QueryDataset final : public Dataset {
         if (!bound) return bound.error();
         parameters.emplace_back(std::move(*bound));
       }
+      bool readable = true;
       bool spelled = true;
       auto rows = pool_.read(call, [&](Connection& connection) -> Outcome<ResultPtr> {
+        readable = spelled = true;
         auto same = is_spelled(connection, fields, parameters, call);
-        if (!same) return std::unexpected(same.error());
-        spelled = *same;
-        return spelled ? connection.execute(statements_.alone, parameters, call) : ResultPtr();
+        Outcome<ResultPtr> found = ResultPtr();
+        if (!same) {
+          found = std::unexpected(same.error());
+        } else if (spelled = *same; spelled) {
+          found = connection.execute(statements_.alone, parameters, call);
+        }
+        if (found || !batch.may_be_to_blame(found.error())) return found;
+        auto read = batch.can_read(key, connection, call);
+        if (!read) return std::unexpected(read.error());
+        readable = *read;
+        return found;
       });
-      if (!rows && batch.may_be_to_blame(rows.error())) continue;  // no value of the field's type: absent
+      if (!readable) continue;  // no value of the field's type: absent
       if (!rows) return rows.error().error;
       if (!spelled) continue;
       if (auto same = columns_are_same(*rows, 0); !same) return same;
@@ -305,7 +315,7 @@ class Opening {
   }
 
  private:
-  Error here(const Error& error) const { return {error.code, fmt::format("{}: {}", where_, error.message)}; }
+  Error here(const Error& error) const { return located(error, where_); }
   // What the database refuses now is a mistake in the configuration.
   static Error refused(const Failure& failure) {
     if (failure.error.code != ErrorCode::kRefused) return failure.error;

@@ -178,7 +178,7 @@ class TableDataset final : public BatchedDataset {
     return ResultPtr();
   }
 
-  Error wrong(const Error& error) const { return {error.code, fmt::format("{}: {}", where_, error.message)}; }
+  Error wrong(const Error& error) const { return located(error, where_); }
   Error failed(const Failure& failure) const { return wrong(failure.error); }
 
   Pool& pool_;
@@ -304,9 +304,7 @@ Result<std::unique_ptr<Dataset>> open_table(Pool& pool, const std::string& sourc
   auto name = parse_table_name(wanted.table);
   if (!name) return name.error();
   const std::string where = fmt::format("source {}, table {}", source, name->text());
-  const auto located_here = [&](const Error& error) {
-    return Error{error.code, fmt::format("{}: {}", where, error.message)};
-  };
+  const auto located_here = [&](const Error& error) { return located(error, where); };
   // First: what changes from here on is noticed by the next look.
   auto look = look_at(pool, *name, wanted, call);
   if (!look) return located(look.error(), where);

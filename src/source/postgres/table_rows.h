@@ -26,6 +26,7 @@ class TableRows {
   const std::vector<Type>& key_types() const { return key_types_; }
   const ColumnIndex<Column>& columns() const { return by_name_; }
   Oid table() const { return table_.oid; }
+  bool row_security() const { return table_.row_security; }
 
   // Whether rows of read() or RETURNING are of the columns that this was made of: not after the table has
   // changed.

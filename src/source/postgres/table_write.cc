@@ -5,13 +5,19 @@
 #include <cstddef>
 #include <utility>
 
+#include "source/postgres/keys.h"
 #include "source/row_write.h"
 
 namespace forebay::source::postgres {
 namespace {
 
-// How often a write starts over because other writers keep creating and deleting its row in between.
+// How often a write starts over because its row is neither there nor can be inserted: other writers may keep
+// creating and deleting it in between.
 constexpr int kRacesMax = 8;
+
+Error hidden_row() {
+  return {ErrorCode::kRefused, "row-level security keeps the role from changing the row"};
+}
 
 Outcome<void> fail(Error error) {
   return std::unexpected(Failure{std::move(error), {}, false});
@@ -38,15 +44,52 @@ Outcome<void> TableWrite::take(ResultPtr rows) {
     case Step::kChange:
       written_.existed = row_count(rows) > 0;
       if (written_.existed) return changed(std::move(rows));
-      insert_or_end();
+      if (change_.create) {
+        insert_or_end();
+      } else {
+        lock();
+      }
       return {};
     case Step::kInsert:
       if (row_count(rows) > 0) return changed(std::move(rows));
       if (change_.insert) return fail(row_exists());
-      // Another writer has created it meanwhile.
-      if (++races_ == kRacesMax)
-        return fail({ErrorCode::kUnavailable, "other writers keep creating and deleting the row"});
-      start();
+      lock();
+      return {};
+    case Step::kLock:
+      if (row_count(rows) > 0) {
+        if (!rows_.spec().watch_columns.empty()) written_.images.before = rows_.before_image(rows);
+        run(Step::kChangeLocked, change_.statement, change_.parameters);
+      } else if (!change_.create) {
+        if (rows_.row_security()) {
+          read(Step::kSeek);
+        } else {
+          step_ = Step::kDone;  // there is no such row
+        }
+      } else if (++races_ < kRacesMax) {
+        start();
+      } else {
+        run(Step::kInsertOrFail, rows_.sql().insert_or_fail(change_.columns), change_.parameters);
+      }
+      return {};
+    case Step::kChangeLocked:
+      written_.existed = true;
+      if (row_count(rows) > 0) return changed(std::move(rows));
+      read(Step::kReadAgain);  // a trigger has passed it over
+      return {};
+    case Step::kInsertOrFail:
+      if (row_count(rows) > 0) return changed(std::move(rows));
+      step_ = Step::kDone;  // a trigger has passed it over
+      return {};
+    case Step::kSeek:
+      if (row_count(rows) > 0) return fail(hidden_row());
+      step_ = Step::kDone;  // there is no such row
+      return {};
+    case Step::kReadAgain:
+      step_ = Step::kDone;
+      if (row_count(rows) == 0) return {};
+      if (rows_.key_of(rows, 0) != key_) return fail(misspelled_key());
+      show(rows);
+      if (change_.added != nullptr) written_.added = rows_.added_text(rows, change_.added);
       return {};
     case Step::kDone:
       break;
@@ -117,6 +160,14 @@ bool TableWrite::take_again(const ResultPtr& rows) {
 void TableWrite::show(const ResultPtr& row) {
   written_.after = rows_.loaded_row(row, 0);
   if (!rows_.spec().watch_columns.empty()) written_.images.after = rows_.watched(row, 0);
+}
+
+void TableWrite::lock() {
+  run(Step::kLock, rows_.sql().read_for_write(rows_.spec().watch_columns), only_key());
+}
+
+void TableWrite::read(Step step) {
+  run(step, rows_.read(), KeyBatch::make(rows_.key_types(), std::span(&key_, 1))->arrays());
 }
 
 void TableWrite::run(Step step, std::string sql, std::vector<OptionalText> parameters) {

@@ -13,6 +13,12 @@
 namespace forebay::source::postgres {
 
 // Looks at the row (where watched columns are wanted), changes it, and inserts it if there is none.
+//
+// A statement that reports no row is no proof that there is none: a trigger may have passed the row over,
+// row-level security may hide it, or another writer has created it since. Where it can't be inserted either, or
+// is not to be, it is locked, and changed once more: if that reports nothing, it was a trigger, and the write is
+// done, with the row as it is. If it can't be locked after some tries, it is inserted without ON CONFLICT: the
+// server says so if it exists.
 class TableWrite final : public WriteSteps {
  public:
   // `rows` is borrowed.
@@ -29,13 +35,26 @@ class TableWrite final : public WriteSteps {
   bool take_again(const ResultPtr& rows) override;
 
  private:
-  enum class Step : std::uint8_t { kLook, kChange, kInsert, kDone };
+  enum class Step : std::uint8_t {
+    kLook,
+    kChange,
+    kInsert,
+    // After a change that reported nothing:
+    kLock,
+    kChangeLocked,
+    kInsertOrFail,
+    kSeek,  // where nothing is to be inserted and the row can't be locked: whether it is there nevertheless
+    kReadAgain,
+    kDone,
+  };
 
   void start();
   void change_row();
   void insert_or_end();
   Outcome<void> changed(ResultPtr row);
   void show(const ResultPtr& row);
+  void lock();
+  void read(Step step);
   void run(Step step, std::string sql, std::vector<OptionalText> parameters);
   std::vector<OptionalText> only_key() const;
 

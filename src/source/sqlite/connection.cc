@@ -48,9 +48,6 @@ ErrorCode meaning(int code) {
     case SQLITE_RANGE:
     case SQLITE_SCHEMA:
       return ErrorCode::kRefused;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return ErrorCode::kTimeout;
     case SQLITE_MISUSE:
     case SQLITE_INTERNAL:
       return ErrorCode::kInternal;
@@ -175,7 +172,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& source, 
   if (auto begun = connection->begin_call(deadline); !begun) return begun.error();
   auto ready = connection->set_up(access);
   connection->end_call();
-  if (!ready) return Error{ready.error().code, fmt::format("{} (opening {})", ready.error().message, path)};
+  if (!ready) {
+    Error error = std::move(ready).error();
+    error.message += fmt::format(" (opening {})", path);
+    return error;
+  }
   return connection;
 }
 
@@ -205,7 +206,8 @@ Result<void> Connection::set_up(Access access) {
 Result<void> Connection::begin_call(const Deadline& deadline) {
   if (deadline.cancelled()) return Error{ErrorCode::kCancelled, fmt::format("source {}: cancelled", source_)};
   if (deadline.passed())
-    return Error{ErrorCode::kTimeout, fmt::format("source {}: no answer in time", source_)};
+    return Error{ErrorCode::kTimeout, fmt::format("source {}: no connection free in time", source_),
+                 ErrorScope::kCall};
   deadline_ = &deadline;
   if (deadline.cancel() != nullptr) {
     deadline.cancel()->on_cancel([handle = handle_] { sqlite3_interrupt(handle); });
@@ -309,6 +311,10 @@ Error Connection::error(int code, std::string_view doing) const {
   if ((code & 0xff) == SQLITE_INTERRUPT || (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED) {
     if (deadline_ != nullptr && deadline_->cancelled()) return {ErrorCode::kCancelled, where + ": cancelled"};
     if ((code & 0xff) == SQLITE_INTERRUPT) return {ErrorCode::kTimeout, where + ": no answer in time"};
+    return {ErrorCode::kTimeout,
+            fmt::format("{}: waited for a lock that another connection holds: {}", where,
+                        sqlite3_errmsg(handle_)),
+            ErrorScope::kCall};
   }
   const char* text = sqlite3_errmsg(handle_);
   return {meaning(code), fmt::format("{}: {}", where, text)};

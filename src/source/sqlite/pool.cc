@@ -51,7 +51,8 @@ Result<Lease> Pool::acquire(const Deadline& deadline) {
     const bool free = freed_.wait_until(mutex_, deadline.at(),
                                         [this]() NO_THREAD_SAFETY_ANALYSIS { return leased_ < size_; });
     if (!free)
-      return Error{ErrorCode::kTimeout, fmt::format("source {}: no connection free in time", source_)};
+      return Error{ErrorCode::kTimeout, fmt::format("source {}: no connection free in time", source_),
+                   ErrorScope::kCall};
     ++leased_;
     while (!idle_.empty() && !connection) {
       if (idle_.back().file == file) connection = std::move(idle_.back().connection);

@@ -32,6 +32,9 @@ class RememberingStage final : public LoadStage, public FlightSink {
   void promote(FlightPtr flight) override {
     if (!known.contains(flight->key)) next_->promote(std::move(flight));
   }
+  void withdraw(const FlightPtr& flight) override {
+    if (std::erase(waiting_, flight) == 0) next_->withdraw(flight);
+  }
   void dispatch() override {
     for (const FlightPtr& flight : std::exchange(waiting_, {})) {
       const auto call = std::make_shared<SourceCall>();

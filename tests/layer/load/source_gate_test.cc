@@ -27,7 +27,10 @@ class HeldPort final : public DatasetPort {
   void load(std::vector<KeyFields> keys, CallOptions, LoadDone done) override {
     loads.push_back({keys.size(), std::move(done)});
   }
-  void write(KeyFields, Write, CallOptions, WriteDone done) override { writes.push_back(std::move(done)); }
+  void write(KeyFields, Write, CallOptions options, WriteDone done) override {
+    timeouts.push_back(options.timeout);
+    writes.push_back(std::move(done));
+  }
 
   struct Load {
     std::size_t keys;
@@ -35,6 +38,7 @@ class HeldPort final : public DatasetPort {
   };
   std::vector<Load> loads;
   std::vector<WriteDone> writes;
+  std::vector<std::chrono::milliseconds> timeouts;  // of all writes
 };
 
 class GateTest : public ::testing::Test, public FlightSink {
@@ -130,7 +134,7 @@ std::string refresh(GateTest& test) {
 std::string write(GateTest& test) {
   const std::size_t sent = test.port->writes.size();
   std::optional<ErrorCode> error;
-  test.gate->write(*test.port, {"new"}, Remove{}, [&](Result<Written> written) {
+  test.gate->write(test.space, {"new"}, Remove{}, test.clock.now() + 2s, [&](Result<Written> written) {
     if (!written) error = written.error().code;
   });
   if (error) return std::string(to_string(*error));
@@ -236,7 +240,7 @@ TEST_F(GateTest, AWaitingLoadGoesBeforeARefreshAndAWriteBeforeBoth) {
   busy(*this);
   ASSERT_TRUE(gate->enqueue(flight("refresh"), Urgency::kBackground));
   ASSERT_TRUE(gate->enqueue(flight("load"), Urgency::kForeground));
-  gate->write(*port, {"w"}, Remove{}, [](Result<Written>) {});
+  gate->write(space, {"w"}, Remove{}, clock.now() + 2s, [](Result<Written>) {});
   end_load();
   EXPECT_EQ(port->writes.size(), 1u);
   end_load();
@@ -284,12 +288,186 @@ TEST_F(GateTest, ABadKeyIsFoundAndItsNeighboursAreAnswered) {
   EXPECT_EQ(answered.size(), 9u);
 }
 
+// ---- Who may take the slots.
+
+TEST_F(GateTest, WritesLeaveASlotToLoads) {
+  options.limit = 3;
+  options.max_queue = 100;
+  open();
+  for (int i = 0; i < 5; ++i) gate->write(space, {"w"}, Remove{}, clock.now() + 2s, [](Result<Written>) {});
+  EXPECT_EQ(port->writes.size(), 2u);
+  bool sent = false;
+  gate->queue_batch([&](const Result<SourceGate::Slot>&) { sent = true; });
+  EXPECT_FALSE(sent);
+  EXPECT_EQ(load(*this), "sent");
+  std::exchange(port->writes, {}).front()(Written());
+}
+
+TEST_F(GateTest, ATableThatIsStuckLeavesSlotsToOthers) {
+  options.limit = 4;
+  options.max_queue = 100;
+  options.breaker.minimum = 100;
+  open();
+  Namespace other;
+  other.port = port;
+  other.config.table = "other";
+  other.load_timeout = space.load_timeout = 2s;
+  space.config.table = "locked";
+  space.config.max_batch = 1;
+  const auto load_other = [&](const std::string& key) {
+    const std::size_t sent = port->loads.size();
+    EXPECT_TRUE(
+        gate->enqueue(std::make_shared<Flight>(KeyRef(other, key), KeyFields{key}, Urgency::kForeground),
+                      Urgency::kForeground));
+    gate->dispatch();
+    return port->loads.size() > sent ? "sent" : "waits";
+  };
+  EXPECT_STREQ(load_other("known"), "sent");
+  end_load();
+  // Somebody locks the table. What is slow leaves a slot to others …
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(load(*this), i < 3 ? "sent" : "waits");
+    scheduler.advance(SlotShares::kQuick);
+  }
+  EXPECT_STREQ(load_other("a"), "sent");
+  EXPECT_STREQ(load_other("b"), "waits");
+  HeldPort::Load a = std::move(port->loads.back());
+  port->loads.pop_back();
+  a.done(std::vector<LoadedValue>(1));  // and "b" is sent
+  EXPECT_EQ(answered["a"], 1);
+  // … and once it has timed out, half of the slots.
+  scheduler.advance(2s);
+  for (int i = 0; i < 3; ++i) end_load(ErrorCode::kTimeout);
+  end_load();
+  EXPECT_EQ(answered["b"], 1);
+  EXPECT_EQ(port->loads.size(), 2u);
+  EXPECT_STREQ(load_other("c"), "sent");
+  // Until a call of it ends in time.
+  end_load();
+  end_load();
+  EXPECT_EQ(port->loads.size(), 4u);
+}
+
+TEST_F(GateTest, ATablesWritesThatAreStuckLeaveSlotsToThoseOfOthers) {
+  options.limit = 5;
+  options.max_queue = 100;
+  open();
+  Namespace other;
+  other.port = port;
+  other.config.table = "other";
+  space.config.table = "locked";
+  const auto write_to = [&](Namespace& where) {
+    gate->write(where, {"w"}, Remove{}, clock.now() + 2s, [](const Result<Written>&) {});
+  };
+  write_to(space);
+  scheduler.advance(1001ms);
+  std::exchange(port->writes, {}).front()(Error{ErrorCode::kTimeout, "locked", ErrorScope::kCall});
+  for (int i = 0; i < 4; ++i) write_to(other);
+  for (WriteDone& done : std::exchange(port->writes, {})) done(Written());
+  for (int i = 0; i < 8; ++i) write_to(space);
+  EXPECT_EQ(port->writes.size(), 2u);
+  for (int i = 0; i < 8; ++i) write_to(other);
+  EXPECT_EQ(port->writes.size(), 4u);
+}
+
+TEST_F(GateTest, ATablesWritesTakeHalfOfTheQueue) {
+  options.limit = 1;
+  options.max_queue = 6;
+  open();
+  Namespace other;
+  other.port = port;
+  other.config.table = "other";
+  int overloaded = 0;
+  const auto write_to = [&](Namespace& where) {
+    gate->write(where, {"w"}, Remove{}, clock.now() + 2s, [&](const Result<Written>& written) {
+      overloaded += !written && written.error().code == ErrorCode::kOverloaded ? 1 : 0;
+    });
+  };
+  for (int i = 0; i < 6; ++i) write_to(space);  // one is sent
+  EXPECT_EQ(overloaded, 2);
+  for (int i = 0; i < 4; ++i) write_to(other);
+  EXPECT_EQ(overloaded, 3);
+}
+
+// ---- Deadlines
+
+TEST_F(GateTest, AWriteThatCannotBeSentInTimeIsAnsweredAndNeverSent) {
+  options.max_queue = 10;
+  open();
+  busy(*this);
+  std::vector<Error> errors;
+  const auto late = [&](const Result<Written>& written) { errors.push_back(written.error()); };
+  gate->write(space, {"a"}, Remove{}, clock.now() + 300ms, late);
+  gate->write(space, {"b"}, Remove{}, clock.now() + 200ms, late);  // behind it, and due before
+  scheduler.advance(199ms);
+  EXPECT_TRUE(errors.empty());
+  scheduler.advance(1ms);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].code, ErrorCode::kTimeout);
+  EXPECT_EQ(errors[0].scope, ErrorScope::kCall);
+  EXPECT_NE(errors[0].message.find("waited 200 ms"), std::string::npos) << errors[0].message;
+  scheduler.advance(100ms);
+  EXPECT_EQ(errors.size(), 2u);
+  end_load();
+  end_load();
+  EXPECT_EQ(port->writes.size(), 0u);
+  EXPECT_EQ(gate->stats().queued, 0u);
+}
+
+TEST_F(GateTest, AWriteHasWhatIsLeftOfItsTime) {
+  busy(*this);
+  gate->write(space, {"a"}, Remove{}, clock.now() + 1s, [](const Result<Written>&) {});
+  scheduler.advance(300ms);
+  end_load();
+  ASSERT_EQ(port->writes.size(), 1u);
+  EXPECT_EQ(port->timeouts.back(), 700ms);
+  std::exchange(port->writes, {}).front()(Written());
+}
+
+TEST_F(GateTest, ALoadThatNobodyWantsLeavesTheQueue) {
+  busy(*this);
+  for (const char* key : {"a", "b"}) ASSERT_TRUE(gate->enqueue(flight(key), Urgency::kForeground));
+  const FlightPtr unwanted = flight("c");
+  ASSERT_TRUE(gate->enqueue(unwanted, Urgency::kForeground));
+  EXPECT_EQ(load(*this), "overloaded");
+  gate->withdraw(unwanted);
+  EXPECT_EQ(gate->stats().queued, 2u);
+  EXPECT_EQ(load(*this), "waits");
+  end_load();
+  EXPECT_EQ(port->loads.back().keys, 3u);
+}
+
+// ---- What counts for the breaker.
+
+TEST_F(GateTest, WhatIsOfOneCallOnlyOpensNoBreaker) {
+  options.breaker.minimum = 2;
+  open();
+  for (int i = 0; i < 10; ++i) {
+    one_slot_left(*this);
+    HeldPort::Load ended = std::move(port->loads.front());
+    port->loads.clear();
+    ended.done(
+        Error{i % 2 == 0 ? ErrorCode::kTimeout : ErrorCode::kUnavailable, "locked", ErrorScope::kCall});
+    gate->write(space, {"w"}, Remove{}, clock.now() + 2s, [](const Result<Written>&) {});
+    std::exchange(port->writes, {}).front()(Error{ErrorCode::kTimeout, "locked", ErrorScope::kCall});
+  }
+  EXPECT_EQ(breaker(), "closed");
+  EXPECT_EQ(gate->stats().errors, 20u);
+  // Nor do they speak for the source: two that fail are all that fail.
+  for (int i = 0; i < 2; ++i) {
+    one_slot_left(*this);
+    end_load(ErrorCode::kTimeout);
+  }
+  EXPECT_EQ(breaker(), "open");
+}
+
 TEST_F(GateTest, ClosingAnswersWhateverWaits) {
   busy(*this);
   ASSERT_TRUE(gate->enqueue(flight("load"), Urgency::kForeground));
   ASSERT_TRUE(gate->enqueue(flight("refresh"), Urgency::kBackground));
   int cancelled = 0;
-  gate->write(*port, {"w"}, Remove{}, [&](const Result<Written>& written) { cancelled += written ? 0 : 1; });
+  gate->write(space, {"w"}, Remove{}, clock.now() + 2s,
+              [&](const Result<Written>& written) { cancelled += written ? 0 : 1; });
   gate->queue_batch([&](const Result<SourceGate::Slot>& slot) { cancelled += slot ? 0 : 1; });
   gate->close();
   EXPECT_EQ(cancelled, 2);
@@ -328,7 +506,7 @@ TEST_F(GateTest, AnswersEverythingOnceUnderRandomSchedules) {
           break;
         case 3:
           ++asked;
-          gate->write(*port, {"w"}, Remove{}, [&](const Result<Written>&) { ++replied; });
+          gate->write(space, {"w"}, Remove{}, clock.now() + 2s, [&](const Result<Written>&) { ++replied; });
           break;
         case 4:
           ++asked;

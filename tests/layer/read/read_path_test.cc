@@ -311,6 +311,33 @@ TEST_F(ReadPath, HardTimeoutNamesTheSourceAndTheLoadStillFillsTheCache) {
   EXPECT_EQ(read("user:1").text(), "Ada");
 }
 
+TEST_F(ReadPath, ALoadThatWasNotSentIsGivenUpWithItsLastReader) {
+  policy.timeout = 200ms;
+  source->connections = 1;
+  source->batches = false;
+  source->load_takes = 500ms;
+  open();
+  auto first = read("user:1");
+  dispatch();
+  auto gone = read("user:2");
+  auto waits = read("user:3");
+  pass(150ms);
+  auto joined = read("user:3");
+  pass(50ms);
+  EXPECT_EQ(gone.text(), "!timeout");
+  EXPECT_NE(gone.result().error().message.find("could not be sent within 200 ms"), std::string::npos)
+      << gone.result().error().message;
+  EXPECT_EQ(waits.text(), "!timeout");
+  pass(1s);
+  // "3" had another reader until it was given up, too.
+  EXPECT_EQ(joined.text(), "!timeout");
+  EXPECT_EQ(source->calls(), 1u);
+  auto again = read("user:2");
+  dispatch();
+  pass(150ms);
+  EXPECT_EQ(source->calls(), 2u);
+}
+
 TEST_F(ReadPath, AReaderWhoJoinsLateHasItsOwnHardLimit) {
   policy.timeout = 200ms;
   source->load_takes = 300ms;

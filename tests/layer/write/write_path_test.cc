@@ -99,6 +99,33 @@ TEST_F(WritePath, WritesOfOneKeyCommitAndStoreInOneOrder) {  // X1
   EXPECT_EQ(read("user:1").text(), "v2");
 }
 
+// Somebody holds the row's lock for longer than a write may take.
+TEST_F(WritePath, AWriteThatStandsInLineUntilItsTimeIsUpIsAnsweredAndNeverSent) {
+  source_config.timeout = 1s;
+  source->commit_takes = source->write_takes = 3s;
+  source->write_error = Error{ErrorCode::kTimeout, "locked", ErrorScope::kCall};
+  open();
+  auto first = set("user:1", "v1");
+  std::vector<Pending<WriteAnswer>> line;
+  for (int i = 0; i < 1000; ++i) line.push_back(set("user:1", "v2"));
+  auto other = set("user:2", "v");
+  pass(1s);
+  for (const auto& each : line) {
+    ASSERT_EQ(each.text(), "!timeout");
+    EXPECT_NE(each.result().error().message.find("nothing has changed"), std::string::npos);
+  }
+  EXPECT_FALSE(first.answered());
+  pass(1500ms);
+  auto later = set("user:1", "v3");
+  source->write_error.reset();
+  source->commit_takes = source->write_takes = 1ms;
+  pass(1s);
+  EXPECT_EQ(first.text(), "!timeout");
+  EXPECT_EQ(later.text(), "v3");
+  EXPECT_EQ(source->rows["1"], "v3");
+  EXPECT_EQ(source->writes, 3u);
+}
+
 TEST_F(WritePath, AChangeReportedDuringAWriteKeepsItsValueOut) {  // X1 with a foreign writer
   open();
   set("user:1", "mine");

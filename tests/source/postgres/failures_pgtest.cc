@@ -207,9 +207,53 @@ TEST_F(PostgresFailures, ACommitThatTheServerGivesUpHasAKnownOutcome) {
   Session other(server_);
   other.run("SELECT pg_advisory_lock(7)");
   const Error error = write_error(*dataset, "1", Update{{{"n", "11"}}});
-  EXPECT_EQ(error.code, ErrorCode::kUnavailable) << error.message;
+  EXPECT_EQ(error.code, ErrorCode::kTimeout) << error.message;
+  EXPECT_EQ(error.scope, ErrorScope::kCall);
   other.run("SELECT pg_advisory_unlock(7)");
   EXPECT_EQ(sql("SELECT n FROM things WHERE id = 1"), "10");
+}
+
+TEST_F(PostgresFailures, WhoWaitsForALockIsToldSoAndKeepsTheSession) {
+  auto database = source(1);
+  auto dataset = open(*database, table("things"));
+  auto pid = open(*database, query("SELECT pg_backend_pid() AS pid, {id}::int AS id"));
+  ASSERT_NE(dataset, nullptr);
+  ASSERT_NE(pid, nullptr);
+  const auto before = load_one(*pid, "1");
+  Session other(server_);
+  const auto waited = [&](const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kTimeout) << error.message;
+    EXPECT_EQ(error.scope, ErrorScope::kCall) << error.message;
+    EXPECT_NE(error.message.find("waited for a lock that another session holds"), std::string::npos)
+        << error.message;
+  };
+  other.run("BEGIN; SELECT * FROM things WHERE id = 1 FOR UPDATE");
+  waited(write_error(*dataset, "1", Update{{{"n", "11"}}}, within(300ms)));
+  other.run("ROLLBACK; BEGIN; LOCK TABLE things");
+  waited(write_error(*dataset, "1", Update{{{"n", "11"}}}, within(300ms)));
+  waited(load_error(*dataset, "1", within(300ms)));
+  other.run("ROLLBACK");
+  EXPECT_EQ(load_one(*pid, "1"), before);
+  EXPECT_EQ(sql("SELECT n FROM things WHERE id = 1"), "10");
+}
+
+TEST_F(PostgresFailures, AConflictWithAnotherWriterSaysNothingOfTheServer) {
+  sql("DROP ROLE IF EXISTS strict; CREATE ROLE strict LOGIN SUPERUSER; ALTER ROLE strict SET "
+      "default_transaction_isolation = 'repeatable read'");
+  auto database = source(1, "strict");
+  auto dataset = open(*database, table("things"));
+  ASSERT_NE(dataset, nullptr);
+  Session other(server_);
+  other.run("BEGIN; UPDATE things SET n = 12 WHERE id = 1");
+  auto writing = write_async(*dataset, within(30s));
+  wait_for_statement("UPDATE");
+  ASSERT_TRUE(
+      test::eventually([&] { return sql("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1"; }));
+  other.run("COMMIT");
+  const auto written = writing.get();
+  ASSERT_FALSE(written.has_value());
+  EXPECT_EQ(written.error().code, ErrorCode::kUnavailable) << written.error().message;
+  EXPECT_EQ(written.error().scope, ErrorScope::kCall);
 }
 
 TEST_F(PostgresFailures, TheServerIsToldTheCallsTimeout) {

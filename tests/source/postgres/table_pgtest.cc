@@ -184,6 +184,86 @@ TEST_F(PostgresTable, ATriggersOwnRefusalReachesTheClient) {
 
 // The row appears between the update that found none and the insert: what the other writer put there has to
 // be told as the row's state before, or nobody would invalidate what depended on it.
+TEST_F(PostgresTable, AWriteThatATriggerPassesOverSucceedsAndShowsTheRowAsItIs) {
+  sql("INSERT INTO things VALUES (1, 1, 'kept'), (2, 1, 'x');"
+      "CREATE OR REPLACE FUNCTION pass_over() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;"
+      "CREATE TRIGGER same BEFORE UPDATE ON things FOR EACH ROW EXECUTE FUNCTION "
+      "suppress_redundant_updates_trigger();"
+      "CREATE TRIGGER kept BEFORE UPDATE OR DELETE ON things FOR EACH ROW WHEN (OLD.label = 'kept') "
+      "EXECUTE FUNCTION pass_over();"
+      "CREATE TRIGGER unwanted BEFORE INSERT ON things FOR EACH ROW WHEN (NEW.n = 99) EXECUTE FUNCTION "
+      "pass_over()");
+  auto database = source();
+  DatasetSpec watched = table("things");
+  watched.watch_columns = {"n"};
+  DatasetSpec counter = table("things");
+  counter.kind = ValueKind::kCounter;
+  counter.value_column = "n";
+  for (const DatasetSpec& spec : {table("things"), watched}) {
+    auto dataset = open(*database, spec);
+    ASSERT_NE(dataset, nullptr);
+    const auto write = [&](const std::string& key, const Write& what) {
+      auto written = dataset->write({key}, what, within());
+      EXPECT_TRUE(written.has_value()) << (written ? "" : written.error().message);
+      return written ? *written : Written();
+    };
+    for (const Write& what : {Write(Update{{{"n", "2"}}, true}), Write(Upsert{{{"n", "2"}}}),
+                              Write(Update{{{"n", "2"}}}), Write(Remove{}), Write(Add{"n", "5"})}) {
+      const Written written = write("1", what);
+      EXPECT_TRUE(written.existed) << what.index();
+      EXPECT_EQ(written.after.value, R"({"id":1,"n":1,"label":"kept"})") << what.index();
+    }
+    EXPECT_EQ(write("2", Update{{{"n", "1"}}}).after.value, R"({"id":2,"n":1,"label":"x"})");
+    EXPECT_FALSE(write("3", Upsert{{{"n", "99"}}}).after.value.has_value());
+    EXPECT_FALSE(write("4", Remove{}).existed);
+  }
+  auto counts = open(*database, counter);
+  ASSERT_NE(counts, nullptr);
+  EXPECT_EQ(counts->write({"1"}, Add{"n", "5"}, within())->added, "1");
+  EXPECT_EQ(sql("SELECT string_agg(id || ':' || n, ' ' ORDER BY id) FROM things"), "1:1 2:1");
+}
+
+TEST_F(PostgresTable, AKeyThatItsTypeCannotReadIsAbsentAndSpoilsNoBatch) {
+  sql("CREATE EXTENSION IF NOT EXISTS ltree; DROP TABLE IF EXISTS typed; DROP TYPE IF EXISTS pair;"
+      "CREATE TYPE pair AS (a integer, b text);"
+      "CREATE TABLE typed(path ltree, at timestamptz, span int4range, class regclass, pair pair, n integer);"
+      "INSERT INTO typed VALUES ('a.b', '2026-01-01 00:00Z', '[1,3)', 'typed', '(1,x)', 7)");
+  const struct {
+    std::string column, type, good;
+    std::vector<std::string> bad;
+  } rows[] = {
+      {"path", "ltree", "a.b", {"a..b", "a b", ""}},
+      {"at", "timestamptz", "2026-01-01T00:00:00Z", {"nonsense", "2026-01-01 00:00 Mars/Base", "2026-02-30"}},
+      {"span", "int4range", "[1,3)", {"[3,1]", "x"}},
+      {"class", "regclass", "typed", {"nothing", "1.2.3.4"}},
+      {"pair", "pair", "(1,x)", {"(1", "(x,1)", "(1,2,3)"}}};
+  auto database = source();
+  for (const auto& row : rows) {
+    auto dataset = open(*database, table("typed", {row.column}, false));
+    auto asked =
+        open(*database, query("SELECT n FROM typed WHERE " + row.column + " = {k}::" + row.type, {"k"}));
+    ASSERT_NE(dataset, nullptr);
+    ASSERT_NE(asked, nullptr);
+    std::vector<KeyFields> keys;
+    for (int i = 0; i < 20; ++i) {
+      for (const std::string& bad : row.bad) keys.push_back({bad});
+    }
+    keys.insert(keys.begin() + 13, {row.good});
+    for (Dataset* each : {dataset.get(), asked.get()}) {
+      const auto values = load(*each, keys);
+      for (std::size_t i = 0; i < keys.size(); ++i)
+        EXPECT_EQ(values[i].has_value(), i == 13) << row.column << i;
+      EXPECT_FALSE(load_one(*each, row.bad.front()).has_value()) << row.column;
+    }
+  }
+  // A type that is gone makes no key absent.
+  auto dataset = open(*database, table("typed", {"pair"}, false));
+  ASSERT_NE(dataset, nullptr);
+  sql("DROP TYPE pair CASCADE");
+  EXPECT_EQ(load_error(*dataset, "(1,x)", within()).code, ErrorCode::kRefused);
+  sql("DROP TABLE typed");
+}
+
 TEST_F(PostgresTable, AWriteThatLosesTheRaceToCreateARowSeesTheOthersValues) {
   sql("CREATE OR REPLACE FUNCTION wait_for_eight() RETURNS trigger LANGUAGE plpgsql AS "
       "$$BEGIN IF NEW.label = 'ours' THEN PERFORM pg_advisory_xact_lock_shared(8); END IF; RETURN NEW; END$$;"
