@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstdint>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 
 namespace forebay::source::postgres {
@@ -218,11 +219,11 @@ Outcome<void> Connection::set_timeout(const Call& call) {
   return {};
 }
 
-Outcome<std::string> Connection::prepare(const std::string& sql, const Call& call) {
+Outcome<std::string> Connection::prepare(const std::string& sql, const Call& call, Room room) {
   if (auto set = set_timeout(call); !set) return std::unexpected(set.error());
   if (is_pooled()) return std::string();
   if (const auto found = statements_.find(sql); found != statements_.end()) return found->second;
-  if (statements_.size() >= kStatementsMax) forget_statements(call);
+  if (statements_.size() >= kStatementsMax && room == Room::kMake) forget_statements(call);
   std::string name = fmt::format("forebay_{}", ++names_given_);
   auto done = finish(PQsendPrepare(connection_, name.c_str(), sql.c_str(), 0, nullptr) == 1, call);
   if (!done) return std::unexpected(done.error());
@@ -425,10 +426,16 @@ Outcome<ResultPtr> Connection::receive(const Call& call, Interrupt interrupt) {
 Outcome<std::vector<ResultPtr>> Connection::execute_all(std::span<const Statement* const> statements,
                                                         const Call& call, std::size_t& failed) {
   failed = 0;
+  // Room for all of them is made first: none may go before it has run.
+  std::unordered_set<std::string_view> fresh;
+  for (const Statement* statement : statements) {
+    if (!statements_.contains(statement->sql)) fresh.insert(statement->sql);
+  }
+  if (!statements_.empty() && statements_.size() + fresh.size() > kStatementsMax) forget_statements(call);
   std::vector<std::string> names;
   names.reserve(statements.size());
   for (const Statement* statement : statements) {
-    auto name = prepare(statement->sql, call);
+    auto name = prepare(statement->sql, call, Room::kIsMade);
     if (!name) return std::unexpected(name.error());
     names.push_back(std::move(*name));
     ++failed;

@@ -136,7 +136,8 @@ class Connection {
                                            Send send);
   // `name`: of the prepared statement; behind a pooler the text goes.
   bool send(const std::string& name, const std::string& sql, std::span<const OptionalText> parameters);
-  Outcome<std::string> prepare(const std::string& sql, const Call& call);
+  enum class Room : std::uint8_t { kMake, kIsMade };  // for one more prepared statement
+  Outcome<std::string> prepare(const std::string& sql, const Call& call, Room room = Room::kMake);
   // What follows a PQsend… call: its result, by the deadline.
   Outcome<ResultPtr> finish(bool sent, const Call& call, Interrupt interrupt = Interrupt::kAllowed);
   Outcome<ResultPtr> receive(const Call& call, Interrupt interrupt);

@@ -32,6 +32,26 @@ class PostgresBatch : public PostgresTest {
   std::unique_ptr<Dataset> things_;
 };
 
+// HSET with its fields in ever other orders is a statement of its own each time, and a session keeps 256.
+TEST_F(PostgresBatch, MoreStatementsThanASessionKeepsGoInOneBatch) {
+  std::string columns;
+  for (int i = 0; i < 30; ++i) columns += ", ADD COLUMN c" + std::to_string(i) + " int";
+  sql("ALTER TABLE things " + columns.substr(2));
+  things_ = open(*source_, table("things"));
+  ASSERT_NE(things_, nullptr);
+  std::vector<std::pair<std::string, Write>> writes;
+  for (int i = 0; i < 700; ++i) {
+    const int other = (i % 30 + 1 + i / 30) % 30;
+    writes.emplace_back(
+        std::to_string(i),
+        Update{{{"c" + std::to_string(i % 30), "1"}, {"c" + std::to_string(other), "2"}}, true});
+  }
+  const auto outcome = source_->ledger()->apply(batch(0, writes), within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_TRUE(outcome->refused.empty());
+  EXPECT_EQ(sql("SELECT count(*) FROM things"), "700");
+}
+
 // What tables do by themselves is the batch's, and each row is shown as the transaction leaves it.
 TEST_F(PostgresBatch, TriggersAndCascadesOfABatchAreSeen) {
   sql("DROP TABLE IF EXISTS parts; CREATE TABLE parts(id int PRIMARY KEY, thing int REFERENCES things(id) ON "
