@@ -107,8 +107,8 @@ bool SourceGate::next_turn(Next& next, Instant now) {
 
 bool SourceGate::next_write(Next& next, Instant now) {
   const auto group = [](std::string_view table) { return SlotShares::Group{SlotShares::Use::kWrite, table}; };
-  const std::string_view* table =
-      writes_.oldest([&](std::string_view of) { return slots_.may_take(group(of), now); });
+  const std::string_view* table = writes_.oldest(
+      [&](std::string_view of) NO_THREAD_SAFETY_ANALYSIS { return slots_.may_take(group(of), now); });
   if (table == nullptr) return false;
   const SlotShares::Group own = group(*table);
   next.write = std::move(writes_.pop(own.of, 1).front());
@@ -117,8 +117,9 @@ bool SourceGate::next_write(Next& next, Instant now) {
 }
 
 bool SourceGate::next_part(Next& next, Instant now) {
-  const auto part = std::ranges::find_if(
-      parts_, [&](const Batch& batch) { return slots_.may_take(loads_of(*batch.space), now); });
+  const auto part = std::ranges::find_if(parts_, [&](const Batch& batch) NO_THREAD_SAFETY_ANALYSIS {
+    return slots_.may_take(loads_of(*batch.space), now);
+  });
   if (part == parts_.end()) return false;
   next.batch = std::move(*part);
   parts_.erase(part);
@@ -127,8 +128,8 @@ bool SourceGate::next_part(Next& next, Instant now) {
 }
 
 bool SourceGate::next_load(Next& next, Queue& queue, Instant now) {
-  Namespace* const* found =
-      queue.oldest([&](Namespace* space) { return slots_.may_take(loads_of(*space), now); });
+  Namespace* const* found = queue.oldest(
+      [&](Namespace* space) NO_THREAD_SAFETY_ANALYSIS { return slots_.may_take(loads_of(*space), now); });
   if (found == nullptr) return false;
   Namespace& space = **found;
   next.batch.space = &space;
