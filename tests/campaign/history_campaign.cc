@@ -50,10 +50,7 @@ std::optional<std::int64_t> number_in(const std::string& reply) {
 class Campaign {
  public:
   Campaign(const std::string& folder, const HistoryOptions& options)
-      : options_(options),
-        database_({"max_connections = 60", "synchronous_commit = on"}),
-        server_(folder),
-        folder_(folder) {
+      : options_(options), database_({"max_connections = 60", "synchronous_commit = on"}), server_(folder) {
     database_.exec(
         fmt::format("CREATE TABLE singles(id int PRIMARY KEY, n bigint NOT NULL);"
                     "INSERT INTO singles SELECT i, 0 FROM generate_series(0, {}) AS i",
@@ -336,7 +333,6 @@ ttl = "1h"
   const HistoryOptions options_;
   PostgresServer database_;
   ForebayProcess server_;
-  const std::string folder_;
   std::atomic<bool> over_{false};
   std::atomic<int> singles_{0};
   std::mutex mutex_;
