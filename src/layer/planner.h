@@ -71,6 +71,7 @@ class Planner {
   Result<std::shared_ptr<DatasetPort>> open_dataset(Draft& draft, const SourceInForcePtr& source,
                                                     const DatasetSpec& spec);
   void check_journal(Draft& draft);
+  void check_left_behind(Draft& draft);
   void start_feeds(Draft& draft);
 
   const Parts parts_;

@@ -1,14 +1,21 @@
 #pragma once
 
-// A batch of writes in its transaction, one write after another. What is done in which order, and what
-// becomes of a write that the database refuses, is the same for every database; how, is in BatchSteps.
+// A batch of writes in its transaction. What is done in which order, and what becomes of a write that the
+// database refuses, is the same for every database; how, is in BatchSteps.
+//
+// Writes are made in parts, each under a savepoint. One that is refused takes the rest of its part along, so
+// what was before it in the part is made again, then it alone, then what follows: a refusal costs at most a
+// part, however many writes there are. It is tried alone because the writes of a part may go side by side,
+// where another order may be what it was refused for.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "forebay/ledger.h"
 #include "source/cause.h"
@@ -25,17 +32,21 @@ class BatchSteps {
 
   virtual ~BatchSteps() = default;
 
-  // Where the ledger has the batch's lane, which is this transaction's until it ends; nothing: it has none.
-  virtual Step<std::optional<std::uint64_t>> position() = 0;
-  // Sets the savepoint under which the next write is made.
+  // Where the ledger has the batch's lanes (lanes_of()), which are this transaction's until it ends; nothing:
+  // it has none.
+  virtual Step<std::vector<std::optional<std::uint64_t>>> positions() = 0;
+  // Sets the savepoint under which the next part is made.
   virtual Step<void> save() = 0;
-  virtual Step<std::optional<Written>> write(const BatchWrite& one) = 0;
-  // The write since the savepoint stays, and another savepoint is set.
+  // Makes the batch's writes from `first` to before `last`. On a Fault, `failed` is the place of the write
+  // that it is about.
+  virtual Step<std::vector<std::optional<Written>>> write(std::size_t first, std::size_t last,
+                                                          std::size_t& failed) = 0;
+  // The writes since the savepoint stay, and another savepoint is set.
   virtual Step<void> keep() = 0;
-  // The write since the savepoint goes. A Fault: no other can be tried either.
+  // The writes since the savepoint go. A Fault: no other can be tried either.
   virtual Step<void> undo() = 0;
-  // Puts the batch's dead letters aside and writes its new position.
-  virtual Step<void> finish() = 0;
+  // Puts the batch's dead letters and these aside, and writes its new positions.
+  virtual Step<void> finish(const std::vector<DeadLetter>& more) = 0;
 
   virtual Cause cause(const Fault& fault) const = 0;
   virtual Fault fault(Error error) const = 0;
@@ -43,34 +54,69 @@ class BatchSteps {
   virtual BatchOutcome::Refusal refusal(std::size_t place, Fault fault) const = 0;
 };
 
-// Finds all writes that are refused; nothing may be committed unless there is none. `where`: for messages.
+// Finds all writes that are refused, and asks the batch's judge about them. Nothing may be committed where
+// the outcome has some and not `put_aside`. `part`: how many writes a part has; 1: they never go side by
+// side. `where`: for messages.
 template <class Fault>
-std::expected<BatchOutcome, Fault> apply_one_by_one(BatchSteps<Fault>& steps, const WriteBatch& batch,
-                                                    std::string_view where) {
-  BatchOutcome outcome;
-  auto at = steps.position();
-  if (!at) return std::unexpected(std::move(at).error());
-  auto due = is_due(batch, *at, where);
-  if (!due) return std::unexpected(steps.fault(std::move(due).error()));
-  if (!*due) return outcome;
-  if (auto saved = steps.save(); !saved) return std::unexpected(std::move(saved).error());
-  for (std::size_t i = 0; i < batch.writes.size(); ++i) {
-    auto written = steps.write(batch.writes[i]);
-    const bool refused = !written && steps.cause(written.error()) == Cause::kData;
-    if (written) outcome.written.push_back(std::move(*written));
-    if (refused) outcome.refused.push_back(steps.refusal(i, written.error()));
-    auto next = written ? steps.keep() : refused ? steps.undo() : std::unexpected(std::move(written).error());
-    if (next) continue;
+class BatchInParts {
+ public:
+  BatchInParts(BatchSteps<Fault>& steps, const WriteBatch& batch, std::size_t part, std::string_view where)
+      : steps_(steps), batch_(batch), part_(part), where_(where) {}
+
+  std::expected<BatchOutcome, Fault> apply() {
+    auto at = steps_.positions();
+    if (!at) return std::unexpected(std::move(at).error());
+    auto due = is_due(batch_, *at, where_);
+    if (!due) return std::unexpected(steps_.fault(std::move(due).error()));
+    if (!*due) return BatchOutcome();
+    if (auto saved = steps_.save(); !saved) return std::unexpected(std::move(saved).error());
+    outcome_.written.resize(batch_.writes.size());
+    Made made;
+    for (std::size_t first = 0; made && first < batch_.writes.size(); first += part_)
+      made = make(first, std::min(first + part_, batch_.writes.size()));
+    std::ranges::sort(outcome_.refused, {}, &BatchOutcome::Refusal::write);
     // Out of time, say. Refusals that have been found would be found again.
-    if (outcome.refused.empty()) return std::unexpected(std::move(next).error());
-    break;
+    if (!made && outcome_.refused.empty()) return std::unexpected(std::move(made).error());
+    std::optional<std::vector<DeadLetter>> letters(std::in_place);
+    if (!outcome_.refused.empty())
+      letters = made && batch_.judge ? batch_.judge(outcome_.refused) : std::nullopt;
+    if (!letters) {
+      outcome_.written.clear();
+      return std::move(outcome_);
+    }
+    if (auto done = steps_.finish(*letters); !done) return std::unexpected(std::move(done).error());
+    outcome_.put_aside = !outcome_.refused.empty();
+    return std::move(outcome_);
   }
-  if (!outcome.refused.empty()) {
-    outcome.written.clear();
-  } else if (auto done = steps.finish(); !done) {
-    return std::unexpected(std::move(done).error());
+
+ private:
+  using Made = std::expected<void, Fault>;
+
+  Made make(std::size_t first, std::size_t last) {
+    while (first < last) {
+      std::size_t failed = first;
+      auto written = steps_.write(first, last, failed);
+      if (written) {
+        std::ranges::move(*written, outcome_.written.begin() + static_cast<std::ptrdiff_t>(first));
+        return steps_.keep();
+      }
+      if (steps_.cause(written.error()) != Cause::kData) return std::unexpected(std::move(written).error());
+      const bool alone = last - first == 1;
+      if (alone) outcome_.refused.push_back(steps_.refusal(first, std::move(written).error()));
+      auto next = steps_.undo();
+      if (alone || !next) return next;
+      if (auto before = make(first, failed); !before) return before;
+      if (auto one = make(failed, failed + 1); !one) return one;
+      first = failed + 1;
+    }
+    return {};
   }
-  return outcome;
-}
+
+  BatchSteps<Fault>& steps_;
+  const WriteBatch& batch_;
+  const std::size_t part_;
+  const std::string_view where_;
+  BatchOutcome outcome_;
+};
 
 }  // namespace forebay::source

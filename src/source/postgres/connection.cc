@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
 namespace forebay::source::postgres {
@@ -15,6 +18,11 @@ namespace {
 
 // A table written with many different sets of columns makes many statements; each costs the server memory.
 constexpr std::size_t kStatementsMax = 256;
+
+// What the server takes in one message, less room for what is not a parameter's text (PostgreSQL 15:
+// PQ_LARGE_MESSAGE_LIMIT, MaxAllocSize). It ends the session of who sends more, and to try again is no help.
+constexpr std::size_t kParametersMax = 65'535;
+constexpr std::size_t kMessageMax = (std::size_t{1} << 30) - (std::size_t{1} << 20);
 
 // How long a cancelled statement's session waits for the server to end it, so that a load which was given up
 // does not leave the server with one session more than the pool has.
@@ -67,6 +75,18 @@ class CancelWatch {
 bool is_good(const PGresult* result) {
   const ExecStatusType status = PQresultStatus(result);
   return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
+}
+
+// Why the server could not take a statement, whatever is in its tables.
+std::optional<Failure> too_large(const std::string& sql, std::span<const OptionalText> parameters) {
+  std::size_t bytes = sql.size();
+  for (const OptionalText& parameter : parameters) bytes += 4 + (parameter ? parameter->size() : 0);
+  if (parameters.size() <= kParametersMax && bytes <= kMessageMax) return std::nullopt;
+  return Failure{
+      {ErrorCode::kRefused, fmt::format("{} values in {} bytes are more than a statement takes ({} and {})",
+                                        parameters.size(), bytes, kParametersMax, kMessageMax)},
+      "54000",
+      false};
 }
 
 Failure overdue(const Call& call) {
@@ -167,6 +187,7 @@ Outcome<std::string> Connection::prepare(const std::string& sql, const Call& cal
 
 Outcome<ResultPtr> Connection::execute(const std::string& sql, std::span<const OptionalText> parameters,
                                        const Call& call) {
+  if (auto refused = too_large(sql, parameters)) return std::unexpected(std::move(*refused));
   auto name = prepare(sql, call);
   if (!name) return std::unexpected(name.error());
   std::vector<const char*> texts;
@@ -310,6 +331,39 @@ Outcome<ResultPtr> Connection::receive(const Call& call, Interrupt interrupt) {
 
 Outcome<std::vector<ResultPtr>> Connection::execute_all(std::span<const Statement* const> statements,
                                                         const Call& call, std::size_t& failed) {
+  std::vector<ResultPtr> results;
+  results.reserve(statements.size());
+  while (results.size() < statements.size()) {
+    const auto rest = statements.subspan(results.size());
+    // No more different ones than stay prepared side by side.
+    std::unordered_set<std::string_view> texts;
+    std::size_t count = 0;
+    while (count < rest.size() && (texts.size() < kStatementsMax || texts.contains(rest[count]->sql)))
+      texts.insert(rest[count++]->sql);
+    const std::size_t before = results.size();
+    auto done = execute_some(rest.first(count), call, results, failed);
+    if (!done) {
+      failed += before;
+      return std::unexpected(std::move(done).error());
+    }
+  }
+  return results;
+}
+
+Outcome<void> Connection::execute_some(std::span<const Statement* const> statements, const Call& call,
+                                       std::vector<ResultPtr>& results, std::size_t& failed) {
+  failed = 0;
+  std::unordered_set<std::string_view> wanted;
+  for (const Statement* statement : statements) {
+    if (auto refused = too_large(statement->sql, statement->parameters))
+      return std::unexpected(std::move(*refused));
+    wanted.insert(statement->sql);
+    ++failed;
+  }
+  // To make room while some are prepared already would take those away again.
+  const auto missing = static_cast<std::size_t>(std::ranges::count_if(
+      wanted, [this](std::string_view sql) { return !statements_.contains(std::string(sql)); }));
+  if (statements_.size() + missing > kStatementsMax) forget_statements(call);
   failed = 0;
   std::vector<std::string> names;
   names.reserve(statements.size());
@@ -336,19 +390,18 @@ Outcome<std::vector<ResultPtr>> Connection::execute_all(std::span<const Statemen
     return std::unexpected(given_up());
   }
   CancelWatch watch(call.cancel, wake_fd_);
-  auto results = receive_all(statements.size(), call, failed);
+  auto received = receive_all(statements.size(), call, results, failed);
   // Else the session is given up.
   if (usable_ && PQexitPipelineMode(connection_) != 1) return std::unexpected(lost());
-  return results;
+  return received;
 }
 
-Outcome<std::vector<ResultPtr>> Connection::receive_all(std::size_t count, const Call& call,
-                                                        std::size_t& failed) {
-  if (auto sent = flush(call, Interrupt::kAllowed); !sent) return std::unexpected(sent.error());
-  std::vector<ResultPtr> results;
-  results.reserve(count);
+Outcome<void> Connection::receive_all(std::size_t count, const Call& call, std::vector<ResultPtr>& results,
+                                      std::size_t& failed) {
+  if (auto sent = flush(call, Interrupt::kAllowed); !sent) return sent;
   ResultPtr error;
   for (std::size_t i = 0; i < count; ++i) {
+    if (error == nullptr) failed = i;
     auto result = next_result(call, Interrupt::kAllowed);
     if (!result) return std::unexpected(result.error());
     if (*result == nullptr) return std::unexpected(lost());
@@ -357,7 +410,6 @@ Outcome<std::vector<ResultPtr>> Connection::receive_all(std::size_t count, const
       results.push_back(std::move(*result));
     } else if (error == nullptr) {
       error = std::move(*result);
-      failed = i;
     }
     auto end = next_result(call, Interrupt::kAllowed);
     if (!end) return std::unexpected(end.error());
@@ -370,7 +422,7 @@ Outcome<std::vector<ResultPtr>> Connection::receive_all(std::size_t count, const
   if (*sync == nullptr || PQresultStatus(sync->get()) != PGRES_PIPELINE_SYNC)
     return std::unexpected(error != nullptr ? failed_with(error.get(), call) : lost());
   if (error != nullptr) return std::unexpected(failed_with(error.get(), call));
-  return results;
+  return {};
 }
 
 Connection::Wake Connection::wait(short events, Clock::time_point deadline, const Call* cancellable) {
