@@ -356,9 +356,13 @@ void Planner::check_left_behind(Draft& draft) {
   for (const auto& source : draft.plan.sources) {
     LedgerPort* ledger = draft.plan.unreached.contains(source.get()) ? nullptr : source->port->ledger();
     if (ledger == nullptr || source->config.kind == "function") continue;
-    for (std::string& what :
-         left_behind(source->config.name, *ledger, journaled != nullptr ? journaled->journal_id() : "",
-                     CallOptions{source->config.timeout, nullptr}))
+    std::set<std::string> spaces;
+    for (const config::Namespace& space : draft.model.namespaces) {
+      if (space.source == source->config.name) spaces.insert(space.name);
+    }
+    for (std::string& what : left_behind(source->config.name, spaces, *ledger,
+                                         journaled != nullptr ? journaled->journal_id() : "",
+                                         CallOptions{source->config.timeout, nullptr}))
       draft.mistake(source->config.at, what);
   }
 }

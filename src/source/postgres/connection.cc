@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,8 @@
 #include <string_view>
 #include <unordered_set>
 #include <utility>
+
+#include "source/answer_bound.h"
 
 namespace forebay::source::postgres {
 namespace {
@@ -95,6 +98,23 @@ class CancelWatch {
 bool is_good(const PGresult* result) {
   const ExecStatusType status = PQresultStatus(result);
   return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
+}
+
+// Adds the one row of `row` to `rows`, which has rows of the same columns. False: there is no memory.
+bool append_row(ResultPtr& rows, const ResultPtr& row) {
+  if (PQresultStatus(rows.get()) == PGRES_SINGLE_TUPLE) {
+    // libpq adds to results of its own making only.
+    rows.reset(PQcopyResult(rows.get(), PG_COPYRES_ATTRS | PG_COPYRES_TUPLES));
+    if (rows == nullptr) return false;
+  }
+  const int at = PQntuples(rows.get());
+  for (int column = 0; column < PQnfields(row.get()); ++column) {
+    const bool null = PQgetisnull(row.get(), 0, column) != 0;
+    if (PQsetvalue(rows.get(), at, column, null ? nullptr : PQgetvalue(row.get(), 0, column),
+                   null ? -1 : PQgetlength(row.get(), 0, column)) == 0)
+      return false;
+  }
+  return true;
 }
 
 // Why the server could not take a statement, whatever is in its tables.
@@ -399,10 +419,15 @@ Outcome<void> Connection::flush(const Call& call, Interrupt interrupt) {
 
 Outcome<ResultPtr> Connection::next_result(const Call& call, Interrupt interrupt) {
   const Call* cancellable = interrupt == Interrupt::kAllowed ? &call : nullptr;
+  // Of one row, and a little less than that: more may come while it is read.
+  std::size_t arrived = 0;
   while (PQisBusy(connection_) != 0) {
+    if (arrived > kAnswerBytesMax) return std::unexpected(too_much());
     if (const Wake wake = wait(POLLIN, call.deadline + kGrace, cancellable); wake != Wake::kReady) {
       return std::unexpected(interrupted(wake, call));
     }
+    int unread = 0;
+    if (ioctl(PQsocket(connection_), FIONREAD, &unread) == 0) arrived += static_cast<std::size_t>(unread);
     // On a broken connection the server's last words may have come: PQgetResult() gives them.
     if (PQconsumeInput(connection_) == 0) break;
   }
@@ -426,21 +451,37 @@ Failure Connection::failed_with(const PGresult* result, const Call& call) {
 
 Outcome<ResultPtr> Connection::receive(const Call& call, Interrupt interrupt) {
   if (auto sent = flush(call, interrupt); !sent) return std::unexpected(sent.error());
-  ResultPtr last;
   ResultPtr error;
+  auto last = gather(call, interrupt, error);
+  if (!last) return last;
+  if (error != nullptr) return std::unexpected(failed_with(error.get(), call));
+  if (*last == nullptr) return std::unexpected(lost());
+  return last;
+}
+
+Outcome<ResultPtr> Connection::gather(const Call& call, Interrupt interrupt, ResultPtr& error) {
+  // By libpq's own way all rows would be in memory before anybody could count them.
+  PQsetSingleRowMode(connection_);
+  ResultPtr rows;
+  ResultPtr last;
   while (true) {
     auto result = next_result(call, interrupt);
     if (!result) return result;
-    if (*result == nullptr) break;
-    if (is_good(result->get())) {
-      last = std::move(*result);
+    if (*result == nullptr) return last;
+    if (PQresultStatus(result->get()) == PGRES_SINGLE_TUPLE) {
+      if (rows == nullptr) {
+        rows = std::move(*result);
+      } else if (!append_row(rows, *result)) {
+        return std::unexpected(lost());  // no memory
+      }
+      if (PQresultMemorySize(rows.get()) > kAnswerBytesMax) return std::unexpected(too_much());
+    } else if (is_good(result->get())) {
+      // Where there were rows, what follows them has none.
+      last = rows != nullptr ? std::move(rows) : std::move(*result);
     } else if (error == nullptr) {
       error = std::move(*result);
     }
   }
-  if (error != nullptr) return std::unexpected(failed_with(error.get(), call));
-  if (last == nullptr) return std::unexpected(lost());
-  return last;
 }
 
 Outcome<std::vector<ResultPtr>> Connection::execute_all(std::span<const Statement* const> statements,
@@ -518,20 +559,12 @@ Outcome<void> Connection::receive_all(std::size_t count, const Call& call, std::
   ResultPtr error;
   for (std::size_t i = 0; i < count; ++i) {
     if (error == nullptr) failed = i;
-    auto result = next_result(call, Interrupt::kAllowed);
-    if (!result) return std::unexpected(result.error());
-    if (*result == nullptr) return std::unexpected(lost());
     // After the first error each answer only says that it was passed over.
-    if (is_good(result->get())) {
-      results.push_back(std::move(*result));
-    } else if (error == nullptr) {
-      error = std::move(*result);
-    }
-    auto end = next_result(call, Interrupt::kAllowed);
-    if (!end) return std::unexpected(end.error());
-    if (*end != nullptr || PQstatus(connection_) != CONNECTION_OK) {
+    auto result = gather(call, Interrupt::kAllowed, error);
+    if (!result) return std::unexpected(result.error());
+    if (PQstatus(connection_) != CONNECTION_OK || (*result == nullptr && error == nullptr))
       return std::unexpected(error != nullptr ? failed_with(error.get(), call) : lost());
-    }
+    if (*result != nullptr) results.push_back(std::move(*result));
   }
   auto sync = next_result(call, Interrupt::kAllowed);
   if (!sync) return std::unexpected(sync.error());
@@ -567,6 +600,12 @@ Failure Connection::interrupted(Wake why, const Call& call) {
     }
   }
   return given_up();
+}
+
+Failure Connection::too_much() {
+  canceller_.cancel(connection_);
+  usable_ = false;
+  return {answer_too_large(), "54000", false};
 }
 
 Failure Connection::lost() {

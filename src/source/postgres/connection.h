@@ -142,6 +142,9 @@ class Connection {
   // What follows a PQsend… call: its result, by the deadline.
   Outcome<ResultPtr> finish(bool sent, const Call& call, Interrupt interrupt = Interrupt::kAllowed);
   Outcome<ResultPtr> receive(const Call& call, Interrupt interrupt);
+  // One statement's result, up to its end, row by row; null: there was none. A server's error is left in `error`,
+  // unless there is one already.
+  Outcome<ResultPtr> gather(const Call& call, Interrupt interrupt, ResultPtr& error);
   // execute_all() of so many that all of them can be prepared at once; adds to `results`.
   Outcome<void> execute_some(std::span<const Statement* const> statements, const Call& call,
                              std::vector<ResultPtr>& results, std::size_t& failed);
@@ -154,6 +157,8 @@ class Connection {
   Wake wait(short events, Clock::time_point deadline, const Call* cancellable);
   Failure interrupted(Wake why, const Call& call);
   Failure lost();
+  // Gives the session up: what the server still sends is not read.
+  Failure too_much();
 
   PGconn* connection_;
   int wake_fd_;  // an eventfd that a cancellation makes readable

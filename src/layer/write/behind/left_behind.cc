@@ -11,7 +11,8 @@
 
 namespace forebay::layer {
 
-std::vector<std::string> left_behind(const std::string& source, LedgerPort& ledger, std::string_view in_use,
+std::vector<std::string> left_behind(const std::string& source, const std::set<std::string>& spaces,
+                                     LedgerPort& ledger, std::string_view in_use,
                                      const CallOptions& options) {
   std::vector<std::string> found;
   auto known = ledger.journals_now(options);
@@ -29,16 +30,15 @@ std::vector<std::string> left_behind(const std::string& source, LedgerPort& ledg
     if (!positions) continue;
     std::size_t pending = 0;
     for (const journal::Op& op : read->ops) {
-      if (op.source == source && op.lane < positions->size() && op.seq > (*positions)[op.lane]) ++pending;
+      if (spaces.contains(op.space) && op.lane < positions->size() && op.seq > (*positions)[op.lane])
+        ++pending;
     }
     if (pending == 0) continue;
-    found.push_back(
-        fmt::format("source '{}': the journal in {} holds {} write{} that its database does not have yet, "
-                    "and is not this "
-                    "configuration's: let [journal] path name it again and let it drain (forebay drain), or "
-                    "move that folder "
-                    "away to give these writes up",
-                    source, folder, pending, pending == 1 ? "" : "s"));
+    found.push_back(fmt::format(
+        "source '{}': the journal in {} holds {} write{} that its database does not have yet, and "
+        "is not this configuration's: let [journal] path name it again and let it drain (forebay "
+        "drain), or move that folder away to give these writes up",
+        source, folder, pending, pending == 1 ? "" : "s"));
   }
   return found;
 }
