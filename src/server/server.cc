@@ -17,6 +17,7 @@
 #include "server/log.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/event_loop.h"
+#include "server/script/scripts.h"
 #include "server/slow_lane.h"
 
 namespace forebay::server {
@@ -101,6 +102,14 @@ ServerStats since(ServerStats a, const ServerStats& b) {
   return a;
 }
 
+// By default where everybody who can reach the server is trusted: a script can take all of its time.
+bool may_send_scripts(const config::Server& options) {
+  if (options.scripts) return *options.scripts;
+  if (!options.password.empty()) return true;
+  const auto address = parse_host_port(options.resp);
+  return address && !address->host.empty() && is_loopback(address->host);
+}
+
 }  // namespace
 
 struct Server::Impl {
@@ -115,6 +124,8 @@ struct Server::Impl {
   ClientRegistry clients;
   AuthThrottle auth_throttle;
   Lobby lobby;
+  script::Scripts scripts{layer};
+  const bool scripts_allowed = may_send_scripts(options);
   std::vector<std::unique_ptr<EventLoop>> loops;
   const std::shared_ptr<SlowLane> slow_lane = std::make_shared<SlowLane>();
   std::unique_ptr<HttpServer> http;
@@ -223,6 +234,12 @@ ClientMemory& Server::client_memory() {
 }
 Lobby& Server::lobby() {
   return impl_->lobby;
+}
+script::Scripts& Server::scripts() {
+  return impl_->scripts;
+}
+bool Server::scripts_allowed() const {
+  return impl_->scripts_allowed;
 }
 const std::shared_ptr<SlowLane>& Server::slow_lane() {
   return impl_->slow_lane;

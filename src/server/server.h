@@ -26,6 +26,9 @@ class ClientMemory;
 class ClientRegistry;
 class Lobby;
 class SlowLane;
+namespace script {
+class Scripts;
+}
 
 // Limits that CONFIG SET may change while the server runs. Loops read them once a batch. Relaxed: each stands
 // alone.
@@ -79,6 +82,9 @@ class Server {
   Lobby& lobby();
   // Also for those that may outlive the server: it takes no tasks then.
   const std::shared_ptr<SlowLane>& slow_lane();
+  script::Scripts& scripts();
+  // Whether clients may send scripts ([server] scripts).
+  bool scripts_allowed() const;
   ServerStats stats() const;  // since start or reset_stats()
   void reset_stats();
   Instant started_at() const;

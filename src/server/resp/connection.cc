@@ -14,7 +14,9 @@
 #include "server/lobby.h"
 #include "server/log.h"
 #include "server/resp/commands/registry.h"
+#include "server/resp/commands/scripting.h"
 #include "server/resp/commands/subcommand.h"
+#include "server/script/scripts.h"
 
 namespace forebay::server {
 namespace {
@@ -322,6 +324,12 @@ Connection::Step Connection::process_one() {
 // kStop: nothing was done, the request must wait.
 Connection::Step Connection::execute(std::span<const std::string_view> args) {
   const Registered found = last_ = find_registered(args[0]);
+  const bool busy = loop_.scripts().active() && found.command != nullptr && session_.authenticated() &&
+                    waits_for_script(context_, *found.command, args) && loop_.scripts().stays_active();
+  if (busy && !loop_.scripts().busy()) {
+    wait_for_scripts();
+    return Step::kStop;
+  }
   current_ = found.command != nullptr && (found.command->flags & kConcurrent) != 0
                  ? ReplyQueue::Request::kConcurrent
                  : ReplyQueue::Request::kExclusive;
@@ -338,7 +346,11 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
   writer_ = resp::Writer(target, session_.protocol(), output_limit());
   context_.args = args;
 
-  const Ran ran = run(found);
+  const Ran ran = busy ? refuse_busy() : run(found);
+  if (std::exchange(retry_, false)) {
+    wait_for_scripts();
+    return Step::kStop;
+  }
   if (ran == Ran::kRefused) {
     loop_.own_tallies().errors.add();
     session_.transaction().poison();
@@ -381,9 +393,24 @@ Connection::Ran Connection::run(const Registered& found) {
   }
   session_.on_command(*command);
   if (session_.transaction().open() && queue_if_open(context_, *command)) return Ran::kQueued;
-  loop_.own_tallies().calls[found.index].add();
   command->handler(context_);
+  if (!retry_) loop_.own_tallies().calls[found.index].add();
   return Ran::kYes;
+}
+
+// The request is executed again once nobody runs a script, or one has run for so long that the client is told.
+void Connection::wait_for_scripts() {
+  waiting_ = true;
+  loop_.scripts().wait([mailbox = loop_.mailbox(), link = link_] {
+    mailbox->post([link] {
+      if (*link != nullptr) (*link)->resume();
+    });
+  });
+}
+
+Connection::Ran Connection::refuse_busy() {
+  writer_.error(kBusyScript);
+  return Ran::kRefused;
 }
 
 void Connection::on_inner(const Command& command, bool failed) {

@@ -68,6 +68,9 @@ class Connection final : public ConnectionControl {
   }
   std::shared_ptr<Mailbox> mailbox() override { return loop_.mailbox(); }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
+  void post(Task task) override { loop_.post(std::move(task)); }
+  void retry() override { retry_ = true; }
+  std::shared_ptr<void> keep() override { return std::make_shared<Self>(this); }
   void on_inner(const Command& command, bool failed) override;
 
  private:
@@ -83,6 +86,7 @@ class Connection final : public ConnectionControl {
   Step execute(std::span<const std::string_view> args);
   enum class Ran : std::uint8_t { kYes, kQueued, kRefused };
   Ran run(const Registered& found);
+  Ran refuse_busy();
   void count_failed();
   // Before a client has given its password: most bytes of unread replies.
   static constexpr std::size_t kUnauthenticatedOutput = std::size_t{16} << 10;
@@ -95,6 +99,7 @@ class Connection final : public ConnectionControl {
   void on_writable();
 
   bool may_start(ReplyQueue::Request request) const;
+  void wait_for_scripts();
   void protocol_error();
   bool turn_is_over(const Registered& found, std::size_t reply);
   void watch_login();
@@ -149,6 +154,7 @@ class Connection final : public ConnectionControl {
   bool closing_ = false;                    // nothing more is executed
   bool ended_ = false;                      // the client sends no more
   bool closed_ = false;
+  bool retry_ = false;        // the command being executed can't run now
   bool muted_ = false;        // the command being executed is not to be answered
   std::uint64_t ticket_ = 0;  // for which its reply is to be held; 0: it isn't
 };

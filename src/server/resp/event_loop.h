@@ -39,6 +39,9 @@ namespace forebay::server {
 
 class Connection;
 struct HostPort;
+namespace script {
+class Scripts;
+}
 
 class EventLoop {
  public:
@@ -67,6 +70,7 @@ class EventLoop {
   // ---- For its connections, on its thread.
   Server& server() { return server_; }
   Layer& layer() { return server_.layer(); }
+  script::Scripts& scripts() { return scripts_; }
   const std::shared_ptr<Mailbox>& mailbox() { return mailbox_; }
   LoopTallies& own_tallies() { return tallies_; }
   Instant now() { return server_.layer().clock().now(); }
@@ -105,6 +109,7 @@ class EventLoop {
   void report_if_empty();
 
   Server& server_;
+  script::Scripts& scripts_;
   LoopTallies tallies_;
   Descriptor epoll_;
   Descriptor wake_;  // an eventfd

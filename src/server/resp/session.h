@@ -37,6 +37,12 @@ class ConnectionControl {
   virtual std::shared_ptr<Mailbox> mailbox() = 0;
   // Runs `task` on this loop's thread after `delay`, unless the server stops before.
   virtual void run_after(Duration delay, Task task) = 0;
+  // Runs `task` on this loop's thread after others have had their turn. It is destroyed unrun if the loop ends.
+  virtual void post(Task task) = 0;
+  // The command can't run now, and has answered nothing: it is tried again once no script runs.
+  virtual void retry() = 0;
+  // The connection is there as long as this is, even if it closes.
+  virtual std::shared_ptr<void> keep() = 0;
   // Counts a command that was executed inside another (EXEC); `failed`: it answered with an error.
   virtual void on_inner(const Command& command, bool failed) = 0;
 };

@@ -20,6 +20,7 @@ Family expiry_commands();
 Family hash_commands();
 Family sorted_set_commands();
 Family transaction_commands();
+Family scripting_commands();
 Family forebay_commands();
 
 namespace {
@@ -27,7 +28,7 @@ namespace {
 constexpr Family (*kFamilies[])() = {
     connection_commands, client_commands,      server_commands,  string_commands,
     counter_commands,    generic_commands,     expiry_commands,  hash_commands,
-    sorted_set_commands, transaction_commands, forebay_commands,
+    sorted_set_commands, transaction_commands, scripting_commands,  forebay_commands,
 };
 
 char lower(char c) {
