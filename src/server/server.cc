@@ -105,7 +105,7 @@ ServerStats since(ServerStats a, const ServerStats& b) {
 // By default where everybody who can reach the server is trusted: a script can take all of its time.
 bool may_send_scripts(const config::Server& options) {
   if (options.scripts) return *options.scripts;
-  if (!options.password.empty()) return true;
+  if (!options.password.empty() || options.resp.empty()) return true;
   const auto address = parse_host_port(options.resp);
   return address && !address->host.empty() && is_loopback(address->host);
 }

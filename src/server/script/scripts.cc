@@ -31,7 +31,8 @@ bool Scripts::enter() {
   std::optional<Layer::Alone> alone = layer_.try_alone();
   for (int i = 0; i < kSpins && !alone; ++i) {
     relax();
-    if (!active()) alone = layer_.try_alone();
+    if (active()) continue;
+    if (auto right = layer_.try_alone()) alone.emplace(std::move(*right));
   }
   if (!alone) return false;
   alone_.emplace(std::move(*alone));

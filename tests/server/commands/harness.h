@@ -57,7 +57,11 @@ class IdleControl final : public ConnectionControl {
   std::shared_ptr<Mailbox> mailbox() override { return nullptr; }
   void run_after(Duration, Task) override {}
   void on_inner(const Command&, bool) override {}
+  void post(Task task) override { posted.push_back(std::move(task)); }
+  void retry() override { throw std::logic_error("nobody else runs a script"); }
+  std::shared_ptr<void> keep() override { return nullptr; }
 
+  std::vector<Task> posted;
   int in_effects = 0;
   std::uint64_t held = 0;
 };
@@ -97,6 +101,9 @@ class Client {
       command->handler(context);
     }
     layer_.dispatch();
+    while (!control_.posted.empty()) {
+      for (Task& task : std::exchange(control_.posted, {})) task();
+    }
     EXPECT_LE(deferred.size(), 1u);
     EXPECT_EQ(out.empty(), !deferred.empty()) << "a command answers at once or later, not both";
     for (const auto& slot : deferred) slot->wait()(reply);

@@ -16,6 +16,7 @@
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/server.h"
 #include "server/resp/commands/subcommand.h"
+#include "server/script/scripts.h"
 #include "server/server.h"
 
 namespace forebay::server {
@@ -60,6 +61,7 @@ struct Staged {
   std::optional<std::size_t> max_value;
   std::optional<std::size_t> max_query_buffer;
   std::optional<std::size_t> max_client_memory;
+  std::optional<std::size_t> lua_time_limit;  // ms
 };
 
 struct Parameter {
@@ -71,6 +73,15 @@ struct Parameter {
 
 std::string yes_or_no(bool value) {
   return value ? "yes" : "no";
+}
+
+std::string lua_time_limit(Server& server) {
+  const auto limit = server.scripts().limit.load(std::memory_order_relaxed);
+  return std::to_string(limit > std::chrono::hours(24 * 365) ? 0 : limit.count());
+}
+std::string_view set_lua_time_limit(std::string_view value, Staged& staged) {
+  staged.lua_time_limit = parse_count(value, 0, std::numeric_limits<std::int32_t>::max());
+  return staged.lua_time_limit ? "" : "argument must be between 0 and 2147483647 inclusive";
 }
 
 constexpr std::array kParameters{
@@ -88,8 +99,10 @@ constexpr std::array kParameters{
                            ? ""
                            : "argument must be a memory value of at least 1mb";
               }},
+    Parameter{"busy-reply-threshold", lua_time_limit, set_lua_time_limit},
     Parameter{"databases", [](Server&) { return std::string("1"); }, nullptr},
     Parameter{"io-threads", [](Server& server) { return std::to_string(server.options().threads); }, nullptr},
+    Parameter{"lua-time-limit", lua_time_limit, set_lua_time_limit},
     Parameter{"maxclients", [](Server& server) { return std::to_string(server.limits().max_clients.load()); },
               [](std::string_view value, Staged& staged) -> std::string_view {
                 staged.max_clients = parse_count(value, 1, 1'000'000);
@@ -167,6 +180,12 @@ void apply(Server& server, const Staged& staged) {
   if (staged.max_value) limits.max_value.store(*staged.max_value);
   if (staged.max_client_memory) limits.max_client_memory.store(*staged.max_client_memory);
   if (staged.max_query_buffer) limits.max_query_buffer.store(*staged.max_query_buffer);
+  // 0 means without a limit.
+  if (staged.lua_time_limit)
+    server.scripts().limit.store(*staged.lua_time_limit == 0
+                                     ? std::chrono::milliseconds::max() / 2
+                                     : std::chrono::milliseconds(*staged.lua_time_limit),
+                                 std::memory_order_relaxed);
 }
 
 void set(Context& context) {
