@@ -15,6 +15,7 @@
 #include "server/http/http_server.h"
 #include "server/lobby.h"
 #include "server/log.h"
+#include "server/pubsub/broker.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/event_loop.h"
 #include "server/slow_lane.h"
@@ -115,6 +116,7 @@ struct Server::Impl {
   ClientRegistry clients;
   AuthThrottle auth_throttle;
   Lobby lobby;
+  Broker broker;
   std::vector<std::unique_ptr<EventLoop>> loops;
   const std::shared_ptr<SlowLane> slow_lane = std::make_shared<SlowLane>();
   std::unique_ptr<HttpServer> http;
@@ -157,6 +159,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Laye
     for (unsigned i = 0; i < count; ++i) {
       impl.loops.push_back(std::make_unique<EventLoop>(*server));
       const auto how = count > 1 ? Port::kShared : Port::kOwn;
+      impl.loops.back()->outlet().join();
       if (auto bound = impl.loops.back()->listen(*address, how); !bound) return bound.error();
     }
   }
@@ -223,6 +226,9 @@ ClientMemory& Server::client_memory() {
 }
 Lobby& Server::lobby() {
   return impl_->lobby;
+}
+Broker& Server::broker() {
+  return impl_->broker;
 }
 const std::shared_ptr<SlowLane>& Server::slow_lane() {
   return impl_->slow_lane;

@@ -31,14 +31,14 @@ std::vector<std::string_view> keys_of(const Command& command, std::span<const st
 }
 
 // Commands without keys come in three kinds: those that walk or clear the table, which need all of it held;
-// those that only talk about the connection; and the rest (INFO, CONFIG, …), which take locks of their own
+// those that only talk about the connection, or to other connections; and the rest (INFO, CONFIG, …), which take locks of their own
 // that somebody else may hold while waiting for a shard, and so must run with none held.
 enum class Reach : std::uint8_t { kKeys, kTable, kConnection, kElsewhere };
 
 Reach reach_of(const Command& command) {
   if (command.first_key > 0) return Reach::kKeys;
   if ((command.flags & (kReadonly | kWrite)) != 0) return Reach::kTable;
-  return command.group == "connection" ? Reach::kConnection : Reach::kElsewhere;
+  return command.group == "connection" || command.group == "pubsub" ? Reach::kConnection : Reach::kElsewhere;
 }
 
 std::uint64_t revision_of(Context& context, std::string_view key) {
