@@ -457,7 +457,8 @@ void Shards::unlock(std::uint64_t mask) NO_THREAD_SAFETY_ANALYSIS {
 
 bool Shards::try_lock_alone() {
   int none = 0;
-  if (held.owner != nullptr || !holders_.compare_exchange_strong(none, -1, std::memory_order_acquire)) return false;
+  if (held.owner != nullptr || !holders_.compare_exchange_strong(none, -1, std::memory_order_acquire))
+    return false;
   alone_.store(true, std::memory_order_relaxed);
   held = {this, 0};
   return true;

@@ -130,9 +130,9 @@ class Shards final : private Relief {
   std::atomic<bool> evicts_;  // the policy's; relaxed, a hint that is right again at the next write
   // How many lock() are in force; -1: somebody locks alone. Acquired and released with the right.
   std::atomic<int> holders_{0};
-  std::atomic<bool> alone_{false};               // relaxed: see locked_alone()
-  std::atomic<std::uint64_t> held_alone_{0};     // the shards; relaxed: see locked_alone()
-  std::atomic<std::size_t> next_shard_{0};  // where the next tick begins; relaxed, any value will do
+  std::atomic<bool> alone_{false};            // relaxed: see locked_alone()
+  std::atomic<std::uint64_t> held_alone_{0};  // the shards; relaxed: see locked_alone()
+  std::atomic<std::size_t> next_shard_{0};    // where the next tick begins; relaxed, any value will do
 
   mutable Mutex options_mutex_;
   TierOptions options_ GUARDED_BY(options_mutex_);

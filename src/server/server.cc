@@ -15,6 +15,7 @@
 #include "server/http/http_server.h"
 #include "server/lobby.h"
 #include "server/log.h"
+#include "server/pubsub/broker.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/event_loop.h"
 #include "server/script/scripts.h"
@@ -126,6 +127,7 @@ struct Server::Impl {
   Lobby lobby;
   script::Scripts scripts{layer};
   const bool scripts_allowed = may_send_scripts(options);
+  Broker broker;
   std::vector<std::unique_ptr<EventLoop>> loops;
   const std::shared_ptr<SlowLane> slow_lane = std::make_shared<SlowLane>();
   std::unique_ptr<HttpServer> http;
@@ -168,6 +170,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Laye
     for (unsigned i = 0; i < count; ++i) {
       impl.loops.push_back(std::make_unique<EventLoop>(*server));
       const auto how = count > 1 ? Port::kShared : Port::kOwn;
+      impl.loops.back()->outlet().join();
       if (auto bound = impl.loops.back()->listen(*address, how); !bound) return bound.error();
     }
   }
@@ -240,6 +243,9 @@ script::Scripts& Server::scripts() {
 }
 bool Server::scripts_allowed() const {
   return impl_->scripts_allowed;
+}
+Broker& Server::broker() {
+  return impl_->broker;
 }
 const std::shared_ptr<SlowLane>& Server::slow_lane() {
   return impl_->slow_lane;

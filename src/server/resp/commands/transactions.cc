@@ -197,7 +197,7 @@ bool Transaction::watch(std::string_view key, std::uint64_t revision) {
 Reach reach_of(const Command& command) {
   if (command.first_key > 0) return Reach::kKeys;
   if ((command.flags & (kReadonly | kWrite)) != 0) return Reach::kTable;
-  return command.group == "connection" ? Reach::kConnection : Reach::kElsewhere;
+  return command.group == "connection" || command.group == "pubsub" ? Reach::kConnection : Reach::kElsewhere;
 }
 
 void append_keys(std::vector<std::string_view>& keys, const Command& command,

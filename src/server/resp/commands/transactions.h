@@ -69,7 +69,7 @@ class Transaction {
 };
 
 // Commands without keys come in three kinds: those that walk or clear the table, which need all of it held;
-// those that only talk about the connection; and the rest (INFO, CONFIG, …), which take locks of their own
+// those that only talk about the connection, or to other connections; and the rest (INFO, CONFIG, …), which take locks of their own
 // that somebody else may hold while waiting for a shard, and so must run with none held.
 enum class Reach : std::uint8_t { kKeys, kTable, kConnection, kElsewhere };
 Reach reach_of(const Command& command);
