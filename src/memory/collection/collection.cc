@@ -35,6 +35,16 @@ void Collection::begin(CollectionKind kind) {
   owned_ = true;
 }
 
+void Collection::forget() {
+  head_ = 0;
+  packed_count_ = 0;
+  roots_ = {};
+  node_bytes_ = 0;
+  read_ = {};
+  packed_.clear();
+  forgotten_ = true;
+}
+
 Collection::Encoding Collection::encoding() const {
   if (kind() == CollectionKind::kList) return node_bytes() > kOnePiece ? Encoding::kFull : Encoding::kPacked;
   return static_cast<Encoding>(head_ >> kEncodingShift);

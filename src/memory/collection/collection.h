@@ -50,6 +50,9 @@ class Collection {
   // Makes it an empty one of this kind. Requires: there is none yet.
   void begin(CollectionKind kind);
   bool exists() const { return head_ != 0; }
+  // There is none any more, and what there was is left to whoever has its bytes: begin() makes another one.
+  void forget();
+  bool forgotten() const { return forgotten_; }
   CollectionKind kind() const { return static_cast<CollectionKind>(head_ & kKindMask); }
   static CollectionKind kind_of(std::string_view bytes) {
     return static_cast<CollectionKind>(static_cast<std::uint8_t>(bytes[0]) & kKindMask);
@@ -119,6 +122,7 @@ class Collection {
   NodeMemory* memory_ = nullptr;
   std::uint8_t head_ = 0;
   bool edited_ = false;
+  bool forgotten_ = false;
   bool owned_ = false;
   std::uint16_t packed_count_ = 0;
   std::string_view read_;  // the entry's bytes, while they are what counts
