@@ -20,6 +20,8 @@ std::uint64_t bytes_of(const Change& change) {
 }
 
 std::uint64_t bytes_of(const EntryView& entry) {
+  if (entry.type() == EntryType::kCollection)
+    return entry.bytes().size() + memory::Collection::node_bytes(entry.bytes());
   return entry.shared() != nullptr ? bytes_of(*entry.shared()) : entry.bytes().size();
 }
 

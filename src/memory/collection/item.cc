@@ -114,7 +114,7 @@ Packed Packed::score(double score) {
   constexpr double kExact = 9007199254740992;  // 2^53: to here every whole number is one
   Packed packed;
   const bool whole = std::abs(score) <= kExact && std::trunc(score) == score;
-  if (whole && !(score == 0 && std::signbit(score))) {
+  if (whole) {  // -0 as 0, as Redis keeps it
     packed.put_number(static_cast<std::int64_t>(score));
   } else {
     packed.put(Item::kScore, score);

@@ -28,6 +28,8 @@ namespace forebay::memory {
 // Room for a number as text.
 using ItemDigits = std::array<char, 24>;
 
+class Packed;
+
 // An item where it lies.
 class Item {
  public:
@@ -45,6 +47,8 @@ class Item {
   // Where a text lies that lies elsewhere, and its length. Requires is_elsewhere().
   Ref place() const { return load<Ref>(at_ + 5); }
   std::uint32_t length() const { return load<std::uint32_t>(at_ + 1); }
+  // Whether it is of this text.
+  bool is(const Packed& text) const;
   // By which hash order is kept (tree.h): 48 bits of a hash of what it means, wherever it lies.
   std::uint64_t order() const;
 
@@ -106,6 +110,10 @@ class Packed {
   std::uint8_t head_bytes_ = 0;
   std::string_view tail_;
 };
+
+inline bool Item::is(const Packed& text) const {
+  return text.is(at_);
+}
 
 // Scores as numbers in the same order.
 std::uint64_t score_order(double score);

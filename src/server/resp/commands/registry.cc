@@ -18,6 +18,8 @@ Family counter_commands();
 Family generic_commands();
 Family expiry_commands();
 Family hash_commands();
+Family list_commands();
+Family set_commands();
 Family sorted_set_commands();
 Family transaction_commands();
 Family forebay_commands();
@@ -25,8 +27,8 @@ Family forebay_commands();
 namespace {
 
 constexpr Family (*kFamilies[])() = {
-    connection_commands, client_commands,      server_commands,  string_commands,
-    counter_commands,    generic_commands,     expiry_commands,  hash_commands,
+    connection_commands, client_commands,      server_commands,  string_commands, counter_commands,
+    generic_commands,    expiry_commands,      hash_commands,    list_commands,   set_commands,
     sorted_set_commands, transaction_commands, forebay_commands,
 };
 
