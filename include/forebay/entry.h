@@ -18,6 +18,9 @@ enum class EntryType : std::uint8_t {
   kText = 1,  // bytes as they were given (or an object of a C++ program)
   kCounter,   // a number, written as text
   kRow,       // a row of a table, as a JSON object
+  // A hash, a set, a sorted set or a list: what it is and what is in it, the memory tier's own code reads from the
+  // bytes (memory/collection/collection.h). It is written by edit() only.
+  kCollection,
 };
 
 // What an entry carries beside its key and value.

@@ -34,6 +34,9 @@ namespace forebay {
 
 class Random;
 class Scheduler;
+namespace memory {
+class Collection;
+}
 
 // How good an answer must be (docs/consistency.md, rule R8).
 enum class Level : std::uint8_t {
@@ -302,6 +305,11 @@ class Layer {
   // Looks at the entry and changes it in one step, in the memory tier only. In a namespace with a source this
   // may change the times of the cached copy; its value is changed by write().
   PutOutcome update(std::string_view key, Instant now, FunctionRef<Change(const EntryView*)> decide);
+  // Edits the collection of a key without a source: `edit` gets the entry or null, and what the tier has of it
+  // (memory/collection/, which is inside of the library), and returns the stamp for a new one, or nothing if it
+  // has edited nothing. `room`: bytes that the edit may add, at most; 0: none.
+  PutOutcome edit_collection(std::string_view key, Instant now, std::size_t room,
+                             FunctionRef<std::optional<Stamp>(const EntryView*, memory::Collection&)> edit);
   // The Stamp that a client's own value for this key gets (default or namespace ttl, jitter).
   Stamp stamp_for(std::string_view key, Instant now);
   // Drops the cached copy and fences loads in progress. True: there was one. (DEL)

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "layer/core.h"
+#include "memory/collection/collection.h"
 
 namespace forebay::layer {
 namespace {
@@ -27,6 +28,13 @@ std::string_view state_of(const config::Namespace& policy, bool has_source, cons
       return "stale-if-error";
   }
   return "fresh";
+}
+
+// Of the value, as the memory tier counts it.
+std::size_t size_of(const EntryView& entry) {
+  if (entry.shared() != nullptr) return entry.shared()->charge();
+  const bool collection = entry.type() == EntryType::kCollection;
+  return entry.bytes().size() + (collection ? memory::Collection::node_bytes(entry.bytes()) : 0);
 }
 
 }  // namespace
@@ -64,7 +72,7 @@ Explanation Core::explain(std::string_view key) {
         add("version", std::to_string(stamp.version));
         if (stamp.evidence != 0) add("evidence", std::to_string(stamp.evidence));
         add("load_cost_us", std::to_string(stamp.load_cost.count()));
-        add("size", std::to_string(entry.shared() ? entry.shared()->charge() : entry.bytes().size()));
+        add("size", std::to_string(size_of(entry)));
       },
       Touch::kNo);
   if (!present) {

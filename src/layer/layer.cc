@@ -186,6 +186,13 @@ PutOutcome Layer::update(std::string_view key, Instant now, FunctionRef<Change(c
   return core.copies().edit(core.at(key), now, decide);
 }
 
+PutOutcome Layer::edit_collection(
+    std::string_view key, Instant now, std::size_t room,
+    FunctionRef<std::optional<Stamp>(const EntryView*, memory::Collection&)> edit) {
+  layer::Core& core = *impl_->core;
+  return core.copies().edit_collection(core.at(key), now, room, edit);
+}
+
 Stamp Layer::stamp_for(std::string_view key, Instant now) {
   layer::Core& core = *impl_->core;
   return core.keyspace().stamp_for(core.route(key), now);

@@ -6,6 +6,7 @@
 
 #include "memory/allocation.h"
 #include "memory/arena/large.h"
+#include "memory/collection/collection.h"
 
 namespace forebay::memory {
 namespace {
@@ -52,9 +53,10 @@ std::size_t shared_charge(const Value& value) {
 
 }  // namespace
 
-Entry::Plan Entry::plan(std::size_t key_bytes, std::size_t value_bytes, bool by_reference, const Stamp& stamp,
-                        const TimeBase& base) {
+Entry::Plan Entry::plan(std::size_t key_bytes, std::size_t value_bytes, std::uint16_t kinds,
+                        const Stamp& stamp, const TimeBase& base) {
   Plan plan;
+  plan.parts = kinds;
   plan.value_bytes = value_bytes;
   Instant expires_kept = stamp.expires;
   if (stamp.expires != kNever) {
@@ -76,7 +78,6 @@ Entry::Plan Entry::plan(std::size_t key_bytes, std::size_t value_bytes, bool by_
   }
   if (stamp.version != 0 || stamp.evidence != 0) plan.parts |= kProof;
   if (stamp.space != 0 || stamp.epoch != 0) plan.parts |= kPlace;
-  if (by_reference) plan.parts |= kShared;
   if (stamp.negative) plan.parts |= kNegative;
   if (stamp.edited) plan.parts |= kEdited;
   if (stamp.by_wall_clock && stamp.expires != kNever) plan.parts |= kByWallClock;
@@ -93,7 +94,7 @@ Entry::Plan Entry::plan(std::size_t key_bytes, std::size_t value_bytes, bool by_
 
 Entry* Entry::make(Slabs& slabs, std::string_view key, const Payload& payload, const Stamp& stamp,
                    const TimeBase& base) {
-  const Plan plan = Entry::plan(key.size(), inline_bytes(payload), payload.shared != nullptr, stamp, base);
+  const Plan plan = Entry::plan(key.size(), inline_bytes(payload), kinds(payload), stamp, base);
   void* const block = takes_spans(plan.total) ? Cage::take(in_spans(plan.total), Cage::Contents::kAny)
                                               : slabs.allocate(plan.total);
   if (block == nullptr) return nullptr;
@@ -233,6 +234,8 @@ Entry::Copy::Found Entry::Copy::read(Ref ref, std::string_view key) {
   if (std::memcmp(mine.start() + layout.key_at, key.data(), key.size()) != 0) return Found::kOther;
   if ((layout.parts & kShared) != 0) return Found::kNeedsLock;
   read_words(from, key_end, whole_words(total));
+  // The nodes of a collection are looked at under the lock only.
+  if ((layout.parts & kCollection) != 0 && Collection::is_large(mine.bytes())) return Found::kNeedsLock;
   return Found::kKey;
 }
 
@@ -278,6 +281,10 @@ std::uint64_t Entry::due_tick() const {
 }
 
 std::size_t Entry::charge() const {
+  return charge_without_nodes() + (is_collection() ? Collection::node_bytes(bytes()) : 0);
+}
+
+std::size_t Entry::charge_without_nodes() const {
   const Value* const value = shared();
   return block_bytes(layout().total()) + (value != nullptr ? shared_charge(*value) : 0);
 }
@@ -285,7 +292,8 @@ std::size_t Entry::charge() const {
 std::size_t Entry::charge_of(std::size_t key_bytes, std::size_t value_bytes, const Stamp& stamp) {
   const bool by_reference = value_bytes > kInlineMax;
   const TimeBase base(std::max(stamp.expires, Instant{}));  // near the expiry, as said in the header
-  const Plan plan = Entry::plan(key_bytes, by_reference ? 0 : value_bytes, by_reference, stamp, base);
+  const Plan plan =
+      Entry::plan(key_bytes, by_reference ? 0 : value_bytes, by_reference ? kShared : 0, stamp, base);
   return block_bytes(plan.total) + (by_reference ? Large::rounded(value_bytes) + kOwner : 0);
 }
 

@@ -15,7 +15,7 @@
 //       proof 16  version and evidence
 //       place  8  space and epoch
 //       payload held as a Value (larger than kInlineMax, or an object), at a multiple of 8
-//       key, then a value of bytes
+//       key, then a value of bytes, or what an entry has of a collection (collection/collection.h)
 //
 // A plain client value of 64 bytes under a 14-byte key takes 100 bytes without an expiry and 112 with one, in
 // blocks of 104 and 112. References between entries are the cage's, 32 bits each. A block larger than
@@ -75,6 +75,8 @@ struct Payload {
   std::string_view bytes;         // kept inline, unless
   const Value* shared = nullptr;  // non-null: kept by reference
   EntryType type = EntryType::kText;
+  // kCollection: its nodes are those of the entry that is written over, and not new ones.
+  bool keeps_nodes = false;
 };
 
 class Entry {
@@ -105,7 +107,7 @@ class Entry {
     std::size_t total = 0;
   };
   Plan plan(const Payload& payload, const Stamp& stamp, const TimeBase& base) const {
-    return plan(layout().key_bytes, inline_bytes(payload), payload.shared != nullptr, stamp, base);
+    return plan(layout().key_bytes, inline_bytes(payload), kinds(payload), stamp, base);
   }
   // Whether make() with what `plan` is for would need the same parts and block, so that rewrite() will do,
   // after hold() if the payload is held by reference and another one.
@@ -177,8 +179,10 @@ class Entry {
   }
   Payload payload() const {
     const Value* const value = shared();
-    return {value != nullptr ? std::string_view() : bytes(), value, type()};
+    return {value != nullptr ? std::string_view() : bytes(), value, type(), is_collection()};
   }
+  // A collection has the wide part, so that a reader without the lock who knows small entries only leaves it.
+  bool is_collection() const { return (shape() & kWide) != 0 && (layout().parts & kCollection) != 0; }
 
   // Fills `out`, which must be fresh, and returns its `expires`.
   Instant read_stamp(const TimeBase& base, Stamp& out) const {
@@ -203,6 +207,8 @@ class Entry {
 
   // What it counts for: its block, and what it holds elsewhere.
   std::size_t charge() const;
+  // The same without the nodes of a collection, which the shard counts by themselves.
+  std::size_t charge_without_nodes() const;
   std::size_t charge_with(const Value& value) const;  // after hold()
   // What the charge() of an entry of such a key, value and stamp would be, for who predicts what the limit
   // holds. Beyond kInlineMax the value is taken for bytes, which lie in the cage. Not counted are the 8 bytes
@@ -229,7 +235,8 @@ class Entry {
     kProof = 4,
     kPlace = 8,
     kShared = 16,
-    kParts = kFar | kFill | kProof | kPlace | kShared,
+    kCollection = 256,
+    kParts = kFar | kFill | kProof | kPlace | kShared | kCollection,
     kNegative = 32,
     kEdited = 64,
     kByWallClock = 128,
@@ -253,9 +260,14 @@ class Entry {
     std::uint16_t parts;
     std::size_t total() const { return key_at + key_bytes + value_bytes; }
   };
-  // `value_bytes` are those that lie in the entry's block; none if the value is held by reference.
-  static Plan plan(std::size_t key_bytes, std::size_t value_bytes, bool by_reference, const Stamp& stamp,
+  // `value_bytes` are those that lie in the entry's block; none if the value is held by reference. `kinds`: kShared,
+  // kCollection or neither.
+  static Plan plan(std::size_t key_bytes, std::size_t value_bytes, std::uint16_t kinds, const Stamp& stamp,
                    const TimeBase& base);
+  static std::uint16_t kinds(const Payload& payload) {
+    if (payload.shared != nullptr) return kShared;
+    return payload.type == EntryType::kCollection ? kCollection : 0;
+  }
   static std::size_t inline_bytes(const Payload& payload) {
     return payload.shared != nullptr ? 0 : payload.bytes.size();
   }

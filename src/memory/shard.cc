@@ -42,7 +42,7 @@ Shard::~Shard() {
       Entry::destroy(cleared.slabs, entry);
     }
   };
-  Cleared last{std::move(slabs_), std::move(table_), set_aside_, owners_, 0};
+  Cleared last{std::move(slabs_), std::move(nodes_), std::move(table_), set_aside_, owners_, 0, 0};
   destroy_all(last);
   for (auto& each : cleared_) destroy_all(each);
 }
@@ -120,6 +120,7 @@ void Shard::unlink(Entry& entry) {
 std::size_t Shard::upkeep(Instant now, std::size_t budget) {
   take_hits();
   std::size_t taken = free_cleared(budget);
+  if (taken < budget) taken += free_nodes(budget - taken);
   if (taken == budget) return taken;
   taken += wheel_.advance(
       tick_at_ms(common_.base.ms(now)), budget - taken,
@@ -147,7 +148,9 @@ std::string Shard::inconsistency() {
   std::size_t entries = 0;
   std::size_t expiring = 0;
   std::size_t owners = 0;
-  std::size_t bytes = weight(fixed_bytes() + table_.bytes()) + policy_bytes_ + cleared_bytes_;
+  std::size_t nodes = 0;
+  std::size_t bytes =
+      weight(fixed_bytes() + table_.bytes() + nodes_.allocated()) + policy_bytes_ + cleared_bytes_;
   std::vector<std::size_t> spaces(counters_.entries_by_space.size());
   for (std::size_t i = 0; i < table_.chains(); ++i) {
     for (Entry* entry = table_.chain(i); entry != nullptr; entry = Table::next(*entry)) {
@@ -155,6 +158,7 @@ std::string Shard::inconsistency() {
       if (entry->has_expiry()) ++expiring;
       if (entry->owns_more_than_its_block()) ++owners;
       bytes += weight(*entry);
+      if (entry->is_collection()) nodes += Collection::node_bytes(entry->bytes());
       if (entry->space() < spaces.size()) ++spaces[entry->space()];
       if (entry->retired()) return "a retired entry is in the table";
       if (table_.find(hash_bytes(entry->key()), entry->key()) != entry)
@@ -165,6 +169,7 @@ std::string Shard::inconsistency() {
   if (expiring != counters_.with_expiry) return "with_expiry";
   if (owners != owners_) return "owners";
   if (spaces != counters_.entries_by_space) return "entries_by_space";
+  if (abandoned_.empty() && nodes != nodes_.allocated()) return "the nodes of collections";
   if (bytes != this->bytes())
     return "bytes: counted " + std::to_string(this->bytes()) + ", are " + std::to_string(bytes);
   if (expiring != wheel_.size()) return "the wheel holds another number of entries";

@@ -6,9 +6,9 @@
 // A shard doesn't know the other shards. What all of them share (the limit, the bytes in use) is in Common.
 // When a write exceeds the limit, the shard asks Relief, which picks the shard that evicts.
 //
-// Its functions are in four files: shard_read.cc looks keys up and walks the table, shard_write.cc stores
-// and erases, shard_room.cc counts bytes, evicts and gives memory back, shard.cc has the rest (set-up,
-// upkeep, the check of itself).
+// Its functions are in five files: shard_read.cc looks keys up and walks the table, shard_write.cc stores
+// and erases, shard_edit.cc edits collections, shard_room.cc counts bytes, evicts and gives memory back,
+// shard.cc has the rest (set-up, upkeep, the check of itself).
 
 #include <array>
 #include <atomic>
@@ -25,6 +25,7 @@
 #include "forebay/entry.h"
 #include "forebay/function_ref.h"
 #include "memory/arena/slabs.h"
+#include "memory/collection/collection.h"
 #include "memory/departure_log.h"
 #include "memory/entry.h"
 #include "memory/eviction/registry.h"
@@ -139,6 +140,10 @@ class alignas(64) Shard {
   }
   PutOutcome update(std::uint64_t hash, std::string_view key, Instant now,
                     FunctionRef<Change(const EntryView*)> decide) REQUIRES(mutex);
+  // As Tier::edit().
+  using Edit = FunctionRef<std::optional<Stamp>(const EntryView*, Collection&)>;
+  PutOutcome edit(std::uint64_t hash, std::string_view key, Instant now, std::size_t room, Edit edit)
+      REQUIRES(mutex);
   bool erase(std::uint64_t hash, std::string_view key, Instant now, Departure why) REQUIRES(mutex);
   void clear() REQUIRES(mutex);
   std::optional<Departure> departure(std::uint64_t hash, std::string_view key) const REQUIRES(mutex);
@@ -175,7 +180,10 @@ class alignas(64) Shard {
     std::size_t held = 0;
     std::size_t unused = 0;
   };
-  Spans spans() const REQUIRES(mutex) { return {slabs_.held(), slabs_.held() - slabs_.allocated()}; }
+  Spans spans() const REQUIRES(mutex) {
+    const std::size_t held = slabs_.held() + nodes_.held();
+    return {held, held - slabs_.allocated() - nodes_.allocated()};
+  }
   // Bytes given back since the start: how much has churned. Readable without the lock.
   std::size_t given_back() const { return given_back_.load(std::memory_order_relaxed); }
 
@@ -204,10 +212,12 @@ class alignas(64) Shard {
   // blocks of all others are freed by whole spans.
   struct Cleared {
     Slabs slabs;
+    NodeMemory nodes;
     Table table;
-    Ref set_aside;       // list of entries of these slabs that were set aside during visits
-    std::size_t owners;  // entries not yet freed that own more than their block
-    std::size_t bytes;   // its part of cleared_bytes_
+    Ref set_aside;           // list of entries of these slabs that were set aside during visits
+    std::size_t owners;      // entries not yet freed that own more than their block
+    std::size_t bytes;       // its part of cleared_bytes_
+    std::size_t node_bytes;  // what of them is its nodes'
   };
   // Frees some of it and returns the steps that this was worth.
   std::size_t free_some(Cleared& cleared) REQUIRES(mutex);
@@ -219,12 +229,17 @@ class alignas(64) Shard {
   PutOutcome replace(std::uint64_t hash, std::string_view key, Entry* old, Change& change, Instant now)
       REQUIRES(mutex);
   // Gives the key this payload and stamp: writes over `old` if it fits there, else makes a new entry.
+  enum class Room : std::uint8_t { kToBeMade, kReserved };
   PutOutcome store(std::uint64_t hash, std::string_view key, Entry* old, const Payload& payload,
-                   const Stamp& stamp, Instant now) REQUIRES(mutex);
+                   const Stamp& stamp, Instant now, Room room = Room::kToBeMade) REQUIRES(mutex);
   void rewrite(Entry& entry, const Entry::Plan& plan, const Payload& payload, const Stamp& stamp, Instant now)
       REQUIRES(mutex);
   bool hold(Entry& entry, const Value& value) REQUIRES(mutex);
   bool revalue(Entry& entry, std::string_view bytes, Instant now) REQUIRES(mutex);
+  PutOutcome edit_and_write(std::uint64_t hash, std::string_view key, Instant now, Room room, Edit edit)
+      REQUIRES(mutex);
+  // Has an entry keep other bytes of a large collection that stays one.
+  void keep_nodes(Entry& entry, std::string_view bytes) REQUIRES(mutex);
 
   void link(Entry& entry) REQUIRES(mutex);    // into wheel and counters
   void unlink(Entry& entry) REQUIRES(mutex);  // out of them
@@ -233,6 +248,11 @@ class alignas(64) Shard {
   void dispose(Entry& entry) REQUIRES(mutex);  // free, or set aside while visited
   void destroy(Entry& entry) REQUIRES(mutex);  // requires: nothing refers to it any more
   std::size_t free_cleared(std::size_t steps) REQUIRES(mutex);
+  // Leaves the nodes of an entry's collection to be freed by and by.
+  void abandon_nodes(std::string_view collection) REQUIRES(mutex);
+  // Frees so many abandoned nodes, unless somebody may be looking at them. Returns how many.
+  std::size_t free_nodes(std::size_t most) REQUIRES(mutex);
+  void count_nodes() REQUIRES(mutex);  // counts what nodes take by now
   bool may_free_cleared() const REQUIRES(mutex) { return !cleared_.empty() && !cleared_is_visited_; }
   std::size_t rehash(std::size_t buckets) REQUIRES(mutex);  // returns how many it split or merged
   // Moves up to `entries` entries together if that gives memory back. Returns how many.
@@ -276,8 +296,8 @@ class alignas(64) Shard {
     return last_revision_ | static_cast<std::uint32_t>(type);
   }
   std::size_t fixed_bytes() const REQUIRES(mutex);  // what the shard takes without table, entries and policy
-  // What counts against the limit: bytes, or entries.
-  std::size_t weight(const Entry& entry) const { return count_bytes() ? entry.charge() : 1; }
+  // What counts against the limit: bytes, or entries. The nodes of collections are counted by count_nodes().
+  std::size_t weight(const Entry& entry) const { return count_bytes() ? entry.charge_without_nodes() : 1; }
   std::size_t weight(std::size_t bytes) const { return count_bytes() ? bytes : 0; }
   bool count_bytes() const { return common_.count == Count::kBytes; }
   // Counts what the policy takes by now: its ghosts, sketches and heaps grow and shrink.
@@ -291,11 +311,15 @@ class alignas(64) Shard {
   std::unique_ptr<EvictionPolicy> policy_ GUARDED_BY(mutex);
   Slabs slabs_ GUARDED_BY(mutex);                      // where the table's entries lie, and those set aside
   unsigned visits_ GUARDED_BY(mutex) = 0;              // visitors inside, nested ones counted
+  bool decided_ GUARDED_BY(mutex) = false;             // the innermost one has returned: room is being made
   bool cleared_is_visited_ GUARDED_BY(mutex) = false;  // cleared_ may hold an entry that a visitor looks at
   Ref set_aside_ GUARDED_BY(mutex) = 0;                // to be freed when the last visitor leaves
   std::uint64_t changes_ GUARDED_BY(mutex) = 0;  // writes of any kind; tells whether a nested call made one
   std::uint32_t last_revision_ GUARDED_BY(mutex) = 0;  // without a type
   std::size_t moves_due_ GUARDED_BY(mutex) = 0;        // see tidy()
+  NodeMemory nodes_ GUARDED_BY(mutex);                 // of the table's collections, and of abandoned ones
+  std::vector<TreeRoot> abandoned_ GUARDED_BY(mutex);  // trees that no entry has any more
+  std::size_t node_bytes_ GUARDED_BY(mutex) = 0;       // what of bytes_ is the nodes'
   std::size_t table_bytes_ GUARDED_BY(mutex) = 0;      // what of bytes_ is the table's
   std::size_t policy_bytes_ GUARDED_BY(mutex) = 0;     // what of bytes_ is the policy's
   std::atomic<std::size_t> bytes_{0};                  // written under the lock

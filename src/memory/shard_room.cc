@@ -1,6 +1,8 @@
 // The room that a shard takes: what it counts, how the table follows the number of entries, how entries leave
 // and what they took is given back, eviction, and clearing.
 
+#include "memory/shard_room.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -63,7 +65,40 @@ void Shard::leave(Entry& entry, std::uint64_t hash, Departure why) {
   if (why == Departure::kExpired) ++counters_.expired;
   if (why == Departure::kEvicted) ++counters_.evicted;
   give_back(weight(entry));
+  if (entry.is_collection()) abandon_nodes(entry.bytes());
   dispose(entry);
+}
+
+void Shard::abandon_nodes(std::string_view collection) {
+  for (const TreeRoot& root : Collection::trees_of(collection)) {
+    if (root.node != 0) abandoned_.push_back(root);
+  }
+}
+
+std::size_t Shard::free_nodes(std::size_t most) {
+  if (abandoned_.empty() || visits_ > (decided_ ? 1u : 0u)) return 0;
+  std::size_t freed = 0;
+  while (freed < most && !abandoned_.empty()) {
+    if (Tree::free_some(nodes_, abandoned_.back())) {
+      ++freed;
+    } else {
+      abandoned_.pop_back();
+    }
+  }
+  count_nodes();
+  return freed;
+}
+
+void Shard::count_nodes() {
+  const std::size_t bytes = weight(nodes_.allocated());
+  if (bytes == node_bytes_) return;
+  if (bytes > node_bytes_) {
+    common_.used.fetch_add(bytes - node_bytes_, std::memory_order_relaxed);
+    add_bytes(bytes - node_bytes_);
+  } else {
+    give_back(node_bytes_ - bytes);
+  }
+  node_bytes_ = bytes;
 }
 
 void Shard::dispose(Entry& entry) {
@@ -106,11 +141,13 @@ std::size_t Shard::give_way() {
     }
     if (bytes() != before) return before - bytes();
   }
+  if (free_nodes(kNodesPerDeparture) != 0) return before - bytes();
   take_hits();
   EntryHook* const victim = policy_->pop_victim();
   if (victim == nullptr) return 0;
   Entry& entry = Entry::from(*victim);
   leave(entry, hash_bytes(entry.key()), Departure::kEvicted);
+  free_nodes(kNodesPerDeparture);
   const std::size_t given = before - bytes();
   tidy(kMovesAtOnce);
   return given;
@@ -125,9 +162,12 @@ void Shard::clear() {
   Table empty;
   const Writing section(*this);
   // The last of cleared_ may be half freed: a new one goes before it.
-  cleared_.insert(cleared_.begin(), Cleared{std::move(slabs_), std::move(table_),
-                                            std::exchange(set_aside_, 0), std::exchange(owners_, 0), bytes});
+  cleared_.insert(cleared_.begin(), Cleared{std::move(slabs_), std::move(nodes_), std::move(table_),
+                                            std::exchange(set_aside_, 0), std::exchange(owners_, 0), bytes,
+                                            std::exchange(node_bytes_, 0)});
   slabs_ = Slabs();
+  nodes_ = NodeMemory();
+  abandoned_.clear();
   table_ = std::move(empty);
   table_bytes_ = weight(table_.bytes());
   common_.used.fetch_add(table_bytes_, std::memory_order_relaxed);
@@ -188,6 +228,14 @@ std::size_t Shard::free_some(Cleared& cleared) {
     return 1;
   }
   // The rest are blocks only: whole spans of them go, then the table.
+  if (const std::size_t nodes = cleared.nodes.held(); nodes != 0) {
+    cleared.nodes.discard(1);
+    const double share = static_cast<double>(nodes - cleared.nodes.held()) / static_cast<double>(nodes);
+    const auto bytes = static_cast<std::size_t>(static_cast<double>(cleared.node_bytes) * share);
+    cleared.node_bytes -= bytes;
+    cleared.bytes -= std::min(cleared.bytes, bytes);
+    return kStepsPerSpan;
+  }
   const std::size_t held = cleared.slabs.held();
   if (held != 0) {
     cleared.slabs.discard(1);

@@ -17,5 +17,8 @@ static_assert(kBucketsPerErase * Table::kBytesPerSplit < sizeof(Entry),
               "an erasure gives back more than the table may grow by, so that it never exceeds the limit");
 // Moves of entries that one write makes at most: some 0.1 ms.
 inline constexpr std::size_t kMostMovesPerWrite = 512;
+// Nodes of collections that are freed at once when one leaves: some 5 µs. More are left to later departures and
+// to upkeep.
+inline constexpr std::size_t kNodesPerDeparture = 64;
 
 }  // namespace forebay::memory

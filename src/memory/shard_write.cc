@@ -15,6 +15,8 @@ namespace forebay::memory {
 PutOutcome Shard::update(std::uint64_t hash, std::string_view key, Instant now,
                          FunctionRef<Change(const EntryView*)> decide) {
   const PutOutcome outcome = decide_and_write(hash, key, now, decide);
+  if (!abandoned_.empty()) [[unlikely]]
+    free_nodes(kNodesPerDeparture);
   if (outcome == PutOutcome::kStored) tidy(kMostMovesPerWrite);
   return outcome;
 }
@@ -88,7 +90,7 @@ PutOutcome Shard::replace(std::uint64_t hash, std::string_view key, Entry* old, 
 }
 
 PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, const Payload& payload,
-                        const Stamp& stamp, Instant now) {
+                        const Stamp& stamp, Instant now, Room room) {
   // An outer visitor may be looking at the bytes that would be written over.
   if (old != nullptr && visits_ == 1) {
     const Entry::Plan plan = old->plan(payload, stamp, common_.base);
@@ -108,15 +110,24 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
   const std::size_t growth = table_.may_rehash() ? weight(kBucketsPerWrite * Table::kBytesPerSplit) : 0;
   const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
   const std::size_t used = common_.used.fetch_add(bytes + growth, std::memory_order_relaxed) + bytes + growth;
-  if (limit != 0 && used > limit) {
+  if (limit != 0 && used > limit && room == Room::kToBeMade) {
     const std::uint64_t changes = changes_;
-    if (!common_.relief->make_room(*this, bytes + growth, old == nullptr ? 0 : weight(*old))) {
+    decided_ = true;
+    const bool made = common_.relief->make_room(*this, bytes + growth, old == nullptr ? 0 : weight(*old));
+    decided_ = false;
+    if (!made) {
       common_.used.fetch_sub(bytes + growth, std::memory_order_relaxed);
       destroy(*fresh);
       ++counters_.refused_full;
       return PutOutcome::kFull;
     }
     if (old != nullptr && changes_ != changes) old = table_.find(hash, key);  // it may have been the victim
+    if (old == nullptr && payload.keeps_nodes && Collection::is_large(payload.bytes)) {
+      // And so have its nodes, which no other entry may have.
+      common_.used.fetch_sub(bytes + growth, std::memory_order_relaxed);
+      destroy(*fresh);
+      return PutOutcome::kKept;
+    }
   }
   add_bytes(bytes);
   ++changes_;
@@ -132,6 +143,7 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
     policy_->on_replace(old->hook(), fresh->hook());
     unlink(*old);
     give_back(weight(*old));
+    if (old->is_collection() && !payload.keeps_nodes) abandon_nodes(old->bytes());
     dispose(*old);
   }
   count_policy();
@@ -143,8 +155,15 @@ PutOutcome Shard::store(std::uint64_t hash, std::string_view key, Entry* old, co
 void Shard::rewrite(Entry& entry, const Entry::Plan& plan, const Payload& payload, const Stamp& stamp,
                     Instant now) {
   unlink(entry);
+  const bool collection = payload.type == EntryType::kCollection;
+  const std::size_t before = collection && count_bytes() ? entry.charge() : 0;
+  if (collection && !payload.keeps_nodes) abandon_nodes(entry.bytes());
   const Writing section(*this);
   entry.rewrite(plan, payload, stamp, common_.base);
+  if (collection && count_bytes()) {
+    const std::size_t after = entry.charge();
+    if (after != before) policy_->on_resize(entry.hook(), before, after);
+  }
   ++changes_;
   entry.set_revision(next_revision(payload.type));
   entry.set_accessed(common_.base.seconds(now));
@@ -214,6 +233,7 @@ bool Shard::erase(std::uint64_t hash, std::string_view key, Instant now, Departu
   if (entry == nullptr) return false;
   policy_->on_erase(entry->hook());
   leave(*entry, hash, why);
+  free_nodes(kNodesPerDeparture);
   rehash(kBucketsPerErase);
   return true;
 }

@@ -121,6 +121,14 @@ PutOutcome Shards::update(std::uint64_t hash, std::string_view key, Instant now,
   return shard.update(hash, key, now, decide);
 }
 
+PutOutcome Shards::edit(std::uint64_t hash, std::string_view key, Instant now, std::size_t room,
+                        Shard::Edit edit) {
+  const std::size_t index = index_of(hash);
+  Shard& shard = *shards_[index];
+  const Lock lock(*this, index, shard);
+  return shard.edit(hash, key, now, room, edit);
+}
+
 bool Shards::erase(std::string_view key, Instant now, Departure why) {
   const std::uint64_t hash = hash_bytes(key);
   const std::size_t index = index_of(hash);

@@ -63,6 +63,7 @@ class Shards final : private Relief {
   }
   PutOutcome update(std::uint64_t hash, std::string_view key, Instant now,
                     FunctionRef<Change(const EntryView*)> decide);
+  PutOutcome edit(std::uint64_t hash, std::string_view key, Instant now, std::size_t room, Shard::Edit edit);
   bool erase(std::string_view key, Instant now, Departure why);
   void clear();
   std::optional<Departure> departure(std::string_view key) const;

@@ -33,6 +33,19 @@ PutOutcome Tier::update(std::uint64_t hash, std::string_view key, Instant now,
   return impl_->shards.update(hash, key, now, decide);
 }
 
+PutOutcome Tier::edit(std::uint64_t hash, std::string_view key, Instant now, std::size_t room,
+                      FunctionRef<std::optional<Stamp>(const EntryView*, Collection&)> edit) {
+  return impl_->shards.edit(hash, key, now, room, edit);
+}
+
+std::size_t Tier::edit_room(std::size_t elements, std::size_t bytes) {
+  // An entry's block, or the nodes that take what was in it, and the nodes on the way to one leaf of each tree;
+  // then what an element may add: its texts twice in a sorted set, and rounding.
+  constexpr std::size_t kOnce = 16 * 1024;
+  constexpr std::size_t kPerElement = 64;
+  return kOnce + elements * kPerElement + 2 * (bytes + bytes / 8);
+}
+
 PutOutcome Tier::put(std::string_view key, std::string_view bytes, const Stamp& stamp, Instant now) {
   return update(key, now, [&](const EntryView*) { return Change::replace(bytes, stamp); });
 }

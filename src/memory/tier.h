@@ -39,6 +39,8 @@
 
 namespace forebay::memory {
 
+class Collection;
+
 // What the limit counts.
 enum class Count : std::uint8_t {
   kBytes,    // of everything the tier allocates
@@ -99,6 +101,17 @@ class Tier {
   // The same for who has the key's hash_bytes() already.
   PutOutcome update(std::uint64_t hash, std::string_view key, Instant now,
                     FunctionRef<Change(const EntryView*)> decide);
+
+  // Edits a key's collection in one step. `edit` gets the live entry or null, and the collection that it has; if
+  // it has none, one that does not exist yet, which the writer begins. It returns the stamp that a new entry is to
+  // have (one whose collection is edited keeps its own), or nothing: it has edited nothing. A collection that has
+  // become empty leaves. `room`: bytes that the edit may add, at most (edit_room()); the tier makes room for so
+  // many first, and kFull says that it could not and `edit` was not called. 0: it adds nothing. `edit` must not
+  // call the tier.
+  PutOutcome edit(std::uint64_t hash, std::string_view key, Instant now, std::size_t room,
+                  FunctionRef<std::optional<Stamp>(const EntryView*, Collection&)> edit);
+  // What adding so many elements with so many bytes of text may take.
+  static std::size_t edit_room(std::size_t elements, std::size_t bytes);
 
   // Shorthands of update().
   PutOutcome put(std::string_view key, std::string_view bytes, const Stamp& stamp, Instant now);

@@ -37,7 +37,12 @@ bool lies_in(std::string_view bytes, std::string_view whole) {
 std::string_view real_text(double value, char (&text)[32]) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  const char* end = std::to_chars(text, text + sizeof text, value).ptr;
+  // Where it is short enough, Redis writes no exponent, even if that would be shorter.
+  constexpr double kLeast = 1e-5, kMost = 1e17;
+  const double size = std::abs(value);
+  const bool plain = value == 0 || (size >= kLeast && size < kMost);
+  const auto format = plain ? std::chars_format::fixed : std::chars_format::scientific;
+  const char* end = std::to_chars(text, text + sizeof text, value, format).ptr;
   return {text, static_cast<std::size_t>(end - text)};
 }
 
@@ -142,6 +147,11 @@ void Writer::boolean(bool value) {
   } else {
     integer(value ? 1 : 0);
   }
+}
+
+std::string Writer::text_of_real(double value) {
+  char text[32];
+  return std::string(real_text(value, text));
 }
 
 void Writer::real(double value) {

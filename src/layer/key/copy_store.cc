@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "layer/namespaces/freshness.h"
+#include "memory/collection/collection.h"
 
 namespace forebay::layer {
 namespace {
@@ -19,6 +20,8 @@ std::uint64_t bytes_of(const Change& change) {
 }
 
 std::uint64_t bytes_of(const EntryView& entry) {
+  if (entry.type() == EntryType::kCollection)
+    return entry.bytes().size() + memory::Collection::node_bytes(entry.bytes());
   return entry.shared() != nullptr ? bytes_of(*entry.shared()) : entry.bytes().size();
 }
 
@@ -147,6 +150,36 @@ PutOutcome CopyStore::edit(const KeyRef& at, Instant now, FunctionRef<Change(con
     return change;
   });
   if (kind == Change::Kind::kKeep || outcome == PutOutcome::kFull) return outcome;
+  if (outcome == PutOutcome::kStored) {
+    tell_stored(at, CopyCause::kEdited, bytes, stamp);
+  } else {
+    tell_dropped(at, CopyCause::kEdited);
+  }
+  return outcome;
+}
+
+PutOutcome CopyStore::edit_collection(
+    const KeyRef& at, Instant now, std::size_t room,
+    FunctionRef<std::optional<Stamp>(const EntryView*, memory::Collection&)> edit) {
+  const Namespace& space = at.space;
+  bool edited = false;
+  std::uint64_t bytes = 0;
+  Stamp stamp;
+  const PutOutcome outcome = tier_.edit(
+      at.hash, at.text, now, room,
+      [&](const EntryView* current, memory::Collection& all) -> std::optional<Stamp> {
+        const bool valid = current != nullptr && space.owns(current->stamp()) && !current->stamp().negative;
+        if (!valid && all.exists()) all.forget();
+        auto wanted = edit(valid ? current : nullptr, all);
+        if (!wanted) return wanted;
+        edited = true;
+        wanted->space = space.info.index;
+        wanted->epoch = space.epoch.load(std::memory_order_acquire);
+        stamp = valid && !all.forgotten() ? current->stamp() : *wanted;
+        if (all.exists()) bytes = all.bytes().size() + all.node_bytes();
+        return wanted;
+      });
+  if (!edited) return outcome;
   if (outcome == PutOutcome::kStored) {
     tell_stored(at, CopyCause::kEdited, bytes, stamp);
   } else {

@@ -83,6 +83,11 @@ class CopyStore {
   // memory tier's lock and gets the copy, unless it says that there is no value.
   PutOutcome edit(const KeyRef& at, Instant now, FunctionRef<Change(const EntryView*)> decide);
 
+  // The same for a key's collection: as Tier::edit(). The entry is null where there is none that is valid, and the
+  // collection then does not exist.
+  PutOutcome edit_collection(const KeyRef& at, Instant now, std::size_t room,
+                             FunctionRef<std::optional<Stamp>(const EntryView*, memory::Collection&)> edit);
+
   // ---- Dropping. True: there was a copy in memory.
 
   bool drop(const KeyRef& at, Instant now);

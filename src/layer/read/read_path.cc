@@ -49,10 +49,16 @@ void ReadPath::read(const KeyRef& at, Level level, ReadCallback done) {
   const Instant now = clock_.now();
   if (level == Level::kAny || !at.space.info.read_through) {
     Answer answer = absent(ReadResult::kMiss);
+    bool collection = false;
     const LookUp seen = look_up(at, now, [&](const EntryView& entry) {
+      collection = entry.type() == EntryType::kCollection;
+      if (collection) return;
       const bool stale = now >= entry.stamp().fresh_until;
       answer = answer_of(entry, now, stale ? ReadResult::kStale : ReadResult::kHit);
     });
+    if (collection)
+      return done(
+          Error{ErrorCode::kInvalidArgument, "the key has a collection, which is read by its own commands"});
     if (seen == LookUp::kAbsent && at.space.info.read_through) answer.result = ReadResult::kNegative;
     if (seen != LookUp::kLoad) return done(std::move(answer));
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cassert>
 #include <cstring>
@@ -214,7 +215,7 @@ struct State {
   Mutex mutex;
   FreePages free GUARDED_BY(mutex);
   Kept kept GUARDED_BY(mutex);
-  std::size_t taken GUARDED_BY(mutex) = 0;
+  std::atomic<std::size_t> taken{0};        // written under the lock
   std::size_t roots GUARDED_BY(mutex) = 0;  // bytes of the range that the leak checker looks at
 };
 constinit State state;
@@ -319,8 +320,12 @@ void Cage::give(void* place, std::size_t bytes) noexcept {
 }
 
 std::size_t Cage::taken() {
-  const MutexLock lock(state.mutex);
   return state.taken;
+}
+
+bool Cage::has(std::size_t bytes) {
+  const std::size_t apart = size_ / 64;  // of free pages that lie too far apart to be of use
+  return state.taken + bytes + apart < size_;
 }
 
 }  // namespace forebay::memory

@@ -48,6 +48,8 @@ class [[gnu::visibility("hidden")]] Cage {
   static void give(void* place, std::size_t bytes) noexcept;
 
   static std::size_t taken();  // bytes, in all
+  // Whether so many bytes more could be taken, in pieces, as far as one can tell. Takes no lock.
+  static bool has(std::size_t bytes);
 
   // A word for each kSpan of the range, at the disposal of who took that span. Zero or a former owner's until
   // set.

@@ -26,6 +26,16 @@ std::string_view command_name(const Context& context);
 // An Error as a reply: the code as the reply's first word (docs/resp.md lists them), then its message.
 std::string error_text(const Error& error);
 
+inline constexpr std::string_view kWrongType =
+    "WRONGTYPE Operation against a key holding the wrong kind of value";
+
+// Whether the entry is a hash, a set, a sorted set or a list (collections.h), which the string commands don't work
+// on.
+inline bool is_collection(const EntryView& entry) {
+  return entry.type() == EntryType::kCollection;
+}
+
+// Not of a collection.
 inline std::string_view payload(const EntryView& entry) {
   return entry.shared() ? entry.shared()->view() : entry.bytes();
 }
@@ -86,6 +96,8 @@ void with_value(Context& context, std::string_view key, R render) {
   const LookUp found = find_entry(context, key, [&](const EntryView& entry) {
     if (entry.shared()) {
       shared = *entry.shared();  // large: rendered once the shard is free again
+    } else if (is_collection(entry)) [[unlikely]] {
+      context.reply.error(kWrongType);
     } else {
       render(context.reply, std::optional<std::string_view>(entry.bytes()));
     }

@@ -68,6 +68,10 @@ void add(Context& context, std::int64_t amount) {
   std::optional<std::int64_t> sum;
   std::string text;  // outlives update(), which copies from it
   const PutOutcome outcome = context.layer.update(key, context.now, [&](const EntryView* entry) {
+    if (entry != nullptr && is_collection(*entry)) {
+      refusal = kWrongType;
+      return Change::keep();
+    }
     const auto old = entry == nullptr ? std::optional<std::int64_t>(0) : parse_integer(payload(*entry));
     if (!old) {
       refusal = kNotAnInteger;
@@ -140,6 +144,10 @@ void incrbyfloat(Context& context) {
   std::string_view refusal;
   std::string text;  // outlives update(), which copies from it
   const PutOutcome outcome = context.layer.update(key, context.now, [&](const EntryView* entry) {
+    if (entry != nullptr && is_collection(*entry)) {
+      refusal = kWrongType;
+      return Change::keep();
+    }
     const auto old = entry == nullptr ? std::optional<long double>(0) : parse_float(payload(*entry));
     const auto amount = parse_float(context.args[2]);
     if (!old || !amount) {

@@ -3,6 +3,7 @@
 
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
+#include "server/resp/commands/collections.h"
 #include "server/resp/commands/expiry_times.h"
 #include "server/resp/commands/generic.h"
 #include "server/resp/commands/registry.h"
@@ -19,10 +20,17 @@ enum class Moved : std::uint8_t { kDone, kNoSource, kTaken, kFailed };
 Moved move_entry(Context& context, std::string_view from, std::string_view to, Overwrite overwrite,
                  Source source) {
   std::optional<Value> value;
+  bool collection = false;
+  bool copied = false;
   Stamp old;
   auto type = EntryType::kText;
   context.layer.peek(from, context.now, [&](const EntryView& entry) {
-    value = entry.value();
+    collection = is_collection(entry);
+    if (collection) {
+      value.emplace();
+    } else {
+      value = entry.value();
+    }
     old = entry.stamp();
     type = entry.type();
   });
@@ -34,6 +42,15 @@ Moved move_entry(Context& context, std::string_view from, std::string_view to, O
   Stamp stamp = context.layer.stamp_for(to, context.now);
   copy_deadline(stamp, old);
   stamp.edited = old.edited;
+  if (collection) {
+    // While it is looked at, what it has stays, even if it has to leave for its copy.
+    context.layer.peek(from, context.now, [&](const EntryView& entry) {
+      Collection all(entry.bytes());
+      copied = copy_collection(context, all, to, stamp);
+    });
+    if (copied && source == Source::kGoes) context.layer.drop(from, context.now);
+    return copied ? Moved::kDone : Moved::kFailed;
+  }
   const PutOutcome outcome = context.layer.update(to, context.now, [&](const EntryView*) {
     return value->owner() && value->is_object() ? Change::replace(*value, stamp, type)
                                                 : Change::replace(value->view(), stamp, type);
@@ -97,8 +114,7 @@ void touch(Context& context) {
 void type(Context& context) {
   const std::string_view key = context.args[1];
   std::string_view name = "none";
-  const LookUp found =
-      find_entry(context, key, [&](const EntryView& entry) { name = type_name(entry.type()); });
+  const LookUp found = find_entry(context, key, [&](const EntryView& entry) { name = type_name(entry); });
   if (found != LookUp::kLoad) return context.reply.simple(name);
   name = type_name(context.layer.route(key).type);
   load_value(context, key, [name](resp::Writer& reply, std::optional<std::string_view> value) {

@@ -148,7 +148,7 @@ void scan(Context& context) {
       context.layer.scan(*cursor, options->count, context.now, [&](const EntryView& entry) {
         if (entry.stamp().negative) return;
         if (options->match && !options->match->matches(entry.key())) return;
-        if (options->type && !equals_ignoring_case(*options->type, type_name(entry.type()))) return;
+        if (options->type && !equals_ignoring_case(*options->type, type_name(entry))) return;
         names.emplace_back(entry.key());
       });
   context.reply.array(2);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Hash commands: a row of a namespace with a source, seen as a hash of its columns. A column that is NULL is
-// a field that does not exist; HDEL makes it NULL.
+// Hash commands on bound keys: a row of a namespace with a source, seen as a hash of its columns. A column that
+// is NULL is a field that does not exist; HDEL makes it NULL. Those on plain keys are in hashes_plain.h.
 
 #include "server/resp/commands/command.h"
 
@@ -24,7 +24,7 @@ void hdel(Context& context);
 void hincrby(Context& context);
 void hincrbyfloat(Context& context);
 
-// Answers an error unless the key (args[1]) stands for a row. True: answered.
+// Answers an error unless the bound key (args[1]) stands for a row. True: answered.
 bool refuse_no_row(Context& context);
 
 }  // namespace forebay::server

@@ -5,6 +5,7 @@
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/hashes.h"
+#include "server/resp/commands/hashes_plain.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 
@@ -26,6 +27,10 @@ void put_field(Fields& fields, std::string_view name, OptionalText text) {
 
 void hset(Context& context) {
   if (context.args.size() % 2 != 0) return reply_wrong_arity(context.reply, command_name(context));
+  if (!is_bound(context, context.args[1])) {
+    if (!refuse_op_id(context)) plain::hset(context);
+    return;
+  }
   if (refuse_no_row(context)) return;
   Update update;
   update.create = true;

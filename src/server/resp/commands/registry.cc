@@ -18,6 +18,8 @@ Family counter_commands();
 Family generic_commands();
 Family expiry_commands();
 Family hash_commands();
+Family list_commands();
+Family set_commands();
 Family sorted_set_commands();
 Family transaction_commands();
 Family scripting_commands();
@@ -27,9 +29,9 @@ Family forebay_commands();
 namespace {
 
 constexpr Family (*kFamilies[])() = {
-    connection_commands, client_commands, server_commands,  string_commands,     counter_commands,
-    generic_commands,    expiry_commands, hash_commands,    sorted_set_commands, transaction_commands,
-    scripting_commands,  pubsub_commands, forebay_commands,
+    connection_commands, client_commands,      server_commands,    string_commands, counter_commands,
+    generic_commands,    expiry_commands,      hash_commands,      list_commands,   set_commands,
+    sorted_set_commands, transaction_commands, scripting_commands, pubsub_commands, forebay_commands,
 };
 
 char lower(char c) {

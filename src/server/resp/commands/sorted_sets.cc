@@ -1,197 +1,92 @@
-// Sorted sets: the scores of a table with a row for each member (type = "zset"). Each member is an entry of
-// its own, at zset_entry(key, member).
-
-#include <atomic>
-#include <cmath>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
+#include "server/resp/commands/sorted_sets.h"
 
 #include "server/resp/commands/access.h"
-#include "server/resp/commands/arguments.h"
-#include "server/resp/commands/registry.h"
-#include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/value_types.h"
-#include "server/resp/session.h"
 
 namespace forebay::server {
 namespace {
 
 constexpr std::uint32_t kRead = kReadonly | kConcurrent;
 
-// The namespace of args[1]'s members; nothing: an error has been answered.
-const NamespaceInfo* sorted_set(Context& context) {
-  const std::string_view key = context.args[1];
-  if (key.find('\0') != std::string_view::npos) {
-    context.reply.error("ERR the key of a sorted set must not contain a zero byte");
-    return nullptr;
-  }
-  const NamespaceInfo& space = context.layer.route(zset_entry(key, "m"));
-  if (space.zset) return &space;
-  const NamespaceInfo& plain = context.layer.route(key);
-  if (plain.bound && refuse_wrong_type(context, WorksOn::kSortedSets, plain.type)) return nullptr;
-  context.reply.error(
-      "ERR sorted sets as a data type are not available yet; their commands work on namespaces of "
-      "type = \"zset\"");
-  return nullptr;
-}
-
-// As a column takes it. Nothing: an error has been answered.
-std::optional<std::string> score_of(Context& context, std::string_view text) {
-  const auto score = parse_float(text);
-  if (!score) {
-    context.reply.error(kNotAFloat);
-    return std::nullopt;
-  }
-  if (std::isinf(*score)) {
-    context.reply.error("ERR a score that a table keeps must be finite");
-    return std::nullopt;
-  }
-  return format_float(*score);
-}
-
-// An op-id names one write, and each member is one. True: an error has been answered.
-bool refuse_several(Context& context, std::size_t members) {
-  if (context.op_id.empty() || members == 1) return false;
-  context.reply.error("ERR FOREBAY ONCE takes one member: each is a write of its own");
-  return true;
-}
-
-void write_score(resp::Writer& reply, std::optional<std::string_view> text) {
-  if (!text) return reply.null();
-  const auto score = parse_float(*text);
-  if (!score) return reply.error("ERR the member's score is not a valid float");
-  reply.real(static_cast<double>(*score));
-}
-
-// The writes of one command's members. The last one to end answers: with the first error, or with how many
-// rows `counts` says there are in each answer.
-class Writes {
- public:
-  Writes(std::shared_ptr<ReplySlot> slot, std::size_t count, bool count_existing)
-      : slot_(std::move(slot)),
-        count_existing_(count_existing),
-        errors_(count),
-        counted_(count),
-        open_(count) {}
-
-  void ended(std::size_t index, Result<WriteAnswer> answer, const std::shared_ptr<Writes>& self) {
-    if (answer) {
-      counted_[index] = answer->existed == count_existing_ ? 1 : 0;
-    } else {
-      errors_[index] = std::move(answer.error());
-    }
-    // Released and acquired: whoever brings it to zero sees what the others stored.
-    if (open_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-    slot_->complete([self](resp::Writer& reply) { self->write(reply); });
-  }
-
- private:
-  void write(resp::Writer& reply) const {
-    for (const auto& error : errors_) {
-      if (error) return reply.error(error_text(*error));
-    }
-    std::int64_t sum = 0;
-    for (const char one : counted_) sum += one;
-    reply.integer(sum);
-  }
-
-  std::shared_ptr<ReplySlot> slot_;
-  const bool count_existing_;
-  std::vector<std::optional<Error>> errors_;
-  std::vector<char> counted_;
-  std::atomic<std::size_t> open_;  // lowered with acquire and release: see ended()
-};
-
-void zadd(Context& context) {
-  const NamespaceInfo* space = sorted_set(context);
-  if (space == nullptr) return;
-  for (const std::string_view option : {"nx", "xx", "gt", "lt", "ch", "incr"}) {
-    if (equals_ignoring_case(context.args[2], option)) {
-      return context.reply.error("ERR ZADD's options are not available on keys of namespace '" + space->name +
-                                 "', which have a source");
-    }
-  }
-  if (context.args.size() % 2 != 0) return context.reply.error(kSyntaxError);
-  std::vector<std::pair<std::string, Update>> members;
-  for (std::size_t at = 2; at < context.args.size(); at += 2) {
-    auto score = score_of(context, context.args[at]);
-    if (!score) return;
-    members.emplace_back(zset_entry(context.args[1], context.args[at + 1]),
-                         Update{{{space->value_column, std::move(*score)}}, true});
-  }
-  if (refuse_several(context, members.size())) return;
-  auto writes = std::make_shared<Writes>(context.defer(), members.size(), false);
-  bool in_effect = true;
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    in_effect &= context.layer.write(
-        members[i].first, std::move(members[i].second),
-        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); },
-        {context.op_id});
-  }
-  if (in_effect) context.session.control().in_effect();
-}
-
-void zrem(Context& context) {
-  if (sorted_set(context) == nullptr) return;
-  const auto members = keys_from(context, 2);
-  if (refuse_several(context, members.size())) return;
-  auto writes = std::make_shared<Writes>(context.defer(), members.size(), true);
-  bool in_effect = true;
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    in_effect &= context.layer.write(
-        zset_entry(context.args[1], members[i]), Remove{},
-        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); },
-        {context.op_id});
-  }
-  if (in_effect) context.session.control().in_effect();
-}
-
-void zincrby(Context& context) {
-  const NamespaceInfo* space = sorted_set(context);
-  if (space == nullptr) return;
-  auto amount = score_of(context, context.args[2]);
-  if (!amount) return;
-  Add add{space->value_column, std::move(*amount), true};
-  write_source(context, zset_entry(context.args[1], context.args[3]), std::move(add),
-               [](resp::Writer& reply, const WriteAnswer& answer) {
-                 write_score(reply,
-                             answer.added ? std::optional<std::string_view>(*answer.added) : std::nullopt);
-               });
-}
-
-void zscore(Context& context) {
-  if (sorted_set(context) == nullptr) return;
-  with_value(context, zset_entry(context.args[1], context.args[2]), write_score);
-}
-
-void zmscore(Context& context) {
-  if (sorted_set(context) == nullptr) return;
-  std::vector<std::string> entries;
-  for (const std::string_view member : context.args.subspan(2)) {
-    entries.push_back(zset_entry(context.args[1], member));
-  }
-  const std::vector<std::string_view> keys(entries.begin(), entries.end());
-  load_values(context, keys, [](resp::Writer& reply, const std::vector<Answer>& answers) {
-    reply.array(answers.size());
-    for (const Answer& answer : answers) {
-      write_score(reply, answer.value ? std::optional(answer.value->view()) : std::nullopt);
-    }
-  });
+// The members of a table, or a sorted set of a plain key.
+template <Handler table_of, Handler plain_of>
+void by_key(Context& context) {
+  if (scored_table(context, context.args[1]) != nullptr) return table_of(context);
+  if (refuse_other_than_plain(context, context.args[1]) || refuse_op_id(context)) return;
+  plain_of(context);
 }
 
 constexpr Command kCommands[] = {
-    {"zadd", -4, kWrite | kDenyOom | kFast | kDenyMulti | kOnce, 1, 1, 1, zadd,
-     "Adds one or more members to a sorted set, or updates their scores.", "1.2.0", "sorted-set"},
-    {"zincrby", 4, kWrite | kDenyOom | kFast | kDenyMulti | kOnce, 1, 1, 1, zincrby,
+    {"zadd", -4, kWrite | kDenyOom | kFast | kOnce, 1, 1, 1, by_key<table::zadd, zadd>,
+     "Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't "
+     "exist.",
+     "1.2.0", "sorted-set"},
+    {"zincrby", 4, kWrite | kDenyOom | kFast | kOnce, 1, 1, 1, by_key<table::zincrby, zincrby>,
      "Increments the score of a member in a sorted set.", "1.2.0", "sorted-set"},
-    {"zrem", -3, kWrite | kFast | kDenyMulti | kOnce, 1, 1, 1, zrem,
-     "Removes one or more members from a sorted set.", "1.2.0", "sorted-set"},
-    {"zscore", 3, kRead | kFast | kDenyMulti, 1, 1, 1, zscore,
+    {"zrem", -3, kWrite | kFast | kOnce, 1, 1, 1, by_key<table::zrem, zrem>,
+     "Removes one or more members from a sorted set. Deletes the sorted set if all members were removed.",
+     "1.2.0", "sorted-set"},
+    {"zscore", 3, kRead | kFast, 1, 1, 1, by_key<table::zscore, zscore>,
      "Returns the score of a member in a sorted set.", "1.2.0", "sorted-set"},
-    {"zmscore", -3, kRead | kFast | kDenyMulti, 1, 1, 1, zmscore,
+    {"zmscore", -3, kRead | kFast, 1, 1, 1, by_key<table::zmscore, zmscore>,
      "Returns the score of one or more members in a sorted set.", "6.2.0", "sorted-set"},
+    {"zcard", 2, kRead | kFast, 1, 1, 1, zcard, "Returns the number of members in a sorted set.", "1.2.0",
+     "sorted-set"},
+    {"zcount", 4, kRead | kFast, 1, 1, 1, zcount,
+     "Returns the count of members in a sorted set that have scores within a range.", "2.0.0", "sorted-set"},
+    {"zlexcount", 4, kRead | kFast, 1, 1, 1, zlexcount,
+     "Returns the number of members in a sorted set within a lexicographical range.", "2.8.9", "sorted-set"},
+    {"zrank", -3, kRead | kFast, 1, 1, 1, zrank,
+     "Returns the index of a member in a sorted set ordered by ascending scores.", "2.0.0", "sorted-set"},
+    {"zrevrank", -3, kRead | kFast, 1, 1, 1, zrevrank,
+     "Returns the index of a member in a sorted set ordered by descending scores.", "2.0.0", "sorted-set"},
+    {"zrange", -4, kRead, 1, 1, 1, zrange, "Returns members in a sorted set within a range of indexes.",
+     "1.2.0", "sorted-set"},
+    {"zrevrange", -4, kRead, 1, 1, 1, zrevrange,
+     "Returns members in a sorted set within a range of indexes in reverse order.", "1.2.0", "sorted-set"},
+    {"zrangebyscore", -4, kRead, 1, 1, 1, zrangebyscore,
+     "Returns members in a sorted set within a range of scores.", "1.0.5", "sorted-set"},
+    {"zrevrangebyscore", -4, kRead, 1, 1, 1, zrevrangebyscore,
+     "Returns members in a sorted set within a range of scores in reverse order.", "2.2.0", "sorted-set"},
+    {"zrangebylex", -4, kRead, 1, 1, 1, zrangebylex,
+     "Returns members in a sorted set within a lexicographical range.", "2.8.9", "sorted-set"},
+    {"zrevrangebylex", -4, kRead, 1, 1, 1, zrevrangebylex,
+     "Returns members in a sorted set within a lexicographical range in reverse order.", "2.8.9",
+     "sorted-set"},
+    {"zrangestore", -5, kWrite | kDenyOom, 1, 2, 1, zrangestore,
+     "Stores a range of members from sorted set in a key.", "6.2.0", "sorted-set"},
+    {"zremrangebyrank", 4, kWrite, 1, 1, 1, zremrangebyrank,
+     "Removes members in a sorted set within a range of indexes.", "2.0.0", "sorted-set"},
+    {"zremrangebyscore", 4, kWrite, 1, 1, 1, zremrangebyscore,
+     "Removes members in a sorted set within a range of scores.", "1.2.0", "sorted-set"},
+    {"zremrangebylex", 4, kWrite, 1, 1, 1, zremrangebylex,
+     "Removes members in a sorted set within a lexicographical range.", "2.8.9", "sorted-set"},
+    {"zpopmin", -2, kWrite | kFast, 1, 1, 1, zpopmin,
+     "Returns the lowest-scoring members from a sorted set after removing them.", "5.0.0", "sorted-set"},
+    {"zpopmax", -2, kWrite | kFast, 1, 1, 1, zpopmax,
+     "Returns the highest-scoring members from a sorted set after removing them.", "5.0.0", "sorted-set"},
+    {"zmpop", -4, kWrite, 0, 0, 0, zmpop,
+     "Returns the highest- or lowest-scoring members from one or more sorted sets after removing them.",
+     "7.0.0", "sorted-set"},
+    {"zrandmember", -2, kReadonly, 1, 1, 1, zrandmember,
+     "Returns one or more random members from a sorted set.", "6.2.0", "sorted-set"},
+    {"zscan", -3, kRead, 1, 1, 1, zscan, "Iterates over members and scores of a sorted set.", "2.8.0",
+     "sorted-set"},
+    {"zunion", -3, kReadonly, 0, 0, 0, zunion, "Returns the union of multiple sorted sets.", "6.2.0",
+     "sorted-set"},
+    {"zinter", -3, kReadonly, 0, 0, 0, zinter, "Returns the intersect of multiple sorted sets.", "6.2.0",
+     "sorted-set"},
+    {"zdiff", -3, kReadonly, 0, 0, 0, zdiff, "Returns the difference between multiple sorted sets.", "6.2.0",
+     "sorted-set"},
+    // The other keys come after their number: a transaction holds all keys for those commands.
+    {"zunionstore", -4, kWrite | kDenyOom, 0, 0, 0, zunionstore,
+     "Stores the union of multiple sorted sets in a key.", "2.0.0", "sorted-set"},
+    {"zinterstore", -4, kWrite | kDenyOom, 0, 0, 0, zinterstore,
+     "Stores the intersect of multiple sorted sets in a key.", "2.0.0", "sorted-set"},
+    {"zdiffstore", -4, kWrite | kDenyOom, 0, 0, 0, zdiffstore,
+     "Stores the difference of multiple sorted sets in a key.", "6.2.0", "sorted-set"},
+    {"zintercard", -3, kReadonly, 0, 0, 0, zintercard,
+     "Returns the number of members of the intersect of multiple sorted sets.", "7.0.0", "sorted-set"},
 };
 
 }  // namespace

@@ -14,13 +14,17 @@ bool edit_value(Context& context, Edit edit) {
   const std::string_view key = context.args[1];
   const Stamp fresh = context.layer.stamp_for(key, context.now);
   std::string edited;  // outlives update(), which copies from it
+  bool wrong = false;
   const PutOutcome outcome = context.layer.update(key, context.now, [&](const EntryView* entry) {
+    wrong = entry != nullptr && is_collection(*entry);
+    if (wrong) return Change::keep();
     if (!edit(entry == nullptr ? std::string_view() : payload(*entry), edited)) return Change::keep();
     Stamp stamp = entry == nullptr ? fresh : entry->stamp();
     stamp.edited = true;
     return Change::replace(edited, stamp);
   });
-  return stored_or_error(context, outcome);
+  if (wrong) context.reply.error(kWrongType);
+  return !wrong && stored_or_error(context, outcome);
 }
 
 }  // namespace

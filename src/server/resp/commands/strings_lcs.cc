@@ -238,14 +238,18 @@ void lcs(Context& context) {
   if (!options) return;
   const std::string_view keys[] = {context.args[1], context.args[2]};
   std::array<std::optional<Value>, 2> values;
+  bool wrong = false;
   {
     const auto guard = hold_keys(context, keys);
     for (std::size_t index = 0; index < 2; ++index) {
-      const LookUp found = context.layer.look_up(
-          keys[index], context.now, [&](const EntryView& entry) { values[index] = entry.value(); });
+      const LookUp found = context.layer.look_up(keys[index], context.now, [&](const EntryView& entry) {
+        wrong = wrong || is_collection(entry);
+        values[index] = entry.value();
+      });
       if (found == LookUp::kAbsent) values[index].emplace();
     }
   }
+  if (wrong) return context.reply.error("ERR The specified keys must contain string values");
   if (!values[0] || !values[1]) {
     return std::make_shared<SlowLcs>(context, *options)->load(context.layer, keys, std::move(values));
   }

@@ -71,10 +71,13 @@ void getex(Context& context) {
   if (bound) return getex_bound(context, *options);
   // One step, so that nobody's write comes between the reading and the new time.
   bool found = false;
+  bool wrong = false;
   std::optional<Value> shared;
   context.layer.update(context.args[1], context.now, [&](const EntryView* entry) {
     if (entry == nullptr) return Change::keep();
     found = true;
+    wrong = is_collection(*entry);
+    if (wrong) return Change::keep();
     if (entry->shared()) {
       shared = *entry->shared();
     } else {
@@ -85,6 +88,7 @@ void getex(Context& context) {
     return stamp.expires <= context.now ? Change::erase() : Change::restamp(stamp);
   });
   if (shared) context.reply.bulk(*shared);
+  if (wrong) context.reply.error(kWrongType);
   if (!found) context.reply.null();
 }
 
@@ -102,6 +106,8 @@ void mget(Context& context) {
     const LookUp found = find_entry(context, key, [&](const EntryView& entry) {
       if (entry.shared() != nullptr) {
         reply.bulk(*entry.shared());
+      } else if (is_collection(entry)) {
+        reply.null();
       } else {
         reply.bulk(entry.bytes());
       }

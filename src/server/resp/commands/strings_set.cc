@@ -17,6 +17,7 @@ using Expiry = SetOptions::Expiry;
 struct Stored {
   PutOutcome outcome;
   bool wanted = true;             // the condition held
+  bool wrong_type = false;        // options.get only: there was no string, and nothing has changed
   std::optional<Value> previous;  // options.get only
 };
 
@@ -24,7 +25,11 @@ Stored store(Context& context, std::string_view key, std::string_view value, con
              const Stamp& usual) {
   Stored result{};
   result.outcome = context.layer.update(key, context.now, [&](const EntryView* entry) {
-    if (options.get && entry != nullptr) result.previous = entry->value();
+    if (options.get && entry != nullptr) {
+      result.wrong_type = is_collection(*entry);
+      if (result.wrong_type) return Change::keep();
+      result.previous = entry->value();
+    }
     result.wanted = options.condition == Condition::kAlways ||
                     (options.condition == Condition::kIfPresent) == (entry != nullptr);
     if (!result.wanted) return Change::keep();
@@ -68,6 +73,7 @@ void answer_set(Context& context, std::string_view key, std::string_view value, 
   if (stamp.space != 0 && is_bound(context, key)) return set_bound(context, key, value, options);
   if (refuse_op_id(context)) return;
   const Stored result = store(context, key, value, options, stamp);
+  if (result.wrong_type) return context.reply.error(kWrongType);
   if (!stored_or_error(context, result.outcome)) return;
   if (options.get) {
     if (result.previous) return context.reply.bulk(result.previous->view());
@@ -147,11 +153,15 @@ void getset(Context& context) {
 void getdel(Context& context) {
   if (refuse_bound(context, context.args[1])) return;
   std::optional<Value> previous;
+  bool wrong = false;
   context.layer.update(context.args[1], context.now, [&](const EntryView* entry) {
     if (entry == nullptr) return Change::keep();
+    wrong = is_collection(*entry);
+    if (wrong) return Change::keep();
     previous = entry->value();
     return Change::erase();
   });
+  if (wrong) return context.reply.error(kWrongType);
   if (previous) return context.reply.bulk(previous->view());
   context.reply.null();
 }

@@ -5,6 +5,7 @@
 
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/scripting.h"
+#include "server/resp/commands/sorted_sets.h"
 #include "server/resp/session.h"
 #include "server/script/scripts.h"
 #include "server/server.h"
@@ -34,10 +35,14 @@ void refuse(Context& context, std::string_view text) {
   context.reply.error(text);
 }
 
-// The text that keeps a bound key out of a transaction; empty: none of the keys is bound.
-std::string refusal_of_bound(Context& context, std::span<const std::string_view> keys) {
+// The text that keeps a bound key out of a transaction; empty: none of the keys is bound, nor, where they are those
+// of a command on sorted sets, has any a table of its members.
+std::string refusal_of_bound(Context& context, std::span<const std::string_view> keys,
+                             const Command* command = nullptr) {
+  const bool may_be_tables = command != nullptr && command->group == "sorted-set";
   for (std::string_view key : keys) {
-    const NamespaceInfo& space = context.layer.route(key);
+    const NamespaceInfo* const table = may_be_tables ? scored_table(context, key) : nullptr;
+    const NamespaceInfo& space = table != nullptr ? *table : context.layer.route(key);
     if (space.bound) {
       return "ERR keys of namespace '" + space.name + "' have a source and can't be part of a transaction";
     }
@@ -143,7 +148,7 @@ void run_transaction(Context& context, Layer::Alone* alone) {
       continue;
     }
     // The same where the keys were let go of in between.
-    const std::string refusal = refusal_of_bound(context, keys_of(command, arguments[index]));
+    const std::string refusal = refusal_of_bound(context, keys_of(command, arguments[index]), &command);
     if (!refusal.empty()) {
       context.reply.error(refusal);
       context.session.control().on_inner(command, true);
@@ -213,7 +218,7 @@ void append_keys(std::vector<std::string_view>& keys, const Command& command,
 bool queue_if_open(Context& context, const Command& command) {
   Transaction& transaction = transaction_of(context);
   if (!transaction.open() || runs_in_multi(command)) return false;
-  const std::string refusal = refusal_of_bound(context, keys_of(command, context.args));
+  const std::string refusal = refusal_of_bound(context, keys_of(command, context.args), &command);
   if ((command.flags & kDenyMulti) != 0) {
     refuse(context, "ERR Command not allowed inside a transaction");
   } else if (!refusal.empty()) {

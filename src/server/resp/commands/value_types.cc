@@ -2,6 +2,7 @@
 
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
+#include "server/resp/commands/collections.h"
 
 namespace forebay::server {
 namespace {
@@ -22,6 +23,7 @@ std::string_view type_name(EntryType type) {
   switch (type) {
     case EntryType::kText:
     case EntryType::kCounter:
+    case EntryType::kCollection:  // whose entry says what it is
       break;
     case EntryType::kRow:
       return "hash";
@@ -29,7 +31,34 @@ std::string_view type_name(EntryType type) {
   return "string";
 }
 
+std::string_view type_name(const EntryView& entry) {
+  if (!is_collection(entry)) return type_name(entry.type());
+  switch (Collection::kind_of(entry.bytes())) {
+    case CollectionKind::kHash:
+      return "hash";
+    case CollectionKind::kSet:
+      return "set";
+    case CollectionKind::kSortedSet:
+      return "zset";
+    case CollectionKind::kList:
+      break;
+  }
+  return "list";
+}
+
+namespace {
+
+std::string_view encoding_of(const Collection& all) {
+  if (all.encoding() == Collection::Encoding::kIntegers) return "intset";
+  if (all.encoding() == Collection::Encoding::kPacked) return "listpack";
+  if (all.kind() == CollectionKind::kList) return "quicklist";
+  return all.kind() == CollectionKind::kSortedSet ? "skiplist" : "hashtable";
+}
+
+}  // namespace
+
 std::string_view encoding_name(const EntryView& entry) {
+  if (is_collection(entry)) return encoding_of(Collection(entry.bytes()));
   constexpr std::size_t kLongestEmbedded = 44;
   const std::string_view text = payload(entry);
   // A row is told as its JSON text, like GET's answer. A client may have written a number as a text, and not
@@ -41,7 +70,7 @@ std::string_view encoding_name(const EntryView& entry) {
 
 bool refuse_wrong_type(Context& context, WorksOn family, EntryType type) {
   if (may_work_on(family, type)) return false;
-  context.reply.error("WRONGTYPE Operation against a key holding the wrong kind of value");
+  context.reply.error(kWrongType);
   return true;
 }
 
