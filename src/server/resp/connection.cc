@@ -352,6 +352,7 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
 
   const Ran ran = busy ? refuse_busy() : run(found);
   if (std::exchange(retry_, false)) {
+    counted_ = true;
     wait_for_scripts();
     return Step::kStop;
   }
@@ -406,8 +407,8 @@ Connection::Ran Connection::run(const Registered& found) {
   }
   session_.on_command(*command);
   if (session_.transaction().open() && queue_if_open(context_, *command)) return Ran::kQueued;
+  if (!std::exchange(counted_, false)) loop_.own_tallies().calls[found.index].add();
   command->handler(context_);
-  if (!retry_) loop_.own_tallies().calls[found.index].add();
   return Ran::kYes;
 }
 

@@ -168,6 +168,7 @@ class Connection final : public ConnectionControl, public PushTarget {
   bool ended_ = false;                      // the client sends no more
   bool closed_ = false;
   bool retry_ = false;        // the command being executed can't run now
+  bool counted_ = false;      // the request that is executed next has been tried before
   bool muted_ = false;        // the command being executed is not to be answered
   std::uint64_t ticket_ = 0;  // for which its reply is to be held; 0: it isn't
 };

@@ -35,21 +35,6 @@ void refuse(Context& context, std::string_view text) {
   context.reply.error(text);
 }
 
-// The text that keeps a bound key out of a transaction; empty: none of the keys is bound, nor, where they are those
-// of a command on sorted sets, has any a table of its members.
-std::string refusal_of_bound(Context& context, std::span<const std::string_view> keys,
-                             const Command* command = nullptr) {
-  const bool may_be_tables = command != nullptr && command->group == "sorted-set";
-  for (std::string_view key : keys) {
-    const NamespaceInfo* const table = may_be_tables ? scored_table(context, key) : nullptr;
-    const NamespaceInfo& space = table != nullptr ? *table : context.layer.route(key);
-    if (space.bound) {
-      return "ERR keys of namespace '" + space.name + "' have a source and can't be part of a transaction";
-    }
-  }
-  return {};
-}
-
 void multi(Context& context) {
   Transaction& transaction = transaction_of(context);
   if (transaction.open()) return refuse(context, "ERR MULTI calls can not be nested");
@@ -197,6 +182,20 @@ bool Transaction::watch(std::string_view key, std::uint64_t revision) {
   watched_.push_back({std::string(key), revision});
   watched_bytes_ += 2 * (key.size() + sizeof(Watched));
   return true;
+}
+
+std::string refusal_of_bound(Context& context, std::span<const std::string_view> keys,
+                             const Command* command) {
+  const bool may_be_tables = command != nullptr && command->group == "sorted-set";
+  for (std::string_view key : keys) {
+    const NamespaceInfo* const table = may_be_tables ? scored_table(context, key) : nullptr;
+    const NamespaceInfo& space = table != nullptr ? *table : context.layer.route(key);
+    if (space.bound) {
+      return "ERR keys of namespace '" + space.name +
+             "' have a source and can't be part of a transaction or a script";
+    }
+  }
+  return {};
 }
 
 Reach reach_of(const Command& command) {
