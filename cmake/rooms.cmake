@@ -58,11 +58,12 @@ function(forebay_program)
   list(APPEND cli_sources ${PROJECT_BINARY_DIR}/sample_catalogue.cc)
   add_library(forebay_server STATIC ${server_sources} ${cli_sources})
   target_include_directories(forebay_server PUBLIC ${PROJECT_SOURCE_DIR}/src)
-  target_include_directories(forebay_server SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR} ${ZSTD_INCLUDE_DIR})
+  target_include_directories(forebay_server SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR} ${ZSTD_INCLUDE_DIR}
+    ${LUAJIT_INCLUDE_DIR})
   target_compile_definitions(forebay_server PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
     FOREBAY_VERSION="${PROJECT_VERSION}")
   target_link_libraries(forebay_server PRIVATE forebay_compile_options PUBLIC forebay ${FOREBAY_LIBRARY_DEPENDENCIES}
-    PRIVATE ${ZSTD_LIBRARY})
+    PRIVATE ${ZSTD_LIBRARY} ${LUAJIT_LIBRARY} ${LUA_CJSON_LIBRARY} Boost::context)
 
   add_executable(forebay_program ${PROJECT_SOURCE_DIR}/src/cli/main.cc)
   set_target_properties(forebay_program PROPERTIES OUTPUT_NAME forebay RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})

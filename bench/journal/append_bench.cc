@@ -33,6 +33,7 @@ class NoJournal final : public Journal {
     return std::vector<Op>();
   }
   void trim(std::uint64_t, std::vector<Applied>) override {}
+  Result<void> note(Notes) override { return {}; }
   void watch(Watcher*) override {}
 
  private:

@@ -329,6 +329,25 @@ class Layer {
     std::unique_ptr<Held> held_;
   };
   Guard lock(std::span<const std::string_view> keys, bool all = false);
+  // The same for a thread that can't say beforehand which keys it will want: shards are locked one after the
+  // other, as keys are met, and held until this goes. There is one at a time, and no Guard is made meanwhile.
+  class Alone {
+   public:
+    Alone(Alone&&) noexcept;
+    ~Alone();
+    void lock(std::string_view key);
+    void lock_all();
+
+   private:
+    friend class Layer;
+    struct Held;
+    explicit Alone(std::unique_ptr<Held> held);
+    std::unique_ptr<Held> held_;
+  };
+  // Nothing: another thread has it, or a Guard is in force.
+  std::optional<Alone> try_alone();
+  // A hint for who would rather not wait: whether the key's shard is held by who locks alone.
+  bool locked_alone(std::string_view key) const;
   std::uint64_t scan(std::uint64_t cursor, std::size_t count, Instant now,
                      FunctionRef<void(const EntryView&)> visit);
   bool random_entry(Instant now, FunctionRef<void(const EntryView&)> visit);

@@ -14,6 +14,7 @@
 
 #include "base/row_json.h"
 #include "cli/configuration.h"
+#include "journal/log.h"
 #include "journal/salvage.h"
 
 namespace forebay::cli {
@@ -166,12 +167,44 @@ int export_writes(const Options& options) {
   return found->lost.empty() && found->trimmed && !found->more ? kDone : kIncomplete;
 }
 
+// Forgets that lanes have stopped.
+int resume(const Options& options) {
+  const auto path = journal_of(options.path);
+  std::error_code failed;
+  const bool there = path && fs::exists(*path, failed);
+  auto opened =
+      there ? journal::Log::open({.path = *path})
+            : Result<journal::Log::Opened>(
+                  path ? Error{ErrorCode::kConfig, fmt::format("there is no {}", *path)} : path.error());
+  if (!opened) {
+    print_error(opened.error().message);
+    return kFailed;
+  }
+  journal::Notes gone;
+  for (const auto& [name, why] : opened->notes) {
+    if (!name.starts_with(journal::kStoppedNote)) continue;
+    const std::string rest = name.substr(journal::kStoppedNote.size());
+    const auto space = rest.find(' ');
+    fmt::print("lane {} of source {} begins again at the next start; it had stopped as {}\n",
+               rest.substr(0, space), space == std::string::npos ? "" : rest.substr(space + 1), why);
+    gone.emplace(name, "");
+  }
+  if (gone.empty()) {
+    fmt::print("no lane has stopped\n");
+    return kDone;
+  }
+  if (auto noted = opened->log->note(std::move(gone)); !noted) {
+    print_error(noted.error().message);
+    return kFailed;
+  }
+  return kDone;
+}
+
 }  // namespace
 
 void add_journal(CLI::App& program, Action& chosen) {
   auto options = std::make_shared<Options>();
-  CLI::App* journal =
-      program.add_subcommand("journal", "What a journal holds, while no server has it open; changes nothing");
+  CLI::App* journal = program.add_subcommand("journal", "What a journal holds, while no server has it open");
   journal->require_subcommand(1);
   const auto add = [&](const char* name, const char* what, int (*act)(const Options&)) {
     CLI::App* command = journal->add_subcommand(name, what);
@@ -182,6 +215,9 @@ void add_journal(CLI::App& program, Action& chosen) {
   };
   add("check", "Say what it holds, and everything that is damaged", check)
       ->footer("Status 0: it is good, 1: it is damaged, in use, or none.");
+  add("resume", "Let lanes that have stopped for good begin again, once their cause is gone", resume)
+      ->footer(
+          "Status 0: done, 1: it is damaged, in use, or none. A lane whose cause is not gone stops again.");
   CLI::App* command =
       add("export", "Print the writes that the databases may not have, a line of JSON each", export_writes);
   command->add_flag("--salvage", options->salvage, "Also if it is damaged: all that can still be read");

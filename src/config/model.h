@@ -35,6 +35,8 @@ struct Server {
   // Names under which the HTTP front may be asked for without a password, beside addresses and localhost
   std::vector<std::string> http_hosts;
   bool metrics_password = false;  // /metrics, too, wants the password
+  std::optional<bool>
+      scripts;  // whether clients may send scripts; none: with a password, or on loopback only
   std::size_t max_clients = 10'000;
   std::size_t max_value = std::size_t{64} << 20;          // largest bulk string a client may send, bytes
   std::size_t max_query_buffer = std::size_t{128} << 20;  // most bytes of unprocessed requests per client

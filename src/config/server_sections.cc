@@ -42,6 +42,7 @@ void read_server(Section& section, Server& server) {
   section.count("threads", server.threads, 0U, 256U);
   section.text("password", server.password);
   section.flag("protected_mode", server.protected_mode);
+  if (bool scripts = false; section.flag("scripts", scripts)) server.scripts = scripts;
   for (const Node* name : section.texts("http_hosts")) {
     const auto& host = std::get<std::string>(name->value);
     if (host.empty() || host.find_first_of(" :/@") != std::string::npos) {

@@ -10,16 +10,6 @@
 #include "journal/flusher_state.h"
 
 namespace forebay::journal {
-namespace {
-
-// Errors that pass by themselves; all others say something that a person has to mend.
-bool passes(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout || code == ErrorCode::kOverloaded ||
-         code == ErrorCode::kCancelled || code == ErrorCode::kUnknownOutcome || code == ErrorCode::kConflict;
-}
-
-}  // namespace
-
 Flusher::Flusher(Outbox& outbox, Journal& journal, Target& target, const Clock& clock, Scheduler& scheduler,
                  Random& random)
     : state_(std::make_shared<State>(outbox, journal, target, clock, scheduler, random)) {
@@ -45,6 +35,17 @@ void Flusher::start(std::vector<std::string> sources) {
     }
     state_->begin(source);
   }
+}
+
+void Flusher::stopped_before(const std::string& source, std::uint32_t lane, const std::string& why) {
+  State::Stream& stream = state_->outbox.stream(source, lane);
+  state_->outbox.stop(stream, why);
+  MutexLock lock(state_->mutex);
+  state_->stopped[&stream] = why;
+}
+
+void Flusher::fence(const std::string& source, const std::string& why) {
+  for (State::Stream* stream : state_->outbox.streams(source)) state_->stop(*stream, why);
 }
 
 void Flusher::drain(std::string_view space, std::move_only_function<void(bool)> done) {
@@ -85,8 +86,7 @@ std::vector<std::string> Flusher::health() const {
   }
   const Instant now = state_->clock.now();
   const auto lasting = [&](const State::Trouble& trouble) {
-    return !trouble.error.message.empty() &&
-           (!passes(trouble.error.code) || now - trouble.since >= kRetryMost);
+    return !trouble.error.message.empty() && State::is_said(trouble, now);
   };
   MutexLock lock(state_->mutex);
   if (!state_->journal_failed.empty()) {
@@ -95,9 +95,7 @@ std::vector<std::string> Flusher::health() const {
   }
   for (const auto& [stream, why] : state_->stopped) {
     if (why.empty()) continue;
-    all.push_back(
-        fmt::format("source {}: write-behind has stopped in lane {}: {}; its writes stay in the journal",
-                    stream->source, stream->lane, why));
+    all.push_back(State::stopped_sentence(*stream, why));
   }
   for (const auto& [source, state] : state_->sources) {
     unknown.erase(source);
@@ -108,8 +106,7 @@ std::vector<std::string> Flusher::health() const {
   }
   for (const auto& [stream, trouble] : state_->troubles) {
     if (!lasting(trouble)) continue;
-    all.push_back(fmt::format("source {}: lane {} of write-behind is held up, and tries again: {}",
-                              stream->source, stream->lane, trouble.error.message));
+    all.push_back(State::held_sentence(*stream, trouble));
   }
   for (const auto& [stream, since] : state_->waiting) {
     if (now - since < kRetryMost || state_->troubles.contains(stream)) continue;

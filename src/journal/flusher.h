@@ -8,14 +8,17 @@
 //
 //   transient error   (the database is away, busy, or broke off; a table or right is missing): the same batch
 //                     again after 50 ms to 30 s, doubling, each time with full jitter, for ever. Until then
-//                     its keys are read as if it had not been sent
+//                     its keys are read as if it had not been sent. After half a second it is said which
+//                     write holds the lane, and why
+//   timeout           the same with half as many keys; a lane's batches grow again while they are quick
 //   unknown commit    the same batch again: the ledger tells whether it had been applied
 //   refused writes    (a reason in the data): tried again write by write, as the journal has them, where
-//                     several had become one; then the batch goes without those that are still refused, and
-//                     they are put aside in the database's table forebay_dead in the same transaction, with
-//                     the reason. A missing foreign key may only be early: it is retried for kEarlyKey first,
-//                     as long as another lane of the source has an earlier write that may bring it (that lane
-//                     is hurried)
+//                     several had become one. Those that are still refused are put aside in the database's
+//                     table forebay_dead in the transaction that applies the others, with the reason
+//   early writes      refused for a foreign key or a unique value, while other writes are pending before
+//                     them: the source's lanes stop, and what all of them have up to there goes in the
+//                     journal's order, op by op, in one transaction. What is refused there is put aside. For
+//                     a second after that everything goes so, as the lanes' batches would be refused again
 //   wrong position    the ledger says neither what it should before the batch nor after it (the database was
 //                     restored, the journal's file copied): the lane stops, says so in health(), and its
 //                     writes stay in the journal. Where a transaction of the process before may have
@@ -27,8 +30,10 @@
 //
 // Thread-safe. Work runs on the scheduler's threads and on those that complete Target's calls.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,8 +45,11 @@
 namespace forebay::journal {
 
 struct Ledger {
-  std::vector<std::uint64_t> positions;                        // a lane each
-  std::vector<DeadId> dead;                                    // of this journal
+  // Not empty: this journal may bring nothing there any more; why. The rest is of no account.
+  std::string fenced = {};
+  bool fresh = false;                    // this is a database that the journal has not had to do with before
+  std::vector<std::uint64_t> positions;  // a lane each
+  std::vector<DeadId> dead;              // of this journal
   std::vector<std::pair<std::string, std::string>> dead_keys;  // their namespaces and keys
 };
 
@@ -81,8 +89,10 @@ class Target {
   using Admitted = std::move_only_function<void(Result<std::unique_ptr<Permit>>)>;
   virtual void admit(const std::string& source, Admitted go) = 0;
   // `permit` was given for it, and is given back when the call has ended.
+  // `judge`: WriteBatch's; called on any thread before `done`.
+  using Judge = std::function<std::optional<std::vector<Dead>>(const std::vector<BatchOutcome::Refusal>&)>;
   virtual void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-                     std::unique_ptr<Permit> permit, ApplyDone done) = 0;
+                     Judge judge, std::unique_ptr<Permit> permit, ApplyDone done) = 0;
   // Somebody waits for the source's batches: what waits for it to be back looks again at once.
   virtual void try_now(const std::string& source) = 0;
   // The transaction is through. For each item, under the key's lock: Queue::settle(), and then what the
@@ -90,6 +100,11 @@ class Target {
   // still pending.
   virtual void settled(const Batch& batch, std::vector<std::optional<Written>> written) = 0;
   virtual bool holds(const std::string& space) const = 0;  // after_dead_letter = "hold"
+  // Nothing is sent from this lane any more, also after a restart.
+  virtual void stopped(const std::string& source, std::uint32_t lane, const std::string& why) = 0;
+  // Something that the log should have: a lane is held up or has stopped, or goes on.
+  enum class Tone : std::uint8_t { kGood, kTrouble };
+  virtual void note(Tone tone, const std::string& sentence) = 0;
   // Runs a task that blocks (it reads the journal), on a thread where that is allowed, now or later.
   virtual void run_blocking(Task task) = 0;
 };
@@ -114,7 +129,17 @@ class Flusher {
 
   static constexpr Duration kRetryFirst = std::chrono::milliseconds(50);
   static constexpr Duration kRetryMost = std::chrono::seconds(30);
-  static constexpr Duration kEarlyKey = std::chrono::seconds(10);
+  // An error that passes is said after so long.
+  static constexpr Duration kSaidAfter = std::chrono::milliseconds(500);
+  // How long a source's lanes go in the journal's order after a write was put aside there.
+  static constexpr Duration kInOrder = std::chrono::seconds(1);
+  // Numbers of the journal that go in its order in one transaction, at most.
+  static constexpr std::uint64_t kInOrderMost = 2000;
+
+  // An earlier process has stopped this lane. Before start().
+  void stopped_before(const std::string& source, std::uint32_t lane, const std::string& why);
+  // The source's lanes stop.
+  void fence(const std::string& source, const std::string& why);
 
   // Begins with these sources' lanes; those begun before are left alone. Asks each for its ledger, again and
   // again while it is away. What an earlier process had appended counts as applying until a lane's first

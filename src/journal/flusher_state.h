@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,19 +47,24 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   // A batch on its way. One thread at a time has it: each step hands it to the next.
   struct Run {
     Run(Stream& stream_in, std::shared_ptr<const Batch> batch)
-        : stream(stream_in), attempt(std::move(batch)) {}
-    Stream& stream;
+        : stream(stream_in), streams{&stream_in}, attempt(std::move(batch)) {}
+    Stream& stream;                // the first of
+    std::vector<Stream*> streams;  // those that it holds: several where it goes in the journal's order
+    bool in_order = false;
     Attempt attempt;
-    Instant began{};  // the first try
-    std::optional<Instant> early_until;
+    Instant began{};        // the first try
+    Instant tried{};        // the last one
     bool applying = false;  // what Target was told
     bool unsure = false;    // a try may have committed
+    bool early = false;     // a write was put aside that may only have come too early for others
   };
   // Who tries again and again: a lane, or a source that has not told its ledger.
   struct Trouble {
     int failures = 0;
     Instant since{};
     Error error;
+    std::string at;      // which writes are held
+    bool noted = false;  // the log has it
     std::uint64_t timer = 0;
     std::function<void(State&)> again;  // what the timer does
   };
@@ -66,6 +72,20 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
     FlushCounts counts;
     Trouble trouble;
     Letters letters;
+    std::set<Stream*> busy;  // lanes with a Run of their own
+    // What goes in the journal's order, of all lanes.
+    struct InOrder {
+      bool wanted = false;     // lanes begin nothing by themselves
+      bool running = false;    // and it has begun
+      std::uint64_t upto = 0;  // so far
+      std::uint64_t most = kInOrderMost;
+      Instant until = Instant::min();  // and so does what comes before this
+    } in_order;
+  };
+  // How many keys of a lane are sent at once, since that took too long.
+  struct Pace {
+    std::size_t most = 0;
+    Duration patience{0};  // how long the try took that was given up
   };
   Mutex mutex;
   Condition left;
@@ -73,6 +93,7 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   std::size_t inside GUARDED_BY(mutex) = 0;
   std::map<std::string, SourceState, std::less<>> sources GUARDED_BY(mutex);
   std::map<Stream*, Trouble> troubles GUARDED_BY(mutex);
+  std::map<Stream*, Pace> paces GUARDED_BY(mutex);
   std::map<Stream*, Instant> waiting GUARDED_BY(mutex);      // for a permit of their source, and since when
   std::map<Stream*, std::string> stopped GUARDED_BY(mutex);  // and why
   std::string journal_failed GUARDED_BY(mutex);              // why, while it is
@@ -140,16 +161,29 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
     trouble.failures = 0;
     post([&trouble](State& me) { me.try_again(trouble); });
   }
+  // Errors that pass by themselves; all others say something that a person has to mend.
+  static bool passes(ErrorCode code) {
+    return code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout || code == ErrorCode::kOverloaded ||
+           code == ErrorCode::kCancelled || code == ErrorCode::kUnknownOutcome ||
+           code == ErrorCode::kConflict;
+  }
+  static bool is_said(const Trouble& trouble, Instant now) {
+    return !passes(trouble.error.code) || now - trouble.since >= kSaidAfter;
+  }
+  static std::string held_sentence(const Stream& stream, const Trouble& trouble);
+  static std::string stopped_sentence(const Stream& stream, const std::string& why);
+
   void failed(Trouble& trouble, Error error, std::function<void(State&)> again) REQUIRES(mutex) {
     if (trouble.error.message.empty()) trouble.since = clock.now();
     trouble.error = std::move(error);
     ++trouble.failures;
     schedule(trouble, next_try(trouble.failures), std::move(again));
   }
-  void lane_failed(Stream& stream, Error error, std::function<void(State&)> again) {
-    MutexLock lock(mutex);
-    failed(troubles[&stream], std::move(error), std::move(again));
-  }
+  // `at`: which writes are held.
+  void lane_failed(Stream& stream, Error error, std::string at, std::function<void(State&)> again);
+  // Tells the log that the lane is held up, if it is and the log doesn't know; that it goes on, if it does.
+  void note_held(Stream& stream);
+  void lane_goes_on(Stream& stream);
 
   // ---- Ledgers.
 
@@ -167,11 +201,17 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
         return;
       }
       state.trouble = {};
-      state.letters.begin_with(*ledger);
+      if (ledger->fenced.empty()) state.letters.begin_with(*ledger);
     }
     for (std::uint32_t lane = 0; lane < journal.lanes(); ++lane) {
       Stream& stream = outbox.stream(source, lane);
-      auto opening = outbox.open(stream, lane < ledger->positions.size() ? ledger->positions[lane] : 0);
+      if (has_stopped(stream)) continue;
+      if (!ledger->fenced.empty()) {
+        stop(stream, ledger->fenced);
+        continue;
+      }
+      const std::uint64_t position = lane < ledger->positions.size() ? ledger->positions[lane] : 0;
+      auto opening = outbox.open(stream, position, ledger->fresh);
       for (auto& done : opening.done) done(true);
       if (!opening.wrong.empty()) {
         stop(stream, std::move(opening.wrong));
@@ -192,7 +232,7 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
       auto batch = ops ? me.outbox.cut(stream, position, std::move(*ops))
                        : Result<std::shared_ptr<const Batch>>(std::move(ops.error()));
       if (!batch) {
-        me.lane_failed(stream, std::move(batch.error()), [&stream, position, upto, run](State& again) {
+        me.lane_failed(stream, std::move(batch.error()), {}, [&stream, position, upto, run](State& again) {
           again.cut(stream, position, upto, run);
         });
       } else if (run) {
@@ -215,8 +255,9 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
                        }));
   }
   void letters_read(const std::string& source, Result<Ledger> ledger) {
+    const bool good = ledger && ledger->fenced.empty();
     MutexLock lock(mutex);
-    if (!sources[source].letters.end_reading(ledger ? &*ledger : nullptr)) return;
+    if (!sources[source].letters.end_reading(good ? &*ledger : nullptr)) return;
     scheduler.post_at(ledger ? clock.now() : next_try(3),
                       entering([source](State& me) { me.read_letters(source); }));
   }
@@ -225,11 +266,12 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
 
   void look(Stream& stream);
   // What the journal has not kept is not sent, nor anything after it in its lane, before it is open again.
-  void put_back(Stream& stream, const Error& error);
+  void not_kept(Stream& stream, const Error& error);
   void reopened();
   void begin(const std::shared_ptr<Run>& run);
   void send(const std::shared_ptr<Run>& run);
   void send_now(const std::shared_ptr<Run>& run, std::unique_ptr<Target::Permit> permit);
+  void answered(const std::shared_ptr<Run>& run, Result<BatchOutcome> outcome);
   // Nothing of the batch is in the database, as far as that can be told: loads need not wait for it.
   void rest(Run& run);
   void again_later(const std::shared_ptr<Run>& run, Error error);
@@ -239,17 +281,44 @@ struct Flusher::State : std::enable_shared_from_this<Flusher::State> {
   void conflict(const std::shared_ptr<Run>& run, Error error);
   void refused(const std::shared_ptr<Run>& run, const std::vector<BatchOutcome::Refusal>& refusals);
   void take_apart(const std::shared_ptr<Run>& run, const std::vector<std::size_t>& units);
+  // Makes the batch one of so many keys, or of half of its key's ops; then sends it.
+  void split(const std::shared_ptr<Run>& run, std::size_t most);
   void through(const std::shared_ptr<Run>& run, std::vector<std::optional<Written>> written);
+  // The lanes are nobody's again, with what they hold.
+  void give_back(const std::vector<Stream*>& streams);
+
+  // ---- All lanes in the journal's order (flusher_in_order.cc).
+
+  // What the source has up to there goes so; begins once no lane has a batch of its own.
+  void want_in_order(const std::string& source, std::uint64_t upto);
+  // Whether the batch is to wait for that, and has been given back.
+  bool yields(const std::shared_ptr<Run>& run);
+  void begin_in_order_if_idle(const std::string& source);
+  void begin_in_order(const std::string& source);
+  void gather_in_order(const std::string& source, std::vector<std::pair<Stream*, LaneRange>> parts,
+                       std::uint64_t upto);
+  // It has come so far; or, not `good`, is given up, so that each lane finds out by itself what is wrong.
+  void ended_in_order(const std::string& source, std::uint64_t upto, bool good);
 
   // ---- Stopping for good.
 
+  bool has_stopped(const Stream& stream) {
+    MutexLock lock(mutex);
+    return std::ranges::any_of(stopped, [&](const auto& each) { return each.first == &stream; });
+  }
   void stop(Stream& stream, std::string why) {
+    if (has_stopped(stream)) return;
+    outbox.stop(stream, why);
+    target.stopped(stream.source, stream.lane, why);
+    target.note(Target::Tone::kTrouble, stopped_sentence(stream, why));
     {
       MutexLock lock(mutex);
       stopped[&stream] = std::move(why);
       troubles.erase(&stream);
+      sources[stream.source].busy.erase(&stream);
     }
     give_up(stream);
+    begin_in_order_if_idle(stream.source);
   }
   // Whoever drains is told that this lane's writes don't get through.
   void give_up(Stream& stream) {

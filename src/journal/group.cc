@@ -143,16 +143,17 @@ Result<std::optional<GroupReader::Read>> GroupReader::next() {
   return std::optional(read);
 }
 
-std::uint32_t checksum(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms,
-                       std::string_view bytes) {
+std::uint32_t checksum(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms, std::string_view bytes,
+                       std::optional<std::uint64_t> synced) {
   const auto time = static_cast<std::uint64_t>(wall_ms);
-  char numbers[24];
+  char numbers[32];
   for (unsigned i = 0; i < 8; ++i) {
     numbers[i] = static_cast<char>(first >> (8 * i));
     numbers[8 + i] = static_cast<char>(last >> (8 * i));
     numbers[16 + i] = static_cast<char>(time >> (8 * i));
+    numbers[24 + i] = static_cast<char>(synced.value_or(0) >> (8 * i));
   }
-  return crc32c(bytes, crc32c({numbers, sizeof numbers}));
+  return crc32c(bytes, crc32c({numbers, synced ? sizeof numbers : sizeof numbers - 8}));
 }
 
 }  // namespace forebay::journal

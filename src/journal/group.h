@@ -84,7 +84,9 @@ class GroupReader {
   std::vector<Place> places_;
 };
 
-// CRC-32C of a group's numbers and its time, each as eight bytes, the lowest first, and then its bytes.
-std::uint32_t checksum(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms, std::string_view bytes);
+// CRC-32C of a group's numbers, its time and its mark (log_file.h; groups of earlier versions have none), each
+// as eight bytes, the lowest first, and then its bytes.
+std::uint32_t checksum(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms, std::string_view bytes,
+                       std::optional<std::uint64_t> synced = std::nullopt);
 
 }  // namespace forebay::journal

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct Applied {
   std::uint32_t lane = 0;
   std::uint64_t seq = 0;
 };
+
+// What a journal remembers besides its ops, by name.
+using Notes = std::map<std::string, std::string>;
 
 // What a write's acknowledgement waits for.
 using config::Durability;
@@ -81,6 +85,9 @@ class Journal {
                                        std::uint64_t last) = 0;
   // Forgets the ops up to `seq`, some time later, and remembers the positions with that.
   virtual void trim(std::uint64_t seq, std::vector<Applied> applied) = 0;
+  // Remembers these notes besides what is remembered already; an empty text: forgets that one. They are on the
+  // disk when it returns. Blocks; not to be called from a Kept.
+  virtual Result<void> note(Notes notes) = 0;
   virtual Pressure pressure() const { return {}; }
   // Who is told from now on; null: nobody, and no call is under way when this returns. Borrowed. A journal
   // that failed is opened again only while somebody watches.

@@ -103,7 +103,7 @@ void Lanes::add(Slot& slot, OwnStream& stream, const Added& added, bool restored
     parts.push_back({&stream, &generation, static_cast<std::uint32_t>(batch.items.size()),
                      static_cast<std::uint32_t>(share - generation.shares.begin())});
     batch.items.push_back(
-        {std::string(added.space), std::string(added.key), {}, added.now, added.key.size()});
+        {std::string(added.space), std::string(added.key), {}, added.now, added.key.size(), stream.lane});
     generation.written += added.key.size();
     ++generation.unsettled;
     const Instant due = saturating_add(added.now, added.rule.every);
@@ -238,8 +238,7 @@ std::vector<Flushed> Lanes::lose(Slot& slot, OwnStream& stream, const std::vecto
   return passed(slot, stream);
 }
 
-// Takes the keys' parts in the generation, and its numbers, out of what is pending.
-void Lanes::drop(Slot& slot, Generation& generation) {
+void Lanes::take_parts(Slot& slot, Generation& generation) {
   for (const Item& item : generation.batch->items) {
     if (generation.unsettled == 0) break;
     const HashedKey key{item.key, hash_bytes(item.key)};
@@ -252,6 +251,10 @@ void Lanes::drop(Slot& slot, Generation& generation) {
     if (found->second.empty()) slot.keys.erase(found);
     --generation.unsettled;
   }
+}
+
+void Lanes::drop(Slot& slot, Generation& generation) {
+  take_parts(slot, generation);
   records.fetch_sub(generation.batch->ops, std::memory_order_relaxed);
 }
 

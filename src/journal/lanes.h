@@ -73,6 +73,7 @@ struct Lanes final : Outbox {
     bool known = false;          // the ledger has told the position
     bool confirmed = false;      // and a batch went through: none of an earlier process's can any more
     bool stopped = false;        // for good: the position was wrong
+    std::string refuses;         // why no write is taken; empty: they are
     bool busy = false;           // the first generation is the flusher's
     std::uint64_t hurry = 0;     // what is numbered up to here does not wait for more
     Instant armed = kNever;      // when the flusher looks here next
@@ -173,16 +174,21 @@ struct Lanes final : Outbox {
   Stream& stream(std::string_view source, std::uint32_t lane) override;
   std::uint64_t restored(const Stream& stream) override;
   std::uint64_t last_of(const Stream& stream, std::string_view space) override;
-  Opening open(Stream& stream, std::uint64_t position) override;
+  Opening open(Stream& stream, std::uint64_t position, bool fresh) override;
   Result<std::shared_ptr<const Batch>> cut(Stream& stream, std::uint64_t position,
                                            std::vector<Op> ops) override;
+  LaneRange enclose(Stream& stream, std::uint64_t upto) override;
+  Result<std::shared_ptr<const Batch>> regroup(Stream& stream, std::uint64_t upto,
+                                               const std::vector<Op>& ops) override;
   std::shared_ptr<const Batch> take(Stream& stream, Instant now) override;
+  bool seize(Stream& stream) override;
   void set_sent(Stream& stream, bool sent) override;
   void put_back(Stream& stream) override;
   std::vector<Flushed> finish(Stream& stream) override;
-  void stop(Stream& stream) override;
+  void stop(Stream& stream, const std::string& why) override;
   void hurry(Stream& stream, std::uint64_t upto) override;
-  bool hurry_before(const Stream& stream, std::uint64_t seq) override;
+  bool any_before(const Stream& stream, std::uint64_t seq) override;
+  std::uint64_t first_of(std::string_view source) override;
   std::uint64_t wait(Stream& stream, std::uint64_t seq, Flushed done) override;
   void forget(std::uint64_t id) override;
   void trim() override;
@@ -192,7 +198,9 @@ struct Lanes final : Outbox {
   // Has the flusher look at the stream when its first generation is due, unless it will anyway.
   void arm(Slot& slot, OwnStream& stream) REQUIRES(slot.mutex);
   static bool ready(const OwnStream& stream, Instant now);
-  // Takes the keys' parts in the generation, and its numbers, out of what is pending.
+  // Takes the keys' parts in the generation out.
+  static void take_parts(Slot& slot, Generation& generation) REQUIRES(slot.mutex);
+  // The same, and its numbers out of what is pending.
   void drop(Slot& slot, Generation& generation) REQUIRES(slot.mutex);
   // Those who waited for what is in the database by now.
   static std::vector<Flushed> passed(Slot& slot, OwnStream& stream) REQUIRES(slot.mutex);

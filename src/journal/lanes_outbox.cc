@@ -40,11 +40,13 @@ std::uint64_t Lanes::restored(const Stream& any) {
   return stream.restored;
 }
 
-Outbox::Opening Lanes::open(Stream& any, std::uint64_t position) {
+Outbox::Opening Lanes::open(Stream& any, std::uint64_t position, bool fresh) {
   OwnStream& stream = own(any);
   Slot& slot = slots[stream.lane];
   Opening opening;
   MutexLock lock(slot.mutex);
+  if (fresh && position == 0 && (stream.generations.empty() || !stream.generations.front()->restored))
+    stream.position = 0;
   const std::uint64_t most = std::max(stream.position, stream.restored);
   if (position < stream.position || position > most) {
     opening.wrong =
@@ -52,7 +54,7 @@ Outbox::Opening Lanes::open(Stream& any, std::uint64_t position) {
                     position, stream.position, most,
                     position < stream.position ? "the database seems to have been restored from a backup"
                                                : "the journal's file seems to be an older copy");
-    stream.known = stream.stopped = true;
+    stream.known = true;
     return opening;
   }
   while (!stream.generations.empty() && stream.generations.front()->batch->upto <= position) {
@@ -89,7 +91,7 @@ Result<std::shared_ptr<const Batch>> Lanes::cut(Stream& any, std::uint64_t posit
   for (const Item& item : front.batch->items) {
     forget_merged(slot, {item.key, hash_bytes(item.key)});
     items.emplace(item.key, left->items.size());
-    left->items.push_back({item.space, item.key, {}, item.since, 0});
+    left->items.push_back({item.space, item.key, {}, item.since, 0, stream.lane});
   }
   for (const Op& op : ops) {
     if (op.source != stream.source || op.seq <= position || op.seq > left->upto) continue;
@@ -115,6 +117,120 @@ Result<std::shared_ptr<const Batch>> Lanes::cut(Stream& any, std::uint64_t posit
   return std::shared_ptr<const Batch>(std::move(left));
 }
 
+LaneRange Lanes::enclose(Stream& any, std::uint64_t upto) {
+  OwnStream& stream = own(any);
+  MutexLock lock(slots[stream.lane].mutex);
+  LaneRange range{stream.lane, stream.position, stream.position};
+  for (auto& generation : stream.generations) {
+    if (generation->first > upto) break;
+    generation->closed = true;
+    range.upto = generation->batch->upto;
+  }
+  return range;
+}
+
+Result<std::shared_ptr<const Batch>> Lanes::regroup(Stream& any, std::uint64_t upto,
+                                                    const std::vector<Op>& ops) {
+  OwnStream& stream = own(any);
+  Slot& slot = slots[stream.lane];
+  std::vector<std::pair<const Op*, Effect>> mine;
+  for (const Op& op : ops) {
+    if (op.source != stream.source) continue;
+    auto effect = decode(op.payload);
+    if (!effect) {
+      return Error{ErrorCode::kInternal,
+                   fmt::format("the journal's op {} can't be read: {}", op.seq, effect.error().message)};
+    }
+    mine.emplace_back(&op, std::move(*effect));
+  }
+  MutexLock lock(slot.mutex);
+  std::size_t count = 0;
+  std::uint64_t pending = 0;
+  std::map<std::string_view, const Item*> before;
+  Instant due = kNever;
+  bool restored_in = false;
+  for (; count < stream.generations.size() && stream.generations[count]->first <= upto; ++count) {
+    const Generation& generation = *stream.generations[count];
+    pending += generation.batch->ops;
+    due = std::min(due, generation.due);
+    restored_in |= generation.restored;
+    for (const Item& item : generation.batch->items) before.try_emplace(item.key, &item);
+  }
+  const bool same = std::ranges::all_of(mine, [&](const auto& op) { return before.contains(op.first->key); });
+  if (mine.size() != pending || !same) {
+    return Error{ErrorCode::kInternal,
+                 fmt::format("the journal has {} ops of lane {} of source {} where {} were pending",
+                             mine.size(), stream.lane, stream.source, pending)};
+  }
+  if (mine.empty()) return std::shared_ptr<const Batch>();
+  std::vector<std::unique_ptr<Generation>> made;
+  std::map<std::string_view, std::size_t> items;  // of the last one that was made
+  for (auto& [op, effect] : mine) {
+    const bool second = made.size() == 1 && made.front()->first <= upto && op->seq > upto;
+    if (made.empty() || second) {
+      auto generation = std::make_unique<Generation>();
+      generation->batch->source = stream.source;
+      generation->batch->lane = stream.lane;
+      generation->batch->after = made.empty() ? stream.position : made.back()->batch->upto;
+      generation->first = op->seq;
+      generation->due = due;
+      generation->closed = true;
+      generation->restored = restored_in;
+      made.push_back(std::move(generation));
+      items.clear();
+    }
+    Generation& generation = *made.back();
+    Batch& batch = *generation.batch;
+    const Item& old = *before.at(op->key);
+    const auto [item, fresh] = items.try_emplace(op->key, batch.items.size());
+    auto share = std::ranges::find(generation.shares, old.space, &Share::space);
+    if (share == generation.shares.end()) {
+      generation.shares.push_back({.space = old.space});
+      share = std::prev(generation.shares.end());
+    }
+    if (fresh) {
+      batch.items.push_back({old.space, old.key, {}, old.since, old.key.size(), stream.lane});
+      generation.written += old.key.size();
+      ++generation.unsettled;
+      ++share->keys;
+      share->oldest = std::min(share->oldest, old.since);
+    }
+    Item& taken = batch.items[item->second];
+    const auto more = static_cast<std::size_t>(combine_counted(taken.steps, std::move(effect), op->seq));
+    taken.bytes += more;
+    generation.written += more;
+    ++share->ops;
+    share->bytes += size_of(*op);
+    ++batch.ops;
+    batch.bytes += size_of(*op);
+    batch.upto = op->seq;
+  }
+  std::vector<std::unique_ptr<Generation>> gone;  // `before` points into them
+  for (; count > 0; --count) {
+    take_parts(slot, *stream.generations.front());
+    gone.push_back(std::move(stream.generations.front()));
+    stream.generations.pop_front();
+  }
+  // The last one first, so that a key's parts are in order: those that stay are of later generations.
+  for (auto generation = made.rbegin(); generation != made.rend(); ++generation) {
+    const Batch& batch = *(*generation)->batch;
+    for (std::size_t i = 0; i < batch.items.size(); ++i) {
+      const HashedKey key{batch.items[i].key, hash_bytes(batch.items[i].key)};
+      auto found = slot.keys.find(key);
+      if (found == slot.keys.end()) found = slot.keys.try_emplace(batch.items[i].key).first;
+      const auto share = std::ranges::find((*generation)->shares, batch.items[i].space, &Share::space);
+      found->second.insert(found->second.begin(),
+                           {&stream, generation->get(), static_cast<std::uint32_t>(i),
+                            static_cast<std::uint32_t>(share - (*generation)->shares.begin())});
+      forget_merged(slot, key);
+    }
+    stream.generations.push_front(std::move(*generation));
+  }
+  const Generation& front = *stream.generations.front();
+  if (front.first > upto) return std::shared_ptr<const Batch>();
+  return std::shared_ptr<const Batch>(front.batch);
+}
+
 std::shared_ptr<const Batch> Lanes::take(Stream& any, Instant now) {
   OwnStream& stream = own(any);
   Slot& slot = slots[stream.lane];
@@ -129,6 +245,15 @@ std::shared_ptr<const Batch> Lanes::take(Stream& any, Instant now) {
   stream.generations.front()->closed = true;
   stream.busy = true;
   return stream.generations.front()->batch;
+}
+
+bool Lanes::seize(Stream& any) {
+  OwnStream& stream = own(any);
+  MutexLock lock(slots[stream.lane].mutex);
+  if (stream.busy || stream.stopped || !stream.known) return false;
+  stream.armed = kNever;
+  stream.busy = true;
+  return true;
 }
 
 void Lanes::set_sent(Stream& any, bool sent) {
@@ -156,10 +281,12 @@ std::vector<Flushed> Lanes::finish(Stream& any) {
   return passed(slot, stream);
 }
 
-void Lanes::stop(Stream& any) {
+void Lanes::stop(Stream& any, const std::string& why) {
   OwnStream& stream = own(any);
   MutexLock lock(slots[stream.lane].mutex);
   stream.stopped = true;
+  stream.refuses =
+      fmt::format("write-behind has stopped in lane {}, and takes no writes: {}", stream.lane, why);
   stream.busy = false;
   if (!stream.generations.empty()) stream.generations.front()->sent = false;
 }
@@ -172,21 +299,29 @@ void Lanes::hurry(Stream& any, std::uint64_t upto) {
   arm(slot, stream);
 }
 
-bool Lanes::hurry_before(const Stream& any, std::uint64_t seq) {
-  const OwnStream& stream = own(any);
-  bool found_any = false;
+bool Lanes::any_before(const Stream& any, std::uint64_t seq) {
   for (Slot& slot : slots) {
     MutexLock lock(slot.mutex);
-    const auto found = slot.streams.find(stream.source);
+    const auto found = slot.streams.find(any.source);
     if (found == slot.streams.end()) continue;
-    OwnStream& other = *found->second;
-    if (&other == &stream || other.stopped || other.generations.empty()) continue;
-    if (other.generations.front()->first >= seq) continue;
-    found_any = true;
-    other.hurry = std::max(other.hurry, seq);
-    arm(slot, other);
+    const OwnStream& other = *found->second;
+    if (&other == &any || other.stopped || other.generations.empty()) continue;
+    if (other.generations.front()->first < seq) return true;
   }
-  return found_any;
+  return false;
+}
+
+std::uint64_t Lanes::first_of(std::string_view source) {
+  std::uint64_t first = 0;
+  for (Slot& slot : slots) {
+    MutexLock lock(slot.mutex);
+    const auto found = slot.streams.find(source);
+    if (found == slot.streams.end()) continue;
+    const OwnStream& stream = *found->second;
+    if (stream.stopped || stream.generations.empty()) continue;
+    if (first == 0 || stream.generations.front()->first < first) first = stream.generations.front()->first;
+  }
+  return first;
 }
 
 std::uint64_t Lanes::wait(Stream& any, std::uint64_t seq, Flushed done) {

@@ -1,10 +1,15 @@
 #include "journal/log.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <system_error>
 #include <utility>
 
 #include "journal/ages.h"
@@ -32,6 +37,18 @@ std::size_t size_of(const auto& op) {
   return op.key.size() + op.payload.size();
 }
 
+// What clients wrote is nobody else's to read. SQLite gives its log the mode of the database.
+Result<void> keep_private(const std::string& path) {
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) {
+    return Error{ErrorCode::kConfig,
+                 fmt::format("journal {}: opening: {}", path, std::system_category().message(errno))};
+  }
+  close(file);
+  for (const char* suffix : {"", "-wal", "-lock"}) chmod((path + suffix).c_str(), 0600);
+  return {};
+}
+
 }  // namespace
 
 Duration ack_delay(double fill, Duration most) {
@@ -46,9 +63,19 @@ Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   auto lock_file = LockFile::take(options.path);
   if (!lock_file) return std::move(lock_file).error();
   log->lock_file_ = std::move(*lock_file);
+  if (auto kept = keep_private(options.path); !kept) return std::move(kept).error();
   LogFile::Content content;
+  content.expected = log->lock_file_->marked();
   auto file = LogFile::open(options.path, options.vfs, kLanes, content);
   if (!file) return std::move(file).error();
+  if (const std::uint64_t marked = log->lock_file_->marked(content.id); marked > content.last) {
+    (*file)->abandon();
+    return Error{
+        ErrorCode::kInternal,
+        fmt::format("journal {} is damaged: it ends with op {}, and had been synced up to op {}; it is not "
+                    "used; `forebay journal export --salvage` prints the writes that can still be read",
+                    options.path, content.last, marked)};
+  }
   log->file_ = std::move(*file);
   log->id_ = std::move(content.id);
   log->lanes_ = content.lanes;
@@ -70,6 +97,8 @@ Result<Log::Opened> Log::open(const LogOptions& options, const Clock& clock) {
   opened.receipts = std::move(content.receipts);
   opened.applied = std::move(content.applied);
   opened.last = content.last;
+  opened.notes = std::move(content.notes);
+  opened.cut = std::move(content.cut);
   return opened;
 }
 
@@ -219,6 +248,18 @@ void Log::trim(std::uint64_t seq, std::vector<Applied> applied) {
   wake();
 }
 
+Result<void> Log::note(Notes notes) {
+  Note note{std::move(notes)};
+  auto answer = note.answer.get_future();
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) return Error{ErrorCode::kCancelled, "shutting down"};
+    notes_.push_back(&note);
+    wake();
+  }
+  return answer.get();
+}
+
 bool Log::next(Work& work) {
   MutexLock lock(mutex_);
   const bool little = too_little_.has_value();
@@ -226,7 +267,7 @@ bool Log::next(Work& work) {
     const bool awaited = !committing_.empty() &&
                          (committing_.back().last > committed_ || committing_.front().last <= acknowledged_);
     const bool any = stopping_ || unawaited_ || !closed_.empty() || trim_ || !waiting_.empty() ||
-                     !reads_.empty() || awaited;
+                     !reads_.empty() || !notes_.empty() || awaited;
     asleep_ = !any;
     return any;
   };
@@ -239,8 +280,8 @@ bool Log::next(Work& work) {
     wake_.wait_until(mutex_, until, asked);
     asleep_ = false;
   }
-  const bool nothing =
-      open_.group.empty() && !trim_ && waiting_.empty() && reads_.empty() && committing_.empty();
+  const bool nothing = open_.group.empty() && !trim_ && waiting_.empty() && reads_.empty() &&
+                       notes_.empty() && committing_.empty();
   if (nothing && stopping_) return false;
   if (!closed_.empty()) {
     group_ = std::move(closed_.front());
@@ -260,6 +301,7 @@ bool Log::next(Work& work) {
     reads_.pop_front();
   }
   if (trim_ && trim_->seq <= work.last) work.trim = std::exchange(trim_, std::nullopt);
+  work.notes = std::exchange(notes_, {});
   return true;
 }
 
@@ -295,6 +337,14 @@ void Log::work() {
     for (Read* read : work.reads) {
       read->answer.set_value(file_ ? file_->read(read->lane, read->key, read->first, read->last)
                                    : Result<std::vector<Op>>(committed.error()));
+    }
+    for (Note* note : work.notes) {
+      Result<void> noted = file_ ? file_->note(note->notes) : Result<void>(committed.error());
+      if (file_ && !noted) {
+        fail(noted.error(), work.last, std::nullopt);
+        committed = noted;
+      }
+      note->answer.set_value(std::move(noted));
     }
     if (!committed) continue;
     // What is committed is safe whatever becomes of it; what is queued since then is not.
@@ -335,11 +385,14 @@ void Log::remember(LogFile::Content& content) {
 }
 
 Result<void> Log::commit(const Work& work, Sync sync) {
-  if (auto done =
-          file_->commit(group_.group, receipts_now(), work.trim ? &*work.trim : nullptr, work.last, sync);
+  if (auto done = file_->commit(group_.group, receipts_now(), work.trim ? &*work.trim : nullptr, work.last,
+                                synced_, sync);
       !done)
     return done;
-  if (sync == Sync::kYes) synced_ = work.last;
+  if (sync == Sync::kYes) {
+    synced_ = work.last;
+    lock_file_->mark(id_, synced_);
+  }
   {
     MutexLock lock(mutex_);
     committed_ = work.last;

@@ -40,6 +40,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -52,6 +53,9 @@
 #include "journal/log_file.h"
 
 namespace forebay::journal {
+
+// In front of a lane that has stopped for good, a blank and its source, in the name of the note that says why.
+inline constexpr std::string_view kStoppedNote = "stopped ";
 
 struct LogOptions {
   std::string path;                              // the database file; made if absent, its folder is not
@@ -101,6 +105,7 @@ class Log final : public Journal {
   Result<std::vector<Op>> read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                std::uint64_t last) override EXCLUDES(mutex_);
   void trim(std::uint64_t seq, std::vector<Applied> applied) override EXCLUDES(mutex_);
+  Result<void> note(Notes notes) override EXCLUDES(mutex_);
   Pressure pressure() const override EXCLUDES(mutex_);
   // Not to be called by a watcher.
   void watch(Watcher* watcher) override EXCLUDES(mutex_, watch_mutex_);
@@ -126,6 +131,7 @@ class Log final : public Journal {
     std::chrono::steady_clock::time_point at;  // of the commit
   };
   struct Read;
+  struct Note;
   struct Step;
   // A group with its receipts, and whether it must be synced.
   struct Gathered {
@@ -139,6 +145,7 @@ class Log final : public Journal {
     std::optional<LogFile::Trim> trim;
     std::vector<Waiting> waiting;  // when_kept(), for what is committed with the group at the latest
     std::vector<Read*> reads;
+    std::vector<Note*> notes;
     std::uint64_t last = 0;  // the last op that is then committed
   };
 
@@ -206,6 +213,7 @@ class Log final : public Journal {
   std::deque<Waiting> waiting_ GUARDED_BY(mutex_);        // when_kept()
   std::deque<Committing> committing_ GUARDED_BY(mutex_);  // by their last numbers
   std::deque<Read*> reads_ GUARDED_BY(mutex_);
+  std::vector<Note*> notes_ GUARDED_BY(mutex_);
   std::uint64_t committed_ GUARDED_BY(mutex_) = 0;  // the last op that is as durable as asked
   // The last op that may be acknowledged: committed_, unless delayed_acks_ has some.
   std::uint64_t acknowledged_ GUARDED_BY(mutex_) = 0;
@@ -246,12 +254,20 @@ struct Log::Read {
   std::promise<Result<std::vector<Op>>> answer = {};
 };
 
+// A call of note() that waits for its answer.
+struct Log::Note {
+  Notes notes;
+  std::promise<Result<void>> answer = {};
+};
+
 struct Log::Opened {
   std::unique_ptr<Log> log;
   std::vector<Op> ops;            // those not trimmed, in order
   std::vector<Receipt> receipts;  // of ops that were kept, trimmed or not, in order; not older than said
   std::vector<Applied> applied;   // what the databases had applied at the last trim, at least
   std::uint64_t last = 0;         // the last seq ever kept, as far as the file tells; 0: none
+  Notes notes;
+  std::string cut;  // LogFile::Content's
 };
 
 }  // namespace forebay::journal

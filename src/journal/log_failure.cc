@@ -31,13 +31,14 @@ bool Log::wait_closed() {
   tell_failed();
   std::deque<Waiting> waiting;
   std::deque<Read*> reads;
+  std::vector<Note*> notes;
   std::optional<Error> failed;
   bool try_now = false;
   {
     MutexLock lock(mutex_);
     const auto asked = [this]() NO_THREAD_SAFETY_ANALYSIS {
-      const bool any =
-          stopping_ || watch_changed_ || !waiting_.empty() || !reads_.empty() || !committing_.empty();
+      const bool any = stopping_ || watch_changed_ || !waiting_.empty() || !reads_.empty() ||
+                       !notes_.empty() || !committing_.empty();
       asleep_ = !any;
       return any;
     };
@@ -48,10 +49,12 @@ bool Log::wait_closed() {
     }
     asleep_ = false;
     try_now = watched_ && !stopping_ && std::chrono::steady_clock::now() >= reopen_at_;
-    if (stopping_ && waiting_.empty() && reads_.empty() && committing_.empty()) return false;
+    if (stopping_ && waiting_.empty() && reads_.empty() && notes_.empty() && committing_.empty())
+      return false;
     watch_changed_ = false;
     waiting = std::exchange(waiting_, {});
     reads = std::exchange(reads_, {});
+    notes = std::exchange(notes_, {});
     for (Waiting& each : waiting) each.lost = lost(each.upto);
     failed = failed_;
   }
@@ -60,6 +63,7 @@ bool Log::wait_closed() {
     each.kept(each.upto <= synced_ && !each.lost ? Result<void>() : Result<void>(*failed));
   }
   for (Read* read : reads) read->answer.set_value(*failed);
+  for (Note* note : notes) note->answer.set_value(*failed);
   if (!try_now) return true;
   auto done = reopen();
   if (done) return true;

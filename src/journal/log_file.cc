@@ -10,12 +10,14 @@
 #include <string_view>
 #include <utility>
 
+#include "journal/page_scan.h"
 #include "journal/receipt_bytes.h"
 
 namespace forebay::journal {
 namespace {
 
 constexpr int kCheckpointPages = 1000;
+constexpr std::string_view kNote = "note ";  // in front of a note's name in the table meta
 
 std::optional<std::int64_t> number_of(std::string_view text) {
   std::int64_t value = 0;
@@ -59,6 +61,10 @@ class LogFile::Statement {
   void reset() { sqlite3_reset(handle_); }
   std::uint64_t number(int column) const {
     return static_cast<std::uint64_t>(sqlite3_column_int64(handle_, column));
+  }
+  std::optional<std::uint64_t> optional_number(int column) const {
+    if (sqlite3_column_type(handle_, column) == SQLITE_NULL) return std::nullopt;
+    return number(column);
   }
   // Until the next step.
   std::string_view bytes(int column) const {
@@ -137,7 +143,7 @@ Result<void> LogFile::set_meta(const char* name, const std::string& value) {
   return run(set_meta_, kSet);
 }
 
-Result<void> LogFile::prepare(std::uint32_t lanes) {
+Result<void> LogFile::prepare(std::uint32_t lanes, bool expected) {
   // Exclusive before WAL: then no other process gets in, and no shared memory file is needed.
   // Debian's SQLite overwrites what is deleted by default, so that trimming would write as much as was kept,
   // and on a full disk could not make the room that it is for. FAST only overwrites what is written anyway.
@@ -162,6 +168,15 @@ Result<void> LogFile::prepare(std::uint32_t lanes) {
   const auto tables = ask("SELECT count(*) FROM sqlite_schema");
   const auto application = ask("PRAGMA application_id");
   const auto format = ask("PRAGMA user_version");
+  if (tables == 0 && application == 0 && expected) {
+    return damaged(
+        fmt::format("nothing of a journal is in it, and there was one ({0}-lock says so; who has moved "
+                    "it away on purpose moves {0}-lock away, too)",
+                    path_));
+  }
+  // A log of which SQLite reads nothing would be written over.
+  if (tables == 0 && application == 0 && !scan_pages(path_).groups.empty())
+    return damaged("SQLite reads nothing of it, and groups are in its pages");
   if (tables == 0 && application == 0) {
     const std::string make = fmt::format(
         "PRAGMA application_id = {}; PRAGMA user_version = {};"
@@ -169,7 +184,7 @@ Result<void> LogFile::prepare(std::uint32_t lanes) {
         "CREATE TABLE applied(source BLOB NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL,"
         " PRIMARY KEY (source, lane)) WITHOUT ROWID;"
         "CREATE TABLE groups(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, crc INTEGER NOT NULL,"
-        " wall_ms INTEGER NOT NULL, ops BLOB NOT NULL);"
+        " wall_ms INTEGER NOT NULL, ops BLOB NOT NULL, synced INTEGER);"
         "CREATE TABLE receipts(last INTEGER PRIMARY KEY, crc INTEGER NOT NULL, wall_ms INTEGER NOT NULL,"
         " receipts BLOB NOT NULL);",
         kApplicationId, kFormat);
@@ -179,15 +194,27 @@ Result<void> LogFile::prepare(std::uint32_t lanes) {
     if (auto set = set_meta("trimmed_to", "0"); !set) return set;
   } else if (application != kApplicationId) {
     return Error{ErrorCode::kConfig, fmt::format("journal {}: this is another program's database", path_)};
-  } else if (format != kFormat) {
+  } else if (format != kFormat && format != kWithoutMarks) {
     return Error{
         ErrorCode::kConfig,
         fmt::format("journal {}: its format is {}, this version of Forebay reads {}: let the version "
                     "that wrote it bring its writes to the database (forebay drain), then move the "
                     "file away",
                     path_, format, kFormat)};
+  } else {
+    format_ = format;
   }
   return run("COMMIT");
+}
+
+Result<void> LogFile::upgrade() {
+  if (format_ == kFormat) return {};
+  const std::string change = fmt::format(
+      "BEGIN IMMEDIATE; ALTER TABLE groups ADD COLUMN synced INTEGER; PRAGMA user_version = {}; COMMIT",
+      kFormat);
+  if (auto changed = run(change.c_str()); !changed) return changed;
+  format_ = kFormat;
+  return {};
 }
 
 Result<void> LogFile::recover(Content& content) {
@@ -217,7 +244,10 @@ Result<void> LogFile::recover(Content& content) {
     }
     if (code != SQLITE_DONE) return damaged(error("reading applied").message);
   }
-  Statement rows(database_.get(), "SELECT first, last, crc, wall_ms, ops FROM groups ORDER BY first");
+  Statement rows(database_.get(),
+                 format_ == kFormat
+                     ? "SELECT first, last, crc, wall_ms, ops, synced FROM groups ORDER BY first"
+                     : "SELECT first, last, crc, wall_ms, ops, NULL FROM groups ORDER BY first");
   std::uint64_t expected = content.trimmed + 1;
   bool any = false;
   int code = SQLITE_ERROR;
@@ -232,7 +262,7 @@ Result<void> LogFile::recover(Content& content) {
     }
     const auto wall_ms = static_cast<std::int64_t>(rows.number(3));
     const std::string_view bytes = rows.bytes(4);
-    const bool matches = checksum(first, last, wall_ms, bytes) == rows.number(2);
+    const bool matches = checksum(first, last, wall_ms, bytes, rows.optional_number(5)) == rows.number(2);
     GroupReader reader(first, last, bytes);
     while (true) {
       auto read = reader.next();
@@ -256,7 +286,36 @@ Result<void> LogFile::recover(Content& content) {
   }
   if (code != SQLITE_DONE) return damaged(error("reading groups").message);
   content.last = expected - 1;
-  return recover_receipts(content);
+  if (auto receipts = recover_receipts(content); !receipts) return receipts;
+  if (auto notes = recover_notes(content); !notes) return notes;
+  return look_behind_the_end(content);
+}
+
+Result<void> LogFile::recover_notes(Content& content) {
+  Statement rows(database_.get(), "SELECT name, value FROM meta ORDER BY name");
+  int code = SQLITE_ERROR;
+  while (rows.good() && (code = rows.step()) == SQLITE_ROW) {
+    const std::string_view name = rows.bytes(0);
+    if (name.starts_with(kNote)) content.notes.emplace(name.substr(kNote.size()), rows.bytes(1));
+  }
+  return code == SQLITE_DONE ? Result<void>() : damaged(error("reading meta").message);
+}
+
+Result<void> LogFile::look_behind_the_end(Content& content) {
+  const auto end = end_of_wal(path_);
+  if (!end) return {};
+  const PageScan scan = scan_pages(path_);
+  for (const auto& [first, group] : scan.groups) {
+    if (group.synced.value_or(0) <= content.last) continue;
+    return damaged(
+        fmt::format("{}; it ends with op {}, and had been synced up to op {} when the group of {} was "
+                    "written",
+                    *end, content.last, *group.synced, ops_of(first, group.last)));
+  }
+  content.cut =
+      fmt::format("journal {}: {}; nothing shows that this had been synced, so that it is cut after op {}",
+                  path_, *end, content.last);
+  return {};
 }
 
 Result<void> LogFile::recover_receipts(Content& content) {
@@ -288,11 +347,11 @@ Result<std::unique_ptr<LogFile>> LogFile::open(const std::string& path, const ch
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
   std::unique_ptr<LogFile> file(new LogFile(path, handle));
   if (code != SQLITE_OK) return Error{ErrorCode::kConfig, file->error("opening").message};
-  if (auto prepared = file->prepare(lanes); !prepared) return std::move(prepared).error();
-  if (auto read = file->recover(content); !read) {
-    file->abandon();
-    return std::move(read).error();
-  }
+  if (auto prepared = file->prepare(lanes, content.expected); !prepared) return std::move(prepared).error();
+  auto read = file->recover(content);
+  if (!read) file->abandon();
+  if (read) read = file->upgrade();
+  if (!read) return std::move(read).error();
   // Checkpoints are made here, not by SQLite, which would pass over their errors and try again.
   sqlite3_wal_hook(
       handle,
@@ -373,7 +432,7 @@ std::optional<std::uint64_t> LogFile::unused() {
 Result<std::vector<Op>> LogFile::read(std::uint32_t lane, const std::string* key, std::uint64_t first,
                                       std::uint64_t last) {
   Statement rows(database_.get(),
-                 "SELECT first, last, crc, wall_ms, ops FROM groups WHERE first <= ?2 AND first >= "
+                 "SELECT first, last, crc, wall_ms, ops, synced FROM groups WHERE first <= ?2 AND first >= "
                  "coalesce((SELECT max(first) FROM groups WHERE first <= ?1), 0) ORDER BY first");
   if (!rows.good()) return error("reading groups");
   first = std::max(first, trimmed_ + 1);
@@ -389,7 +448,8 @@ Result<std::vector<Op>> LogFile::read(std::uint32_t lane, const std::string* key
                                                      ops_of(group_first, group_last), what)};
     };
     const auto wall_ms = static_cast<std::int64_t>(rows.number(3));
-    if (checksum(group_first, group_last, wall_ms, rows.bytes(4)) != rows.number(2)) {
+    if (checksum(group_first, group_last, wall_ms, rows.bytes(4), rows.optional_number(5)) !=
+        rows.number(2)) {
       return damaged("its checksum does not match its content");
     }
     GroupReader reader(group_first, group_last, rows.bytes(4));
@@ -408,7 +468,7 @@ Result<std::vector<Op>> LogFile::read(std::uint32_t lane, const std::string* key
 }
 
 Result<void> LogFile::commit(const Group& group, const Receipts& receipts, const Trim* trim,
-                             std::uint64_t last, Sync sync) {
+                             std::uint64_t last, std::uint64_t synced, Sync sync) {
   if (sync != synchronous_) {
     if (auto set = run(sync == Sync::kYes ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
         !set)
@@ -416,7 +476,7 @@ Result<void> LogFile::commit(const Group& group, const Receipts& receipts, const
     synchronous_ = sync;
   }
   if (auto begun = run(begin_, "BEGIN IMMEDIATE"); !begun) return begun;
-  auto done = write(group, trim, last);
+  auto done = write(group, trim, last, synced);
   if (done) done = write(receipts);
   if (done) done = run(commit_, "COMMIT");
   if (!done) {
@@ -431,21 +491,23 @@ Result<void> LogFile::commit(const Group& group, const Receipts& receipts, const
 }
 
 Result<void> LogFile::void_numbers(std::uint64_t first, std::uint64_t last) {
-  auto done = first > last ? set_meta("synced_to", std::to_string(last)) : insert(first, last, 0, {});
+  auto done =
+      first > last ? set_meta("synced_to", std::to_string(last)) : insert(first, last, 0, {}, first - 1);
   if (done) done = checkpoint();
   return done;
 }
 
 Result<void> LogFile::insert(std::uint64_t first, std::uint64_t last, std::int64_t wall_ms,
-                             std::string_view bytes) {
+                             std::string_view bytes, std::uint64_t synced) {
   constexpr const char* kInsert =
-      "INSERT INTO groups(first, last, crc, wall_ms, ops) VALUES (?1, ?2, ?3, ?4, ?5)";
+      "INSERT INTO groups(first, last, crc, wall_ms, ops, synced) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
   if (Statement* const row = prepared(insert_, kInsert)) {
     row->bind(1, first);
     row->bind(2, last);
-    row->bind(3, std::uint64_t{checksum(first, last, wall_ms, bytes)});
+    row->bind(3, std::uint64_t{checksum(first, last, wall_ms, bytes, synced)});
     row->bind(4, static_cast<std::uint64_t>(wall_ms));
     row->bind(5, bytes);
+    row->bind(6, synced);
   }
   return run(insert_, kInsert);
 }
@@ -467,11 +529,37 @@ Result<void> LogFile::write(const Receipts& receipts) {
   return run(forget_, kForget);
 }
 
-Result<void> LogFile::write(const Group& group, const Trim* trim, std::uint64_t last) {
+Result<void> LogFile::note(const Notes& notes) {
+  // As FULL as a commit that is waited for.
+  if (synchronous_ != Sync::kYes) {
+    if (auto set = run("PRAGMA synchronous = FULL"); !set) return set;
+    synchronous_ = Sync::kYes;
+  }
+  if (auto begun = run(begin_, "BEGIN IMMEDIATE"); !begun) return begun;
+  Result<void> done;
+  for (const auto& [name, value] : notes) {
+    const std::string full = std::string(kNote) + name;
+    if (!value.empty()) {
+      done = set_meta(full.c_str(), value);
+    } else {
+      Statement remove(database_.get(), "DELETE FROM meta WHERE name = ?1");
+      remove.bind(1, std::string_view(full));
+      if (!remove.good() || remove.step() != SQLITE_DONE) done = error("forgetting a note");
+    }
+    if (!done) break;
+  }
+  if (done) done = run(commit_, "COMMIT");
+  if (!done && sqlite3_get_autocommit(database_.get()) == 0)
+    sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+  return done;
+}
+
+Result<void> LogFile::write(const Group& group, const Trim* trim, std::uint64_t last, std::uint64_t synced) {
   // A transaction that changes something is synced, and so all before it.
   if (group.empty() && trim == nullptr) return set_meta("synced_to", std::to_string(last));
   if (!group.empty()) {
-    if (auto inserted = insert(group.first(), group.last(), group.wall_ms(), group.bytes()); !inserted)
+    if (auto inserted = insert(group.first(), group.last(), group.wall_ms(), group.bytes(), synced);
+        !inserted)
       return inserted;
   }
   if (trim == nullptr) return {};

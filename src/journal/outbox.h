@@ -51,33 +51,48 @@ class Outbox {
 
   // The database's ledger says where the stream stands. Nothing is taken from a stream before that.
   struct Opening {
-    std::string wrong;      // not empty: it can't stand there; why. The stream has stopped
+    std::string wrong;      // not empty: it can't stand there; why. stop() is next
     std::uint64_t cut = 0;  // not 0: the first generation, which ends here, is applied in part: cut() is next
     std::vector<Flushed> done;
   };
-  virtual Opening open(Stream& stream, std::uint64_t position) = 0;
+  // `fresh`: it is another ledger than before; with nothing pending for that, the stream begins anew.
+  virtual Opening open(Stream& stream, std::uint64_t position, bool fresh) = 0;
   // Makes the first generation what is left of it after `position`. `ops`: what the journal has of the lane
   // from there to the generation's end, of all sources. Its keys stay, some perhaps without steps.
   // kInternal: the ops are not those that were pending.
   virtual Result<std::shared_ptr<const Batch>> cut(Stream& stream, std::uint64_t position,
                                                    std::vector<Op> ops) = 0;
 
+  // Makes what is pending up to `upto` the first generation, and what is left of its last part the second.
+  // The flusher has the stream, and nothing of it is sent. First enclose(): which ops of the lane are meant,
+  // after the range's `after` and up to its `upto`; none where those are equal. Nothing joins them any more.
+  // Then regroup() with these ops, as the journal has them; null: there are none up to `upto`. kInternal,
+  // with nothing changed: the ops are not those that are pending.
+  virtual LaneRange enclose(Stream& stream, std::uint64_t upto) = 0;
+  virtual Result<std::shared_ptr<const Batch>> regroup(Stream& stream, std::uint64_t upto,
+                                                       const std::vector<Op>& ops) = 0;
+
   // The first generation, if it is time for it; the stream is then busy. Null: nothing is ready, or the
   // stream is busy, stopped, or not yet opened.
   virtual std::shared_ptr<const Batch> take(Stream& stream, Instant now) = 0;
+  // The same, whether or not it is time for it; false: the stream is busy, stopped, or not yet opened. Then
+  // the stream is busy, perhaps without a generation.
+  virtual bool seize(Stream& stream) = 0;
   // Whether the generation that was taken is on its way: then a load can't tell whether it sees its writes.
   virtual void set_sent(Stream& stream, bool sent) = 0;
-  // It is not sent after all: the journal has not kept it.
+  // It is not sent after all, for now.
   virtual void put_back(Stream& stream) = 0;
   // The database has it.
   virtual std::vector<Flushed> finish(Stream& stream) = 0;
-  // Nothing is taken from this stream any more.
-  virtual void stop(Stream& stream) = 0;
+  // Nothing is taken from this stream any more, and no write is taken into it.
+  virtual void stop(Stream& stream, const std::string& why) = 0;
 
   // What is numbered up to `upto` waits no longer for more writes.
   virtual void hurry(Stream& stream, std::uint64_t upto) = 0;
-  // The same for the source's other streams that hold writes before `seq`. False: none does.
-  virtual bool hurry_before(const Stream& stream, std::uint64_t seq) = 0;
+  // Whether another stream of the source holds writes before `seq`.
+  virtual bool any_before(const Stream& stream, std::uint64_t seq) = 0;
+  // The first pending number of the source, of all its streams; 0: nothing is pending.
+  virtual std::uint64_t first_of(std::string_view source) = 0;
   // Calls `done` once the database has all of the stream up to `seq`; at once, and the id is 0, if it has.
   virtual std::uint64_t wait(Stream& stream, std::uint64_t seq, Flushed done) = 0;
   // That callback is not called any more, unless it is being called.

@@ -227,15 +227,17 @@ class Scanner {
     }
     const auto columns = columns_of(record);
     using Kind = Column::Kind;
-    if (!columns || columns->size() != 5) return;
+    if (!columns || (columns->size() != 5 && columns->size() != 6)) return;
     const auto& [key, last, crc, wall_ms, bytes] =
         std::tie((*columns)[0], (*columns)[1], (*columns)[2], (*columns)[3], (*columns)[4]);
     if (key.kind != Kind::kNull || last.kind != Kind::kNumber || crc.kind != Kind::kNumber ||
         wall_ms.kind != Kind::kNumber || bytes.kind != Kind::kBytes || last.number < *first)
       return;
     const auto time = static_cast<std::int64_t>(wall_ms.number);
-    if (checksum(*first, last.number, time, bytes.bytes) != crc.number) return;
-    found_.groups.emplace(*first, FoundGroup{last.number, time, std::string(bytes.bytes)});
+    std::optional<std::uint64_t> synced;
+    if (columns->size() == 6 && columns->back().kind == Kind::kNumber) synced = columns->back().number;
+    if (checksum(*first, last.number, time, bytes.bytes, synced) != crc.number) return;
+    found_.groups.emplace(*first, FoundGroup{last.number, time, std::string(bytes.bytes), synced});
   }
 
   void meta(std::string_view cell) {
@@ -293,6 +295,41 @@ Sum stored(std::string_view bytes) {
 
 PageScan scan_pages(const std::string& path) {
   return Scanner(path).scan();
+}
+
+std::optional<std::string> end_of_wal(const std::string& path) {
+  const Bytes wal(path + "-wal");
+  if (wal.size() == 0) return std::nullopt;
+  const std::string header = wal.read(0, kWalHeader);
+  const std::string_view view = header;
+  const std::uint64_t magic = view.empty() ? 0 : big_endian(view.substr(0, 4));
+  const std::uint64_t size = view.empty() ? 0 : big_endian(view.substr(8, 4));
+  const bool big = (magic & 1U) != 0;
+  Sum sum;
+  if (!view.empty()) sum.take(view.substr(0, 24), big);
+  if ((magic | 1U) != 0x377f0683 || !page_size_ok(size) || !(sum == stored(view.substr(24))))
+    return "nothing of the write-ahead log is read, as its header does not match its checksum";
+  const std::string_view salt = view.substr(16, 8);
+  std::optional<std::uint64_t> broken;
+  std::uint64_t at = kWalHeader;
+  for (; at + kFrameHeader + size <= wal.size(); at += kFrameHeader + size) {
+    const std::string frame = wal.read(at, static_cast<std::size_t>(kFrameHeader + size));
+    const std::string_view bytes = frame;
+    const bool mine = bytes.empty() || bytes.substr(8, 8) == salt;
+    if (!broken && !bytes.empty()) {
+      sum.take(bytes.substr(0, 8), big);
+      sum.take(bytes.substr(kFrameHeader), big);
+    }
+    if (!broken && (bytes.empty() || !mine || !(sum == stored(bytes.substr(16))))) broken = at;
+    // What an earlier generation left comes after the end, and is of no account.
+    if (broken && mine) {
+      return fmt::format(
+          "the write-ahead log is read up to its byte {}, where a frame does not match its checksum",
+          *broken);
+    }
+  }
+  if (broken || at == wal.size()) return std::nullopt;
+  return fmt::format("the write-ahead log ends with a part of a frame, at its byte {}", at);
 }
 
 std::optional<std::string> damage_of_wal(const std::string& path) {

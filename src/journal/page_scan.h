@@ -20,6 +20,7 @@ struct FoundGroup {
   std::uint64_t last = 0;
   std::int64_t wall_ms = 0;
   std::string bytes;
+  std::optional<std::uint64_t> synced;  // its mark (log_file.h)
 };
 
 struct PageScan {
@@ -36,5 +37,9 @@ PageScan scan_pages(const std::string& path);
 // to the one before. Nothing: no such thing. (A power failure may leave the same where the last writes had
 // not been synced, so that nobody was told of them.)
 std::optional<std::string> damage_of_wal(const std::string& path);
+
+// Where SQLite's reading of the write-ahead log ends, if something of the same generation comes after that:
+// frames of which the first does not match, or a part of one. Nothing: it ends as it should.
+std::optional<std::string> end_of_wal(const std::string& path);
 
 }  // namespace forebay::journal

@@ -90,6 +90,8 @@ Result<std::uint64_t> Queue::append_any(const NewWrite& write, Kind effect) {
   Lanes::Slot& slot = all.slots[lane];
   // The journal numbers a lane's ops in the order in which they become pending.
   MutexLock lock(slot.mutex);
+  const Lanes::OwnStream& stream = *place.streams[lane];
+  if (!stream.refuses.empty()) return Error{ErrorCode::kUnavailable, stream.refuses};
   auto seq = all.journal.append(op, place.durability);
   if (!seq) return seq;
   slot.last = *seq;
@@ -98,6 +100,15 @@ Result<std::uint64_t> Queue::append_any(const NewWrite& write, Kind effect) {
   all.add(slot, *place.streams[lane], added, false,
           [&](std::vector<Step>& steps) { return Lanes::combine_counted(steps, std::move(effect), *seq); });
   return seq;
+}
+
+void Queue::refuse(std::string_view source, const std::string& why) {
+  for (std::uint32_t lane = 0; lane < lanes_->slots.size(); ++lane) {
+    Lanes::Slot& slot = lanes_->slots[lane];
+    MutexLock lock(slot.mutex);
+    Lanes::OwnStream& stream = Lanes::stream_of(slot, lane, source);
+    if (!stream.stopped) stream.refuses = why;
+  }
 }
 
 Result<std::uint64_t> Queue::append(const NewWrite& write, Effect effect) {

@@ -99,6 +99,9 @@ class Queue {
   };
   Result<std::uint64_t> append(const NewWrite& write, Effect effect);
   Result<std::uint64_t> append(const NewWrite& write, const Addition& addition);
+  // Writes for the source are refused from here on (kUnavailable), for this reason; empty: they are taken
+  // again, but in lanes that have stopped.
+  void refuse(std::string_view source, const std::string& why);
   // As Journal::when_committed().
   void when_committed(std::uint64_t first, std::uint64_t last, Kept kept);
 

@@ -130,6 +130,10 @@ class Salvager {
   static std::uint64_t number(const Statement& row, int column) {
     return static_cast<std::uint64_t>(sqlite3_column_int64(row.get(), column));
   }
+  static std::optional<std::uint64_t> optional_number(const Statement& row, int column) {
+    if (sqlite3_column_type(row.get(), column) == SQLITE_NULL) return std::nullopt;
+    return number(row, column);
+  }
   std::optional<std::uint64_t> ask(const char* sql) {
     const Statement statement = prepare(sql);
     if (!statement || sqlite3_step(statement.get()) != SQLITE_ROW) return std::nullopt;
@@ -155,7 +159,8 @@ class Salvager {
     not_read_ = "nothing of one is in it";
     if (application != LogFile::kApplicationId)
       damaged("it does not say that it is a journal (application_id)");
-    if (const auto format = ask("PRAGMA user_version"); format != LogFile::kFormat) {
+    if (const auto format = ask("PRAGMA user_version");
+        format != LogFile::kFormat && format != LogFile::kWithoutMarks) {
       damaged(fmt::format("its format is {}, this version of Forebay reads {}", format.value_or(0),
                           LogFile::kFormat));
     }
@@ -179,6 +184,10 @@ class Salvager {
       if (name == "lanes" && good && number <= 1024) out_.lanes = static_cast<std::uint32_t>(number);
       if (name == "trimmed_to" && good) out_.trimmed = number;
       if (name == "journal_id" || name == "lanes" || name == "trimmed_to") continue;
+      if (name.starts_with("note ")) {
+        out_.notes.emplace(name.substr(5), value);
+        continue;
+      }
       if (name != "synced_to") damaged("its table meta holds a name that it should not");
     }
     if (code != SQLITE_DONE) damaged(fmt::format("reading meta: {}", message()));
@@ -197,7 +206,11 @@ class Salvager {
   }
 
   void read_groups() {
-    const Statement rows = prepare("SELECT first, last, crc, wall_ms, ops FROM groups ORDER BY first");
+    const bool marks =
+        ask("SELECT count(*) FROM pragma_table_info('groups') WHERE name = 'synced'").value_or(0) != 0;
+    const Statement rows =
+        prepare(marks ? "SELECT first, last, crc, wall_ms, ops, synced FROM groups ORDER BY first"
+                      : "SELECT first, last, crc, wall_ms, ops, NULL FROM groups ORDER BY first");
     std::uint64_t before = 0;
     int code = SQLITE_ERROR;
     while (rows && (code = sqlite3_step(rows.get())) == SQLITE_ROW) {
@@ -211,7 +224,7 @@ class Salvager {
         return;
       }
       before = first;
-      if (last < first || checksum(first, last, wall_ms, ops) != number(rows, 2)) {
+      if (last < first || checksum(first, last, wall_ms, ops, optional_number(rows, 5)) != number(rows, 2)) {
         damaged(fmt::format("the checksum of the group of {} does not match its content{}",
                             ops_of(first, last), inside(first, last, ops)));
         // How many ops there were is only told by what does not match. Each has at least four bytes.

@@ -29,6 +29,7 @@ struct Salvaged {
   // have some of them.
   std::optional<std::uint64_t> trimmed;
   std::vector<Applied> applied;
+  Notes notes;
   std::vector<Op> ops;              // in order
   std::vector<std::string> damage;  // what is wrong and where; empty: nothing
   std::vector<Range> lost;          // numbers before the last that is known of which nothing can be read

@@ -20,6 +20,19 @@ Layer::Guard::Guard(std::unique_ptr<Held> held) : held_(std::move(held)) {}
 Layer::Guard::Guard(Guard&&) noexcept = default;
 Layer::Guard::~Guard() = default;
 
+struct Layer::Alone::Held {
+  memory::Tier::Alone alone;
+};
+Layer::Alone::Alone(std::unique_ptr<Held> held) : held_(std::move(held)) {}
+Layer::Alone::Alone(Alone&&) noexcept = default;
+Layer::Alone::~Alone() = default;
+void Layer::Alone::lock(std::string_view key) {
+  held_->alone.lock(key);
+}
+void Layer::Alone::lock_all() {
+  held_->alone.lock_all();
+}
+
 Layer::Layer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Layer::~Layer() = default;
 
@@ -192,6 +205,16 @@ bool Layer::drop(std::string_view key, Instant now) {
 
 Layer::Guard Layer::lock(std::span<const std::string_view> keys, bool all) {
   return Guard(std::unique_ptr<Guard::Held>(new Guard::Held{impl_->core->tier().lock_shards(keys, all)}));
+}
+
+std::optional<Layer::Alone> Layer::try_alone() {
+  auto alone = impl_->core->tier().try_alone();
+  if (!alone) return std::nullopt;
+  return Alone(std::unique_ptr<Alone::Held>(new Alone::Held{std::move(*alone)}));
+}
+
+bool Layer::locked_alone(std::string_view key) const {
+  return impl_->core->tier().locked_alone(key);
 }
 
 std::uint64_t Layer::scan(std::uint64_t cursor, std::size_t count, Instant now,

@@ -9,6 +9,7 @@
 
 #include "layer/port/ledger_port.h"
 #include "layer/write/behind/journaled_writes.h"
+#include "layer/write/behind/left_behind.h"
 #include "source/sql_mapping.h"
 
 namespace forebay::layer {
@@ -146,6 +147,7 @@ Result<Plan> Planner::plan(const config::Model& model, Unreachable unreachable, 
   plan_rest(draft);
   for (const config::Namespace& wanted : model.namespaces) plan_space(draft, wanted);
   if (present.journaled != nullptr && draft.mistakes.empty()) check_journal(draft);
+  if (present.router == nullptr && draft.mistakes.empty()) check_left_behind(draft);
   if (draft.mistakes.empty()) start_feeds(draft);
   if (!draft.mistakes.empty())
     return Error{ErrorCode::kConfig, fmt::format("{}", fmt::join(draft.mistakes, "\n"))};
@@ -338,14 +340,31 @@ void Planner::check_journal(Draft& draft) {
     LedgerPort* ledger = source->port->ledger();
     const CallOptions call{source->config.timeout, nullptr};
     const auto ready =
-        ledger != nullptr ? ledger->prepare(journaled.journal_id(), journaled.lanes(), call) : no_ledger();
+        ledger != nullptr ? journaled.prepare(source->config.name, *ledger, call) : Result<void>(no_ledger());
     if (ready) continue;
     const ErrorCode code = ready.error().code;
     if (code == ErrorCode::kConfig || code == ErrorCode::kUnsupported)
       draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, ready.error().message));
   }
-  if (auto placed = journaled.check(names, draft.plan.spaces); !placed)
+  if (auto placed = journaled.check(names, draft.plan.spaces, draft.present.router == nullptr); !placed)
     draft.mistake({}, placed.error().message);
+}
+
+// At the start: writes that an earlier configuration of this machine acknowledged must not be forgotten.
+void Planner::check_left_behind(Draft& draft) {
+  const JournaledWrites* journaled = draft.present.journaled;
+  for (const auto& source : draft.plan.sources) {
+    LedgerPort* ledger = draft.plan.unreached.contains(source.get()) ? nullptr : source->port->ledger();
+    if (ledger == nullptr || source->config.kind == "function") continue;
+    std::set<std::string> spaces;
+    for (const config::Namespace& space : draft.model.namespaces) {
+      if (space.source == source->config.name) spaces.insert(space.name);
+    }
+    for (std::string& what : left_behind(source->config.name, spaces, *ledger,
+                                         journaled != nullptr ? journaled->journal_id() : "",
+                                         CallOptions{source->config.timeout, nullptr}))
+      draft.mistake(source->config.at, what);
+  }
 }
 
 void Planner::start_feeds(Draft& draft) {

@@ -77,6 +77,7 @@ class Planner {
   void check_journal(Draft& draft);
   static bool note_if_away(Draft& draft, const SourceInForcePtr& source, const Error& error);
   void watch_shape(Namespace& space);
+  void check_left_behind(Draft& draft);
   void start_feeds(Draft& draft);
 
   const Parts parts_;

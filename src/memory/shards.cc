@@ -268,6 +268,8 @@ bool Shards::upkeep(Instant now, std::size_t& budget) {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     const std::size_t index = (first + i) & (shards_.size() - 1);
     bool done = false;
+    // Whoever holds it alone may do so for long.
+    if (((held_alone_.load(std::memory_order_relaxed) >> index) & 1) != 0) continue;
     while (!done && budget > 0) {
       const std::size_t steps = std::min(budget, kStepsPerLock);
       Shard& shard = *shards_[index];
@@ -431,6 +433,14 @@ std::size_t Shards::size() const {
 
 std::uint64_t Shards::lock(std::span<const std::string_view> keys, bool all) NO_THREAD_SAFETY_ANALYSIS {
   assert(held.owner == nullptr && "one guard a thread: a second could wait for the first's owner for ever");
+  for (int now = holders_.load(std::memory_order_relaxed);;) {
+    if (now < 0) {
+      holders_.wait(now, std::memory_order_relaxed);
+      now = holders_.load(std::memory_order_relaxed);
+    } else if (holders_.compare_exchange_weak(now, now + 1, std::memory_order_acquire)) {
+      break;
+    }
+  }
   std::uint64_t mask = 0;
   if (all) mask = shards_.size() == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << shards_.size()) - 1;
   for (const std::string_view key : keys) mask |= std::uint64_t{1} << index_of(hash_bytes(key));
@@ -450,6 +460,44 @@ void Shards::unlock(std::uint64_t mask) NO_THREAD_SAFETY_ANALYSIS {
     shard.end_writing();
     shard.mutex.unlock();
   }
+  holders_.fetch_sub(1, std::memory_order_release);
+}
+
+bool Shards::try_lock_alone() {
+  int none = 0;
+  if (held.owner != nullptr || !holders_.compare_exchange_strong(none, -1, std::memory_order_acquire))
+    return false;
+  alone_.store(true, std::memory_order_relaxed);
+  held = {this, 0};
+  return true;
+}
+
+void Shards::lock_one_more(std::size_t index) NO_THREAD_SAFETY_ANALYSIS {
+  if (((held.mask >> index) & 1) != 0) return;
+  held.mask |= std::uint64_t{1} << index;
+  held_alone_.store(held.mask, std::memory_order_relaxed);
+  Shard& shard = *shards_[index];
+  shard.mutex.lock();
+  shard.begin_writing();
+}
+void Shards::lock_more(std::uint64_t hash) {
+  lock_one_more(index_of(hash));
+}
+void Shards::lock_rest() {
+  for (std::size_t i = 0; i < shards_.size(); ++i) lock_one_more(i);
+}
+
+void Shards::unlock_alone() NO_THREAD_SAFETY_ANALYSIS {
+  const std::uint64_t mask = std::exchange(held, {}).mask;
+  held_alone_.store(0, std::memory_order_relaxed);
+  for (std::uint64_t left = mask; left != 0; left &= left - 1) {
+    Shard& shard = *shards_[std::countr_zero(left)];
+    shard.end_writing();
+    shard.mutex.unlock();
+  }
+  alone_.store(false, std::memory_order_relaxed);
+  holders_.store(0, std::memory_order_release);
+  holders_.notify_all();
 }
 
 std::string Shards::inconsistency() const {

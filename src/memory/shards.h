@@ -5,7 +5,8 @@
 //
 // Lock order: shards by index, ascending, under a Guard; options_mutex_ before any of them. A thread that
 // holds a shard and needs room takes other shards by try_lock only, so that two threads that want room from
-// each other never wait.
+// each other never wait. Who locks alone takes them in any order: nobody else waits for one while holding
+// another.
 //
 // The limit is one number for all shards, kept in one counter that every write reserves from before it
 // stores. A shard above the average gives way for its own writes; below it, the larger of two others does
@@ -83,6 +84,19 @@ class Shards final : private Relief {
   std::uint64_t lock(std::span<const std::string_view> keys, bool all);
   void unlock(std::uint64_t mask);
 
+  // For who locks shards one after the other, as it meets them: there is one such at a time, and no lock() of
+  // anybody else goes on meanwhile. False: it can't be now.
+  bool try_lock_alone();
+  void lock_more(std::uint64_t hash);
+  void lock_rest();
+  void unlock_alone();
+  // Whether the shard of this hash is held that way, or any if `hash` is null. A hint: it may be just about to be,
+  // or to be no more.
+  bool locked_alone() const { return alone_.load(std::memory_order_relaxed); }
+  bool locked_alone(std::uint64_t hash) const {
+    return ((held_alone_.load(std::memory_order_relaxed) >> index_of(hash)) & 1) != 0;
+  }
+
   // For tests: the first disagreement in any shard, empty if there is none.
   std::string inconsistency() const;
 
@@ -108,13 +122,18 @@ class Shards final : private Relief {
   // Two shifts, because shifting by 64 is undefined.
   std::size_t index_of(std::uint64_t hash) const { return (hash >> 1) >> index_shift_; }
   bool held_by_this_thread(std::size_t index) const;
+  void lock_one_more(std::size_t index);
 
   mutable Common common_;
   unsigned index_bits_ = 0;
   unsigned index_shift_ = 63;                   // less index_bits_
   std::vector<std::unique_ptr<Shard>> shards_;  // fixed after construction
   std::atomic<bool> evicts_;  // the policy's; relaxed, a hint that is right again at the next write
-  std::atomic<std::size_t> next_shard_{0};  // where the next tick begins; relaxed, any value will do
+  // How many lock() are in force; -1: somebody locks alone. Acquired and released with the right.
+  std::atomic<int> holders_{0};
+  std::atomic<bool> alone_{false};            // relaxed: see locked_alone()
+  std::atomic<std::uint64_t> held_alone_{0};  // the shards; relaxed: see locked_alone()
+  std::atomic<std::size_t> next_shard_{0};    // where the next tick begins; relaxed, any value will do
 
   mutable Mutex options_mutex_;
   TierOptions options_ GUARDED_BY(options_mutex_);

@@ -84,6 +84,26 @@ Tier::Guard Tier::lock_shards(std::span<const std::string_view> keys, bool all) 
   return Guard(*this, impl_->shards.lock(keys, all));
 }
 
+std::optional<Tier::Alone> Tier::try_alone() {
+  if (!impl_->shards.try_lock_alone()) return std::nullopt;
+  return Alone(*this);
+}
+Tier::Alone::~Alone() {
+  if (tier_ != nullptr) tier_->impl_->shards.unlock_alone();
+}
+void Tier::Alone::lock(std::string_view key) {
+  tier_->impl_->shards.lock_more(hash_bytes(key));
+}
+void Tier::Alone::lock_all() {
+  tier_->impl_->shards.lock_rest();
+}
+bool Tier::locked_alone() const {
+  return impl_->shards.locked_alone();
+}
+bool Tier::locked_alone(std::string_view key) const {
+  return impl_->shards.locked_alone(hash_bytes(key));
+}
+
 std::uint64_t Tier::scan(std::uint64_t cursor, std::size_t count, Instant now,
                          FunctionRef<void(const EntryView&)> visit) {
   return impl_->shards.scan(cursor, count, now, visit);

@@ -28,6 +28,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "forebay/clock.h"
@@ -149,6 +150,28 @@ class Tier {
     std::uint64_t mask_;
   };
   Guard lock_shards(std::span<const std::string_view> keys, bool all = false);
+
+  // The right to lock shards one after the other, as they are met, for a thread that can't say before which it
+  // will need. One such at a time; no Guard is made meanwhile. Calls of the same thread on shards that are held
+  // go through.
+  class Alone {
+   public:
+    Alone(Alone&& other) noexcept : tier_(std::exchange(other.tier_, nullptr)) {}
+    Alone& operator=(Alone&&) = delete;
+    ~Alone();
+    void lock(std::string_view key);
+    void lock_all();
+
+   private:
+    friend class Tier;
+    explicit Alone(Tier& tier) : tier_(&tier) {}
+    Tier* tier_;
+  };
+  // Nothing: another has it, or a Guard is in force.
+  std::optional<Alone> try_alone();
+  // Hints for who would rather not wait: whether somebody has that right, and whether this key's shard is held.
+  bool locked_alone() const;
+  bool locked_alone(std::string_view key) const;
 
   // One step over the table: visits about `count` entries and returns the next cursor, 0 at the end. An entry
   // that is present during the whole iteration is visited at least once, whatever is resized meanwhile.

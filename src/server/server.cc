@@ -15,8 +15,10 @@
 #include "server/http/http_server.h"
 #include "server/lobby.h"
 #include "server/log.h"
+#include "server/pubsub/broker.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/event_loop.h"
+#include "server/script/scripts.h"
 #include "server/slow_lane.h"
 
 namespace forebay::server {
@@ -101,6 +103,14 @@ ServerStats since(ServerStats a, const ServerStats& b) {
   return a;
 }
 
+// By default where everybody who can reach the server is trusted: a script can take all of its time.
+bool may_send_scripts(const config::Server& options) {
+  if (options.scripts) return *options.scripts;
+  if (!options.password.empty() || options.resp.empty()) return true;
+  const auto address = parse_host_port(options.resp);
+  return address && !address->host.empty() && is_loopback(address->host);
+}
+
 }  // namespace
 
 struct Server::Impl {
@@ -115,6 +125,9 @@ struct Server::Impl {
   ClientRegistry clients;
   AuthThrottle auth_throttle;
   Lobby lobby;
+  script::Scripts scripts{layer};
+  const bool scripts_allowed = may_send_scripts(options);
+  Broker broker;
   std::vector<std::unique_ptr<EventLoop>> loops;
   const std::shared_ptr<SlowLane> slow_lane = std::make_shared<SlowLane>();
   std::unique_ptr<HttpServer> http;
@@ -157,6 +170,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Laye
     for (unsigned i = 0; i < count; ++i) {
       impl.loops.push_back(std::make_unique<EventLoop>(*server));
       const auto how = count > 1 ? Port::kShared : Port::kOwn;
+      impl.loops.back()->outlet().join();
       if (auto bound = impl.loops.back()->listen(*address, how); !bound) return bound.error();
     }
   }
@@ -223,6 +237,15 @@ ClientMemory& Server::client_memory() {
 }
 Lobby& Server::lobby() {
   return impl_->lobby;
+}
+script::Scripts& Server::scripts() {
+  return impl_->scripts;
+}
+bool Server::scripts_allowed() const {
+  return impl_->scripts_allowed;
+}
+Broker& Server::broker() {
+  return impl_->broker;
 }
 const std::shared_ptr<SlowLane>& Server::slow_lane() {
   return impl_->slow_lane;

@@ -22,10 +22,14 @@
 namespace forebay::server {
 
 class AuthThrottle;
+class Broker;
 class ClientMemory;
 class ClientRegistry;
 class Lobby;
 class SlowLane;
+namespace script {
+class Scripts;
+}
 
 // Limits that CONFIG SET may change while the server runs. Loops read them once a batch. Relaxed: each stands
 // alone.
@@ -44,6 +48,13 @@ struct RuntimeLimits {
   std::atomic<std::size_t> max_output_buffer;
   std::atomic<std::size_t> max_client_memory;
   std::atomic<std::size_t> max_value;
+  // What subscribers may leave unread, in bytes (0: no limit): at once, and for longer than the patience.
+  static constexpr std::size_t kSubscriberOutputHard = std::size_t{32} << 20;
+  static constexpr std::size_t kSubscriberOutputSoft = std::size_t{8} << 20;
+  static constexpr std::chrono::seconds kSubscriberOutputPatience{60};
+  std::atomic<std::size_t> subscriber_output_hard{kSubscriberOutputHard};
+  std::atomic<std::size_t> subscriber_output_soft{kSubscriberOutputSoft};
+  std::atomic<std::chrono::seconds> subscriber_output_patience{kSubscriberOutputPatience};
 };
 
 // Thread-safe, apart from start() and stop(), which one thread calls, in this order, once each.
@@ -77,8 +88,12 @@ class Server {
   AuthThrottle& auth_throttle();
   ClientMemory& client_memory();
   Lobby& lobby();
+  Broker& broker();
   // Also for those that may outlive the server: it takes no tasks then.
   const std::shared_ptr<SlowLane>& slow_lane();
+  script::Scripts& scripts();
+  // Whether clients may send scripts ([server] scripts).
+  bool scripts_allowed() const;
   ServerStats stats() const;  // since start or reset_stats()
   void reset_stats();
   Instant started_at() const;

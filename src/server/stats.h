@@ -23,7 +23,7 @@ class Tally {
 
 // What one event loop counts, since start.
 struct alignas(64) LoopTallies {
-  static constexpr std::size_t kMaxCommands = 256;
+  static constexpr std::size_t kMaxCommands = 512;
 
   Tally commands;  // executed or refused by name or arity
   Tally errors;    // of those, refused by the connection (unknown, arity, not permitted) or protocol errors

@@ -37,6 +37,12 @@ std::vector<std::string> ledger_schema(config::Dialect dialect, std::string_view
                   dialect == config::Dialect::kSqlite
                       ? "text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
                       : "timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP"),
+      // lease_until: Unix time in ms, by the database's clock.
+      fmt::format(
+          "CREATE TABLE IF NOT EXISTS {}forebay_owner (journal text PRIMARY KEY, epoch bigint NOT NULL, "
+          "home text NOT NULL, process text NOT NULL, place text NOT NULL, lease_until bigint NOT NULL, "
+          "renewals bigint NOT NULL)",
+          prefix),
   };
 }
 
@@ -65,14 +71,67 @@ std::string readable(std::string_view message, Charset charset) {
   return text;
 }
 
-Result<bool> is_due(const WriteBatch& batch, std::optional<std::uint64_t> position, std::string_view where) {
-  if (position == batch.upto) return false;
-  if (position == batch.after) return true;
-  return Error{
-      ErrorCode::kConflict,
-      fmt::format("{}: forebay_applied says {} for lane {} of journal {} where {} or {} was expected: was "
-                  "the database restored, or does another server use a copy of the journal?",
-                  where, position.value_or(0), batch.lane, batch.journal, batch.after, batch.upto)};
+DeadId dead_id_in(const WriteBatch& batch, const DeadLetter& letter) {
+  return {batch.journal, batch.also.empty() ? batch.lane : letter.id.lane, letter.id.seq};
+}
+
+std::vector<LaneRange> lanes_of(const WriteBatch& batch) {
+  std::vector<LaneRange> lanes = batch.also;
+  lanes.push_back({batch.lane, batch.after, batch.upto});
+  std::ranges::sort(lanes, {}, &LaneRange::lane);
+  return lanes;
+}
+
+Result<bool> is_due(const WriteBatch& batch, const std::vector<std::optional<std::uint64_t>>& positions,
+                    std::string_view where) {
+  const std::vector<LaneRange> lanes = lanes_of(batch);
+  const auto all_at = [&](std::uint64_t LaneRange::* place) {
+    return std::ranges::equal(lanes, positions, [&](const LaneRange& lane, const auto& position) {
+      return position == lane.*place;
+    });
+  };
+  if (all_at(&LaneRange::upto)) return false;
+  if (all_at(&LaneRange::after)) return true;
+  for (std::size_t i = 0; i < lanes.size() && i < positions.size(); ++i) {
+    if (positions[i] == lanes[i].after) continue;
+    return Error{
+        ErrorCode::kConflict,
+        fmt::format("{}: forebay_applied says {} for lane {} of journal {} where {} or {} was expected: was "
+                    "the database restored, or does another server use a copy of the journal?",
+                    where, positions[i].value_or(0), lanes[i].lane, batch.journal, lanes[i].after,
+                    lanes[i].upto)};
+  }
+  return Error{ErrorCode::kConflict, fmt::format("{}: forebay_applied has lanes missing", where)};
+}
+
+Error not_the_owner(std::string_view where, const WriteBatch& batch) {
+  return {ErrorCode::kConflict,
+          fmt::format("{}: journal {} has been taken over by another process", where, batch.journal)};
+}
+
+// The file that has the owner's home is the owner's, whatever its process knew when it ended. Of others, one
+// that has not seen the ledger's epoch is a copy from before somebody took the journal over.
+LedgerClaim claim_against(const LedgerOwner& owner, const std::optional<OwnerRow>& row) {
+  LedgerClaim claim;
+  if (!row) {
+    claim.epoch = std::max<std::uint64_t>(owner.epoch, 1);
+    return claim;
+  }
+  claim.epoch = row->epoch;
+  if (row->home == owner.home) {
+    claim.epoch = std::max(row->epoch, owner.epoch);
+    return claim;
+  }
+  claim.place = row->place;
+  claim.renewals = row->renewals;
+  if (row->epoch > owner.epoch) {
+    claim.state = LedgerClaim::State::kFenced;
+  } else if (row->lives) {
+    claim.state = LedgerClaim::State::kWaits;
+  } else {
+    claim.epoch = std::max(row->epoch, owner.epoch) + 1;
+  }
+  return claim;
 }
 
 DeadLetterSql::DeadLetterSql(config::Dialect dialect) {

@@ -34,10 +34,28 @@ std::string restored(std::string_view text);
 // A message for a text column: what it can't hold becomes '?'.
 std::string readable(std::string_view message, Charset charset);
 
-// Whether a batch is to be applied to a ledger that has its lane at this position (nothing: it does not know
-// the lane); false: it has been. kConflict: the ledger says neither what it should before the batch nor after
-// it. `where`: for the message.
-Result<bool> is_due(const WriteBatch& batch, std::optional<std::uint64_t> position, std::string_view where);
+// Under which name a batch puts a dead letter aside: its own journal, and its own lane where it has only one.
+DeadId dead_id_in(const WriteBatch& batch, const DeadLetter& letter);
+// The batch's lanes, in ascending order: the one in which every transaction locks them.
+std::vector<LaneRange> lanes_of(const WriteBatch& batch);
+// Whether a batch is to be applied to a ledger that has its lanes (lanes_of()) at these positions (nothing:
+// it does not know the lane); false: it has been. kConflict: the ledger says neither what it should before
+// the batch nor after it. `where`: for the message.
+Result<bool> is_due(const WriteBatch& batch, const std::vector<std::optional<std::uint64_t>>& positions,
+                    std::string_view where);
+
+// kConflict: the batch's process does not keep the journal (any more).
+Error not_the_owner(std::string_view where, const WriteBatch& batch);
+
+// A journal's row in forebay_owner.
+struct OwnerRow {
+  std::uint64_t epoch = 0;
+  std::string home, process, place;
+  std::uint64_t renewals = 0;
+  bool lives = false;  // its lease
+};
+// What a claim comes to where the ledger has this row (nothing: none).
+LedgerClaim claim_against(const LedgerOwner& owner, const std::optional<OwnerRow>& row);
 
 // The statements on dead letters. A letter is named by parameters 1 to 3: journal, lane, seq.
 struct DeadLetterSql {

@@ -131,4 +131,14 @@ Result<bool> Source::drop_dead_letter(const DeadId&, const CallContext&) {
   return no_ledger();
 }
 
+Result<LedgerClaim> Ledger::claim(const LedgerOwner& owner, const CallContext&) {
+  LedgerClaim claim;
+  claim.epoch = owner.epoch;
+  return claim;
+}
+
+Result<std::vector<KnownJournal>> Ledger::journals(const CallContext&) {
+  return std::vector<KnownJournal>();
+}
+
 }  // namespace forebay

@@ -12,6 +12,7 @@ class SourceBatches : public SourceContract {
     SourceContract::SetUp();
     execute("DROP TABLE IF EXISTS forebay_applied");
     execute("DROP TABLE IF EXISTS forebay_dead");
+    execute("DROP TABLE IF EXISTS forebay_owner");
     dataset_ = open(views());
     ASSERT_NE(dataset_, nullptr);
     auto positions = database_->source().ledger()->open("j", 2, patient());
@@ -154,7 +155,7 @@ TEST_P(SourceBatches, EveryRefusedWriteIsNamedAndNothingHasChanged) {  // J7
   for (const auto& refusal : outcome->refused) {
     EXPECT_EQ(refusal.error.code, ErrorCode::kRefused);
     EXPECT_NE(refusal.error.message.find("views"), std::string::npos) << refusal.error.message;
-    EXPECT_FALSE(refusal.missing_key);
+    EXPECT_FALSE(refusal.early);
   }
   EXPECT_TRUE(outcome->written.empty());
   EXPECT_EQ(rows("views"), "0");
@@ -261,8 +262,8 @@ TEST_P(SourceBatches, AMissingForeignKeyIsToldFromOtherRefusals) {  // J6, J7
     auto outcome = apply(first);
     ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
     ASSERT_EQ(refused(*outcome), (std::vector<std::size_t>{1, 3})) << deferral;
-    EXPECT_TRUE(outcome->refused[0].missing_key) << deferral;
-    EXPECT_FALSE(outcome->refused[1].missing_key) << deferral;
+    EXPECT_TRUE(outcome->refused[0].early) << deferral;
+    EXPECT_FALSE(outcome->refused[1].early) << deferral;
     EXPECT_EQ(outcome->refused[0].error.code, ErrorCode::kRefused);
     EXPECT_EQ(rows("views"), "0");
 
@@ -274,6 +275,62 @@ TEST_P(SourceBatches, AMissingForeignKeyIsToldFromOtherRefusals) {  // J6, J7
   }
   execute("DROP TABLE views");
   execute("DROP TABLE pages");
+}
+
+TEST_P(SourceBatches, AUniqueValueThatIsTakenMayOnlyBeEarly) {  // J6
+  execute("DROP TABLE views");
+  execute("CREATE TABLE views(name text PRIMARY KEY, n bigint UNIQUE)");
+  dataset_ = open(views());
+  WriteBatch first = batch(0, 2);
+  add(first, "a", {Upsert{{{"n", "1"}}}});
+  add(first, "b", {Upsert{{{"n", "1"}}}});
+  const auto outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  ASSERT_EQ(refused(*outcome), (std::vector<std::size_t>{1}));
+  EXPECT_TRUE(outcome->refused[0].early);
+}
+
+TEST_P(SourceBatches, SeveralLanesMoveInOneTransaction) {  // J6
+  WriteBatch first = batch(0, 7);
+  first.also = {{0, 0, 6}};
+  add(first, "a", {Add{"n", "5"}});
+  add(first, "b", {Add{"n", "3"}});
+  ASSERT_TRUE(apply(first).has_value());
+  auto positions = database_->source().ledger()->open("j", 2, patient());
+  EXPECT_EQ(*positions, (std::vector<std::uint64_t>{6, 7}));
+  const auto again = apply(first);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_TRUE(again->written.empty());
+  // One of them has gone on by itself.
+  WriteBatch next = batch(7, 9);
+  next.also = {{0, 5, 8}};
+  add(next, "a", {Add{"n", "100"}});
+  const auto conflict = apply(next);
+  ASSERT_FALSE(conflict.has_value());
+  EXPECT_EQ(conflict.error().code, ErrorCode::kConflict);
+  EXPECT_EQ(value("a"), "5");
+}
+
+TEST_P(SourceBatches, WhatTheJudgePutsAsideGoesInTheTransactionOfTheOthers) {  // J7
+  checked_views();
+  WriteBatch first = batch(0, 100);
+  for (int i = 0; i < 100; ++i) add(first, "k" + std::to_string(i), {Add{"n", i % 30 == 7 ? "-1" : "1"}});
+  first.judge = [](const std::vector<BatchOutcome::Refusal>& refused) {
+    std::vector<DeadLetter> letters;
+    for (const auto& refusal : refused)
+      letters.push_back(letter(refusal.write + 1, std::to_string(refusal.write), refusal.error.message));
+    return std::optional(std::move(letters));
+  };
+  const auto outcome = apply(first);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_TRUE(outcome->put_aside);
+  EXPECT_EQ(refused(*outcome), (std::vector<std::size_t>{7, 37, 67, 97}));
+  ASSERT_EQ(outcome->written.size(), 100u);
+  EXPECT_FALSE(outcome->written[37]);
+  EXPECT_EQ(outcome->written[38]->after.value, "1");
+  EXPECT_EQ(rows("views"), "96");
+  EXPECT_EQ(rows("forebay_dead"), "4");
+  EXPECT_EQ(position(), 100u);
 }
 
 TEST_P(SourceBatches, WhatIsMissingInTheDatabaseIsAnErrorUntilItIsThere) {

@@ -44,6 +44,28 @@ TEST_P(SourceContract, ACompositeKeyIsFoundByAllItsColumnsTogether) {
   EXPECT_EQ(column(loaded[4].value, "customer"), "Ada");
 }
 
+TEST_P(SourceContract, AnAnswerThatIsTooLargeIsRefusedAndTheSourceGoesOn) {
+  const auto large = [](std::size_t mib) { return "'" + std::string(mib << 20, 'x') + "'"; };
+  for (const char* name : {"a", "b", "c"})
+    execute("INSERT INTO items(name, body) VALUES ('" + std::string(name) + "', " + large(30) + ")");
+  execute("INSERT INTO items(name, body) VALUES ('d', " + large(70) + ")");
+  auto dataset = open(items());
+  ASSERT_NE(dataset, nullptr);
+  // One after another they are small enough; the last is too large by itself.
+  EXPECT_EQ(load_error(*dataset, {{"a"}, {"b"}, {"c"}}).code, ErrorCode::kRefused);
+  EXPECT_TRUE(load(*dataset, {"c"}).has_value());
+  EXPECT_EQ(load_error(*dataset, {{"d"}}).code, ErrorCode::kRefused);
+
+  // Many small rows.
+  execute("INSERT INTO views(name, label) VALUES ('many', '" + std::string(2000, 'x') + "')");
+  auto rows =
+      open(query("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 40000) "
+                 "SELECT v.label, c.n AS place FROM views v, c WHERE v.name = {name}"));
+  ASSERT_NE(rows, nullptr);
+  EXPECT_EQ(load_error(*rows, {{"many"}}).code, ErrorCode::kRefused);
+  EXPECT_FALSE(load(*rows, {"other"}).has_value());
+}
+
 TEST_P(SourceContract, ARowHasOneKeyHoweverItsColumnsMayBeSpelled) {
   execute("INSERT INTO orders VALUES ('eu', 7, 'Ada', 1)");
   auto dataset = open(orders());

@@ -136,6 +136,11 @@ class SourceContract : public testing::TestWithParam<MakeSourceUnderTest> {
     loaded->resize(keys.size());
     return std::move(*loaded);
   }
+  static Error load_error(Dataset& dataset, const std::vector<KeyFields>& keys) {
+    auto loaded = dataset.load(keys, patient());
+    EXPECT_FALSE(loaded.has_value());
+    return loaded ? Error{} : loaded.error();
+  }
   static std::optional<std::string> load(Dataset& dataset, const KeyFields& key) {
     return load_all(dataset, {key}).front().value;
   }

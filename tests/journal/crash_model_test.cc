@@ -136,18 +136,23 @@ class Model {
       if (model.one_of(2) == 0) return go(std::make_unique<Permit>());
       model.later([go = std::move(go)]() mutable { go(std::make_unique<Permit>()); });
     }
-    void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
+    void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead, Judge judge,
                std::unique_ptr<Permit>, ApplyDone done) override {
-      auto call = std::make_shared<FakeDatabase::Call>(FakeDatabase::Call{batch, {}, std::move(dead)});
+      auto call = std::make_shared<FakeDatabase::Call>(
+          FakeDatabase::Call{batch, {}, std::move(dead), std::move(judge)});
       for (const Statement& statement : statements) {
         call->statements.push_back({statement.item, *statement.effect});
       }
-      if (++under_way[batch.lane] > 1) model.wrong_ = "two batches of a lane at once";
+      std::vector<std::uint32_t> lanes = {batch.lane};
+      for (const LaneRange& range : batch.also) lanes.push_back(range.lane);
+      for (const std::uint32_t lane : lanes) {
+        if (++under_way[lane] > 1) model.wrong_ = "two batches of a lane at once";
+      }
       model.late_.push_back(call);
       const std::uint64_t outcome = model.one_of(8);
-      model.later([this, call, outcome, done = std::move(done)]() mutable {
+      model.later([this, call, outcome, lanes, done = std::move(done)]() mutable {
         std::erase(model.late_, call);
-        --under_way[call->batch.lane];
+        for (const std::uint32_t lane : lanes) --under_way[lane];
         Result<BatchOutcome> answer = BatchOutcome{};
         if (outcome >= model.faults_ || outcome == 0) answer = model.database_.apply(kJournal, *call);
         if (outcome < model.faults_) {
@@ -156,6 +161,8 @@ class Model {
         done(std::move(answer));
       });
     }
+    void stopped(const std::string&, std::uint32_t, const std::string&) override {}
+    void note(Tone, const std::string&) override {}
     void settled(const Batch& batch, std::vector<std::optional<Written>> written) override {
       if (written.size() != batch.items.size()) model.wrong_ = "settled with a wrong number of items";
       for (const Item& item : batch.items) queue.settle(item.key, hash_bytes(item.key));
@@ -201,6 +208,7 @@ class Model {
     queue_.reset();
     target_.reset();
     std::vector<std::shared_ptr<FakeDatabase::Call>> orphans = std::exchange(late_, {});
+    for (const auto& call : orphans) call->judge = nullptr;  // who would be asked is dead
     journal_ = make_journal(journal_.get());
     std::erase_if(accepted_, [&](const auto& op) { return op.first > journal_->last(); });
     for (auto& orphan : orphans) {
@@ -303,6 +311,18 @@ class Model {
             encode(step.effect) == letter.operation) {
           first = step.first;
         }
+      }
+      // In order it is additions that follow one another.
+      for (std::uint64_t from = letter.seq; letter.error.starts_with("held") && from > 0; --from) {
+        std::vector<Step> sum;
+        for (std::uint64_t seq = from; seq <= letter.seq; ++seq) {
+          const auto op = accepted_.find(seq);
+          if (op != accepted_.end() && op->second.first == item.key) combine(sum, op->second.second, seq);
+        }
+        if (sum.size() != 1) break;
+        if (encode(sum.front().effect) != letter.operation) continue;
+        first = std::min(first, from);
+        break;
       }
       for (std::uint64_t seq = first; seq <= letter.seq; ++seq) {
         const auto op = accepted_.find(seq);

@@ -56,58 +56,6 @@ TEST_F(JournalFlusher, AJournalThatCantBeReadIsAskedAgain) {
   EXPECT_EQ(stats().dead, 1u);
 }
 
-TEST_F(JournalFlusher, AMissingForeignKeyIsRetriedWhileAnotherLaneMayBringIt) {
-  open(4);
-  ASSERT_NE(lane_of("child", 4), lane_of("mother", 4));
-  require_parent();
-  target_->automatic = false;
-  start();
-  put("mother", set("v", "x"));
-  rule_.every = milliseconds(10);
-  put("child", set("v", "y"));
-  scheduler_.advance(milliseconds(10));
-  target_->answer();  // refused: the parent's lane is hurried
-  scheduler_.run_due();
-  ASSERT_EQ(target_->pending.size(), 1u);
-  EXPECT_EQ(target_->pending[0].call.batch.items[0].key, "mother");
-  target_->answer();
-  scheduler_.advance(milliseconds(25));
-  target_->answer();
-  EXPECT_EQ(database_.rows["child"]["v"], "y");
-  EXPECT_TRUE(database_.dead.empty());
-}
-
-TEST_F(JournalFlusher, AMissingForeignKeyThatNobodyBringsIsPutAside) {
-  open(4);
-  require_parent();
-  start();
-  put("child", set("v", "y"));
-  flush();
-  EXPECT_EQ(stats().dead, 1u);  // no other lane has anything: nobody will
-  // One that might, but does not come, is waited for so long.
-  put("a", add("n", 1));
-  target_->automatic = false;
-  rule_.every = milliseconds(10);
-  put("child", set("v", "z"));
-  int tries = 0;
-  const Instant begin = clock_.now();
-  while (database_.dead.size() < 2 && clock_.now() - begin < seconds(20)) {
-    scheduler_.advance(milliseconds(10));
-    for (auto call = target_->pending.begin(); call != target_->pending.end(); ++call) {
-      if (call->call.batch.items[0].key != "child") continue;
-      std::iter_swap(target_->pending.begin(), call);
-      ++tries;
-      target_->answer();
-      break;
-    }
-  }
-  EXPECT_EQ(database_.dead.size(), 2u);
-  EXPECT_GE(clock_.now() - begin, Flusher::kEarlyKey);
-  EXPECT_LE(clock_.now() - begin, Flusher::kEarlyKey + seconds(1));
-  EXPECT_GE(tries, 5);
-  EXPECT_LE(tries, 20);
-}
-
 TEST_F(JournalFlusher, AfterADeadLetterLaterWritesGoOn) {
   refuse_bad();
   start();

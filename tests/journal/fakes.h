@@ -100,6 +100,7 @@ class FakeJournal : public Journal {
     }
   }
 
+  Result<void> note(Notes) override { return {}; }
   void watch(Watcher*) override {}
 
   // Keeps the ops up to `upto`, and says so.
@@ -197,8 +198,9 @@ struct FakeDatabase {
     };
     std::vector<Statement> statements;
     std::vector<Target::Dead> dead;
+    Target::Judge judge = {};
   };
-  std::function<void(const Call&)> committed;
+  std::function<void(const Call&)> committed;  // is told what was written, and what was put aside
 
   Ledger ledger(std::uint32_t lanes) const {
     Ledger told;
@@ -216,9 +218,14 @@ struct FakeDatabase {
   // As Source::apply().
   Result<BatchOutcome> apply(const std::string& journal, const Call& call) {
     BatchOutcome outcome;
-    std::uint64_t& position = positions[call.batch.lane];
-    if (checks_ledger && position == call.batch.upto) return outcome;
-    if (checks_ledger && position != call.batch.after) return Error{ErrorCode::kConflict, "wrong position"};
+    std::vector<LaneRange> lanes = call.batch.also;
+    lanes.push_back({call.batch.lane, call.batch.after, call.batch.upto});
+    const auto all_at = [&](std::uint64_t LaneRange::* place) {
+      return std::ranges::all_of(
+          lanes, [&](const LaneRange& range) { return positions[range.lane] == range.*place; });
+    };
+    if (checks_ledger && all_at(&LaneRange::upto)) return outcome;
+    if (checks_ledger && !all_at(&LaneRange::after)) return Error{ErrorCode::kConflict, "wrong position"};
     FakeRows before = rows;
     auto dead_before = std::pair(dead, dead_keys);
     for (std::size_t i = 0; i < call.statements.size(); ++i) {
@@ -242,6 +249,8 @@ struct FakeDatabase {
         }
         outcome.refused.push_back({i, {ErrorCode::kRefused, no->why}, no->missing});
         if (!reports_all) break;
+        outcome.written.emplace_back();
+        continue;
       }
       Written written;
       if (rows.contains(item.key)) {
@@ -251,20 +260,32 @@ struct FakeDatabase {
       }
       outcome.written.emplace_back(std::move(written));
     }
+    std::vector<Target::Dead> letters = call.dead;
     if (!outcome.refused.empty()) {
-      rows = std::move(before);
-      std::tie(dead, dead_keys) = std::move(dead_before);
-      outcome.written.clear();
-      return outcome;
+      auto more = reports_all && call.judge ? call.judge(outcome.refused) : std::nullopt;
+      if (!more) {
+        rows = std::move(before);
+        std::tie(dead, dead_keys) = std::move(dead_before);
+        outcome.written.clear();
+        return outcome;
+      }
+      outcome.put_aside = true;
+      letters.insert(letters.end(), more->begin(), more->end());
     }
-    for (const Target::Dead& letter : call.dead) {
+    for (const Target::Dead& letter : letters) {
       const Item& item = call.batch.items[letter.item];
-      const DeadId id{journal, call.batch.lane, letter.seq};
+      const DeadId id{journal, item.lane, letter.seq};
       dead[id] = letter;
       dead_keys[id] = {item.space, item.key};
     }
-    position = call.batch.upto;
-    if (committed) committed(call);
+    for (const LaneRange& range : lanes) positions[range.lane] = range.upto;
+    if (committed) {
+      Call told = call;
+      told.dead = std::move(letters);
+      for (auto no = outcome.refused.rbegin(); no != outcome.refused.rend(); ++no)
+        told.statements.erase(told.statements.begin() + static_cast<std::ptrdiff_t>(no->write));
+      committed(told);
+    }
     return outcome;
   }
 };
@@ -279,6 +300,10 @@ class FakeTarget final : public Target {
   bool automatic = true;
   std::optional<Error> ledger_error;
   std::optional<Error> apply_error;
+  // More statements than this in one call take too long.
+  std::optional<std::size_t> too_many;
+  bool asks_judge = false;  // else a refusal always comes back
+  std::string fenced;
   std::set<std::string> holding;
   bool late_ledger = false;  // ledgers are told when the test says so
   std::function<void()> on_applying;
@@ -311,7 +336,9 @@ class FakeTarget final : public Target {
     if (ledger_error) {
       done(*ledger_error);
     } else {
-      done(database_.ledger(lanes_));
+      Ledger ledger = database_.ledger(lanes_);
+      ledger.fenced = fenced;
+      done(std::move(ledger));
     }
   }
   void applying(const Batch& batch) override {
@@ -327,11 +354,12 @@ class FakeTarget final : public Target {
   void let_in() {
     for (auto all = std::exchange(waiting, {}); Admitted & go : all) go(std::make_unique<Permit>());
   }
-  void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
+  void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead, Judge judge,
              std::unique_ptr<Permit>, ApplyDone done) override {
     ++applies;
     std::string what = "apply " + range(batch);
     FakeDatabase::Call call{batch, {}, std::move(dead)};
+    if (asks_judge) call.judge = std::move(judge);
     for (const Statement& statement : statements) {
       what += " " + batch.items[statement.item].key;
       call.statements.push_back({statement.item, *statement.effect});
@@ -343,6 +371,8 @@ class FakeTarget final : public Target {
     if (!automatic) return;
     if (apply_error) {
       fail(*apply_error);
+    } else if (too_many && pending.back().call.statements.size() > *too_many) {
+      fail({ErrorCode::kTimeout, "no answer within 1000 ms"});
     } else {
       answer();
     }
@@ -352,6 +382,16 @@ class FakeTarget final : public Target {
     for (const Item& item : batch.items) queue_.settle(item.key, hash_bytes(item.key));
     written.push_back(std::move(after));
   }
+  void stopped(const std::string& source, std::uint32_t lane, const std::string& why) override {
+    stops.emplace_back(source, lane);
+    last_stop = why;
+  }
+  void note(Tone tone, const std::string& sentence) override {
+    notes.push_back((tone == Tone::kTrouble ? "! " : "") + sentence);
+  }
+  std::vector<std::pair<std::string, std::uint32_t>> stops;
+  std::string last_stop;
+  std::vector<std::string> notes;
   bool holds(const std::string& space) const override { return holding.contains(space); }
   void run_blocking(Task task) override { task(); }
 

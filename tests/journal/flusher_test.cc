@@ -234,7 +234,7 @@ TEST_F(JournalFlusher, TransientErrorsAreRetriedForEverWithADoublingBoundAndFull
   EXPECT_THAT(waits, ElementsAre(25, 50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 15000, 15000));
   EXPECT_EQ(stats().retries, 14u);
   EXPECT_THAT(flusher_->health(),
-              ElementsAre("source db: lane 0 of write-behind is held up, and tries again: away"));
+              ElementsAre("source db: lane 0 of write-behind is held up at a, and tries again: away"));
   target_->apply_error.reset();
   scheduler_.advance(seconds(15));
   EXPECT_EQ(database_.rows["a"]["n"], "1");
@@ -463,7 +463,7 @@ TEST(JournalFlusherThreads, ManyThreadsAppendWhileLanesAreFlushed) {
     void not_applied(const Batch&) override {}
     void try_now(const std::string&) override {}
     void admit(const std::string&, Admitted go) override { go(std::make_unique<Permit>()); }
-    void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
+    void apply(const Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead, Judge,
                std::unique_ptr<Permit>, ApplyDone done) override {
       FakeDatabase::Call call{batch, {}, std::move(dead)};
       for (const Statement& statement : statements)
@@ -482,6 +482,8 @@ TEST(JournalFlusherThreads, ManyThreadsAppendWhileLanesAreFlushed) {
         queue.settle(item.key, hash_bytes(item.key));
       }
     }
+    void stopped(const std::string&, std::uint32_t, const std::string&) override {}
+    void note(Tone, const std::string&) override {}
     bool holds(const std::string&) const override { return false; }
     void run_blocking(Task task) override { task(); }
   };

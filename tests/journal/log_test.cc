@@ -342,7 +342,7 @@ TEST_F(JournalLog, AGroupWithAnotherTimeOrOtherNumbersIsReported) {
 TEST_F(JournalLog, ANewerOrOlderFormatIsRefused) {
   (void)open();
   tamper("PRAGMA user_version = 1");
-  EXPECT_THAT(refusal(), HasSubstr("its format is 1, this version of Forebay reads 2: let the version that "
+  EXPECT_THAT(refusal(), HasSubstr("its format is 1, this version of Forebay reads 3: let the version that "
                                    "wrote it bring its writes to the database (forebay drain)"));
 }
 

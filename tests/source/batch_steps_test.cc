@@ -22,16 +22,28 @@ class Scripted final : public BatchSteps<Error> {
   std::map<std::string, Error> fails;
   std::vector<std::string> done;
 
-  Step<std::optional<std::uint64_t>> position() override { return at; }
+  Step<std::vector<std::optional<std::uint64_t>>> positions() override { return std::vector{at}; }
   Step<void> save() override { return step("save"); }
-  Step<std::optional<Written>> write(const BatchWrite& one) override {
-    write_ = one.key.front();
-    if (auto wrote = step("write " + write_); !wrote) return std::unexpected(wrote.error());
-    return Written{};
+  // "collide 1": write 1 fails where another write is made with it.
+  Step<std::vector<std::optional<Written>>> write(std::size_t first, std::size_t last,
+                                                  std::size_t& failed) override {
+    write_ =
+        first + 1 == last ? std::to_string(first) : std::to_string(first) + "-" + std::to_string(last - 1);
+    for (failed = first; failed < last; ++failed) {
+      const std::string place = std::to_string(failed);
+      for (const std::string& name : {"write " + place, last - first > 1 ? "collide " + place : "none"}) {
+        if (const auto failure = fails.find(name); failure != fails.end())
+          return std::unexpected(failure->second);
+      }
+    }
+    done.push_back("write " + write_);
+    return std::vector<std::optional<Written>>(last - first, Written{});
   }
   Step<void> keep() override { return step("keep " + write_); }
   Step<void> undo() override { return step("undo " + write_); }
-  Step<void> finish() override { return step("finish"); }
+  Step<void> finish(const std::vector<DeadLetter>& more) override {
+    return step(more.empty() ? "finish" : "finish and " + std::to_string(more.size()));
+  }
   Cause cause(const Error& error) const override {
     return error.code == ErrorCode::kInternal ? Cause::kDoubt : cause_of(error);
   }
@@ -71,7 +83,9 @@ class BatchOneByOne : public testing::Test {
     batch.upto = 3;
     for (const char* key : {"0", "1", "2"}) batch.writes.push_back({nullptr, {key}, {Remove{}}});
   }
-  std::expected<BatchOutcome, Error> apply() { return apply_one_by_one(steps, batch, "source x"); }
+  std::expected<BatchOutcome, Error> apply(std::size_t part = 1) {
+    return BatchInParts<Error>(steps, batch, part, "source x").apply();
+  }
   std::vector<std::size_t> refused() {
     const auto outcome = apply();
     std::vector<std::size_t> places;
@@ -164,6 +178,50 @@ TEST_F(BatchOneByOne, RefusalsThatWereFoundBeforeAnErrorAreKept) {
     if (std::string(step) == "undo 2") steps.fails.emplace("write 2", kRefused);
     EXPECT_EQ(refused().front(), 0u) << step;
   }
+}
+
+TEST_F(BatchOneByOne, APartIsMadeAgainWithoutTheOneThatIsRefused) {
+  batch.writes.push_back({nullptr, {"3"}, {Remove{}}});
+  batch.writes.push_back({nullptr, {"4"}, {Remove{}}});
+  steps.fails = {{"write 2", kRefused}};
+  const auto outcome = apply(4);
+  ASSERT_TRUE(outcome.has_value());
+  ASSERT_EQ(outcome->refused.size(), 1u);
+  EXPECT_EQ(outcome->refused[0].write, 2u);
+  EXPECT_THAT(steps.done, ElementsAre("save", "undo 0-3", "write 0-1", "keep 0-1", "undo 2", "write 3",
+                                      "keep 3", "write 4", "keep 4"));
+}
+
+TEST_F(BatchOneByOne, WhatOnlyFailsSideBySideIsMadeAlone) {
+  steps.fails = {{"collide 1", kRefused}};
+  const auto outcome = apply(3);
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_TRUE(outcome->refused.empty());
+  EXPECT_EQ(outcome->written.size(), 3u);
+  EXPECT_EQ(steps.done.back(), "finish");
+}
+
+TEST_F(BatchOneByOne, TheJudgeDecidesAboutTheRest) {
+  steps.fails = {{"write 1", kRefused}};
+  batch.judge = [](const std::vector<BatchOutcome::Refusal>& refused) {
+    EXPECT_EQ(refused.size(), 1u);
+    return std::optional(std::vector<DeadLetter>(1));
+  };
+  auto outcome = apply();
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_TRUE(outcome->put_aside);
+  ASSERT_EQ(outcome->written.size(), 3u);
+  EXPECT_TRUE(outcome->written[0] && outcome->written[2]);
+  EXPECT_FALSE(outcome->written[1]);
+  EXPECT_EQ(steps.done.back(), "finish and 1");
+
+  batch.judge = [](const auto&) { return std::nullopt; };
+  steps.done.clear();
+  outcome = apply();
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_FALSE(outcome->put_aside);
+  EXPECT_TRUE(outcome->written.empty());
+  EXPECT_EQ(steps.done.back(), "keep 2");
 }
 
 }  // namespace

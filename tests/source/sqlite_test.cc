@@ -58,6 +58,7 @@ std::unique_ptr<SourceUnderTest> make_sqlite() {
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, SourceContract, testing::Values(&make_sqlite));
 INSTANTIATE_TEST_SUITE_P(Sqlite, SourceBatches, testing::Values(&make_sqlite));
+INSTANTIATE_TEST_SUITE_P(Sqlite, SourceOwners, testing::Values(&make_sqlite));
 INSTANTIATE_TEST_SUITE_P(Sqlite, SourceSpelling, testing::Values(&make_sqlite));
 
 // ---- What only SQLite does.
@@ -479,7 +480,10 @@ class SqliteBatch : public Sqlite {
   }
   Result<BatchOutcome> apply(const std::vector<std::pair<std::string, std::string>>& bodies,
                              std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
-    WriteBatch batch{.journal = "j", .lane = 0, .after = 0, .upto = 1, .writes = {}, .dead = {}};
+    WriteBatch batch;
+    batch.journal = "j";
+    batch.after = 0;
+    batch.upto = 1;
     for (const auto& [key, body] : bodies)
       batch.writes.push_back({dataset_.get(), {key}, {Upsert{{{"body", body}}}}});
     return source_->ledger()->apply(batch, within(timeout));

@@ -60,6 +60,7 @@ class MemoryJournal final : public journal::Journal {
     disk_.applied = std::move(applied);
   }
 
+  Result<void> note(journal::Notes) override { return {}; }
   void watch(journal::Watcher*) override {}
 
   // Answers those who wait.

@@ -30,8 +30,11 @@ struct PortBatch {
   std::uint32_t lane = 0;
   std::uint64_t after = 0;
   std::uint64_t upto = 0;
+  std::vector<LaneRange> also;
+  std::string process;
   std::vector<One> writes;
   std::vector<DeadLetter> dead;
+  WriteBatch::Judge judge;
 };
 
 // A journal's part of a ledger.
@@ -50,6 +53,13 @@ class LedgerPort {
   virtual Result<void> prepare(const std::string& journal, std::uint32_t lanes,
                                const CallOptions& options) = 0;
 
+  virtual void claim(LedgerOwner owner, CallOptions options, Done<LedgerClaim> done);
+  // The same, blocking, for before a configuration is in force and after it.
+  virtual Result<LedgerClaim> claim_now(const LedgerOwner& owner, const CallOptions& options);
+  virtual Result<std::vector<KnownJournal>> journals_now(const CallOptions& options);
+  // Where another journal's lanes stand, which the ledger knows; blocking.
+  virtual Result<std::vector<std::uint64_t>> positions_now(const std::string& journal, std::uint32_t lanes,
+                                                           const CallOptions& options);
   virtual void open(std::string journal, std::uint32_t lanes, CallOptions options, Done<PortLedger> done) = 0;
   virtual void apply(PortBatch batch, CallOptions options, Done<BatchOutcome> done) = 0;
 

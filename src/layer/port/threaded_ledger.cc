@@ -37,6 +37,28 @@ Result<void> ThreadedLedger::prepare(const std::string& journal, std::uint32_t l
   });
 }
 
+void ThreadedLedger::claim(LedgerOwner owner, CallOptions options, Done<LedgerClaim> done) {
+  run<LedgerClaim>(std::move(options), std::move(done),
+                   [this, owner = std::move(owner)](const CallContext& context) {
+                     return ledger_->claim(owner, context);
+                   });
+}
+
+Result<LedgerClaim> ThreadedLedger::claim_now(const LedgerOwner& owner, const CallOptions& options) {
+  return guarded<LedgerClaim>([&] { return ledger_->claim(owner, context_of(options)); });
+}
+
+Result<std::vector<KnownJournal>> ThreadedLedger::journals_now(const CallOptions& options) {
+  return guarded<std::vector<KnownJournal>>([&] { return ledger_->journals(context_of(options)); });
+}
+
+Result<std::vector<std::uint64_t>> ThreadedLedger::positions_now(const std::string& journal,
+                                                                 std::uint32_t lanes,
+                                                                 const CallOptions& options) {
+  return guarded<std::vector<std::uint64_t>>(
+      [&] { return ledger_->open(journal, lanes, context_of(options)); });
+}
+
 void ThreadedLedger::open(std::string journal, std::uint32_t lanes, CallOptions options,
                           Done<PortLedger> done) {
   run<PortLedger>(
@@ -66,7 +88,10 @@ Result<WriteBatch> ThreadedLedger::with_own_datasets(PortBatch& batch) const {
   own.lane = batch.lane;
   own.after = batch.after;
   own.upto = batch.upto;
+  own.also = std::move(batch.also);
+  own.process = std::move(batch.process);
   own.dead = std::move(batch.dead);
+  own.judge = std::move(batch.judge);
   own.writes.reserve(batch.writes.size());
   for (PortBatch::One& one : batch.writes) {
     std::shared_ptr<const ThreadedDataset> dataset;

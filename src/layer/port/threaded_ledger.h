@@ -23,6 +23,11 @@ class ThreadedLedger final : public LedgerPort {
   void add(const std::shared_ptr<ThreadedDataset>& dataset);
 
   Result<void> prepare(const std::string& journal, std::uint32_t lanes, const CallOptions& options) override;
+  void claim(LedgerOwner owner, CallOptions options, Done<LedgerClaim> done) override;
+  Result<LedgerClaim> claim_now(const LedgerOwner& owner, const CallOptions& options) override;
+  Result<std::vector<KnownJournal>> journals_now(const CallOptions& options) override;
+  Result<std::vector<std::uint64_t>> positions_now(const std::string& journal, std::uint32_t lanes,
+                                                   const CallOptions& options) override;
   void open(std::string journal, std::uint32_t lanes, CallOptions options, Done<PortLedger> done) override;
   void apply(PortBatch batch, CallOptions options, Done<BatchOutcome> done) override;
   void dead_letters(std::optional<DeadId> after, std::size_t limit, CallOptions options,

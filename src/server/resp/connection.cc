@@ -14,7 +14,9 @@
 #include "server/lobby.h"
 #include "server/log.h"
 #include "server/resp/commands/registry.h"
+#include "server/resp/commands/scripting.h"
 #include "server/resp/commands/subcommand.h"
+#include "server/script/scripts.h"
 
 namespace forebay::server {
 namespace {
@@ -84,6 +86,7 @@ void Connection::serve(EventLoop& loop, Descriptor socket, Session::Origin origi
 Connection::Connection(EventLoop& loop, Descriptor socket, Session::Origin origin)
     : loop_(loop),
       socket_(std::move(socket)),
+      subscriptions_(loop.outlet(), *this),
       session_(std::move(origin), *this, loop.server().options().password.empty()),
       link_(std::make_shared<Connection*>(this)),
       writer_(replies_.target(), resp::Protocol::kResp2),
@@ -100,6 +103,7 @@ void Connection::close() {
   const Self last = std::move(own_);  // perhaps the last reference: goes when this function ends
   *link_ = nullptr;
   replies_.clear();
+  subscriptions_.clear();
   if (unknown_since_ != kNever) loop_.server().lobby().leave(session_.id());
   loop_.remove(*this);
   // From here on nobody else chooses it to be closed.
@@ -145,7 +149,8 @@ void Connection::watch_login() {
 
 // For max_client_memory.
 void Connection::report_memory() {
-  const std::size_t now = input_.capacity() + output_memory() + session_.transaction().memory();
+  const std::size_t now =
+      input_.capacity() + output_memory() + session_.transaction().memory() + subscriptions_.memory();
   const std::size_t before = session_.memory();
   if (now < before + kReportStep && before < now + kReportStep) return;
   ClientMemory& memory = loop_.server().client_memory();
@@ -163,6 +168,7 @@ bool Connection::overdue(Instant now) const {
   if (past(request_since_, options.request_timeout)) return true;
   if (throttled_ || waiting_ || closing_ || session_.paused())
     return past(stalled_since_, options.request_timeout);
+  if (subscriptions_.any()) return false;  // it waits for messages, however seldom they come
   Instant active = session_.last_active();
   if (stalled_since_ != kNever) active = std::max(active, stalled_since_);
   return !replies_.loading() &&
@@ -322,6 +328,12 @@ Connection::Step Connection::process_one() {
 // kStop: nothing was done, the request must wait.
 Connection::Step Connection::execute(std::span<const std::string_view> args) {
   const Registered found = last_ = find_registered(args[0]);
+  const bool busy = loop_.scripts().active() && found.command != nullptr && session_.authenticated() &&
+                    waits_for_script(context_, *found.command, args) && loop_.scripts().stays_active();
+  if (busy && !loop_.scripts().busy()) {
+    wait_for_scripts();
+    return Step::kStop;
+  }
   current_ = found.command != nullptr && (found.command->flags & kConcurrent) != 0
                  ? ReplyQueue::Request::kConcurrent
                  : ReplyQueue::Request::kExclusive;
@@ -334,11 +346,15 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
   const std::size_t before = text.size();
   const std::size_t bytes_before = target.bytes();
   const ReplyMode mode = session_.reply_mode();
-  muted_ = mode != ReplyMode::kOn;
+  muted_ = mode != ReplyMode::kOn && (found.command == nullptr || (found.command->flags & kPushes) == 0);
   writer_ = resp::Writer(target, session_.protocol(), output_limit());
   context_.args = args;
 
-  const Ran ran = run(found);
+  const Ran ran = busy ? refuse_busy() : run(found);
+  if (std::exchange(retry_, false)) {
+    wait_for_scripts();
+    return Step::kStop;
+  }
   if (ran == Ran::kRefused) {
     loop_.own_tallies().errors.add();
     session_.transaction().poison();
@@ -379,11 +395,35 @@ Connection::Ran Connection::run(const Registered& found) {
     writer_.error("NOAUTH Authentication required.");
     return Ran::kRefused;
   }
+  // A RESP2 client could not tell a reply from a message.
+  if (subscriptions_.any() && session_.protocol() == resp::Protocol::kResp2 &&
+      (command->flags & (kPushes | kWhileSubscribed)) == 0) {
+    writer_.error(
+        fmt::format("ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                    "RESET are allowed in this context",
+                    command->name));
+    return Ran::kRefused;
+  }
   session_.on_command(*command);
   if (session_.transaction().open() && queue_if_open(context_, *command)) return Ran::kQueued;
-  loop_.own_tallies().calls[found.index].add();
   command->handler(context_);
+  if (!retry_) loop_.own_tallies().calls[found.index].add();
   return Ran::kYes;
+}
+
+// The request is executed again once nobody runs a script, or one has run for so long that the client is told.
+void Connection::wait_for_scripts() {
+  waiting_ = true;
+  loop_.scripts().wait([mailbox = loop_.mailbox(), link = link_] {
+    mailbox->post([link] {
+      if (*link != nullptr) (*link)->resume();
+    });
+  });
+}
+
+Connection::Ran Connection::refuse_busy() {
+  writer_.error(kBusyScript);
+  return Ran::kRefused;
 }
 
 void Connection::on_inner(const Command& command, bool failed) {

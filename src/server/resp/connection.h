@@ -23,6 +23,7 @@
 #include <string>
 
 #include "resp/request_parser.h"
+#include "server/pubsub/subscriptions.h"
 #include "server/resp/commands/command.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/event_loop.h"
@@ -32,7 +33,7 @@
 
 namespace forebay::server {
 
-class Connection final : public ConnectionControl {
+class Connection final : public ConnectionControl, public PushTarget {
  public:
   // Starts serving; the connection owns itself until it closes.
   static void serve(EventLoop& loop, Descriptor socket, Session::Origin origin);
@@ -46,6 +47,10 @@ class Connection final : public ConnectionControl {
   void drain();
   // What epoll says of the socket.
   void on_events(std::uint32_t events);
+  // Whether it has left more messages unread than it may, or for too long; then that has been logged.
+  bool lagging(Instant now);
+  // Sends what was pushed.
+  void flush(Instant now);
   // Whether a timeout has passed.
   bool overdue(Instant now) const;
   // Whether it has had its time to log in.
@@ -66,9 +71,15 @@ class Connection final : public ConnectionControl {
     ticket_ = ticket;
     loop_.ask_for(ticket);
   }
+  Subscriptions& subscriptions() override { return subscriptions_; }
   std::shared_ptr<Mailbox> mailbox() override { return loop_.mailbox(); }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
+  void post(Task task) override { loop_.post(std::move(task)); }
+  void retry() override { retry_ = true; }
+  std::shared_ptr<void> keep() override { return std::make_shared<Self>(this); }
   void on_inner(const Command& command, bool failed) override;
+  resp::Protocol push_protocol() const override { return session_.protocol(); }
+  void push(const resp::Output& encoded) override;
 
  private:
   using Self = boost::intrusive_ptr<Connection>;
@@ -83,6 +94,7 @@ class Connection final : public ConnectionControl {
   Step execute(std::span<const std::string_view> args);
   enum class Ran : std::uint8_t { kYes, kQueued, kRefused };
   Ran run(const Registered& found);
+  Ran refuse_busy();
   void count_failed();
   // Before a client has given its password: most bytes of unread replies.
   static constexpr std::size_t kUnauthenticatedOutput = std::size_t{16} << 10;
@@ -95,6 +107,7 @@ class Connection final : public ConnectionControl {
   void on_writable();
 
   bool may_start(ReplyQueue::Request request) const;
+  void wait_for_scripts();
   void protocol_error();
   bool turn_is_over(const Registered& found, std::size_t reply);
   void watch_login();
@@ -114,6 +127,7 @@ class Connection final : public ConnectionControl {
 
   EventLoop& loop_;
   Descriptor socket_;
+  Subscriptions subscriptions_;
   Session session_;
   std::size_t references_ = 0;  // all on one thread
   Self own_;                    // until it closes
@@ -132,6 +146,8 @@ class Connection final : public ConnectionControl {
   Instant request_since_ = kNever;  // when the unfinished request began to arrive; kNever: none
   Instant stalled_since_ =
       kNever;  // since when the client has taken none of what is being sent; kNever: nothing is
+  Instant lagging_since_ =
+      kNever;  // since when more pushes are unread than may be for long; kNever: fewer are
   Instant unknown_since_ = kNever;  // since when it could have logged in and hasn't; kNever: it has
   Registered last_;                 // the command that process_one() has looked up
   ReplyQueue::Request current_ = ReplyQueue::Request::kExclusive;  // of the command being executed
@@ -140,6 +156,8 @@ class Connection final : public ConnectionControl {
   bool hung_up_ = false;     // the client has ended its side: after what is left to receive comes the end
   bool writing_ = false;     // the socket is full; the rest is in sending_
   bool processing_ = false;  // process() is on the stack
+  bool unflushed_ = false;   // flush() will be called
+  bool overrun_ = false;     // it leaves so much unread that pushes are dropped: flush() closes it
   std::optional<Layer::Gather> gathering_;  // from the first deferred reply of a batch to its end
   bool resumes_ = false;                    // resume() is posted
   bool waiting_ = false;                    // the next request waits for deferred replies
@@ -149,6 +167,7 @@ class Connection final : public ConnectionControl {
   bool closing_ = false;                    // nothing more is executed
   bool ended_ = false;                      // the client sends no more
   bool closed_ = false;
+  bool retry_ = false;        // the command being executed can't run now
   bool muted_ = false;        // the command being executed is not to be answered
   std::uint64_t ticket_ = 0;  // for which its reply is to be held; 0: it isn't
 };

@@ -100,6 +100,49 @@ void Connection::send() {
   if (ready.text.capacity() > kKeptOutput) ready.text.shrink_to_fit();
 }
 
+// Behind everything that was asked before it: a client that is told that a key has changed must have read the old
+// value already, if that is what its reply will say.
+void Connection::push(const resp::Output& encoded) {
+  if (closed_ || closing_ || overrun_) return;
+  const std::size_t hard = loop_.server().limits().subscriber_output_hard.load(std::memory_order_relaxed);
+  overrun_ = hard != 0 && unsent() + encoded.bytes() > hard;
+  if (!overrun_) {
+    resp::Output& target = replies_.target();
+    target.append(encoded);
+    replies_.on_written(encoded.bytes());
+  }
+  if (!std::exchange(unflushed_, true)) loop_.flush_soon(*this);
+}
+
+bool Connection::lagging(Instant now) {
+  const RuntimeLimits& limits = loop_.server().limits();
+  const std::size_t soft = limits.subscriber_output_soft.load(std::memory_order_relaxed);
+  if (!overrun_ && (soft == 0 || !subscriptions_.any() || unsent() <= soft)) {
+    lagging_since_ = kNever;
+    return false;
+  }
+  if (lagging_since_ == kNever) lagging_since_ = now;
+  if (!overrun_ && now - lagging_since_ <= limits.subscriber_output_patience.load(std::memory_order_relaxed))
+    return false;
+  static LogLimit limit;
+  log_warning(limit, fmt::format("resp: closed client {}: it does not read its messages ({} bytes, limit of "
+                                 "subscribers)",
+                                 session_.origin().address, unsent()));
+  loop_.own_tallies().closed_output.add();
+  return true;
+}
+
+void Connection::flush(Instant now) {
+  unflushed_ = false;
+  const Self keep(this);
+  context_.now = now;
+  send();
+  if (closed_) return;
+  if (lagging(now)) return close();
+  session_.on_output(output_memory());
+  report_memory();
+}
+
 void Connection::on_writable() {
   const std::size_t before = sent_bytes_;
   if (!transmit(sending_, sent_)) return;

@@ -46,12 +46,14 @@ void turn_away(const Descriptor& socket, std::string_view text) {
 
 EventLoop::EventLoop(Server& server)
     : server_(server),
+      scripts_(server.scripts()),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       mailbox_(std::make_shared<Mailbox>([descriptor = wake_.get()] {
         const std::uint64_t one = 1;
         [[maybe_unused]] const ssize_t written = ::write(descriptor, &one, sizeof one);
-      })) {}
+      })),
+      outlet_(server.broker(), mailbox_) {}
 
 EventLoop::~EventLoop() {
   finish();
@@ -107,9 +109,10 @@ void EventLoop::run() {
     if (woken) {
       std::uint64_t ignored = 0;
       [[maybe_unused]] const ssize_t taken = ::read(wake_.get(), &ignored, sizeof ignored);
-      mailbox_->deliver();
     }
+    if (woken || mailbox_->due()) mailbox_->deliver();
     run_posted();
+    flush();
     run_timers();
     serve_line();
   }
@@ -119,7 +122,7 @@ void EventLoop::run() {
 }
 
 int EventLoop::timeout_ms() const {
-  if (!posted_.empty() || !line_.empty()) return 0;
+  if (!posted_.empty() || !line_.empty() || !unflushed_.empty() || mailbox_->due()) return 0;
   if (timers_.empty()) return -1;
   const auto left = timers_.begin()->first - std::chrono::steady_clock::now();
   return static_cast<int>(
@@ -147,6 +150,25 @@ void EventLoop::serve_line() {
     line_.pop_front();
     if (found != connections_.end()) found->second->on_turn();
   } while (--waiting > 0 && !turn_.over(now()));
+}
+
+void EventLoop::flush_soon(Connection& connection) {
+  unflushed_.push_back(connection.session().id());
+}
+
+// A message may be for very many clients: they share a turn's length, and the rest goes on in the next turn.
+void EventLoop::flush() {
+  if (unflushed_.empty()) return;
+  constexpr unsigned kBetweenLooks = 16;
+  const Instant from = now();
+  turn_.begin();
+  turn_.serve(from);
+  for (unsigned sent = 1; !unflushed_.empty(); ++sent) {
+    const auto found = connections_.find(unflushed_.front());
+    unflushed_.pop_front();
+    if (found != connections_.end()) found->second->flush(from);
+    if (sent % kBetweenLooks == 0 && turn_.over(now())) return;
+  }
 }
 
 void EventLoop::run_timers() {
@@ -309,17 +331,21 @@ void EventLoop::sweep() {
   run_after(kSweep, [this] { sweep(); });
   if (every_sweep_) every_sweep_();
   const Instant at = now();
+  std::vector<Connection*> lagging;
   std::vector<Connection*> late;
   std::vector<Connection*> unknown;
   for (const auto& [id, connection] : connections_) {
     if (connection->login_overdue(at)) {
       unknown.push_back(connection);
+    } else if (connection->lagging(at)) {
+      lagging.push_back(connection);
     } else if (connection->overdue(at)) {
       late.push_back(connection);
     } else if (connection->session().paused()) {
       connection->resume();
     }
   }
+  for (Connection* connection : lagging) connection->close();
   for (Connection* connection : late) {
     tallies_.closed_idle.add();
     connection->close();

@@ -8,8 +8,9 @@
 // and a short read says that it is empty: a command costs one receive, one send and its share of a wait.
 //
 // Each turn: wait; serve every socket that is ready; run what other threads sent; run what was posted
-// meanwhile; run the timers that are due; go on with the connections whose time was up. So what is posted
-// while sockets are served runs after all of them have been.
+// meanwhile; send what clients are to get that they have not asked for; run the timers that are due; go on with
+// the connections whose time was up. So what is posted while sockets are served runs after all of them have
+// been.
 //
 // A connection that has more to do than its turn allows stands in line behind others of the kind, and all of
 // them together get a turn's length between two looks at the sockets. So whoever asks for little waits for
@@ -30,6 +31,7 @@
 #include "base/mutex.h"
 #include "forebay/result.h"
 #include "server/listen.h"
+#include "server/pubsub/outlet.h"
 #include "server/resp/mailbox.h"
 #include "server/resp/turn.h"
 #include "server/server.h"
@@ -39,6 +41,9 @@ namespace forebay::server {
 
 class Connection;
 struct HostPort;
+namespace script {
+class Scripts;
+}
 
 class EventLoop {
  public:
@@ -67,13 +72,17 @@ class EventLoop {
   // ---- For its connections, on its thread.
   Server& server() { return server_; }
   Layer& layer() { return server_.layer(); }
+  script::Scripts& scripts() { return scripts_; }
   const std::shared_ptr<Mailbox>& mailbox() { return mailbox_; }
   LoopTallies& own_tallies() { return tallies_; }
+  Outlet& outlet() { return outlet_; }
   Instant now() { return server_.layer().clock().now(); }
   void post(Task task) { posted_.push_back(std::move(task)); }
   Turn& turn() { return turn_; }
   // Connection::on_turn() once those that stand in line before it had theirs.
   void stand_in_line(Connection& connection);
+  // Connection::flush() once what came by the mailbox in this turn is there: one send for all of it.
+  void flush_soon(Connection& connection);
   // Layer::dispatch() once all connections that are readable in this turn have been served.
   void dispatch_soon();
   // Layer::when_kept() is asked for all tickets of this turn together, whether or not somebody still waits
@@ -95,6 +104,7 @@ class EventLoop {
   int timeout_ms() const;
   void run_posted();
   void serve_line();
+  void flush();
   void ask_when_kept();
   void run_timers();
   void accept_pending();
@@ -105,17 +115,20 @@ class EventLoop {
   void report_if_empty();
 
   Server& server_;
+  script::Scripts& scripts_;
   LoopTallies tallies_;
   Descriptor epoll_;
   Descriptor wake_;  // an eventfd
   Descriptor listener_;
   std::shared_ptr<Mailbox> mailbox_;
+  Outlet outlet_;
   std::vector<Task> posted_;
   std::multimap<Time, Task> timers_;
   std::unordered_map<std::uint64_t, Connection*> connections_;
   std::uint16_t port_ = 0;
   Turn turn_;
   std::deque<std::uint64_t> line_;
+  std::deque<std::uint64_t> unflushed_;
   std::vector<std::uint64_t> awaiting_;  // connections whose replies are held
   // The first and last ticket of this turn; 0: there is none.
   std::uint64_t first_ticket_ = 0;

@@ -24,8 +24,16 @@ class Mailbox {
     if (closed_) return;
     tasks_.push_back(std::move(task));
     if (std::exchange(woken_, true)) return;
-    wake_();
+    if (of_this_thread() == this) {
+      due_ = true;
+    } else {
+      wake_();
+    }
   }
+
+  // On the loop's thread: deliver() is to be called before it waits again, as it has posted something itself.
+  // Waking itself would cost it two system calls.
+  bool due() const { return due_; }
 
   // On the loop's thread.
   void deliver() {
@@ -35,6 +43,7 @@ class Mailbox {
       tasks.swap(tasks_);
       woken_ = false;
     }
+    due_ = false;
     for (Task& task : tasks) task();
   }
 
@@ -57,6 +66,7 @@ class Mailbox {
   std::vector<Task> tasks_ GUARDED_BY(mutex_);
   bool woken_ GUARDED_BY(mutex_) = false;
   bool closed_ GUARDED_BY(mutex_) = false;
+  bool due_ = false;  // the loop's thread only
 };
 
 }  // namespace forebay::server

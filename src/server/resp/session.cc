@@ -6,6 +6,8 @@
 #include <chrono>
 #include <utility>
 
+#include "server/pubsub/subscriptions.h"
+
 namespace forebay::server {
 
 Session::Session(Origin origin, ConnectionControl& control, bool authenticated)
@@ -13,6 +15,10 @@ Session::Session(Origin origin, ConnectionControl& control, bool authenticated)
       control_(control),
       authenticated_(authenticated),
       last_active_(origin_.connected_at) {}
+
+bool Session::subscribed() const {
+  return control_.subscriptions().any();
+}
 
 std::string Session::name() const {
   const MutexLock lock(texts_);
@@ -36,6 +42,7 @@ void Session::set_library_version(std::string_view version) {
 
 void Session::reset(bool authenticated) {
   transaction_.reset();
+  subscriptions().clear();
   set_reply_mode(ReplyMode::kOn);
   set_protocol(resp::Protocol::kResp2);
   set_no_touch(false);
@@ -49,6 +56,8 @@ std::string Session::describe(Instant now) const {
     return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now - since).count());
   };
   std::string flags;
+  const Subscriptions& subscriptions = control_.subscriptions();
+  if (subscriptions.any()) flags += 'P';
   if (no_evict_.load(std::memory_order_relaxed)) flags += 'e';
   if (no_touch()) flags += 'T';
   if (flags.empty()) flags = "N";
@@ -57,15 +66,16 @@ std::string Session::describe(Instant now) const {
   const std::size_t output = output_.load(std::memory_order_relaxed);
   const MutexLock lock(texts_);
   return fmt::format(
-      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 ssub=0 multi=-1 "
+      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub={} psub={} ssub={} multi=-1 "
       "qbuf={} "
       "qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} "
       "user=default "
       "redir=-1 resp={} lib-name={} lib-ver={}",
       origin_.id, origin_.address, origin_.local_address, origin_.descriptor, name_,
-      seconds(origin_.connected_at), seconds(last_active()), flags, unparsed, output, unparsed + output,
-      last == nullptr ? std::string_view("NULL") : last->name, static_cast<int>(protocol()), library_,
-      library_version_);
+      seconds(origin_.connected_at), seconds(last_active()), flags, subscriptions.count(Topic::kChannel),
+      subscriptions.count(Topic::kPattern), subscriptions.count(Topic::kShard), unparsed, output,
+      unparsed + output, last == nullptr ? std::string_view("NULL") : last->name,
+      static_cast<int>(protocol()), library_, library_version_);
 }
 
 }  // namespace forebay::server

@@ -21,6 +21,7 @@
 namespace forebay::server {
 
 class Mailbox;
+class Subscriptions;
 
 // What a command may ask of its connection. Called on its loop's thread.
 class ConnectionControl {
@@ -33,10 +34,18 @@ class ConnectionControl {
   virtual void in_effect() = 0;
   // What the command that runs answers must not leave before Layer::when_kept() of this ticket.
   virtual void hold_reply(std::uint64_t ticket) = 0;
+  // What the client is subscribed to.
+  virtual Subscriptions& subscriptions() = 0;
   // To this loop's thread, for any other.
   virtual std::shared_ptr<Mailbox> mailbox() = 0;
   // Runs `task` on this loop's thread after `delay`, unless the server stops before.
   virtual void run_after(Duration delay, Task task) = 0;
+  // Runs `task` on this loop's thread after others have had their turn. It is destroyed unrun if the loop ends.
+  virtual void post(Task task) = 0;
+  // The command can't run now, and has answered nothing: it is tried again once no script runs.
+  virtual void retry() = 0;
+  // The connection is there as long as this is, even if it closes.
+  virtual std::shared_ptr<void> keep() = 0;
   // Counts a command that was executed inside another (EXEC); `failed`: it answered with an error.
   virtual void on_inner(const Command& command, bool failed) = 0;
 };
@@ -62,6 +71,9 @@ class Session {
   const Origin& origin() const { return origin_; }  // any thread
   std::uint64_t id() const { return origin_.id; }   // any thread
   ConnectionControl& control() { return control_; }
+  Subscriptions& subscriptions() { return control_.subscriptions(); }
+  // Whether it waits for messages, which is a type of client of its own. Any thread.
+  bool subscribed() const;
   Transaction& transaction() { return transaction_; }
 
   resp::Protocol protocol() const { return protocol_.load(std::memory_order_relaxed); }
@@ -81,8 +93,8 @@ class Session {
   void set_library(std::string_view name);
   void set_library_version(std::string_view version);
 
-  // Back to what a new connection is (RESET): RESP2, no name, no transaction, not authenticated if there is a
-  // password.
+  // Back to what a new connection is (RESET): RESP2, no name, no transaction, no subscription, not authenticated
+  // if there is a password.
   void reset(bool authenticated);
 
   // The connection reports each command and each batch; relaxed stores, read by describe().

@@ -3,21 +3,30 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
+
+#include "source/answer_bound.h"
 
 namespace forebay::source::postgres {
 namespace {
 
 // A table written with many different sets of columns makes many statements; each costs the server memory.
 constexpr std::size_t kStatementsMax = 256;
+
+// What the server takes in one message, less room for what is not a parameter's text (PostgreSQL 15:
+// PQ_LARGE_MESSAGE_LIMIT, MaxAllocSize). It ends the session of who sends more, and to try again is no help.
+constexpr std::size_t kParametersMax = 65'535;
+constexpr std::size_t kMessageMax = (std::size_t{1} << 30) - (std::size_t{1} << 20);
 
 // How long a cancelled statement's session waits for the server to end it, so that a load which was given up
 // does not leave the server with one session more than the pool has.
@@ -89,6 +98,35 @@ class CancelWatch {
 bool is_good(const PGresult* result) {
   const ExecStatusType status = PQresultStatus(result);
   return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
+}
+
+// Adds the one row of `row` to `rows`, which has rows of the same columns. False: there is no memory.
+bool append_row(ResultPtr& rows, const ResultPtr& row) {
+  if (PQresultStatus(rows.get()) == PGRES_SINGLE_TUPLE) {
+    // libpq adds to results of its own making only.
+    rows.reset(PQcopyResult(rows.get(), PG_COPYRES_ATTRS | PG_COPYRES_TUPLES));
+    if (rows == nullptr) return false;
+  }
+  const int at = PQntuples(rows.get());
+  for (int column = 0; column < PQnfields(row.get()); ++column) {
+    const bool null = PQgetisnull(row.get(), 0, column) != 0;
+    if (PQsetvalue(rows.get(), at, column, null ? nullptr : PQgetvalue(row.get(), 0, column),
+                   null ? -1 : PQgetlength(row.get(), 0, column)) == 0)
+      return false;
+  }
+  return true;
+}
+
+// Why the server could not take a statement, whatever is in its tables.
+std::optional<Failure> too_large(const std::string& sql, std::span<const OptionalText> parameters) {
+  std::size_t bytes = sql.size();
+  for (const OptionalText& parameter : parameters) bytes += 4 + (parameter ? parameter->size() : 0);
+  if (parameters.size() <= kParametersMax && bytes <= kMessageMax) return std::nullopt;
+  return Failure{
+      {ErrorCode::kRefused, fmt::format("{} values in {} bytes are more than a statement takes ({} and {})",
+                                        parameters.size(), bytes, kParametersMax, kMessageMax)},
+      "54000",
+      false};
 }
 
 Failure overdue(const Call& call) {
@@ -255,16 +293,18 @@ Outcome<ResultPtr> Connection::run_with_settings(const Call& call, std::size_t r
   for (const Setting& setting : kSettings)
     settings += fmt::format(", pg_catalog.set_config('{}', '{}', true)", setting.name, setting.value);
   std::size_t failed = 0;
-  auto all = pipeline(call, 1 + results, failed, [&] {
+  std::vector<ResultPtr> all;
+  auto done = pipeline(call, 1 + results, all, failed, [&] {
     return PQsendQueryParams(connection_, settings.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1 &&
            send();
   });
-  if (!all) return std::unexpected(all.error());
-  return std::move(all->back());
+  if (!done) return std::unexpected(done.error());
+  return std::move(all.back());
 }
 
 Outcome<ResultPtr> Connection::execute(const std::string& sql, std::span<const OptionalText> parameters,
                                        const Call& call) {
+  if (auto refused = too_large(sql, parameters)) return std::unexpected(std::move(*refused));
   if (is_pooled() && PQtransactionStatus(connection_) == PQTRANS_IDLE)
     return run_with_settings(call, 1, [&] { return send({}, sql, parameters); });
   auto name = prepare(sql, call);
@@ -379,10 +419,15 @@ Outcome<void> Connection::flush(const Call& call, Interrupt interrupt) {
 
 Outcome<ResultPtr> Connection::next_result(const Call& call, Interrupt interrupt) {
   const Call* cancellable = interrupt == Interrupt::kAllowed ? &call : nullptr;
+  // Of one row, and a little less than that: more may come while it is read.
+  std::size_t arrived = 0;
   while (PQisBusy(connection_) != 0) {
+    if (arrived > kAnswerBytesMax) return std::unexpected(too_much());
     if (const Wake wake = wait(POLLIN, call.deadline + kGrace, cancellable); wake != Wake::kReady) {
       return std::unexpected(interrupted(wake, call));
     }
+    int unread = 0;
+    if (ioctl(PQsocket(connection_), FIONREAD, &unread) == 0) arrived += static_cast<std::size_t>(unread);
     // On a broken connection the server's last words may have come: PQgetResult() gives them.
     if (PQconsumeInput(connection_) == 0) break;
   }
@@ -406,32 +451,75 @@ Failure Connection::failed_with(const PGresult* result, const Call& call) {
 
 Outcome<ResultPtr> Connection::receive(const Call& call, Interrupt interrupt) {
   if (auto sent = flush(call, interrupt); !sent) return std::unexpected(sent.error());
-  ResultPtr last;
   ResultPtr error;
+  auto last = gather(call, interrupt, error);
+  if (!last) return last;
+  if (error != nullptr) return std::unexpected(failed_with(error.get(), call));
+  if (*last == nullptr) return std::unexpected(lost());
+  return last;
+}
+
+Outcome<ResultPtr> Connection::gather(const Call& call, Interrupt interrupt, ResultPtr& error) {
+  // By libpq's own way all rows would be in memory before anybody could count them.
+  PQsetSingleRowMode(connection_);
+  ResultPtr rows;
+  ResultPtr last;
   while (true) {
     auto result = next_result(call, interrupt);
     if (!result) return result;
-    if (*result == nullptr) break;
-    if (is_good(result->get())) {
-      last = std::move(*result);
+    if (*result == nullptr) return last;
+    if (PQresultStatus(result->get()) == PGRES_SINGLE_TUPLE) {
+      if (rows == nullptr) {
+        rows = std::move(*result);
+      } else if (!append_row(rows, *result)) {
+        return std::unexpected(lost());  // no memory
+      }
+      if (PQresultMemorySize(rows.get()) > kAnswerBytesMax) return std::unexpected(too_much());
+    } else if (is_good(result->get())) {
+      // Where there were rows, what follows them has none.
+      last = rows != nullptr ? std::move(rows) : std::move(*result);
     } else if (error == nullptr) {
       error = std::move(*result);
     }
   }
-  if (error != nullptr) return std::unexpected(failed_with(error.get(), call));
-  if (last == nullptr) return std::unexpected(lost());
-  return last;
 }
 
 Outcome<std::vector<ResultPtr>> Connection::execute_all(std::span<const Statement* const> statements,
                                                         const Call& call, std::size_t& failed) {
-  failed = 0;
-  // Room for all of them is made first: none may go before it has run.
-  std::unordered_set<std::string_view> fresh;
-  for (const Statement* statement : statements) {
-    if (!statements_.contains(statement->sql)) fresh.insert(statement->sql);
+  std::vector<ResultPtr> results;
+  results.reserve(statements.size());
+  while (results.size() < statements.size()) {
+    const auto rest = statements.subspan(results.size());
+    // No more different ones than stay prepared side by side.
+    std::unordered_set<std::string_view> texts;
+    std::size_t count = 0;
+    while (count < rest.size() && (texts.size() < kStatementsMax || texts.contains(rest[count]->sql)))
+      texts.insert(rest[count++]->sql);
+    const std::size_t before = results.size();
+    auto done = execute_some(rest.first(count), call, results, failed);
+    if (!done) {
+      failed += before;
+      return std::unexpected(std::move(done).error());
+    }
   }
-  if (!statements_.empty() && statements_.size() + fresh.size() > kStatementsMax) forget_statements(call);
+  return results;
+}
+
+Outcome<void> Connection::execute_some(std::span<const Statement* const> statements, const Call& call,
+                                       std::vector<ResultPtr>& results, std::size_t& failed) {
+  failed = 0;
+  std::unordered_set<std::string_view> wanted;
+  for (const Statement* statement : statements) {
+    if (auto refused = too_large(statement->sql, statement->parameters))
+      return std::unexpected(std::move(*refused));
+    wanted.insert(statement->sql);
+    ++failed;
+  }
+  // To make room while some are prepared already would take those away again.
+  const auto missing = static_cast<std::size_t>(std::ranges::count_if(
+      wanted, [this](std::string_view sql) { return !statements_.contains(std::string(sql)); }));
+  if (statements_.size() + missing > kStatementsMax) forget_statements(call);
+  failed = 0;
   std::vector<std::string> names;
   names.reserve(statements.size());
   for (const Statement* statement : statements) {
@@ -441,7 +529,7 @@ Outcome<std::vector<ResultPtr>> Connection::execute_all(std::span<const Statemen
     ++failed;
   }
   failed = 0;
-  return pipeline(call, statements.size(), failed, [&] {
+  return pipeline(call, statements.size(), results, failed, [&] {
     for (std::size_t i = 0; i < statements.size(); ++i) {
       if (!send(names[i], statements[i]->sql, statements[i]->parameters)) return false;
     }
@@ -450,8 +538,8 @@ Outcome<std::vector<ResultPtr>> Connection::execute_all(std::span<const Statemen
 }
 
 template <class Send>
-Outcome<std::vector<ResultPtr>> Connection::pipeline(const Call& call, std::size_t results,
-                                                     std::size_t& failed, Send send) {
+Outcome<void> Connection::pipeline(const Call& call, std::size_t count, std::vector<ResultPtr>& results,
+                                   std::size_t& failed, Send send) {
   if (!usable_ || PQenterPipelineMode(connection_) != 1) return std::unexpected(lost());
   if (!send() || PQpipelineSync(connection_) != 1) return std::unexpected(lost());
   if (call.cancelled()) {
@@ -459,41 +547,31 @@ Outcome<std::vector<ResultPtr>> Connection::pipeline(const Call& call, std::size
     return std::unexpected(given_up());
   }
   CancelWatch watch(call.cancel, wake_fd_);
-  auto received = receive_all(results, call, failed);
+  auto received = receive_all(count, call, results, failed);
   // Else the session is given up.
   if (usable_ && PQexitPipelineMode(connection_) != 1) return std::unexpected(lost());
   return received;
 }
 
-Outcome<std::vector<ResultPtr>> Connection::receive_all(std::size_t count, const Call& call,
-                                                        std::size_t& failed) {
-  if (auto sent = flush(call, Interrupt::kAllowed); !sent) return std::unexpected(sent.error());
-  std::vector<ResultPtr> results;
-  results.reserve(count);
+Outcome<void> Connection::receive_all(std::size_t count, const Call& call, std::vector<ResultPtr>& results,
+                                      std::size_t& failed) {
+  if (auto sent = flush(call, Interrupt::kAllowed); !sent) return sent;
   ResultPtr error;
   for (std::size_t i = 0; i < count; ++i) {
-    auto result = next_result(call, Interrupt::kAllowed);
-    if (!result) return std::unexpected(result.error());
-    if (*result == nullptr) return std::unexpected(lost());
+    if (error == nullptr) failed = i;
     // After the first error each answer only says that it was passed over.
-    if (is_good(result->get())) {
-      results.push_back(std::move(*result));
-    } else if (error == nullptr) {
-      error = std::move(*result);
-      failed = i;
-    }
-    auto end = next_result(call, Interrupt::kAllowed);
-    if (!end) return std::unexpected(end.error());
-    if (*end != nullptr || PQstatus(connection_) != CONNECTION_OK) {
+    auto result = gather(call, Interrupt::kAllowed, error);
+    if (!result) return std::unexpected(result.error());
+    if (PQstatus(connection_) != CONNECTION_OK || (*result == nullptr && error == nullptr))
       return std::unexpected(error != nullptr ? failed_with(error.get(), call) : lost());
-    }
+    if (*result != nullptr) results.push_back(std::move(*result));
   }
   auto sync = next_result(call, Interrupt::kAllowed);
   if (!sync) return std::unexpected(sync.error());
   if (*sync == nullptr || PQresultStatus(sync->get()) != PGRES_PIPELINE_SYNC)
     return std::unexpected(error != nullptr ? failed_with(error.get(), call) : lost());
   if (error != nullptr) return std::unexpected(failed_with(error.get(), call));
-  return results;
+  return {};
 }
 
 Connection::Wake Connection::wait(short events, Clock::time_point deadline, const Call* cancellable) {
@@ -522,6 +600,12 @@ Failure Connection::interrupted(Wake why, const Call& call) {
     }
   }
   return given_up();
+}
+
+Failure Connection::too_much() {
+  canceller_.cancel(connection_);
+  usable_ = false;
+  return {answer_too_large(), "54000", false};
 }
 
 Failure Connection::lost() {

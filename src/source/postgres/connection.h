@@ -71,6 +71,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   // Runs one statement with parameters as text (no NUL in them), prepared in this session on its first use.
+  // What PostgreSQL's protocol has no room for (65,535 parameters, 1 GiB) fails as class 54 and isn't sent.
   Outcome<ResultPtr> execute(const std::string& sql, std::span<const OptionalText> parameters,
                              const Call& call);
 
@@ -130,10 +131,10 @@ class Connection {
   // settings. Returns the last result.
   template <class Send>
   Outcome<ResultPtr> run_with_settings(const Call& call, std::size_t results, Send send);
-  // Sends by libpq's pipeline mode, and receives the results.
+  // Sends by libpq's pipeline mode, and receives so many results, which it adds to `results`.
   template <class Send>
-  Outcome<std::vector<ResultPtr>> pipeline(const Call& call, std::size_t results, std::size_t& failed,
-                                           Send send);
+  Outcome<void> pipeline(const Call& call, std::size_t count, std::vector<ResultPtr>& results,
+                         std::size_t& failed, Send send);
   // `name`: of the prepared statement; behind a pooler the text goes.
   bool send(const std::string& name, const std::string& sql, std::span<const OptionalText> parameters);
   enum class Room : std::uint8_t { kMake, kIsMade };  // for one more prepared statement
@@ -141,7 +142,14 @@ class Connection {
   // What follows a PQsend… call: its result, by the deadline.
   Outcome<ResultPtr> finish(bool sent, const Call& call, Interrupt interrupt = Interrupt::kAllowed);
   Outcome<ResultPtr> receive(const Call& call, Interrupt interrupt);
-  Outcome<std::vector<ResultPtr>> receive_all(std::size_t count, const Call& call, std::size_t& failed);
+  // One statement's result, up to its end, row by row; null: there was none. A server's error is left in `error`,
+  // unless there is one already.
+  Outcome<ResultPtr> gather(const Call& call, Interrupt interrupt, ResultPtr& error);
+  // execute_all() of so many that all of them can be prepared at once; adds to `results`.
+  Outcome<void> execute_some(std::span<const Statement* const> statements, const Call& call,
+                             std::vector<ResultPtr>& results, std::size_t& failed);
+  Outcome<void> receive_all(std::size_t count, const Call& call, std::vector<ResultPtr>& results,
+                            std::size_t& failed);
   Outcome<void> flush(const Call& call, Interrupt interrupt);
   // The next result, or null at a statement's end.
   Outcome<ResultPtr> next_result(const Call& call, Interrupt interrupt);
@@ -149,6 +157,8 @@ class Connection {
   Wake wait(short events, Clock::time_point deadline, const Call* cancellable);
   Failure interrupted(Wake why, const Call& call);
   Failure lost();
+  // Gives the session up: what the server still sends is not read.
+  Failure too_much();
 
   PGconn* connection_;
   int wake_fd_;  // an eventfd that a cancellation makes readable

@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "source/answer_bound.h"
+
 namespace forebay::source::sqlite {
 namespace {
 
@@ -187,7 +189,10 @@ Result<void> Connection::set_up(Access access) {
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   // The first read of the file: says whether it is a database at all.
   if (auto version = ask("PRAGMA schema_version"); !version) return version.error();
-  if (access == Access::kRead) return run("PRAGMA query_only = ON");
+  if (access == Access::kRead) {
+    sqlite3_limit(handle_, SQLITE_LIMIT_LENGTH, static_cast<int>(kAnswerBytesMax));
+    return run("PRAGMA query_only = ON");
+  }
   changed_rows_.listen_to(handle_);
   if (auto keys = run("PRAGMA foreign_keys = ON"); !keys) return keys;
   constexpr std::int64_t kFull = 2;

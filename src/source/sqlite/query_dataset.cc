@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "source/answer_bound.h"
 #include "source/row_write.h"
 #include "source/sqlite/shape.h"
 
@@ -118,7 +119,7 @@ Result<std::optional<std::string>> QueryDataset::answer(Statement& statement, co
     if (rows == 2) json.insert(0, 1, '[');
     if (rows >= 2) json += ',';
     append_row(json, statement);
-    if (json.size() > kAnswerBytesMax) return refused("the query found more than 64 MiB for one key");
+    if (json.size() > kAnswerBytesMax) return at(answer_too_large());
   }
   if (rows == 0 || (rows == 1 && null)) return std::optional<std::string>();
   if (rows > 1) json += ']';
@@ -165,6 +166,7 @@ Result<std::vector<Loaded>> QueryDataset::load(std::span<const KeyFields> keys, 
   {
     auto statement = connection.prepare(sql_);
     if (!statement) return at(statement.error());
+    std::size_t bytes = 0;
     for (const KeyFields& key : keys) {
       if (key.size() != spec_.key_fields.size()) {
         return at({ErrorCode::kInternal,
@@ -178,6 +180,8 @@ Result<std::vector<Loaded>> QueryDataset::load(std::span<const KeyFields> keys, 
       }
       auto value = answer(*statement, key);
       if (!value) return value.error();
+      bytes += *value ? (*value)->size() : 0;
+      if (bytes > kAnswerBytesMax) return at(answer_too_large());
       all.push_back({std::move(*value), 0, *proof});
     }
     // SQLite itself prepares a statement anew whose tables have changed.

@@ -9,9 +9,6 @@
 
 namespace forebay::source::sqlite {
 
-// Longest answer to one key, in bytes of JSON; a query that finds more is refused.
-inline constexpr std::size_t kAnswerBytesMax = std::size_t{64} << 20;
-
 // Checks that the query is one statement that only reads and gives what the kind needs. `database` must
 // outlive the dataset.
 Result<std::unique_ptr<Dataset>> open_query(Database& database, const DatasetSpec& spec);

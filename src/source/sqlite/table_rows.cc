@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/decimal.h"
+#include "source/answer_bound.h"
 #include "source/row_write.h"
 
 namespace forebay::source::sqlite {
@@ -74,6 +75,7 @@ Result<void> TableRows::read(Connection& connection, std::span<const KeyFields> 
   const std::size_t first = out.size();
   out.resize(first + keys.size());
   std::vector<bool> found(keys.size());
+  std::size_t bytes = 0;
   while (true) {
     auto row = statement->step();
     if (!row) return at(row.error());
@@ -85,6 +87,8 @@ Result<void> TableRows::read(Connection& connection, std::span<const KeyFields> 
     }
     found[n] = true;
     out[first + n] = row_value(*statement);
+    bytes += out[first + n].value ? out[first + n].value->size() : 0;
+    if (bytes > kAnswerBytesMax) return at_source(answer_too_large());
   }
 }
 

@@ -18,6 +18,8 @@
 #include "config/model.h"
 #include "forebay/layer.h"
 #include "layer/open.h"
+#include "server/pubsub/broker.h"
+#include "server/pubsub/subscriptions.h"
 #include "server/resp/commands/command.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
@@ -54,19 +56,37 @@ class IdleControl final : public ConnectionControl {
   void close_after_replies() override {}
   void in_effect() override { ++in_effects; }
   void hold_reply(std::uint64_t ticket) override { held = ticket; }
+  explicit IdleControl(Server& server) : outlet_(server.broker(), std::make_shared<Mailbox>([] {})) {}
+
+  Subscriptions& subscriptions() override { return subscriptions_; }
   std::shared_ptr<Mailbox> mailbox() override { return nullptr; }
   void run_after(Duration, Task) override {}
   void on_inner(const Command&, bool) override {}
+  void post(Task task) override { posted.push_back(std::move(task)); }
+  void retry() override { throw std::logic_error("nobody else runs a script"); }
+  std::shared_ptr<void> keep() override { return nullptr; }
 
+  std::vector<Task> posted;
   int in_effects = 0;
   std::uint64_t held = 0;
+
+ private:
+  // Nothing is delivered here.
+  class Nobody final : public PushTarget {
+   public:
+    resp::Protocol push_protocol() const override { return resp::Protocol::kResp2; }
+    void push(const resp::Output&) override {}
+  };
+  Nobody nobody_;
+  Outlet outlet_;
+  Subscriptions subscriptions_{outlet_, nobody_};
 };
 
 // One client. Replies are the wire's bytes with `|` for each line end but the last, which is left out.
 class Client {
  public:
   Client(Layer& layer, Server& server, resp::Protocol protocol = resp::Protocol::kResp2)
-      : layer_(layer), server_(server), session_(origin(), control_, true) {
+      : layer_(layer), server_(server), control_(server), session_(origin(), control_, true) {
     session_.set_protocol(protocol);
   }
 
@@ -97,6 +117,9 @@ class Client {
       command->handler(context);
     }
     layer_.dispatch();
+    while (!control_.posted.empty()) {
+      for (Task& task : std::exchange(control_.posted, {})) task();
+    }
     EXPECT_LE(deferred.size(), 1u);
     EXPECT_EQ(out.empty(), !deferred.empty()) << "a command answers at once or later, not both";
     for (const auto& slot : deferred) slot->wait()(reply);

@@ -13,7 +13,8 @@ namespace {
 class PostgresBatch : public PostgresTest {
  protected:
   void SetUp() override {
-    sql("DROP TABLE IF EXISTS things CASCADE; DROP TABLE IF EXISTS forebay_applied, forebay_dead;"
+    sql("DROP TABLE IF EXISTS things CASCADE; DROP TABLE IF EXISTS forebay_applied, forebay_dead, "
+        "forebay_owner;"
         "CREATE TABLE things(id integer PRIMARY KEY, n integer, state text)");
     source_ = source();
     things_ = open(*source_, table("things"));
@@ -22,7 +23,10 @@ class PostgresBatch : public PostgresTest {
   }
 
   WriteBatch batch(std::uint64_t after, const std::vector<std::pair<std::string, Write>>& writes) const {
-    WriteBatch made{.journal = "j", .lane = 0, .after = after, .upto = after + 1, .writes = {}, .dead = {}};
+    WriteBatch made;
+    made.journal = "j";
+    made.after = after;
+    made.upto = after + 1;
     for (const auto& [key, write] : writes) made.writes.push_back({things_.get(), {key}, {write}});
     return made;
   }
@@ -91,7 +95,7 @@ TEST_F(PostgresBatch, WhateverCodeATriggerRaisesItIsTheWritesOwn) {
     ASSERT_TRUE(outcome.has_value()) << code << ": " << outcome.error().message;
     ASSERT_EQ(outcome->refused.size(), 2u) << code;
     EXPECT_EQ(outcome->refused[0].write, 1u) << code;
-    EXPECT_EQ(outcome->refused[0].missing_key, code == "23503");
+    EXPECT_EQ(outcome->refused[0].early, code == "23503" || code == "23505" || code == "23P01");
     EXPECT_NE(outcome->refused[0].error.message.find("as asked"), std::string::npos);
     const Error through = write_error(*things_, "2", state(code));
     EXPECT_EQ(through.code, ErrorCode::kRefused) << code;
@@ -259,6 +263,69 @@ TEST_F(PostgresBatch, ABatchThatIsTooSlowKeepsTheRefusalsThatItHasFound) {
   ASSERT_EQ(outcome->refused.size(), 1u);
   EXPECT_EQ(outcome->refused.front().write, 1u);
   EXPECT_EQ(sql("SELECT count(*) FROM things"), "0");
+}
+
+TEST_F(PostgresBatch, AnyNumberOfDifferentStatementsFitsABatch) {
+  // Each of these names the columns in another order, or other ones.
+  std::string columns;
+  for (int i = 0; i < 12; ++i) columns += ", c" + std::to_string(i) + " integer";
+  sql("CREATE TABLE wide(id integer PRIMARY KEY" + columns + ")");
+  const auto wide = open(*source_, table("wide"));
+  ASSERT_NE(wide, nullptr);
+  WriteBatch one = batch(0, {});
+  for (int i = 0; i < 700; ++i) {
+    Upsert row;
+    for (int c = 0; c < 12; ++c) {
+      if (((i + 1) >> c & 1) != 0) row.fields.emplace_back("c" + std::to_string(c), std::to_string(i));
+    }
+    one.writes.push_back({wide.get(), {std::to_string(i)}, {std::move(row)}});
+  }
+  for (int round = 0; round < 2; ++round) {
+    const auto outcome = source_->ledger()->apply(one, within(std::chrono::seconds(60)));
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+    one.after = one.upto++;
+  }
+  EXPECT_EQ(sql("SELECT count(*) FROM wide WHERE id = greatest(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9)"),
+            "700");
+  sql("DROP TABLE wide");
+}
+
+TEST_F(PostgresBatch, WhatHoldsABatchIsNamed) {
+  Session other(server_);
+  other.run("INSERT INTO things SELECT i, 1, 'x' FROM generate_series(1, 3) i");
+  other.run("BEGIN; UPDATE things SET n = 2 WHERE id = 2");
+  const auto outcome =
+      source_->ledger()->apply(batch(0, {{"1", state("a")}, {"2", state("b")}, {"3", state("c")}}),
+                               within(std::chrono::milliseconds(100)));
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_NE(outcome.error().message.find("(at the row with the key 2)"), std::string::npos)
+      << outcome.error().message;
+  other.run("ROLLBACK");
+}
+
+TEST_F(PostgresBatch, AnOwnerThatComesBackEndsTheSessionsThatHoldItsLanesAndNoOthers) {  // J8
+  LedgerOwner owner{.journal = "j", .epoch = 0, .home = "here", .process = "one", .place = "host:/j"};
+  ASSERT_TRUE(source_->ledger()->claim(owner, within()).has_value());
+  // As a machine leaves it that dies within a transaction; and somebody else's, by the same name.
+  Session dead(server_);
+  dead.run(
+      "SET application_name = 'forebay'; BEGIN; SELECT * FROM forebay_applied WHERE journal = 'j' FOR "
+      "UPDATE");
+  sql("INSERT INTO forebay_applied VALUES ('k', 0, 0)");
+  Session theirs(server_);
+  theirs.run(
+      "SET application_name = 'forebay'; BEGIN; SELECT * FROM forebay_applied WHERE journal = 'k' FOR "
+      "UPDATE");
+  owner.process = "two";
+  auto claimed = source_->ledger()->claim(owner, within(std::chrono::seconds(30)));
+  if (!claimed) claimed = source_->ledger()->claim(owner, within(std::chrono::seconds(30)));
+  ASSERT_TRUE(claimed.has_value()) << claimed.error().message;
+  EXPECT_EQ(claimed->state, LedgerClaim::State::kOwned);
+  EXPECT_EQ(
+      sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%journal = ''k'' FOR UPDATE' AND state = "
+          "'idle in transaction'"),
+      "1");
+  theirs.run("ROLLBACK");
 }
 
 // ---- Statements go side by side.

@@ -62,6 +62,7 @@ std::unique_ptr<SourceUnderTest> make_postgres_under_test() {
 
 INSTANTIATE_TEST_SUITE_P(Postgres, SourceContract, testing::Values(&make_postgres_under_test));
 INSTANTIATE_TEST_SUITE_P(Postgres, SourceBatches, testing::Values(&make_postgres_under_test));
+INSTANTIATE_TEST_SUITE_P(Postgres, SourceOwners, testing::Values(&make_postgres_under_test));
 INSTANTIATE_TEST_SUITE_P(Postgres, SourceSpelling, testing::Values(&make_postgres_under_test));
 
 }  // namespace

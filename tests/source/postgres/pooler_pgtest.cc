@@ -122,7 +122,9 @@ TEST_F(PostgresPooler, OtherClientsFindEverySettingUntouched) {
 
   const auto ledger = database->ledger();
   ASSERT_TRUE(ledger->open("j", 1, within()).has_value());
-  WriteBatch batch{.journal = "j", .lane = 0, .after = 0, .upto = 3, .writes = {}, .dead = {}};
+  WriteBatch batch;
+  batch.journal = "j";
+  batch.upto = 3;
   batch.writes = {{things.get(), {"3"}, {Upsert{{{"n", "3"}}}}},
                   {things.get(), {"4"}, {Upsert{{{"n", "100"}}}}},
                   {things.get(), {"5"}, {Update{{{"at", "nonsense"}}}}}};

@@ -1,7 +1,9 @@
 #include "layer/write/behind/flush_target.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -13,6 +15,7 @@ namespace {
 
 // A transaction of many statements may take longer than one call.
 constexpr std::chrono::milliseconds kForEachStatement{10};
+constexpr std::chrono::milliseconds kLeaveMost{500};
 
 struct SlotPermit final : journal::Target::Permit {
   explicit SlotPermit(SourceGate::Slot slot_in) : slot(std::move(slot_in)) {}
@@ -59,23 +62,59 @@ std::optional<FlushTarget::SourceAt> FlushTarget::source_of(const std::string& n
   return source->second;
 }
 
-void FlushTarget::open_ledger(const std::string& source, LedgerDone done) {
+void FlushTarget::claim(const std::string& source, Claimed done) {
   const auto at = source_of(source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
   LedgerPort* ledger = at->port->ledger();
   if (ledger == nullptr) return done(no_ledger());
-  ledger->open(parts_.journal, parts_.lanes, CallOptions{at->timeout, nullptr},
-               [this, source, done = std::move(done)](Result<PortLedger> opened) mutable {
-                 if (!opened) return done(std::move(opened).error());
-                 journal::Ledger known;
-                 known.positions = std::move(opened->positions);
-                 for (DeadLetter& letter : opened->dead) {
-                   known.dead.push_back(std::move(letter.id));
-                   known.dead_keys.emplace_back(std::move(letter.space), std::move(letter.key));
-                 }
-                 done(std::move(known));
-                 parts_.ledger_known(source);
-               });
+  ledger->claim(parts_.ownership.owner(source), CallOptions{at->timeout, nullptr},
+                [this, source, done = std::move(done)](Result<LedgerClaim> claim) mutable {
+                  if (!claim) return done(std::move(claim).error());
+                  done(parts_.ownership.took(source, *claim));
+                });
+}
+
+void FlushTarget::leave(const std::string& source) {
+  const auto at = source_of(source);
+  LedgerPort* ledger = at ? at->port->ledger() : nullptr;
+  if (ledger == nullptr) return;
+  LedgerOwner owner = parts_.ownership.owner(source);
+  owner.lease = std::chrono::milliseconds(0);
+  // Where it can't be asked the lease ends by itself.
+  static_cast<void>(ledger->claim_now(owner, CallOptions{std::min(at->timeout, kLeaveMost), nullptr}));
+}
+
+void FlushTarget::open_ledger(const std::string& source, LedgerDone done) {
+  claim(source, [this, source, done = std::move(done)](Result<Ownership::Verdict> verdict) mutable {
+    using Kind = Ownership::Verdict::Kind;
+    if (!verdict) return done(std::move(verdict).error());
+    if (verdict->kind == Kind::kFenced) {
+      journal::Ledger ledger;
+      ledger.fenced = std::move(verdict->why);
+      return done(std::move(ledger));
+    }
+    if (verdict->kind == Kind::kOwner) return read_ledger(source, verdict->fresh, std::move(done));
+    const bool passes = verdict->kind == Kind::kWaits;
+    done(Error{passes ? ErrorCode::kUnavailable : ErrorCode::kConfig, std::move(verdict->why)});
+  });
+}
+
+void FlushTarget::read_ledger(const std::string& source, bool fresh, LedgerDone done) {
+  const auto at = source_of(source);
+  if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
+  at->port->ledger()->open(parts_.journal, parts_.lanes, CallOptions{at->timeout, nullptr},
+                           [this, source, fresh, done = std::move(done)](Result<PortLedger> opened) mutable {
+                             if (!opened) return done(std::move(opened).error());
+                             journal::Ledger known;
+                             known.fresh = fresh;
+                             known.positions = std::move(opened->positions);
+                             for (DeadLetter& letter : opened->dead) {
+                               known.dead.push_back(std::move(letter.id));
+                               known.dead_keys.emplace_back(std::move(letter.space), std::move(letter.key));
+                             }
+                             done(std::move(known));
+                             parts_.ledger_known(source);
+                           });
 }
 
 void FlushTarget::applying(const journal::Batch& batch) {
@@ -103,7 +142,7 @@ void FlushTarget::admit(const std::string& source, Admitted go) {
 }
 
 void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> statements,
-                        std::vector<Dead> dead, std::unique_ptr<Permit> permit, ApplyDone done) {
+                        std::vector<Dead> dead, Judge judge, std::unique_ptr<Permit> permit, ApplyDone done) {
   const auto at = source_of(batch.source);
   if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", batch.source)});
   LedgerPort* ledger = at->port->ledger();
@@ -124,15 +163,14 @@ void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> stat
     out.writes.push_back({space.port, fields_of(space, item.key), journal::writes_of(*statement.effect),
                           statement.effect->revives});
   }
-  for (Dead& each : dead) {
-    const journal::Item& item = batch.items[each.item];
-    out.dead.push_back({{parts_.journal, batch.lane, each.seq},
-                        item.space,
-                        item.key,
-                        std::move(each.operation),
-                        std::move(each.error),
-                        {}});
-  }
+  out.also = batch.also;
+  out.process = parts_.ownership.process();
+  out.dead = letters_of(batch, std::move(dead));
+  // The flusher holds the batch until it has been answered.
+  out.judge = [this, &batch, judge = std::move(judge)](const std::vector<BatchOutcome::Refusal>& refusals) {
+    auto aside = judge(refusals);
+    return aside ? std::optional(letters_of(batch, std::move(*aside))) : std::nullopt;
+  };
   const auto timeout = at->timeout + kForEachStatement * statements.size();
   ledger->apply(std::move(out), CallOptions{timeout, nullptr},
                 [this, source = batch.source, permit = std::move(permit),
@@ -142,6 +180,20 @@ void FlushTarget::apply(const journal::Batch& batch, std::vector<Statement> stat
                   if (outcome) parts_.invalidator.also_changed(source, outcome->also);
                   done(std::move(outcome));
                 });
+}
+
+std::vector<DeadLetter> FlushTarget::letters_of(const journal::Batch& batch, std::vector<Dead> dead) const {
+  std::vector<DeadLetter> letters;
+  for (Dead& each : dead) {
+    const journal::Item& item = batch.items[each.item];
+    letters.push_back({{parts_.journal, item.lane, each.seq},
+                       item.space,
+                       item.key,
+                       std::move(each.operation),
+                       std::move(each.error),
+                       {}});
+  }
+  return letters;
 }
 
 void FlushTarget::settled(const journal::Batch& batch, std::vector<std::optional<Written>> written) {
@@ -199,6 +251,14 @@ void FlushTarget::store(const KeyRef& at, const Written& written, std::uint32_t 
 
 bool FlushTarget::holds(const std::string& space) const {
   return space_of(space).config.after_dead_letter == config::AfterDeadLetter::kHold;
+}
+
+void FlushTarget::stopped(const std::string& source, std::uint32_t lane, const std::string& why) {
+  parts_.stopped(source, lane, why);
+}
+
+void FlushTarget::note(Tone tone, const std::string& sentence) {
+  spdlog::log(tone == Tone::kTrouble ? spdlog::level::err : spdlog::level::info, "{}", sentence);
 }
 
 void FlushTarget::run_blocking(Task task) {

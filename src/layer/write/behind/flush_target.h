@@ -22,6 +22,7 @@
 #include "layer/load/source_gate.h"
 #include "layer/port/ledger_port.h"
 #include "layer/port/source_port.h"
+#include "layer/write/behind/ownership.h"
 
 namespace forebay::layer {
 
@@ -37,6 +38,9 @@ class FlushTarget final : public journal::Target {
     KeyLoader& loader;
     Invalidator& invalidator;
     const Clock& clock;
+    Ownership& ownership;
+    // A lane has stopped for good.
+    std::function<void(const std::string& source, std::uint32_t lane, const std::string& why)> stopped;
     // A source has told where its ledger stands: what the journal holds for it is now known to be pending.
     std::function<void(const std::string& source)> ledger_known;
   };
@@ -55,21 +59,32 @@ class FlushTarget final : public journal::Target {
   // Lets go of the ports.
   void close();
 
+  // Renews the source's lease, or tries to become its owner. An error where that can't be asked.
+  using Claimed = std::move_only_function<void(Result<Ownership::Verdict>)>;
+  void claim(const std::string& source, Claimed done);
+  // Ends the source's lease, so that a journal that is moved need not wait for that. Blocks, but not for long.
+  void leave(const std::string& source);
+
   void open_ledger(const std::string& source, LedgerDone done) override;
   void applying(const journal::Batch& batch) override;
   void not_applied(const journal::Batch& batch) override;
   void admit(const std::string& source, Admitted go) override;
   void apply(const journal::Batch& batch, std::vector<Statement> statements, std::vector<Dead> dead,
-             std::unique_ptr<Permit> permit, ApplyDone done) override;
+             Judge judge, std::unique_ptr<Permit> permit, ApplyDone done) override;
   void try_now(const std::string& source) override;
   void settled(const journal::Batch& batch, std::vector<std::optional<Written>> written) override;
   bool holds(const std::string& space) const override;
+  void stopped(const std::string& source, std::uint32_t lane, const std::string& why) override;
+  void note(Tone tone, const std::string& sentence) override;
   void run_blocking(Task task) override;
 
  private:
   // The namespace of an item; `nowhere_` if there is none of that name.
   Namespace& space_of(const std::string& name) const;
   std::optional<SourceAt> source_of(const std::string& name) const;
+  void read_ledger(const std::string& source, bool fresh, LedgerDone done);
+  // The batch's, as the ledger has them.
+  std::vector<DeadLetter> letters_of(const journal::Batch& batch, std::vector<Dead> dead) const;
   void settle(const KeyRef& at, const std::optional<Written>& written);
   // Makes what the source returned, with what is pending by now, the copy. Under the key's lock.
   void store(const KeyRef& at, const Written& written, std::uint32_t epoch, Instant now);

@@ -5,8 +5,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "journal/log.h"
@@ -15,7 +17,14 @@ namespace forebay::layer {
 namespace {
 
 constexpr std::size_t kExplainedMost = 1000;  // bytes of the pending writes' text
-constexpr const char* kFileName = "journal.db";
+constexpr Duration kRenewEvery = std::chrono::seconds(10);
+constexpr std::string_view kPlace = "place ";  // in front of the namespace, in the journal's notes
+
+// Where a namespace's writes go, as far as a write doesn't say so itself.
+std::string place_of(const config::Namespace& config) {
+  return fmt::format("source {}, table {}, key {}{}", config.source, config.table, config.key.text,
+                     config.value_column.empty() ? "" : ", column " + config.value_column);
+}
 
 Result<OpenedJournal> open_log(const config::Journal& config, const Clock& clock) {
   std::error_code made;
@@ -24,16 +33,25 @@ Result<OpenedJournal> open_log(const config::Journal& config, const Clock& clock
     return Error{ErrorCode::kConfig,
                  fmt::format("the journal's directory {} can't be made: {}", config.path, made.message())};
   }
+  // What clients wrote is nobody else's to read.
+  std::filesystem::permissions(config.path, std::filesystem::perms::owner_all, made);
   journal::LogOptions options;
-  options.path = (std::filesystem::path(config.path) / kFileName).string();
+  options.path = (std::filesystem::path(config.path) / kJournalFile).string();
   options.max_bytes = config.max_bytes;
   options.max_records = config.max_records;
   options.max_age = config.max_age;
   options.remember = config.remember;
   auto opened = journal::Log::open(options, clock);
   if (!opened) return std::move(opened).error();
-  return OpenedJournal{std::move(opened->log), std::move(opened->ops), std::move(opened->applied),
-                       std::move(opened->receipts)};
+  if (!opened->cut.empty()) spdlog::warn("{}", opened->cut);
+  return OpenedJournal{
+      std::move(opened->log),
+      std::move(opened->ops),
+      std::move(opened->applied),
+      std::move(opened->receipts),
+      std::move(opened->notes),
+      home_of(options.path),
+      fmt::format("{}:{}", host_name(), std::filesystem::absolute(config.path).lexically_normal().string())};
 }
 
 }  // namespace
@@ -51,8 +69,14 @@ JournaledWrites::JournaledWrites(OpenedJournal opened, const config::Journal& co
       overlay_(queue_),
       op_ids_({config.remember, config.max_ids}),
       moving_(parts.keys, parts.door),
+      notes_(std::move(opened.notes)),
+      ownership_({*journal_, queue_, opened.home, opened.place, notes_}),
       target_({queue_, id_, journal_->lanes(), parts.copies, parts.keys, parts.loader, parts.invalidator,
-               parts.clock, [this](const std::string& source) { ledger_known(source); }},
+               parts.clock, ownership_,
+               [this](const std::string& source, std::uint32_t lane, const std::string& why) {
+                 lane_stopped(source, lane, why);
+               },
+               [this](const std::string& source) { ledger_known(source); }},
               std::move(parts.run_blocking)),
       flusher_(std::make_unique<journal::Flusher>(queue_.outbox(), *journal_, target_, parts.clock,
                                                   parts.scheduler, parts.random)) {}
@@ -74,6 +98,18 @@ Result<std::unique_ptr<JournaledWrites>> JournaledWrites::open(const config::Jou
     return std::move(restored).error();
   if (auto restored = behind->op_ids_.restore(receipts, behind->clock_); !restored)
     return std::move(restored).error();
+  for (const auto& [name, why] : behind->notes_) {
+    if (!name.starts_with(journal::kStoppedNote)) continue;
+    const std::string_view rest = std::string_view(name).substr(journal::kStoppedNote.size());
+    std::uint32_t lane = 0;
+    const auto [end, wrong] = std::from_chars(rest.data(), rest.data() + rest.size(), lane);
+    if (wrong != std::errc() || end == rest.data() + rest.size() || lane >= behind->journal_->lanes())
+      continue;
+    const std::string source(end + 1, rest.data() + rest.size());
+    spdlog::error("source {}: write-behind has been stopped in lane {} since an earlier start: {}", source,
+                  lane, why);
+    behind->flusher_->stopped_before(source, lane, why);
+  }
   behind->journal_->watch(behind.get());
   return behind;
 }
@@ -127,9 +163,77 @@ void JournaledWrites::ledger_known(const std::string& source) {
   if (report_restored_) report_restored_(std::move(keys));
 }
 
+void JournaledWrites::lane_stopped(const std::string& source, std::uint32_t lane, const std::string& why) {
+  target_.run_blocking([this, source, lane, why] {
+    auto noted = journal_->note({{fmt::format("{}{} {}", journal::kStoppedNote, lane, source), why}});
+    if (!noted)
+      spdlog::error("the journal could not remember that lane {} has stopped: {}", lane,
+                    noted.error().message);
+  });
+}
+
+Result<void> JournaledWrites::prepare(const std::string& source, LedgerPort& ledger,
+                                      const CallOptions& options) {
+  ownership_.begin(source);
+  auto claim = ledger.claim_now(ownership_.owner(source), options);
+  if (!claim) return std::move(claim).error();
+  const Ownership::Verdict verdict = ownership_.took(source, *claim);
+  if (verdict.kind == Ownership::Verdict::Kind::kUnknown) return Error{ErrorCode::kConfig, verdict.why};
+  if (verdict.kind != Ownership::Verdict::Kind::kOwner) return {};  // the flusher asks again, or stops
+  return ledger.prepare(id_, journal_->lanes(), options);
+}
+
+void JournaledWrites::note_places(const std::vector<Namespace*>& spaces) {
+  journal::Notes changed;
+  for (const Namespace* space : spaces) {
+    if (!space->info.writes_behind) continue;
+    const std::string name = std::string(kPlace) + space->name();
+    std::string place = place_of(space->config);
+    std::string& noted = notes_[name];
+    if (noted == place) continue;
+    noted = place;
+    changed.emplace(name, std::move(place));
+  }
+  if (changed.empty()) return;
+  if (auto noted = journal_->note(std::move(changed)); !noted)
+    spdlog::error("the journal could not remember where its writes are to go: {}", noted.error().message);
+}
+
+std::vector<std::string> JournaledWrites::begun() {
+  MutexLock lock(renewal_mutex_);
+  return begun_;
+}
+
+// Timers end with stop().
+void JournaledWrites::renew_leases() {
+  for (const std::string& source : begun()) {
+    if (!ownership_.confirmed(source)) continue;  // the flusher asks
+    target_.claim(source, [this, source](Result<Ownership::Verdict> verdict) {
+      if (!verdict || verdict->kind != Ownership::Verdict::Kind::kFenced) return;
+      MutexLock lock(renewal_mutex_);
+      if (!ended_ && flusher_) flusher_->fence(source, verdict->why);
+    });
+  }
+  MutexLock lock(renewal_mutex_);
+  if (!ended_) renewal_ = scheduler_.post_at(clock_.now() + kRenewEvery, [this] { renew_leases(); });
+}
+
 Result<void> JournaledWrites::check(const std::vector<std::string>& sources,
-                                    const std::vector<Namespace*>& spaces) const {
+                                    const std::vector<Namespace*>& spaces, bool start) const {
   std::vector<std::string> lost;
+  for (const journal::PendingStats& pending : queue_.stats()) {
+    const auto noted = notes_.find(std::string(kPlace) + pending.space);
+    const auto space = std::ranges::find(spaces, pending.space, &Namespace::name);
+    if (!start || noted == notes_.end() || space == spaces.end() || (*space)->config.source.empty()) continue;
+    if (const std::string place = place_of((*space)->config); place != noted->second) {
+      return Error{
+          ErrorCode::kConfig,
+          fmt::format("the journal holds {} write{} for namespace '{}' that were made for {}; this "
+                      "configuration has {}: put that back and let the journal drain (forebay drain) "
+                      "before it is changed",
+                      pending.records, pending.records == 1 ? "" : "s", pending.space, noted->second, place)};
+    }
+  }
   for (const journal::PendingStats& pending : queue_.stats()) {
     const bool there = std::ranges::any_of(spaces, [&](const Namespace* space) {
       return space->name() == pending.space && space->info.writes_source &&
@@ -154,15 +258,37 @@ void JournaledWrites::set_targets(const std::vector<FlushTarget::SourceAt>& sour
                       {config.flush_every, config.flush_batch, config.flush_bytes}, config.durability);
   }
   target_.set_targets(sources, spaces);
+  note_places(spaces);
 }
 
 void JournaledWrites::start(std::vector<std::string> sources) {
+  bool first = false;
+  for (const std::string& source : sources) {
+    ownership_.begin(source);
+    MutexLock lock(renewal_mutex_);
+    if (std::ranges::find(begun_, source) != begun_.end()) continue;
+    first |= begun_.empty();
+    begun_.push_back(source);
+  }
   if (flusher_) flusher_->start(std::move(sources));
+  if (!first) return;
+  MutexLock lock(renewal_mutex_);
+  renewal_ = scheduler_.post_at(clock_.now() + kRenewEvery, [this] { renew_leases(); });
 }
 
 void JournaledWrites::stop() {
   if (journal_) journal_->watch(nullptr);
+  std::uint64_t timer = 0;
+  {
+    MutexLock lock(renewal_mutex_);
+    ended_ = true;
+    timer = std::exchange(renewal_, 0);
+  }
+  if (timer != 0) scheduler_.cancel(timer);
   flusher_.reset();
+  for (const std::string& source : begun()) {
+    if (ownership_.confirmed(source)) target_.leave(source);
+  }
   target_.close();
 }
 

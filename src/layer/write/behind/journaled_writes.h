@@ -17,6 +17,7 @@
 #include "layer/write/behind/flush_target.h"
 #include "layer/write/behind/moving_writes.h"
 #include "layer/write/behind/op_ids.h"
+#include "layer/write/behind/ownership.h"
 #include "layer/write/behind/pending.h"
 
 namespace forebay::layer {
@@ -26,7 +27,11 @@ struct OpenedJournal {
   std::vector<journal::Op> ops;
   std::vector<journal::Applied> applied;
   std::vector<journal::Receipt> receipts = {};
+  journal::Notes notes = {};
+  std::string home = {};   // home_of()
+  std::string place = {};  // LedgerOwner's
 };
+inline constexpr const char* kJournalFile = "journal.db";  // in the journal's folder
 // kConfig and kInternal as journal/log.h has them.
 using OpenJournal = std::function<Result<OpenedJournal>(const config::Journal&)>;
 
@@ -56,7 +61,12 @@ class JournaledWrites final : public EarlierWrites, private journal::Watcher {
 
   // A source or namespace that pending writes name must be there: kConfig says which isn't, and how many
   // writes that is.
-  Result<void> check(const std::vector<std::string>& sources, const std::vector<Namespace*>& spaces) const;
+  // `start`: what is pending was written by an earlier process, and must still be meant for the same place.
+  Result<void> check(const std::vector<std::string>& sources, const std::vector<Namespace*>& spaces,
+                     bool start) const;
+  // Makes the source's ledger ready and this journal its owner, where it can be; says what a person must mend.
+  // Blocks.
+  Result<void> prepare(const std::string& source, LedgerPort& ledger, const CallOptions& options);
   void set_targets(const std::vector<FlushTarget::SourceAt>& sources, const std::vector<Namespace*>& spaces);
   // Begins with these sources, besides those that writes are pending for.
   void start(std::vector<std::string> sources);
@@ -98,6 +108,11 @@ class JournaledWrites final : public EarlierWrites, private journal::Watcher {
   }
 
  private:
+  // The journal remembers where each namespace's writes are meant to go.
+  void note_places(const std::vector<Namespace*>& spaces);
+  void lane_stopped(const std::string& source, std::uint32_t lane, const std::string& why);
+  void renew_leases();
+  std::vector<std::string> begun();
   JournaledWrites(OpenedJournal opened, const config::Journal& config, Parts parts);
   // `done`, to be called by whoever is first: what it waits for, or the timeout.
   class Race;
@@ -120,9 +135,15 @@ class JournaledWrites final : public EarlierWrites, private journal::Watcher {
   PendingOverlay overlay_;
   OpIds op_ids_;
   MovingWrites moving_;
+  journal::Notes notes_;  // when the journal was opened, and what has been added since; the configuration's
+  Ownership ownership_;
   FlushTarget target_;
   Behind* strategy_ = nullptr;
   std::unique_ptr<journal::Flusher> flusher_;
+  Mutex renewal_mutex_;
+  std::vector<std::string> begun_ GUARDED_BY(renewal_mutex_);  // sources
+  std::uint64_t renewal_ GUARDED_BY(renewal_mutex_) = 0;       // the timer
+  bool ended_ GUARDED_BY(renewal_mutex_) = false;
 };
 
 }  // namespace forebay::layer

@@ -19,15 +19,20 @@
 namespace forebay::server {
 namespace {
 
-// CLIENT LIST and KILL know four types of client; all of ours are "normal".
-enum class TypeFilter : std::uint8_t { kUnknown, kNormal, kOther };
+// The types of client that CLIENT LIST and KILL know. There are no others than kNormal and kPubsub here.
+enum class TypeFilter : std::uint8_t { kUnknown, kNormal, kPubsub, kOther };
 
 TypeFilter parse_type(std::string_view text) {
   if (equals_ignoring_case(text, "normal")) return TypeFilter::kNormal;
-  for (const std::string_view other : {"master", "replica", "slave", "pubsub"}) {
+  if (equals_ignoring_case(text, "pubsub")) return TypeFilter::kPubsub;
+  for (const std::string_view other : {"master", "replica", "slave"}) {
     if (equals_ignoring_case(text, other)) return TypeFilter::kOther;
   }
   return TypeFilter::kUnknown;
+}
+
+bool is_of_type(const Session& session, TypeFilter type) {
+  return type == (session.subscribed() ? TypeFilter::kPubsub : TypeFilter::kNormal);
 }
 
 void reply_unknown_type(Context& context, std::string_view type) {
@@ -114,7 +119,7 @@ void client_reply(Context& context) {
 
 void client_list(Context& context) {
   const auto args = context.args;
-  TypeFilter type = TypeFilter::kNormal;
+  std::optional<TypeFilter> type;
   std::vector<std::uint64_t> ids;
   if (args.size() == 4 && equals_ignoring_case(args[2], "type")) {
     type = parse_type(args[3]);
@@ -129,13 +134,12 @@ void client_list(Context& context) {
     return context.reply.error("ERR syntax error");
   }
   std::string text;
-  if (type == TypeFilter::kNormal) {
-    std::sort(ids.begin(), ids.end());
-    context.server.clients().for_each([&](const Session& session) {
-      if (!ids.empty() && !std::binary_search(ids.begin(), ids.end(), session.id())) return;
-      text.append(session.describe(context.now)).push_back('\n');
-    });
-  }
+  std::sort(ids.begin(), ids.end());
+  context.server.clients().for_each([&](const Session& session) {
+    if (!ids.empty() && !std::binary_search(ids.begin(), ids.end(), session.id())) return;
+    if (type && !is_of_type(session, *type)) return;
+    text.append(session.describe(context.now)).push_back('\n');
+  });
   context.reply.verbatim(text);
 }
 
@@ -143,14 +147,15 @@ struct KillFilter {
   std::optional<std::uint64_t> id;
   std::string_view address;
   std::string_view local_address;
-  TypeFilter type = TypeFilter::kNormal;
+  std::optional<TypeFilter> type;
   std::optional<std::int64_t> max_age_seconds;
   bool skip_me = true;
 
   bool matches(const Session& session, Instant now) const {
     const Session::Origin& origin = session.origin();
     return (!id || *id == origin.id) && (address.empty() || address == origin.address) &&
-           (local_address.empty() || local_address == origin.local_address) && type == TypeFilter::kNormal &&
+           (local_address.empty() || local_address == origin.local_address) &&
+           (!type || is_of_type(session, *type)) &&
            (!max_age_seconds || now - origin.connected_at >= std::chrono::seconds(*max_age_seconds));
   }
 };

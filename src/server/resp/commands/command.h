@@ -4,7 +4,7 @@
 // (commands/<family>.cc); registry.cc joins the families. To add one: write the function, add the row.
 //
 // A handler runs on the connection's event-loop thread, must not block, and answers in one of two ways: it
-// writes exactly one reply to context.reply before it returns, or it calls context.defer() and has the
+// writes exactly one reply (kPushes: at least one) to context.reply before it returns, or it calls context.defer() and has the
 // returned slot completed later, from any thread. Replies reach the client in the order of the requests
 // either way. Commands flagged kConcurrent (reads) may start while earlier deferred ones of the same
 // connection are still open; all others wait for those, and all wait for a deferred command without that
@@ -63,6 +63,8 @@ enum CommandFlag : std::uint32_t {
   kOnce = 1u << 8,        // FOREBAY ONCE may run it: it makes one write of one key, and heeds Context::op_id
   kSteady = 1u << 9,  // takes only as long as its request and its reply are large, though Redis's flags don't
                       // say kFast
+  kPushes = 1u << 10,           // answers with pushes: one or several, which CLIENT REPLY does not mute
+  kWhileSubscribed = 1u << 11,  // a RESP2 client that is subscribed may send it, as it may those that push
 };
 
 using Handler = void (*)(Context&);
@@ -75,7 +77,7 @@ struct Command {
   Handler handler;
   std::string_view summary;  // COMMAND DOCS
   std::string_view since;    // the Redis version it comes from
-  std::string_view group;    // string, generic, connection, server, transactions, hash, forebay
+  std::string_view group;    // string, generic, connection, server, transactions, hash, pubsub, forebay
 };
 
 // All commands of a family; each commands/<family>.cc defines one of these and registry.cc lists it.

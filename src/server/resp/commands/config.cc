@@ -16,6 +16,7 @@
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/server.h"
 #include "server/resp/commands/subcommand.h"
+#include "server/script/scripts.h"
 #include "server/server.h"
 
 namespace forebay::server {
@@ -60,6 +61,10 @@ struct Staged {
   std::optional<std::size_t> max_value;
   std::optional<std::size_t> max_query_buffer;
   std::optional<std::size_t> max_client_memory;
+  std::optional<std::size_t> lua_time_limit;  // ms
+  std::optional<std::size_t> subscriber_output_hard;
+  std::optional<std::size_t> subscriber_output_soft;
+  std::optional<std::chrono::seconds> subscriber_output_patience;
 };
 
 struct Parameter {
@@ -73,13 +78,46 @@ std::string yes_or_no(bool value) {
   return value ? "yes" : "no";
 }
 
+std::string lua_time_limit(Server& server) {
+  const auto limit = server.scripts().limit.load(std::memory_order_relaxed);
+  return std::to_string(limit > std::chrono::hours(24 * 365) ? 0 : limit.count());
+}
+std::string_view set_lua_time_limit(std::string_view value, Staged& staged) {
+  staged.lua_time_limit = parse_count(value, 0, std::numeric_limits<std::int32_t>::max());
+  return staged.lua_time_limit ? "" : "argument must be between 0 and 2147483647 inclusive";
+}
+
+std::string output_limits(Server& server) {
+  const RuntimeLimits& limits = server.limits();
+  return fmt::format("normal {} 0 0 pubsub {} {} {}", limits.max_output_buffer.load(),
+                     limits.subscriber_output_hard.load(), limits.subscriber_output_soft.load(),
+                     limits.subscriber_output_patience.load().count());
+}
+
+// `pubsub <hard> <soft> <seconds>`. The limit of other clients is the configuration's, and there are no
+// replicas.
+std::string_view stage_output_limits(std::string_view value, Staged& staged) {
+  std::array<std::string_view, 4> words;
+  for (std::string_view& word : words) {
+    const std::size_t end = std::min(value.find(' '), value.size());
+    word = value.substr(0, end);
+    value.remove_prefix(std::min(end + 1, value.size()));
+  }
+  const auto seconds = parse_count(words[3], 0, std::numeric_limits<std::int32_t>::max());
+  staged.subscriber_output_hard = parse_bytes(words[1]);
+  staged.subscriber_output_soft = parse_bytes(words[2]);
+  if (!equals_ignoring_case(words[0], "pubsub") || !value.empty() || !staged.subscriber_output_hard ||
+      !staged.subscriber_output_soft || !seconds) {
+    return "argument must be: pubsub <hard limit> <soft limit> <soft seconds>";
+  }
+  staged.subscriber_output_patience = std::chrono::seconds(*seconds);
+  return "";
+}
+
 constexpr std::array kParameters{
     Parameter{"appendonly", [](Server&) { return std::string("no"); }, nullptr},
     Parameter{"bind", [](Server& server) { return server.options().resp; }, nullptr},
-    Parameter{
-        "client-output-buffer-limit",
-        [](Server& server) { return fmt::format("normal {} 0 0", server.limits().max_output_buffer.load()); },
-        nullptr},
+    Parameter{"client-output-buffer-limit", output_limits, stage_output_limits},
     Parameter{"client-query-buffer-limit",
               [](Server& server) { return std::to_string(server.limits().max_query_buffer.load()); },
               [](std::string_view value, Staged& staged) -> std::string_view {
@@ -88,8 +126,10 @@ constexpr std::array kParameters{
                            ? ""
                            : "argument must be a memory value of at least 1mb";
               }},
+    Parameter{"busy-reply-threshold", lua_time_limit, set_lua_time_limit},
     Parameter{"databases", [](Server&) { return std::string("1"); }, nullptr},
     Parameter{"io-threads", [](Server& server) { return std::to_string(server.options().threads); }, nullptr},
+    Parameter{"lua-time-limit", lua_time_limit, set_lua_time_limit},
     Parameter{"maxclients", [](Server& server) { return std::to_string(server.limits().max_clients.load()); },
               [](std::string_view value, Staged& staged) -> std::string_view {
                 staged.max_clients = parse_count(value, 1, 1'000'000);
@@ -166,7 +206,18 @@ void apply(Server& server, const Staged& staged) {
   if (staged.idle_timeout) limits.idle_timeout.store(*staged.idle_timeout);
   if (staged.max_value) limits.max_value.store(*staged.max_value);
   if (staged.max_client_memory) limits.max_client_memory.store(*staged.max_client_memory);
+  if (staged.subscriber_output_patience) {
+    limits.subscriber_output_hard.store(*staged.subscriber_output_hard);
+    limits.subscriber_output_soft.store(*staged.subscriber_output_soft);
+    limits.subscriber_output_patience.store(*staged.subscriber_output_patience);
+  }
   if (staged.max_query_buffer) limits.max_query_buffer.store(*staged.max_query_buffer);
+  // 0 means without a limit.
+  if (staged.lua_time_limit)
+    server.scripts().limit.store(*staged.lua_time_limit == 0
+                                     ? std::chrono::milliseconds::max() / 2
+                                     : std::chrono::milliseconds(*staged.lua_time_limit),
+                                 std::memory_order_relaxed);
 }
 
 void set(Context& context) {

@@ -22,6 +22,11 @@ namespace {
 
 void ping(Context& context) {
   if (context.args.size() > 2) return reply_wrong_arity(context.reply, "ping");
+  if (context.session.subscribed() && context.session.protocol() == resp::Protocol::kResp2) {
+    context.reply.array(2);
+    context.reply.bulk(std::string_view("pong"));
+    return context.reply.bulk(context.args.size() == 2 ? context.args[1] : std::string_view());
+  }
   if (context.args.size() == 2) {
     context.reply.bulk(context.args[1]);
   } else {
@@ -173,10 +178,12 @@ constexpr std::array kCommands{
     Command{"echo", 2, kFast | kConcurrent, 0, 0, 0, echo, "Returns the given string.", "1.0.0",
             "connection"},
     Command{"hello", -1, kAlways, 0, 0, 0, hello, "Handshakes with the Redis server.", "6.0.0", "connection"},
-    Command{"ping", -1, kFast | kConcurrent, 0, 0, 0, ping, "Returns the server's liveliness response.",
-            "1.0.0", "connection"},
-    Command{"quit", -1, kFast | kNoAuth, 0, 0, 0, quit, "Closes the connection.", "1.0.0", "connection"},
-    Command{"reset", 1, kFast | kNoAuth, 0, 0, 0, reset, "Resets the connection.", "6.2.0", "connection"},
+    Command{"ping", -1, kFast | kConcurrent | kWhileSubscribed, 0, 0, 0, ping,
+            "Returns the server's liveliness response.", "1.0.0", "connection"},
+    Command{"quit", -1, kFast | kNoAuth | kWhileSubscribed, 0, 0, 0, quit, "Closes the connection.", "1.0.0",
+            "connection"},
+    Command{"reset", 1, kFast | kNoAuth | kWhileSubscribed, 0, 0, 0, reset, "Resets the connection.", "6.2.0",
+            "connection"},
     Command{"select", 2, kFast, 0, 0, 0, select, "Changes the selected database.", "1.0.0", "connection"},
 };
 

@@ -12,10 +12,13 @@
 #include <memory>
 #include <string>
 
+#include "server/clients.h"
+#include "server/pubsub/broker.h"
 #include "server/resp/commands/policy_names.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/server.h"
 #include "server/resp/commands/versions.h"
+#include "server/resp/session.h"
 #include "server/server.h"
 
 namespace forebay::server {
@@ -64,8 +67,11 @@ void server_section(const Facts& facts, Text out) {
 }
 
 void clients_section(const Facts& facts, Text out) {
-  fmt::format_to(out, "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\n", facts.server.clients,
-                 facts.context.server.limits().max_clients.load());
+  std::size_t subscribed = 0;
+  facts.context.server.clients().for_each(
+      [&](const Session& session) { subscribed += session.subscribed() ? 1 : 0; });
+  fmt::format_to(out, "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\npubsub_clients:{}\r\n",
+                 facts.server.clients, facts.context.server.limits().max_clients.load(), subscribed);
 }
 
 void memory_section(const Facts& facts, Text out) {
@@ -88,6 +94,7 @@ void persistence_section(const Facts&, Text out) {
 }
 
 void stats_section(const Facts& facts, Text out) {
+  const Broker& broker = facts.context.server.broker();
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   for (const NamespaceStats& space : facts.layer.namespaces) {
@@ -101,11 +108,13 @@ void stats_section(const Facts& facts, Text out) {
       "expired_keys:{}\r\nevicted_keys:{}\r\nkeyspace_hits:{}\r\nkeyspace_misses:{}\r\n"
       "total_error_replies:{}\r\nclient_query_buffer_limit_disconnections:{}\r\n"
       "client_output_buffer_limit_disconnections:{}\r\nevicted_clients:{}\r\n"
-      "login_timeout_disconnections:{}\r\n",
+      "login_timeout_disconnections:{}\r\npubsub_channels:{}\r\npubsub_patterns:{}\r\n"
+      "pubsubshard_channels:{}\r\n",
       facts.server.connections, facts.server.commands, facts.server.commands_per_second,
       facts.server.bytes_in, facts.server.bytes_out, facts.server.rejected, facts.layer.expired,
       facts.layer.evicted, hits, misses, facts.server.error_replies, facts.server.closed_query,
-      facts.server.closed_output, facts.server.closed_memory, facts.server.closed_login);
+      facts.server.closed_output, facts.server.closed_memory, facts.server.closed_login,
+      broker.size(Topic::kChannel), broker.size(Topic::kPattern), broker.size(Topic::kShard));
 }
 
 void replication_section(const Facts&, Text out) {

@@ -4,8 +4,11 @@
 #include <utility>
 
 #include "server/resp/commands/access.h"
+#include "server/resp/commands/scripting.h"
 #include "server/resp/commands/sorted_sets.h"
 #include "server/resp/session.h"
+#include "server/script/scripts.h"
+#include "server/server.h"
 
 namespace forebay::server {
 namespace {
@@ -14,32 +17,10 @@ Transaction& transaction_of(Context& context) {
   return context.session.transaction();
 }
 
-// The keys among a command's arguments, by its row in the table.
-void append_keys(std::vector<std::string_view>& keys, const Command& command,
-                 std::span<const std::string_view> args) {
-  if (command.first_key <= 0) return;
-  const auto count = static_cast<int>(args.size());
-  const int last = std::min(command.last_key < 0 ? count + command.last_key : command.last_key, count - 1);
-  for (int at = command.first_key; at <= last; at += command.key_step) {
-    keys.push_back(args[static_cast<std::size_t>(at)]);
-  }
-}
-
 std::vector<std::string_view> keys_of(const Command& command, std::span<const std::string_view> args) {
   std::vector<std::string_view> keys;
   append_keys(keys, command, args);
   return keys;
-}
-
-// Commands without keys come in three kinds: those that walk or clear the table, which need all of it held;
-// those that only talk about the connection; and the rest (INFO, CONFIG, …), which take locks of their own
-// that somebody else may hold while waiting for a shard, and so must run with none held.
-enum class Reach : std::uint8_t { kKeys, kTable, kConnection, kElsewhere };
-
-Reach reach_of(const Command& command) {
-  if (command.first_key > 0) return Reach::kKeys;
-  if ((command.flags & (kReadonly | kWrite)) != 0) return Reach::kTable;
-  return command.group == "connection" ? Reach::kConnection : Reach::kElsewhere;
 }
 
 std::uint64_t revision_of(Context& context, std::string_view key) {
@@ -102,8 +83,23 @@ void unwatch(Context& context) {
   context.reply.ok();
 }
 
+void run_transaction(Context& context, Layer::Alone* alone);
+
 void exec(Context& context) {
   if (!transaction_of(context).open()) return context.reply.error("ERR EXEC without MULTI");
+  const bool scripts =
+      std::ranges::any_of(transaction_of(context).queued(),
+                          [](const Transaction::Queued& queued) { return is_script(*queued.command); });
+  if (scripts && !transaction_of(context).poisoned()) {
+    // Which keys a script will want nobody knows.
+    if (!context.server.scripts().enter()) return context.session.control().retry();
+    run_transaction(context, &context.server.scripts().alone());
+    return context.server.scripts().leave();
+  }
+  run_transaction(context, nullptr);
+}
+
+void run_transaction(Context& context, Layer::Alone* alone) {
   const Transaction transaction = std::exchange(transaction_of(context), Transaction());
   if (transaction.poisoned()) {
     return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
@@ -121,9 +117,13 @@ void exec(Context& context) {
   // between has to let go of them.
   std::optional<Layer::Guard> guard;
   const auto hold = [&] {
-    if (!guard && (all || !keys.empty())) guard.emplace(context.layer.lock(keys, all));
+    if (alone == nullptr && !guard && (all || !keys.empty())) guard.emplace(context.layer.lock(keys, all));
   };
   hold();
+  if (alone != nullptr) {
+    for (const std::string_view key : keys) alone->lock(key);
+    if (all) alone->lock_all();
+  }
   // A reload may have given them a source since they were queued; while they are held none does.
   if (const std::string refusal = refusal_of_bound(context, keys); !refusal.empty()) {
     return context.reply.error("EXECABORT Transaction discarded because of: " + refusal);
@@ -136,13 +136,17 @@ void exec(Context& context) {
   context.reply.array(arguments.size());
   for (std::size_t index = 0; index < arguments.size(); ++index) {
     const Command& command = *transaction.queued()[index].command;
-    if (reach_of(command) == Reach::kElsewhere) {
+    if (reach_of(command) == Reach::kElsewhere && alone == nullptr) {
       guard.reset();
     } else {
       hold();
     }
     const std::string& out = context.reply.buffer();
     const std::size_t before = out.size();
+    if (alone != nullptr && reach_of(command) == Reach::kElsewhere && !is_script(command)) {
+      context.reply.error("ERR a transaction with scripts has commands on keys only");
+      continue;
+    }
     // The same where the keys were let go of in between.
     const std::string refusal = refusal_of_bound(context, keys_of(command, arguments[index]), &command);
     if (!refusal.empty()) {
@@ -193,6 +197,22 @@ bool Transaction::watch(std::string_view key, std::uint64_t revision) {
   watched_.push_back({std::string(key), revision});
   watched_bytes_ += 2 * (key.size() + sizeof(Watched));
   return true;
+}
+
+Reach reach_of(const Command& command) {
+  if (command.first_key > 0) return Reach::kKeys;
+  if ((command.flags & (kReadonly | kWrite)) != 0) return Reach::kTable;
+  return command.group == "connection" || command.group == "pubsub" ? Reach::kConnection : Reach::kElsewhere;
+}
+
+void append_keys(std::vector<std::string_view>& keys, const Command& command,
+                 std::span<const std::string_view> args) {
+  if (command.first_key <= 0) return;
+  const auto count = static_cast<int>(args.size());
+  const int last = std::min(command.last_key < 0 ? count + command.last_key : command.last_key, count - 1);
+  for (int at = command.first_key; at <= last; at += command.key_step) {
+    keys.push_back(args[static_cast<std::size_t>(at)]);
+  }
 }
 
 bool queue_if_open(Context& context, const Command& command) {

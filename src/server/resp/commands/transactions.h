@@ -68,6 +68,16 @@ class Transaction {
   std::unordered_set<std::string, StringHash, std::equal_to<>> watched_keys_;
 };
 
+// Commands without keys come in three kinds: those that walk or clear the table, which need all of it held;
+// those that only talk about the connection, or to other connections; and the rest (INFO, CONFIG, …), which take locks of their own
+// that somebody else may hold while waiting for a shard, and so must run with none held.
+enum class Reach : std::uint8_t { kKeys, kTable, kConnection, kElsewhere };
+Reach reach_of(const Command& command);
+
+// Adds the keys among a command's arguments, by its row in the table.
+void append_keys(std::vector<std::string_view>& keys, const Command& command,
+                 std::span<const std::string_view> args);
+
 // Queues the command if the client is in a transaction and the command can be part of one. True: it has been
 // answered (QUEUED, or an error) and its handler must not run. EXEC, DISCARD, MULTI, WATCH, QUIT and RESET
 // always run.
