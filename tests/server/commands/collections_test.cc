@@ -208,9 +208,9 @@ TEST_F(Collections, AreFoundByTheirType) {
   run("HSET", "h", "f", "v");
   run("SADD", "s", "m");
   run("SET", "str", "x");
-  EXPECT_EQ(run("SCAN", "0", "TYPE", "hash"), "*2|$1|0|*1|$1|h");
-  EXPECT_EQ(run("SCAN", "0", "TYPE", "set"), "*2|$1|0|*1|$1|s");
-  EXPECT_EQ(run("SCAN", "0", "TYPE", "string"), "*2|$1|0|*1|$3|str");
+  EXPECT_EQ(run("SCAN", "0", "COUNT", "1000", "TYPE", "hash"), "*2|$1|0|*1|$1|h");
+  EXPECT_EQ(run("SCAN", "0", "COUNT", "1000", "TYPE", "set"), "*2|$1|0|*1|$1|s");
+  EXPECT_EQ(run("SCAN", "0", "COUNT", "1000", "TYPE", "string"), "*2|$1|0|*1|$3|str");
 }
 
 TEST_F(Collections, AWalkOfALargeOneGoesOnWhereItLeftOff) {
