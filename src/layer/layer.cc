@@ -173,6 +173,10 @@ PutOutcome Layer::update(std::string_view key, Instant now, FunctionRef<Change(c
   return core.copies().edit(core.at(key), now, decide);
 }
 
+void Layer::listen(std::shared_ptr<KeyListener> listener) {
+  impl_->core->listen(std::move(listener));
+}
+
 Stamp Layer::stamp_for(std::string_view key, Instant now) {
   layer::Core& core = *impl_->core;
   return core.keyspace().stamp_for(core.route(key), now);

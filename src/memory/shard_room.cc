@@ -63,6 +63,9 @@ void Shard::leave(Entry& entry, std::uint64_t hash, Departure why) {
   if (why == Departure::kExpired) ++counters_.expired;
   if (why == Departure::kEvicted) ++counters_.evicted;
   give_back(weight(entry));
+  // Within the section: a reader that begins now finds the entry gone, one that had begun was there before.
+  if (why != Departure::kInvalidated && common_.departures != nullptr)
+    common_.departures->departed(entry.key(), hash, why);
   dispose(entry);
 }
 
