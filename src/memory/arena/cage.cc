@@ -215,7 +215,7 @@ struct State {
   Mutex mutex;
   FreePages free GUARDED_BY(mutex);
   Kept kept GUARDED_BY(mutex);
-  std::atomic<std::size_t> taken{0};        // written under the lock
+  std::atomic<std::size_t> taken{0};        // written under the lock; in the default order
   std::size_t roots GUARDED_BY(mutex) = 0;  // bytes of the range that the leak checker looks at
 };
 constinit State state;

@@ -14,6 +14,8 @@
 #include "server/log.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
+#include "server/resp/commands/client_tracking.h"
+#include "server/resp/commands/command_keys.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/transactions.h"
@@ -21,6 +23,7 @@
 #include "server/script/engine.h"
 #include "server/script/scripts.h"
 #include "server/server.h"
+#include "server/tracking/current_client.h"
 
 namespace forebay::server {
 namespace {
@@ -69,7 +72,13 @@ class Caller final : public script::Host {
     if (reach_of(*command) == Reach::kTable) scripts.alone().lock_all();
     if (writes) scripts.set_written();
     const std::size_t before = reply.buffer().size();
-    command->handler(inner);
+    if (session_.attended()) [[unlikely]] {
+      const CommandScope scope(session_.id(), *command, args);
+      note_reads(inner, *command);
+      command->handler(inner);
+    } else {
+      command->handler(inner);
+    }
     session_.control().on_inner(*command, reply.buffer().size() > before && reply.buffer()[before] == '-');
   }
 

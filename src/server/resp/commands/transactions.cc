@@ -4,23 +4,20 @@
 #include <utility>
 
 #include "server/resp/commands/access.h"
+#include "server/resp/commands/client_tracking.h"
+#include "server/resp/commands/command_keys.h"
 #include "server/resp/commands/scripting.h"
 #include "server/resp/commands/sorted_sets.h"
 #include "server/resp/session.h"
 #include "server/script/scripts.h"
 #include "server/server.h"
+#include "server/tracking/current_client.h"
 
 namespace forebay::server {
 namespace {
 
 Transaction& transaction_of(Context& context) {
   return context.session.transaction();
-}
-
-std::vector<std::string_view> keys_of(const Command& command, std::span<const std::string_view> args) {
-  std::vector<std::string_view> keys;
-  append_keys(keys, command, args);
-  return keys;
 }
 
 std::uint64_t revision_of(Context& context, std::string_view key) {
@@ -141,7 +138,13 @@ void run_transaction(Context& context, Layer::Alone* alone) {
     }
     Context inner{
         arguments[index], context.layer, context.server, context.session, context.reply, context.now, {}};
-    command.handler(inner);
+    if (context.session.attended()) [[unlikely]] {
+      const CommandScope scope(context.session.id(), command, inner.args);
+      note_reads(inner, command);
+      command.handler(inner);
+    } else {
+      command.handler(inner);
+    }
     context.session.control().on_inner(command, out.size() > before && out[before] == '-');
   }
 }
@@ -201,17 +204,8 @@ std::string refusal_of_bound(Context& context, std::span<const std::string_view>
 Reach reach_of(const Command& command) {
   if (command.first_key > 0) return Reach::kKeys;
   if ((command.flags & (kReadonly | kWrite)) != 0) return Reach::kTable;
+  if (command.name == "client") return Reach::kElsewhere;  // tracking listens to the layer
   return command.group == "connection" || command.group == "pubsub" ? Reach::kConnection : Reach::kElsewhere;
-}
-
-void append_keys(std::vector<std::string_view>& keys, const Command& command,
-                 std::span<const std::string_view> args) {
-  if (command.first_key <= 0) return;
-  const auto count = static_cast<int>(args.size());
-  const int last = std::min(command.last_key < 0 ? count + command.last_key : command.last_key, count - 1);
-  for (int at = command.first_key; at <= last; at += command.key_step) {
-    keys.push_back(args[static_cast<std::size_t>(at)]);
-  }
 }
 
 bool queue_if_open(Context& context, const Command& command) {
