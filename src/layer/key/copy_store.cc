@@ -204,7 +204,7 @@ PutOutcome CopyStore::edit_collection(
   if (outcome == PutOutcome::kStored) {
     tell_stored(at, CopyCause::kEdited, bytes, stamp);
   } else {
-    tell_dropped(at, CopyCause::kEdited);
+    tell_dropped(at, CopyCause::kEdited, true);
   }
   return outcome;
 }
