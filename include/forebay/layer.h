@@ -32,6 +32,7 @@
 
 namespace forebay {
 
+class KeyListener;  // forebay/key_listener.h
 class Random;
 class Scheduler;
 namespace memory {
@@ -390,6 +391,10 @@ class Layer {
   void warm(std::span<const std::string> keys, std::move_only_function<void(Result<std::size_t>)> done);
 
   // ---- Seeing.
+  // The listener is told what becomes of keys from now on, in place of the one before; null: nobody is. Not
+  // while the calling thread has a Guard. The layer keeps every listener that it was ever given as long as it
+  // lives, as calls to it may be on their way.
+  void listen(std::shared_ptr<KeyListener> listener);
   Explanation explain(std::string_view key);
   LayerStats stats() const;
   void reset_stats();

@@ -30,6 +30,7 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
       keys_(scheduler_),
       no_router_({&no_namespace_}),
       router_(&no_router_),
+      news_(router_),
       memory_(copies_, random_),
       loads_(copies_, keys_, memory_, clock_, scheduler_),
       reads_(copies_, keys_, memory_, loads_, curves_, clock_),
@@ -47,7 +48,8 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
            [this](const std::string& source) { journaled_->dead_changed(source); }}) {
   copies_.observe(event_observer_);
   copies_.observe(curve_observer_);
-  copies_.observe(watchers_);
+  copies_.observe(news_);
+  tier_->observe(news_);
   follow_memory();
 }
 
@@ -118,6 +120,14 @@ Core::~Core() {
 void Core::follow_memory() {
   const memory::TierOptions options = tier_->options();
   curves_.set_memory(predict_ && options.count == memory::Count::kBytes ? options.limit : 0);
+}
+
+void Core::listen(std::shared_ptr<KeyListener> listener) {
+  const bool anybody = listener != nullptr;
+  news_.listen(std::move(listener));
+  copies_.follow_answers(anybody);
+  // From here on no change is under way that has not seen it.
+  const memory::Tier::Guard all = tier_->lock_shards({}, true);
 }
 
 void Core::upkeep() {

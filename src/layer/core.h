@@ -17,7 +17,7 @@
 #include "config/model.h"
 #include "forebay/layer.h"
 #include "layer/configuration.h"
-#include "layer/key/key_watchers.h"
+#include "layer/key/key_news.h"
 #include "layer/key/observers.h"
 #include "layer/keyspace.h"
 #include "layer/read/read_path.h"
@@ -63,7 +63,8 @@ class Core {
   memory::Tier& tier() { return *tier_; }
   CopyStore& copies() { return copies_; }
   KeyTable& keys() { return keys_; }
-  KeyWatchers& watchers() { return watchers_; }
+  // As Layer::listen().
+  void listen(std::shared_ptr<KeyListener> listener);
   Keyspace& keyspace() { return keyspace_; }
   ReadPath& reads() { return reads_; }
   Loads& loads() { return loads_; }
@@ -95,7 +96,6 @@ class Core {
   observe::MissRatioCurves curves_;
   EventObserver event_observer_;
   CurveObserver curve_observer_;
-  KeyWatchers watchers_;
   CopyStore copies_;
   KeyTable keys_;
   // Stored with release and read with acquire: who sees a router sees the namespaces that it points to. Until
@@ -103,6 +103,7 @@ class Core {
   Namespace no_namespace_;
   const Router no_router_;
   std::atomic<const Router*> router_;
+  KeyNews news_;
   MemoryView memory_;
   Loads loads_;
   ReadPath reads_;

@@ -193,6 +193,10 @@ PutOutcome Layer::edit_collection(
   return core.copies().edit_collection(core.at(key), now, room, edit);
 }
 
+void Layer::listen(std::shared_ptr<KeyListener> listener) {
+  impl_->core->listen(std::move(listener));
+}
+
 Stamp Layer::stamp_for(std::string_view key, Instant now) {
   layer::Core& core = *impl_->core;
   return core.keyspace().stamp_for(core.route(key), now);

@@ -53,11 +53,12 @@ struct Common {
   Common(Instant start, Count what) : base(start), count(what) {}
   const TimeBase base;
   const Count count;
-  Relief* relief = nullptr;               // fixed before the first operation
-  std::atomic<std::size_t> limit{0};      // bytes; 0: unbounded
-  std::atomic<std::size_t> max_value{0};  // bytes; 0: unbounded
-  std::atomic<std::size_t> fixed{0};      // bytes that empty shards take
-  std::atomic<std::size_t> cleared{0};    // bytes of cleared tables and entries that are still to be freed
+  Relief* relief = nullptr;                 // fixed before the first operation
+  DepartureObserver* departures = nullptr;  // likewise; null: nobody
+  std::atomic<std::size_t> limit{0};        // bytes; 0: unbounded
+  std::atomic<std::size_t> max_value{0};    // bytes; 0: unbounded
+  std::atomic<std::size_t> fixed{0};        // bytes that empty shards take
+  std::atomic<std::size_t> cleared{0};      // bytes of cleared tables and entries that are still to be freed
   alignas(64) std::atomic<std::size_t> used{0};
 };
 

@@ -66,6 +66,9 @@ void Shard::leave(Entry& entry, std::uint64_t hash, Departure why) {
   if (why == Departure::kEvicted) ++counters_.evicted;
   give_back(weight(entry));
   if (entry.is_collection()) abandon_nodes(entry.bytes());
+  // Within the section: a reader that begins now finds the entry gone, one that had begun was there before.
+  if (why != Departure::kInvalidated && common_.departures != nullptr)
+    common_.departures->departed(entry.key(), hash, why);
   dispose(entry);
 }
 

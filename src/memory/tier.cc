@@ -58,6 +58,10 @@ bool Tier::erase(std::string_view key, Instant now, Departure why) {
   return impl_->shards.erase(key, now, why);
 }
 
+void Tier::observe(DepartureObserver& observer) {
+  impl_->shards.observe(observer);
+}
+
 void Tier::clear() {
   impl_->shards.clear();
 }

@@ -70,6 +70,14 @@ struct TierStats {
   std::vector<std::size_t> entries_by_space;  // index: Stamp::space
 };
 
+// Is told of entries that leave by themselves, with their shard's lock held: no call back, brief. Thread-safe.
+class DepartureObserver {
+ public:
+  virtual ~DepartureObserver() = default;
+  // `why` is kExpired or kEvicted. `hash`: the key's hash_bytes().
+  virtual void departed(std::string_view key, std::uint64_t hash, Departure why) = 0;
+};
+
 class Tier {
  public:
   // Fails on an unknown policy, naming those that exist, and on options that it does not heed. `clock`
@@ -78,6 +86,9 @@ class Tier {
   ~Tier();
   Tier(const Tier&) = delete;
   Tier& operator=(const Tier&) = delete;
+
+  // Before the first operation. The observer outlives the tier's last one.
+  void observe(DepartureObserver& observer);
 
   // Visits the entry if it is there and not past `expires`; an entry past it is removed (kExpired). True:
   // visited.

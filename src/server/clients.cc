@@ -16,9 +16,9 @@ std::uint64_t ClientRegistry::next_id() {
   return ++last_id_;
 }
 
-void ClientRegistry::add(Session& session, Kill kill) {
+void ClientRegistry::add(Session& session, Kill kill, Forget forget) {
   const MutexLock lock(mutex_);
-  clients_.emplace(session.id(), Client{&session, std::move(kill)});
+  clients_.emplace(session.id(), Client{&session, std::move(kill), std::move(forget)});
 }
 
 void ClientRegistry::remove(const Session& session) {
@@ -52,6 +52,19 @@ bool ClientRegistry::kill(std::uint64_t id) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return false;
   found->second.kill();
+  return true;
+}
+
+bool ClientRegistry::contains(std::uint64_t id) const {
+  const MutexLock lock(mutex_);
+  return clients_.contains(id);
+}
+
+bool ClientRegistry::forget(std::uint64_t id, std::shared_ptr<const Invalidation> what) {
+  const MutexLock lock(mutex_);
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return false;
+  found->second.forget(std::move(what));
   return true;
 }
 

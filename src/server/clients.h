@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 
 #include "base/mutex.h"
 #include "forebay/function_ref.h"
@@ -11,6 +12,7 @@
 namespace forebay::server {
 
 class ClientMemory;
+struct Invalidation;
 class Session;
 
 // All connected clients, for CLIENT LIST and CLIENT KILL, and for who has to go. Thread-safe. Touched when
@@ -20,9 +22,12 @@ class ClientRegistry {
   // Closes one client from any thread; must not block or call back.
   using Kill = std::move_only_function<void()>;
 
+  // Hands what it is to forget to one client, from any thread; must not block or call back.
+  using Forget = std::move_only_function<void(std::shared_ptr<const Invalidation>)>;
+
   std::uint64_t next_id();
   // The session stays valid until remove() has returned.
-  void add(Session& session, Kill kill);
+  void add(Session& session, Kill kill, Forget forget);
   void remove(const Session& session);
   std::size_t size() const;
 
@@ -32,6 +37,9 @@ class ClientRegistry {
   std::size_t kill_if(FunctionRef<bool(const Session&)> choose);
   // False: there is no such client.
   bool kill(std::uint64_t id);
+  bool contains(std::uint64_t id) const;
+  // The client is told what another one is to forget (CLIENT TRACKING REDIRECT). False: there is no such client.
+  bool forget(std::uint64_t id, std::shared_ptr<const Invalidation> what);
   // Whether the server waits for memory before it reads more from one of them.
   bool any_paused() const;
   // Closes the one that holds most memory of those that are not being closed for it, and says so in the log.
@@ -42,6 +50,7 @@ class ClientRegistry {
   struct Client {
     Session* session;
     Kill kill;
+    Forget forget;
   };
   mutable Mutex mutex_;
   std::uint64_t last_id_ GUARDED_BY(mutex_) = 0;

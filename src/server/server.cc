@@ -20,6 +20,7 @@
 #include "server/resp/event_loop.h"
 #include "server/script/scripts.h"
 #include "server/slow_lane.h"
+#include "server/tracking/key_feed.h"
 
 namespace forebay::server {
 namespace {
@@ -130,6 +131,9 @@ struct Server::Impl {
   Broker broker;
   std::vector<std::unique_ptr<EventLoop>> loops;
   const std::shared_ptr<SlowLane> slow_lane = std::make_shared<SlowLane>();
+  const std::shared_ptr<KeyFeed> key_feed = std::make_shared<KeyFeed>(layer, slow_lane);
+  Mutex notify_mutex;
+  std::shared_ptr<void> notifies GUARDED_BY(notify_mutex);  // null: there are no keyspace notifications
   std::unique_ptr<HttpServer> http;
   std::atomic<bool> serving{false};
   Instant tight_since = kNever;  // used by the first loop's thread
@@ -174,6 +178,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Laye
       if (auto bound = impl.loops.back()->listen(*address, how); !bound) return bound.error();
     }
   }
+  if (!impl.loops.empty()) impl.key_feed->notifier().open(impl.broker, impl.loops.front()->mailbox());
   if (!options.http.empty()) {
     const Result<HostPort> address = checked_address("http", options.http, options);
     if (!address) return address.error();
@@ -190,6 +195,7 @@ void Server::start() {
     impl_->loops.front()->every_sweep([this] {
       sample();
       relieve_pressure();
+      impl_->key_feed->tracking()->upkeep(impl_->layer.clock().now());
     });
   }
   impl_->serving.store(true);
@@ -204,6 +210,7 @@ void Server::stop() {
   for (const auto& loop : impl_->loops) loop->wait_until_empty(until);
   for (const auto& loop : impl_->loops) loop->finish();
   for (const auto& loop : impl_->loops) loop->join();
+  notify(0);
   impl_->slow_lane->stop();
   if (impl_->http) impl_->http->stop();
 }
@@ -246,6 +253,18 @@ bool Server::scripts_allowed() const {
 }
 Broker& Server::broker() {
   return impl_->broker;
+}
+KeyFeed& Server::key_feed() {
+  return *impl_->key_feed;
+}
+void Server::notify(std::uint32_t events) {
+  const MutexLock lock(impl_->notify_mutex);
+  impl_->key_feed->notifier().set(events);
+  if (events == 0) {
+    impl_->notifies.reset();
+  } else if (impl_->notifies == nullptr) {
+    impl_->notifies = impl_->key_feed->listen();
+  }
 }
 const std::shared_ptr<SlowLane>& Server::slow_lane() {
   return impl_->slow_lane;

@@ -25,6 +25,7 @@ class AuthThrottle;
 class Broker;
 class ClientMemory;
 class ClientRegistry;
+class KeyFeed;
 class Lobby;
 class SlowLane;
 namespace script {
@@ -89,6 +90,9 @@ class Server {
   ClientMemory& client_memory();
   Lobby& lobby();
   Broker& broker();
+  KeyFeed& key_feed();
+  // As CONFIG SET notify-keyspace-events; the letters have been understood.
+  void notify(std::uint32_t events);
   // Also for those that may outlive the server: it takes no tasks then.
   const std::shared_ptr<SlowLane>& slow_lane();
   script::Scripts& scripts();

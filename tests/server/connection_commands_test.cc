@@ -34,7 +34,7 @@ TEST_F(ConnectionCommandsTest, HelloNegotiatesTheProtocol) {
   auto client = connect();
   const std::string id = client->ask({"CLIENT", "ID"}).substr(1);
   EXPECT_EQ(client->ask({"HELLO", "3", "SETNAME", "me"}),
-            "{server redis version 7.2.0 proto :3 id :" + id + " mode standalone role master modules []}");
+            "{server redis version 7.4.0 proto :3 id :" + id + " mode standalone role master modules []}");
   EXPECT_EQ(client->ask({"CLIENT", "GETNAME"}), "me");
   EXPECT_EQ(client->ask({"HELLO"}).substr(0, 15), "{server redis v");
   EXPECT_EQ(client->ask({"HELLO", "2"}).substr(0, 15), "[server redis v");

@@ -22,7 +22,7 @@ TEST_F(ServerCommandsTest, InfoHasTheLinesThatToolsParse) {
   client->ask({"GET", "k"});
   client->ask({"GET", "absent"});
   const std::string info = client->ask({"INFO"});
-  EXPECT_EQ(line_of(info, "redis_version"), "7.2.0");
+  EXPECT_EQ(line_of(info, "redis_version"), "7.4.0");
   EXPECT_NE(line_of(info, "forebay_version"), "(absent)");
   EXPECT_EQ(line_of(info, "tcp_port"), std::to_string(server->resp_port()));
   EXPECT_EQ(line_of(info, "connected_clients"), "1");

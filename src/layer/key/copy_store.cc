@@ -25,6 +25,16 @@ std::uint64_t bytes_of(const EntryView& entry) {
   return entry.shared() != nullptr ? bytes_of(*entry.shared()) : entry.bytes().size();
 }
 
+bool same_value(const NewCopy& copy, const EntryView& entry) {
+  const bool present = copy.value || copy.bytes;
+  if (present == entry.stamp().negative) return false;
+  if (!present) return true;
+  if ((copy.value && copy.value->is_object()) || (entry.shared() != nullptr && entry.shared()->is_object()))
+    return false;  // nobody here can tell
+  const std::string_view before = entry.shared() != nullptr ? entry.shared()->view() : entry.bytes();
+  return before == (copy.value ? copy.value->view() : *copy.bytes);
+}
+
 CopyStore::Stored stored_of(PutOutcome outcome) {
   switch (outcome) {
     case PutOutcome::kStored:
@@ -69,6 +79,7 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant no
   const std::uint64_t bytes = copy.value ? bytes_of(*copy.value) : text.size();
   Outcome outcome;
   std::optional<Stored> refused;
+  bool renewed = false;
   const PutOutcome put = tier_.update(at.hash, at.text, now, [&](const EntryView* current) -> Change {
     // Looked at under the shard's lock: if the epoch is raised later, a tier that is this namespace's alone
     // clears this shard later, too. In another the entry says its epoch itself.
@@ -78,6 +89,7 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant no
     }
     if (current != nullptr && space.owns(current->stamp())) {
       outcome.existed = !current->stamp().negative;
+      renewed = !same_value(copy, *current);
       if (copy.evidence.older_than(Evidence::of(current->stamp()))) {
         refused = Stored::kOlder;
         return Change::keep();
@@ -90,11 +102,15 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant no
   outcome.stored = refused.value_or(stored_of(put));
   switch (outcome.stored) {
     case Stored::kYes:
-      tell_stored(at, copy.cause, bytes, stamp);
+      tell_stored(at, renewed && copy.cause == CopyCause::kLoaded ? CopyCause::kRenewed : copy.cause, bytes,
+                  stamp);
       break;
     case Stored::kAbsence:
+      // Readers of the load were answered, and nothing of that is here.
+      tell_dropped(at, copy.cause == CopyCause::kLoaded ? CopyCause::kRenewed : copy.cause, outcome.existed);
+      break;
     case Stored::kTooLarge:
-      tell_dropped(at, copy.cause);
+      tell_dropped(at, copy.cause, outcome.existed);
       break;
     case Stored::kFull:
     case Stored::kPurged:
@@ -134,13 +150,18 @@ PutOutcome CopyStore::edit(const KeyRef& at, Instant now, FunctionRef<Change(con
       return Change::erase();
     return change;
   };
-  if (!watched(at, CopyCause::kEdited)) return tier_.update(at.hash, at.text, now, decided);
   auto kind = Change::Kind::kKeep;
   std::uint64_t bytes = 0;
   Stamp stamp;
+  bool told = false;
+  bool existed = false;
   const PutOutcome outcome = tier_.update(at.hash, at.text, now, [&](const EntryView* current) {
     Change change = decided(current);
     kind = change.kind;
+    // Asked in here: who begins to listen takes this lock (KeyNews).
+    told = kind != Change::Kind::kKeep && watched(at, CopyCause::kEdited);
+    if (!told) return change;
+    existed = current != nullptr;
     stamp = change.stamp;
     if (kind == Change::Kind::kReplace) {
       bytes = bytes_of(change);
@@ -149,11 +170,11 @@ PutOutcome CopyStore::edit(const KeyRef& at, Instant now, FunctionRef<Change(con
     }
     return change;
   });
-  if (kind == Change::Kind::kKeep || outcome == PutOutcome::kFull) return outcome;
+  if (!told || outcome == PutOutcome::kFull) return outcome;
   if (outcome == PutOutcome::kStored) {
-    tell_stored(at, CopyCause::kEdited, bytes, stamp);
+    tell_stored(at, kind == Change::Kind::kRestamp ? CopyCause::kRetimed : CopyCause::kEdited, bytes, stamp);
   } else {
-    tell_dropped(at, CopyCause::kEdited);
+    tell_dropped(at, CopyCause::kEdited, existed);
   }
   return outcome;
 }
@@ -192,7 +213,7 @@ bool CopyStore::drop(const KeyRef& at, Instant now) {
   const bool dropped = tier_.erase(at.text, now, Departure::kInvalidated);
   // Told even if there was none: what has been evicted would have been dropped, too, had there been more
   // memory.
-  tell_dropped(at, CopyCause::kWritten);
+  tell_dropped(at, CopyCause::kWritten, dropped);
   return dropped;
 }
 
@@ -234,15 +255,23 @@ void CopyStore::tell_stored(const KeyRef& at, CopyCause cause, std::uint64_t byt
   }
 }
 
-void CopyStore::tell_dropped(const KeyRef& at, CopyCause cause) const {
+void CopyStore::tell_dropped(const KeyRef& at, CopyCause cause, bool existed) const {
   for (CopyObserver* observer : observers_) {
-    if (observer->wants(at.hash, cause)) observer->dropped(at);
+    if (observer->wants(at.hash, cause)) observer->dropped(at, existed);
   }
 }
 
 void CopyStore::invalidated(const KeyRef& at, observe::Invalidation cause, Instant now) const {
   at.space.counters.add(kInvalidations);
   for (CopyObserver* observer : observers_) observer->invalidated(at, cause, now);
+}
+
+void CopyStore::answered(const KeyRef& at, const Stamp& stamp) const {
+  for (CopyObserver* observer : observers_) observer->answered(at, stamp);
+}
+
+void CopyStore::answered_stale(const KeyRef& at) const {
+  for (CopyObserver* observer : observers_) observer->answered_stale(at);
 }
 
 void CopyStore::unstored(const KeyRef& at, observe::Unstored why) const {

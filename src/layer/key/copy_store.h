@@ -10,6 +10,7 @@
 // For a key that has a source the caller holds the key's lock (key_table.h) while it stores or drops, but for
 // edit(), which changes such a copy's times only. Thread-safe; takes the memory tier's locks. No call blocks.
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -105,18 +106,25 @@ class CopyStore {
   void invalidated(const KeyRef& at, observe::Invalidation cause, Instant now) const;
   // A load's value was not stored.
   void unstored(const KeyRef& at, observe::Unstored why) const;
+  // Whether observers want to be told of answers, too: it costs readers a look and a call.
+  void follow_answers(bool on) { follows_answers_.store(on, std::memory_order_relaxed); }
+  bool follows_answers() const { return follows_answers_.load(std::memory_order_relaxed); }
+  void answered(const KeyRef& at, const Stamp& stamp) const;
+  void answered_stale(const KeyRef& at) const;
 
   memory::Tier& tier() { return tier_; }
 
  private:
   Stamp stamp_of(const KeyRef& at, const NewCopy& copy, Instant now);
   void tell_stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) const;
-  void tell_dropped(const KeyRef& at, CopyCause cause) const;
+  void tell_dropped(const KeyRef& at, CopyCause cause, bool existed) const;
   bool watched(const KeyRef& at, CopyCause cause) const;
 
   memory::Tier& tier_;
   Random& random_;
   std::vector<CopyObserver*> observers_;
+  // Relaxed: who must not miss an answer is told of it on the thread that set this, or after it.
+  std::atomic<bool> follows_answers_{false};
 };
 
 }  // namespace forebay::layer

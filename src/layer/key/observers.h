@@ -19,7 +19,7 @@ class CurveObserver final : public CopyObserver {
 
   bool wants(std::uint64_t hash, CopyCause) const override { return curves_.sampled(hash); }
   void stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) override;
-  void dropped(const KeyRef& at) override { curves_.dropped(at.hash); }
+  void dropped(const KeyRef& at, bool /*existed*/) override { curves_.dropped(at.hash); }
   void invalidated(const KeyRef&, observe::Invalidation, Instant) override {}
   void unstored(const KeyRef&, observe::Unstored) override {}
   void purged(const Namespace&) override {}  // they see the epoch
@@ -34,9 +34,11 @@ class EventObserver final : public CopyObserver {
  public:
   explicit EventObserver(observe::KeyEvents& events) : events_(events) {}
 
-  bool wants(std::uint64_t, CopyCause cause) const override { return cause == CopyCause::kLoaded; }
+  bool wants(std::uint64_t, CopyCause cause) const override {
+    return cause == CopyCause::kLoaded || cause == CopyCause::kRenewed;
+  }
   void stored(const KeyRef& at, CopyCause, std::uint64_t, const Stamp&) override { events_.stored(at.hash); }
-  void dropped(const KeyRef&) override {}
+  void dropped(const KeyRef&, bool) override {}
   void invalidated(const KeyRef& at, observe::Invalidation cause, Instant now) override {
     events_.invalidated(at.hash, cause, now);
   }

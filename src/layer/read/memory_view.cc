@@ -22,6 +22,11 @@ Answer absent(ReadResult result) {
   return answer;
 }
 
+void MemoryView::tell(const KeyRef& at, Found found, const Stamp& stamp) const {
+  if (found == Found::kHit || found == Found::kNegative) copies_.answered(at, stamp);
+  if (found == Found::kStale) copies_.answered_stale(at);
+}
+
 std::optional<Answer> MemoryView::stand_in(const KeyRef& at, Instant now) const {
   std::optional<Answer> answer;
   find_stand_in(at, now, [&](const EntryView& entry) {

@@ -42,6 +42,8 @@ class MemoryView {
     copies_.find(at, now, [&](const EntryView& entry) {
       judge(policy, entry.stamp(), now, look);
       if (look.found == Found::kHit || look.found == Found::kStale) visit(entry);
+      if (copies_.follows_answers()) [[unlikely]]
+        tell(at, look.found, entry.stamp());
     });
     return look;
   }
@@ -56,6 +58,8 @@ class MemoryView {
           if (found) visit(entry);
         },
         Touch::kNo);
+    if (found && copies_.follows_answers()) [[unlikely]]
+      copies_.answered_stale(at);
     return found;
   }
   // The same as an answer.
@@ -64,6 +68,7 @@ class MemoryView {
   bool is_due(const KeyRef& at, Instant now, Instant due) const;
 
  private:
+  void tell(const KeyRef& at, Found found, const Stamp& stamp) const;
   void judge(const config::Namespace& policy, const Stamp& stamp, Instant now, Look& look) const {
     if (stamp.negative) {
       look.found = Found::kNegative;

@@ -215,7 +215,7 @@ struct State {
   Mutex mutex;
   FreePages free GUARDED_BY(mutex);
   Kept kept GUARDED_BY(mutex);
-  std::atomic<std::size_t> in_use{0};       // bytes taken; written under the lock
+  std::atomic<std::size_t> taken{0};        // written under the lock; in the default order
   std::size_t roots GUARDED_BY(mutex) = 0;  // bytes of the range that the leak checker looks at
 };
 constinit State state;
@@ -279,7 +279,7 @@ void* Cage::take(std::size_t bytes, Contents contents) {
       }
 #endif
     }
-    state.in_use += bytes;
+    state.taken += bytes;
   }
   char* const place = base_ + std::size_t{first} * kSpan;
   unpoison(place, bytes);
@@ -305,12 +305,12 @@ void Cage::give(void* place, std::size_t bytes) noexcept {
   if (pages > Kept::kMostPages) {
     clean({first, pages});
     const MutexLock lock(state.mutex);
-    state.in_use -= bytes;
+    state.taken -= bytes;
     state.free.give(first, pages);
     return;
   }
   const MutexLock lock(state.mutex);
-  state.in_use -= bytes;
+  state.taken -= bytes;
   while (!state.kept.has_room(pages)) {
     const Kept::Span span = state.kept.oldest();
     clean(span);
@@ -320,12 +320,12 @@ void Cage::give(void* place, std::size_t bytes) noexcept {
 }
 
 std::size_t Cage::taken() {
-  return state.in_use;
+  return state.taken;
 }
 
 bool Cage::has(std::size_t bytes) {
   const std::size_t apart = size_ / 64;  // of free pages that lie too far apart to be of use
-  return state.in_use + bytes + apart < size_;
+  return state.taken + bytes + apart < size_;
 }
 
 }  // namespace forebay::memory

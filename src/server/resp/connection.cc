@@ -13,10 +13,14 @@
 #include "server/clients.h"
 #include "server/lobby.h"
 #include "server/log.h"
+#include "server/resp/commands/client_tracking.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/scripting.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/script/scripts.h"
+#include "server/tracking/current_client.h"
+#include "server/tracking/key_feed.h"
+#include "server/tracking/tracking.h"
 
 namespace forebay::server {
 namespace {
@@ -104,6 +108,7 @@ void Connection::close() {
   *link_ = nullptr;
   replies_.clear();
   subscriptions_.clear();
+  session_.track(nullptr);
   if (unknown_since_ != kNever) loop_.server().lobby().leave(session_.id());
   loop_.remove(*this);
   // From here on nobody else chooses it to be closed.
@@ -246,6 +251,7 @@ void Connection::process() {
   loop_.turn().serve(context_.now);
   const RuntimeLimits& limits = loop_.server().limits();
   request_limits_.max_bulk = limits.max_value.load(std::memory_order_relaxed);
+  session_.set_notified(loop_.server().key_feed().notifier().on());
   waiting_ = throttled_ = yielded_ = false;
   const std::size_t before = input_.pending().size();
   const bool paused = session_.memory() > ClientMemory::kModest && loop_.server().client_memory().tight();
@@ -352,6 +358,7 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
 
   const Ran ran = busy ? refuse_busy() : run(found);
   if (std::exchange(retry_, false)) {
+    counted_ = true;
     wait_for_scripts();
     return Step::kStop;
   }
@@ -406,9 +413,23 @@ Connection::Ran Connection::run(const Registered& found) {
   }
   session_.on_command(*command);
   if (session_.transaction().open() && queue_if_open(context_, *command)) return Ran::kQueued;
-  command->handler(context_);
-  if (!retry_) loop_.own_tallies().calls[found.index].add();
+  if (!std::exchange(counted_, false)) loop_.own_tallies().calls[found.index].add();
+  if (session_.attended()) [[unlikely]] {
+    run_attended(*command);
+  } else {
+    command->handler(context_);
+  }
   return Ran::kYes;
+}
+
+// A key is noted before it is read (TrackingTable).
+void Connection::run_attended(const Command& command) {
+  const CommandScope scope(session_.id(), command, context_.args);
+  note_reads(context_, command);
+  command.handler(context_);
+  Tracking* const tracking = session_.tracking();
+  if (tracking != nullptr && command.name != "client" && !session_.transaction().open() && !retry_)
+    tracking->set_caching(false);
 }
 
 // The request is executed again once nobody runs a script, or one has run for so long that the client is told.

@@ -30,6 +30,7 @@
 #include "server/resp/input_buffer.h"
 #include "server/resp/reply_queue.h"
 #include "server/resp/session.h"
+#include "server/tracking/tracked_client.h"
 
 namespace forebay::server {
 
@@ -65,6 +66,12 @@ class Connection final : public ConnectionControl, public PushTarget {
   // takes the place of their replies.
   void on_kept(std::uint64_t ticket, std::string_view error);
 
+  // Keys that it tracks have changed.
+  void on_invalidation(Invalidation&& what);
+  // Tells the client what it, or the one that redirects to it, is to forget.
+  enum class Told : bool { kForItself, kForAnother };
+  void forget(const Invalidation& what, Told told);
+
   void close_after_replies() override { closing_ = true; }
   void in_effect() override { replies_.in_effect(); }
   void hold_reply(std::uint64_t ticket) override {
@@ -72,6 +79,7 @@ class Connection final : public ConnectionControl, public PushTarget {
     loop_.ask_for(ticket);
   }
   Subscriptions& subscriptions() override { return subscriptions_; }
+  std::shared_ptr<TrackedClient> tracked() override { return loop_.tracked(*this); }
   std::shared_ptr<Mailbox> mailbox() override { return loop_.mailbox(); }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
   void post(Task task) override { loop_.post(std::move(task)); }
@@ -95,6 +103,8 @@ class Connection final : public ConnectionControl, public PushTarget {
   enum class Ran : std::uint8_t { kYes, kQueued, kRefused };
   Ran run(const Registered& found);
   Ran refuse_busy();
+  bool is_pushed_to() { return subscriptions_.any() || session_.tracking() != nullptr; }
+  void run_attended(const Command& command);
   void count_failed();
   // Before a client has given its password: most bytes of unread replies.
   static constexpr std::size_t kUnauthenticatedOutput = std::size_t{16} << 10;
@@ -168,6 +178,7 @@ class Connection final : public ConnectionControl, public PushTarget {
   bool ended_ = false;                      // the client sends no more
   bool closed_ = false;
   bool retry_ = false;        // the command being executed can't run now
+  bool counted_ = false;      // the request that is executed next has been tried before
   bool muted_ = false;        // the command being executed is not to be answered
   std::uint64_t ticket_ = 0;  // for which its reply is to be held; 0: it isn't
 };

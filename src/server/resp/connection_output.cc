@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <utility>
 
+#include "server/clients.h"
 #include "server/log.h"
 #include "server/resp/connection.h"
+#include "server/tracking/tracking.h"
 
 namespace forebay::server {
 namespace {
@@ -114,10 +116,56 @@ void Connection::push(const resp::Output& encoded) {
   if (!std::exchange(unflushed_, true)) loop_.flush_soon(*this);
 }
 
+void Connection::on_invalidation(Invalidation&& what) {
+  Tracking* const tracking = session_.tracking();
+  if (tracking == nullptr) return;
+  const std::uint64_t other = tracking->options().redirect;
+  if (other == 0) return forget(what, Told::kForItself);
+  if (loop_.server().clients().forget(other, std::make_shared<const Invalidation>(std::move(what)))) return;
+  tracking->set_broken();
+  session_.show_tracking();
+  if (session_.protocol() != resp::Protocol::kResp3) return;
+  resp::Output message;
+  resp::Writer writer(message, resp::Protocol::kResp3);
+  writer.push(2);
+  writer.bulk(std::string_view("tracking-redir-broken"));
+  writer.integer(static_cast<std::int64_t>(other));
+  push(message);
+}
+
+// RESP2 has no pushes: such a client is told of another one's keys by a message, if it is subscribed.
+void Connection::forget(const Invalidation& what, Told told) {
+  const bool pushes = session_.protocol() == resp::Protocol::kResp3;
+  if (!pushes && (told == Told::kForItself || !subscriptions_.any())) return;
+  resp::Output message;
+  resp::Writer writer(message, session_.protocol());
+  const auto begin = [&] {
+    writer.push(pushes ? 2 : 3);
+    if (pushes) return writer.bulk(std::string_view("invalidate"));
+    writer.bulk(std::string_view("message"));
+    writer.bulk(std::string_view("__redis__:invalidate"));
+  };
+  if (what.everything) {
+    begin();
+    writer.null();
+  } else if (what.together) {
+    begin();
+    writer.array(what.keys.size());
+    for (const std::string& key : what.keys) writer.bulk(std::string_view(key));
+  } else {
+    for (const std::string& key : what.keys) {
+      begin();
+      writer.array(1);
+      writer.bulk(std::string_view(key));
+    }
+  }
+  push(message);
+}
+
 bool Connection::lagging(Instant now) {
   const RuntimeLimits& limits = loop_.server().limits();
   const std::size_t soft = limits.subscriber_output_soft.load(std::memory_order_relaxed);
-  if (!overrun_ && (soft == 0 || !subscriptions_.any() || unsent() <= soft)) {
+  if (!overrun_ && (soft == 0 || !is_pushed_to() || unsent() <= soft)) {
     lagging_since_ = kNever;
     return false;
   }

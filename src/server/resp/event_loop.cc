@@ -20,6 +20,7 @@
 #include "server/log.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/connection.h"
+#include "server/tracking/tracked_client.h"
 
 namespace forebay::server {
 namespace {
@@ -228,11 +229,27 @@ bool EventLoop::watch(int descriptor, Connection& connection) {
 void EventLoop::add(Connection& connection) {
   const std::uint64_t id = connection.session().id();
   connections_.emplace(id, &connection);
-  server_.clients().add(connection.session(), [mailbox = mailbox_, this, id] {
-    mailbox->post([this, id] {
-      const auto found = connections_.find(id);
-      if (found != connections_.end()) found->second->close();
-    });
+  server_.clients().add(
+      connection.session(),
+      [mailbox = mailbox_, this, id] {
+        mailbox->post([this, id] {
+          const auto found = connections_.find(id);
+          if (found != connections_.end()) found->second->close();
+        });
+      },
+      [mailbox = mailbox_, this, id](std::shared_ptr<const Invalidation> what) {
+        mailbox->post([this, id, what = std::move(what)] {
+          const auto found = connections_.find(id);
+          if (found != connections_.end()) found->second->forget(*what, Connection::Told::kForAnother);
+        });
+      });
+}
+
+std::shared_ptr<TrackedClient> EventLoop::tracked(Connection& connection) {
+  const std::uint64_t id = connection.session().id();
+  return std::make_shared<TrackedClient>(id, mailbox_, [this, id](Invalidation&& what) {
+    const auto found = connections_.find(id);
+    if (found != connections_.end()) found->second->on_invalidation(std::move(what));
   });
 }
 

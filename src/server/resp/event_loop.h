@@ -40,6 +40,7 @@
 namespace forebay::server {
 
 class Connection;
+class TrackedClient;
 struct HostPort;
 namespace script {
 class Scripts;
@@ -94,6 +95,8 @@ class EventLoop {
   // Registers the socket: Connection::on_events() is called until the descriptor is closed. False: the system
   // refused.
   bool watch(int descriptor, Connection& connection);
+  // The connection as those see it who change keys that it tracks.
+  std::shared_ptr<TrackedClient> tracked(Connection& connection);
   void add(Connection& connection);
   void remove(Connection& connection);
 

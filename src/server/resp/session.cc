@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/pubsub/subscriptions.h"
+#include "server/tracking/tracking.h"
 
 namespace forebay::server {
 
@@ -15,6 +16,21 @@ Session::Session(Origin origin, ConnectionControl& control, bool authenticated)
       control_(control),
       authenticated_(authenticated),
       last_active_(origin_.connected_at) {}
+
+Session::~Session() = default;
+
+void Session::track(std::unique_ptr<Tracking> tracking) {
+  tracking_ = std::move(tracking);
+  show_tracking();
+}
+
+void Session::show_tracking() {
+  const bool on = tracking_ != nullptr;
+  redirect_.store(on ? static_cast<std::int64_t>(tracking_->options().redirect) : -1,
+                  std::memory_order_relaxed);
+  broadcasts_.store(on && tracking_->options().mode == Tracking::Mode::kBroadcast, std::memory_order_relaxed);
+  broken_.store(on && tracking_->broken(), std::memory_order_relaxed);
+}
 
 bool Session::subscribed() const {
   return control_.subscriptions().any();
@@ -43,6 +59,7 @@ void Session::set_library_version(std::string_view version) {
 void Session::reset(bool authenticated) {
   transaction_.reset();
   subscriptions().clear();
+  track(nullptr);
   set_reply_mode(ReplyMode::kOn);
   set_protocol(resp::Protocol::kResp2);
   set_no_touch(false);
@@ -58,6 +75,10 @@ std::string Session::describe(Instant now) const {
   std::string flags;
   const Subscriptions& subscriptions = control_.subscriptions();
   if (subscriptions.any()) flags += 'P';
+  const std::int64_t redirect = redirect_.load(std::memory_order_relaxed);
+  if (redirect >= 0) flags += 't';
+  if (broken_.load(std::memory_order_relaxed)) flags += 'R';
+  if (broadcasts_.load(std::memory_order_relaxed)) flags += 'B';
   if (no_evict_.load(std::memory_order_relaxed)) flags += 'e';
   if (no_touch()) flags += 'T';
   if (flags.empty()) flags = "N";
@@ -70,11 +91,11 @@ std::string Session::describe(Instant now) const {
       "qbuf={} "
       "qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} "
       "user=default "
-      "redir=-1 resp={} lib-name={} lib-ver={}",
+      "redir={} resp={} lib-name={} lib-ver={}",
       origin_.id, origin_.address, origin_.local_address, origin_.descriptor, name_,
       seconds(origin_.connected_at), seconds(last_active()), flags, subscriptions.count(Topic::kChannel),
       subscriptions.count(Topic::kPattern), subscriptions.count(Topic::kShard), unparsed, output,
-      unparsed + output, last == nullptr ? std::string_view("NULL") : last->name,
+      unparsed + output, last == nullptr ? std::string_view("NULL") : last->name, redirect,
       static_cast<int>(protocol()), library_, library_version_);
 }
 

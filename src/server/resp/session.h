@@ -22,6 +22,8 @@ namespace forebay::server {
 
 class Mailbox;
 class Subscriptions;
+class TrackedClient;
+class Tracking;
 
 // What a command may ask of its connection. Called on its loop's thread.
 class ConnectionControl {
@@ -36,6 +38,8 @@ class ConnectionControl {
   virtual void hold_reply(std::uint64_t ticket) = 0;
   // What the client is subscribed to.
   virtual Subscriptions& subscriptions() = 0;
+  // The client as those see it who change keys that it tracks. A new one each time.
+  virtual std::shared_ptr<TrackedClient> tracked() = 0;
   // To this loop's thread, for any other.
   virtual std::shared_ptr<Mailbox> mailbox() = 0;
   // Runs `task` on this loop's thread after `delay`, unless the server stops before.
@@ -65,6 +69,7 @@ class Session {
 
   // `control` outlives the session.
   Session(Origin origin, ConnectionControl& control, bool authenticated);
+  ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -72,6 +77,15 @@ class Session {
   std::uint64_t id() const { return origin_.id; }   // any thread
   ConnectionControl& control() { return control_; }
   Subscriptions& subscriptions() { return control_.subscriptions(); }
+  // What it tracks; null: nothing.
+  Tracking* tracking() { return tracking_.get(); }
+  void track(std::unique_ptr<Tracking> tracking);
+  // CLIENT LIST shows what tracking() says now.
+  void show_tracking();
+  // Whether somebody asks which command changes a key, or which it reads: while the client tracks keys, or while
+  // there are keyspace notifications, which the connection says once a batch.
+  bool attended() const { return tracking_ != nullptr || notified_; }
+  void set_notified(bool notified) { notified_ = notified; }
   // Whether it waits for messages, which is a type of client of its own. Any thread.
   bool subscribed() const;
   Transaction& transaction() { return transaction_; }
@@ -93,8 +107,8 @@ class Session {
   void set_library(std::string_view name);
   void set_library_version(std::string_view version);
 
-  // Back to what a new connection is (RESET): RESP2, no name, no transaction, no subscription, not authenticated
-  // if there is a password.
+  // Back to what a new connection is (RESET): RESP2, no name, no transaction, no subscription, no tracking, not
+  // authenticated if there is a password.
   void reset(bool authenticated);
 
   // The connection reports each command and each batch; relaxed stores, read by describe().
@@ -123,6 +137,8 @@ class Session {
   ConnectionControl& control_;
   Transaction transaction_;
   ReplyMode reply_mode_ = ReplyMode::kOn;
+  std::unique_ptr<Tracking> tracking_;
+  bool notified_ = false;
 
   std::atomic<resp::Protocol> protocol_{resp::Protocol::kResp2};
   std::atomic<bool> authenticated_;
@@ -135,6 +151,10 @@ class Session {
   std::atomic<std::size_t> memory_{0};
   std::atomic<bool> paused_{false};
   std::atomic<std::size_t> doomed_{0};
+  // As CLIENT LIST shows them: the client that is told instead (-1: it tracks nothing), and flags.
+  std::atomic<std::int64_t> redirect_{-1};
+  std::atomic<bool> broadcasts_{false};
+  std::atomic<bool> broken_{false};
 
   mutable Mutex texts_;
   std::string name_ GUARDED_BY(texts_);

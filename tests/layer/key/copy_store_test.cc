@@ -21,11 +21,11 @@ class Diary final : public CopyObserver {
  public:
   bool wants(std::uint64_t, CopyCause) const override { return true; }
   void stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) override {
-    const char* by = cause == CopyCause::kLoaded ? "load" : cause == CopyCause::kWritten ? "write" : "edit";
+    const char* by = by_cause(cause);
     add(std::string(by) + " stored " + std::string(at.text) + " " + std::to_string(bytes) +
         (stamp.negative ? " absent" : ""));
   }
-  void dropped(const KeyRef& at) override { add("dropped " + std::string(at.text)); }
+  void dropped(const KeyRef& at, bool /*existed*/) override { add("dropped " + std::string(at.text)); }
   void invalidated(const KeyRef&, observe::Invalidation cause, Instant) override {
     add("invalidated by " + std::string(observe::to_string(cause)));
   }
@@ -36,6 +36,21 @@ class Diary final : public CopyObserver {
   std::string take() { return std::exchange(text_, {}); }
 
  private:
+  static const char* by_cause(CopyCause cause) {
+    switch (cause) {
+      case CopyCause::kLoaded:
+        return "load";
+      case CopyCause::kRenewed:
+        return "other load";
+      case CopyCause::kWritten:
+        return "write";
+      case CopyCause::kEdited:
+        return "edit";
+      case CopyCause::kRetimed:
+        return "time";
+    }
+    return "nobody";
+  }
   void add(const std::string& line) { text_ += (text_.empty() ? "" : ", ") + line; }
   std::string text_;
 };

@@ -330,7 +330,8 @@ TEST_F(BoundKeys, RememberedAbsencesAreNoKeys) {
 }
 
 TEST_F(BoundKeys, StayOutOfTransactions) {
-  const std::string refused = "-ERR keys of namespace 'pkg' have a source and can't be part of a transaction";
+  const std::string refused =
+      "-ERR keys of namespace 'pkg' have a source and can't be part of a transaction or a script";
   EXPECT_EQ(run("WATCH", "a", "pkg:curl"), refused);
   run("MULTI");
   EXPECT_EQ(run("GET", "pkg:curl"), refused);

@@ -26,6 +26,7 @@
 #include "server/resp/commands/transactions.h"
 #include "server/resp/session.h"
 #include "server/server.h"
+#include "server/tracking/tracked_client.h"
 #include "support/manual_time.h"
 
 namespace forebay::server {
@@ -59,6 +60,9 @@ class IdleControl final : public ConnectionControl {
   explicit IdleControl(Server& server) : outlet_(server.broker(), std::make_shared<Mailbox>([] {})) {}
 
   Subscriptions& subscriptions() override { return subscriptions_; }
+  std::shared_ptr<TrackedClient> tracked() override {
+    return std::make_shared<TrackedClient>(1, outlet_.mailbox(), [](Invalidation&&) {});
+  }
   std::shared_ptr<Mailbox> mailbox() override { return nullptr; }
   void run_after(Duration, Task) override {}
   void on_inner(const Command&, bool) override {}

@@ -10,6 +10,7 @@
 
 #include "base/decimal.h"
 #include "server/clients.h"
+#include "server/resp/commands/client_tracking.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/versions.h"
@@ -232,6 +233,10 @@ void client_kill(Context& context) {
 }
 
 constexpr std::array kSubcommands{
+    Subcommand{"caching", 3, "CACHING yes|no: whether what the next command reads is tracked (OPTIN, OPTOUT)",
+               client_caching},
+    Subcommand{"getredir", 2, "GETREDIR: which client is told instead of this one; 0: none, -1: no tracking",
+               client_getredir},
     Subcommand{"getname", 2, "GETNAME: the connection's name", client_getname},
     Subcommand{"id", 2, "ID: the connection's number", client_id},
     Subcommand{"info", 2, "INFO: what is known of this connection", client_info},
@@ -248,6 +253,12 @@ constexpr std::array kSubcommands{
     Subcommand{"setinfo", 4, "SETINFO lib-name|lib-ver <value>: what library this connection uses",
                client_setinfo},
     Subcommand{"setname", 3, "SETNAME <name>: names the connection", client_setname},
+    Subcommand{
+        "tracking", -3,
+        "TRACKING on|off [REDIRECT <id>] [BCAST] [PREFIX <prefix>]... [OPTIN] [OPTOUT] [NOLOOP]: whether "
+        "this connection is told when keys that it has read change",
+        client_tracking},
+    Subcommand{"trackinginfo", 2, "TRACKINGINFO: how it tracks", client_trackinginfo},
 };
 
 void client(Context& context) {

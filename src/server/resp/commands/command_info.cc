@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/resp/commands/command_keys.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/server.h"
 #include "server/resp/commands/subcommand.h"
@@ -145,15 +146,8 @@ void getkeys(Context& context) {
   if (!arity_fits(command->arity, request.size())) {
     return context.reply.error("ERR Invalid number of arguments specified for command");
   }
-  const auto count = static_cast<int>(request.size());
-  const int last = command->last_key < 0 ? count + command->last_key : command->last_key;
-  if (command->first_key == 0 || command->key_step <= 0 || command->first_key >= count) {
-    return context.reply.error("ERR The command has no key arguments");
-  }
-  std::vector<std::string_view> keys;
-  for (int i = command->first_key; i <= last && i < count; i += command->key_step) {
-    keys.push_back(request[static_cast<std::size_t>(i)]);
-  }
+  const std::vector<std::string_view> keys = keys_of(*command, request);
+  if (keys.empty()) return context.reply.error("ERR The command has no key arguments");
   context.reply.array(keys.size());
   for (const std::string_view key : keys) context.reply.bulk(key);
 }

@@ -18,6 +18,7 @@
 #include "server/resp/commands/subcommand.h"
 #include "server/script/scripts.h"
 #include "server/server.h"
+#include "server/tracking/key_feed.h"
 
 namespace forebay::server {
 namespace {
@@ -62,6 +63,8 @@ struct Staged {
   std::optional<std::size_t> max_query_buffer;
   std::optional<std::size_t> max_client_memory;
   std::optional<std::size_t> lua_time_limit;  // ms
+  std::optional<std::size_t> tracked_keys;
+  std::optional<std::uint32_t> events;
   std::optional<std::size_t> subscriber_output_hard;
   std::optional<std::size_t> subscriber_output_soft;
   std::optional<std::chrono::seconds> subscriber_output_patience;
@@ -155,6 +158,12 @@ constexpr std::array kParameters{
                 staged.memory_policy = own_policy_name(value);
                 return "";
               }},
+    Parameter{"notify-keyspace-events",
+              [](Server& server) { return KeyNotifier::letters(server.key_feed().notifier().events()); },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                staged.events = KeyNotifier::parse(value);
+                return staged.events ? "" : "Invalid event class character. Use 'Ag$lshzxeKEtd'.";
+              }},
     Parameter{"port", [](Server& server) { return std::to_string(server.resp_port()); }, nullptr},
     Parameter{
         "proto-max-bulk-len", [](Server& server) { return std::to_string(server.limits().max_value.load()); },
@@ -176,6 +185,12 @@ constexpr std::array kParameters{
                 if (!seconds) return "argument must be between 0 and 2147483647 inclusive";
                 staged.idle_timeout = std::chrono::seconds(*seconds);
                 return "";
+              }},
+    Parameter{"tracking-table-max-keys",
+              [](Server& server) { return std::to_string(server.key_feed().tracking()->most()); },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                staged.tracked_keys = parse_count(value, 0, std::numeric_limits<std::int64_t>::max());
+                return staged.tracked_keys ? "" : "argument couldn't be parsed into an integer";
               }},
 };
 
@@ -206,6 +221,8 @@ void apply(Server& server, const Staged& staged) {
   if (staged.idle_timeout) limits.idle_timeout.store(*staged.idle_timeout);
   if (staged.max_value) limits.max_value.store(*staged.max_value);
   if (staged.max_client_memory) limits.max_client_memory.store(*staged.max_client_memory);
+  if (staged.tracked_keys) server.key_feed().tracking()->set_most(*staged.tracked_keys);
+  if (staged.events) server.notify(*staged.events);
   if (staged.subscriber_output_patience) {
     limits.subscriber_output_hard.store(*staged.subscriber_output_hard);
     limits.subscriber_output_soft.store(*staged.subscriber_output_soft);

@@ -20,6 +20,7 @@
 #include "server/resp/commands/versions.h"
 #include "server/resp/session.h"
 #include "server/server.h"
+#include "server/tracking/key_feed.h"
 
 namespace forebay::server {
 namespace {
@@ -70,8 +71,11 @@ void clients_section(const Facts& facts, Text out) {
   std::size_t subscribed = 0;
   facts.context.server.clients().for_each(
       [&](const Session& session) { subscribed += session.subscribed() ? 1 : 0; });
-  fmt::format_to(out, "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\npubsub_clients:{}\r\n",
-                 facts.server.clients, facts.context.server.limits().max_clients.load(), subscribed);
+  fmt::format_to(out,
+                 "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\npubsub_clients:{}\r\n"
+                 "tracking_clients:{}\r\n",
+                 facts.server.clients, facts.context.server.limits().max_clients.load(), subscribed,
+                 facts.context.server.key_feed().tracking()->totals().clients);
 }
 
 void memory_section(const Facts& facts, Text out) {
@@ -95,6 +99,7 @@ void persistence_section(const Facts&, Text out) {
 
 void stats_section(const Facts& facts, Text out) {
   const Broker& broker = facts.context.server.broker();
+  const TrackingTable::Totals tracking = facts.context.server.key_feed().tracking()->totals();
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   for (const NamespaceStats& space : facts.layer.namespaces) {
@@ -109,12 +114,14 @@ void stats_section(const Facts& facts, Text out) {
       "total_error_replies:{}\r\nclient_query_buffer_limit_disconnections:{}\r\n"
       "client_output_buffer_limit_disconnections:{}\r\nevicted_clients:{}\r\n"
       "login_timeout_disconnections:{}\r\npubsub_channels:{}\r\npubsub_patterns:{}\r\n"
-      "pubsubshard_channels:{}\r\n",
+      "pubsubshard_channels:{}\r\ntracking_total_keys:{}\r\ntracking_total_items:{}\r\n"
+      "tracking_total_prefixes:{}\r\n",
       facts.server.connections, facts.server.commands, facts.server.commands_per_second,
       facts.server.bytes_in, facts.server.bytes_out, facts.server.rejected, facts.layer.expired,
       facts.layer.evicted, hits, misses, facts.server.error_replies, facts.server.closed_query,
       facts.server.closed_output, facts.server.closed_memory, facts.server.closed_login,
-      broker.size(Topic::kChannel), broker.size(Topic::kPattern), broker.size(Topic::kShard));
+      broker.size(Topic::kChannel), broker.size(Topic::kPattern), broker.size(Topic::kShard), tracking.keys,
+      tracking.items, tracking.prefixes);
 }
 
 void replication_section(const Facts&, Text out) {

@@ -14,6 +14,8 @@
 #include "server/log.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
+#include "server/resp/commands/client_tracking.h"
+#include "server/resp/commands/command_keys.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/transactions.h"
@@ -21,6 +23,7 @@
 #include "server/script/engine.h"
 #include "server/script/scripts.h"
 #include "server/server.h"
+#include "server/tracking/current_client.h"
 
 namespace forebay::server {
 namespace {
@@ -61,18 +64,21 @@ class Caller final : public script::Host {
       return reply.error("ERR Write commands are not allowed from read-only scripts.");
     keys_.clear();
     append_keys(keys_, *command, args);
-    for (const std::string_view key : keys_) {
-      if (const NamespaceInfo& space = layer_.route(key); space.bound)
-        return reply.error("ERR keys of namespace '" + space.name +
-                           "' have a source and can't be used in a script");
-    }
+    Context inner{args, layer_, server_, session_, reply, now_, {}};
+    if (const std::string refusal = refusal_of_bound(inner, keys_, command); !refusal.empty())
+      return reply.error(refusal);
     Scripts& scripts = server_.scripts();
     for (const std::string_view key : keys_) scripts.alone().lock(key);
     if (reach_of(*command) == Reach::kTable) scripts.alone().lock_all();
     if (writes) scripts.set_written();
-    Context inner{args, layer_, server_, session_, reply, now_, {}};
     const std::size_t before = reply.buffer().size();
-    command->handler(inner);
+    if (session_.attended()) [[unlikely]] {
+      const CommandScope scope(session_.id(), *command, args);
+      note_reads(inner, *command);
+      command->handler(inner);
+    } else {
+      command->handler(inner);
+    }
     session_.control().on_inner(*command, reply.buffer().size() > before && reply.buffer()[before] == '-');
   }
 
@@ -171,11 +177,8 @@ void run(Context& context, Names names, bool reads_only) {
   if (static_cast<std::uint64_t>(*count) > rest.size())
     return context.reply.error("ERR Number of keys can't be greater than number of args");
   const auto keys = rest.first(static_cast<std::size_t>(*count));
-  for (const std::string_view key : keys) {
-    if (const NamespaceInfo& space = context.layer.route(key); space.bound)
-      return context.reply.error("ERR keys of namespace '" + space.name +
-                                 "' have a source and can't be used in a script");
-  }
+  if (const std::string refusal = refusal_of_bound(context, keys); !refusal.empty())
+    return context.reply.error(refusal);
   if (!enter(context)) return;
   Engine& engine = context.server.scripts().engine();
   const Script* found = nullptr;

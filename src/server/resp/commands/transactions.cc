@@ -4,23 +4,20 @@
 #include <utility>
 
 #include "server/resp/commands/access.h"
+#include "server/resp/commands/client_tracking.h"
+#include "server/resp/commands/command_keys.h"
 #include "server/resp/commands/scripting.h"
 #include "server/resp/commands/sorted_sets.h"
 #include "server/resp/session.h"
 #include "server/script/scripts.h"
 #include "server/server.h"
+#include "server/tracking/current_client.h"
 
 namespace forebay::server {
 namespace {
 
 Transaction& transaction_of(Context& context) {
   return context.session.transaction();
-}
-
-std::vector<std::string_view> keys_of(const Command& command, std::span<const std::string_view> args) {
-  std::vector<std::string_view> keys;
-  append_keys(keys, command, args);
-  return keys;
 }
 
 std::uint64_t revision_of(Context& context, std::string_view key) {
@@ -33,21 +30,6 @@ std::uint64_t revision_of(Context& context, std::string_view key) {
 void refuse(Context& context, std::string_view text) {
   transaction_of(context).poison();
   context.reply.error(text);
-}
-
-// The text that keeps a bound key out of a transaction; empty: none of the keys is bound, nor, where they are those
-// of a command on sorted sets, has any a table of its members.
-std::string refusal_of_bound(Context& context, std::span<const std::string_view> keys,
-                             const Command* command = nullptr) {
-  const bool may_be_tables = command != nullptr && command->group == "sorted-set";
-  for (std::string_view key : keys) {
-    const NamespaceInfo* const table = may_be_tables ? scored_table(context, key) : nullptr;
-    const NamespaceInfo& space = table != nullptr ? *table : context.layer.route(key);
-    if (space.bound) {
-      return "ERR keys of namespace '" + space.name + "' have a source and can't be part of a transaction";
-    }
-  }
-  return {};
 }
 
 void multi(Context& context) {
@@ -156,7 +138,13 @@ void run_transaction(Context& context, Layer::Alone* alone) {
     }
     Context inner{
         arguments[index], context.layer, context.server, context.session, context.reply, context.now, {}};
-    command.handler(inner);
+    if (context.session.attended()) [[unlikely]] {
+      const CommandScope scope(context.session.id(), command, inner.args);
+      note_reads(inner, command);
+      command.handler(inner);
+    } else {
+      command.handler(inner);
+    }
     context.session.control().on_inner(command, out.size() > before && out[before] == '-');
   }
 }
@@ -199,20 +187,25 @@ bool Transaction::watch(std::string_view key, std::uint64_t revision) {
   return true;
 }
 
+std::string refusal_of_bound(Context& context, std::span<const std::string_view> keys,
+                             const Command* command) {
+  const bool may_be_tables = command != nullptr && command->group == "sorted-set";
+  for (std::string_view key : keys) {
+    const NamespaceInfo* const table = may_be_tables ? scored_table(context, key) : nullptr;
+    const NamespaceInfo& space = table != nullptr ? *table : context.layer.route(key);
+    if (space.bound) {
+      return "ERR keys of namespace '" + space.name +
+             "' have a source and can't be part of a transaction or a script";
+    }
+  }
+  return {};
+}
+
 Reach reach_of(const Command& command) {
   if (command.first_key > 0) return Reach::kKeys;
   if ((command.flags & (kReadonly | kWrite)) != 0) return Reach::kTable;
+  if (command.name == "client") return Reach::kElsewhere;  // tracking listens to the layer
   return command.group == "connection" || command.group == "pubsub" ? Reach::kConnection : Reach::kElsewhere;
-}
-
-void append_keys(std::vector<std::string_view>& keys, const Command& command,
-                 std::span<const std::string_view> args) {
-  if (command.first_key <= 0) return;
-  const auto count = static_cast<int>(args.size());
-  const int last = std::min(command.last_key < 0 ? count + command.last_key : command.last_key, count - 1);
-  for (int at = command.first_key; at <= last; at += command.key_step) {
-    keys.push_back(args[static_cast<std::size_t>(at)]);
-  }
 }
 
 bool queue_if_open(Context& context, const Command& command) {

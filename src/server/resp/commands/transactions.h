@@ -74,9 +74,10 @@ class Transaction {
 enum class Reach : std::uint8_t { kKeys, kTable, kConnection, kElsewhere };
 Reach reach_of(const Command& command);
 
-// Adds the keys among a command's arguments, by its row in the table.
-void append_keys(std::vector<std::string_view>& keys, const Command& command,
-                 std::span<const std::string_view> args);
+// The text that keeps a bound key out of a transaction or a script; empty: none of the keys is bound, nor, where
+// they are those of a command on sorted sets, has any a table of its members.
+std::string refusal_of_bound(Context& context, std::span<const std::string_view> keys,
+                             const Command* command = nullptr);
 
 // Queues the command if the client is in a transaction and the command can be part of one. True: it has been
 // answered (QUEUED, or an error) and its handler must not run. EXEC, DISCARD, MULTI, WATCH, QUIT and RESET

@@ -5,7 +5,7 @@
 namespace forebay::server {
 
 // The Redis whose commands and replies are those that clients find here; clients choose features by it.
-inline constexpr std::string_view kRedisVersion = "7.2.0";
+inline constexpr std::string_view kRedisVersion = "7.4.0";
 
 // CLIENT SETNAME and HELLO SETNAME: printable ASCII without blanks.
 bool valid_client_name(std::string_view name);

@@ -1,0 +1,171 @@
+#include "server/pubsub/key_notifier.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "forebay/layer.h"
+#include "server/log.h"
+#include "server/resp/commands/registry.h"
+#include "server/tracking/current_client.h"
+
+namespace forebay::server {
+namespace {
+
+constexpr std::uint32_t kKeyspace = 1u << 0;
+constexpr std::uint32_t kKeyevent = 1u << 1;
+constexpr std::uint32_t kGeneric = 1u << 2;
+constexpr std::uint32_t kString = 1u << 3;
+constexpr std::uint32_t kExpired = 1u << 4;
+constexpr std::uint32_t kEvicted = 1u << 5;
+
+struct Letter {
+  char letter;
+  std::uint32_t event;
+  std::string_view group;  // of commands whose events it is
+};
+
+// In the order in which CONFIG GET shows them.
+constexpr std::array kLetters{
+    Letter{'g', kGeneric, "generic"}, Letter{'$', kString, "string"}, Letter{'l', 1u << 6, "list"},
+    Letter{'s', 1u << 7, "set"},      Letter{'h', 1u << 8, "hash"},   Letter{'z', 1u << 9, "sorted_set"},
+    Letter{'x', kExpired, ""},        Letter{'e', kEvicted, ""},      Letter{'t', 1u << 10, "stream"},
+    Letter{'d', 1u << 11, "module"},
+};
+
+constexpr std::uint32_t all_events() {
+  std::uint32_t all = 0;
+  for (const Letter& letter : kLetters) all |= letter.event;
+  return all;
+}
+
+// Events that are not called as the command is.
+struct Called {
+  std::string_view command;
+  std::string_view event;
+};
+constexpr std::array kCalled{
+    Called{"incr", "incrby"},        Called{"decr", "decrby"},   Called{"getset", "set"},
+    Called{"mset", "set"},           Called{"msetnx", "set"},    Called{"setnx", "set"},
+    Called{"setex", "set"},          Called{"psetex", "set"},    Called{"rename", "rename_to"},
+    Called{"renamenx", "rename_to"}, Called{"copy", "copy_to"},  Called{"zincrby", "zincr"},
+    Called{"hmset", "hset"},         Called{"decrby", "incrby"},
+};
+
+std::string_view event_of(const Command& command) {
+  const auto called = std::ranges::find(kCalled, command.name, &Called::command);
+  return called == kCalled.end() ? command.name : called->event;
+}
+
+std::uint32_t kind_of(const Command& command) {
+  const auto letter = std::ranges::find(kLetters, command.group, &Letter::group);
+  return letter == kLetters.end() ? kGeneric : letter->event;
+}
+
+bool gives_a_time(const CurrentClient& current) {
+  const std::string_view name = current.command->name;
+  if (name == "setex" || name == "psetex") return true;
+  if (name != "set") return false;
+  return std::ranges::any_of(
+      current.args.subspan(std::min<std::size_t>(3, current.args.size())), [](std::string_view option) {
+        return equals_ignoring_case(option, "ex") || equals_ignoring_case(option, "px") ||
+               equals_ignoring_case(option, "exat") || equals_ignoring_case(option, "pxat");
+      });
+}
+
+}  // namespace
+
+void KeyNotifier::open(Broker& broker, std::shared_ptr<Mailbox> mailbox) {
+  broker_ = &broker;
+  mailbox_ = std::move(mailbox);
+}
+
+std::optional<std::uint32_t> KeyNotifier::parse(std::string_view letters) {
+  std::uint32_t events = 0;
+  for (const char letter : letters) {
+    const auto known = std::ranges::find(kLetters, letter, &Letter::letter);
+    if (known != kLetters.end()) {
+      events |= known->event;
+    } else if (letter == 'A') {
+      events |= all_events();
+    } else if (letter == 'K') {
+      events |= kKeyspace;
+    } else if (letter == 'E') {
+      events |= kKeyevent;
+    } else {
+      return std::nullopt;
+    }
+  }
+  return events;
+}
+
+std::string KeyNotifier::letters(std::uint32_t events) {
+  std::string text;
+  if ((events & all_events()) == all_events()) {
+    text += 'A';
+  } else {
+    for (const Letter& letter : kLetters) {
+      if ((events & letter.event) != 0) text += letter.letter;
+    }
+  }
+  if ((events & kKeyspace) != 0) text += 'K';
+  if ((events & kKeyevent) != 0) text += 'E';
+  return text;
+}
+
+void KeyNotifier::changed(const NamespaceInfo& space, std::string_view key, KeyChange how) {
+  if (space.bound) return;
+  const CurrentClient& current = CurrentClient::of_this_thread();
+  switch (how) {
+    case KeyChange::kStored:
+      if (current.command == nullptr) return add(kString, "set", key);
+      add(kind_of(*current.command), event_of(*current.command), key);
+      if (gives_a_time(current)) add(kGeneric, "expire", key);
+      return;
+    case KeyChange::kRetimed:
+      return add(kGeneric, "expire", key);
+    case KeyChange::kPersisted:
+      return add(kGeneric, "persist", key);
+    case KeyChange::kDropped: {
+      const bool renamed = current.command != nullptr && current.command->name.starts_with("rename");
+      return add(kGeneric, renamed ? "rename_from" : "del", key);
+    }
+    case KeyChange::kExpired:
+      return add(kExpired, "expired", key);
+    case KeyChange::kEvicted:
+      return add(kEvicted, "evicted", key);
+    case KeyChange::kChanged:
+    case KeyChange::kDoubtful:
+      return;
+  }
+}
+
+void KeyNotifier::add(std::uint32_t kind, std::string_view name, std::string_view key) {
+  if ((events() & kind) == 0) return;
+  const MutexLock lock(mutex_);
+  if (waiting_.size() >= kMostWaiting) {
+    static LogLimit limit;
+    log_warning(limit, "resp: keyspace notifications are lost: they come faster than they can be published");
+    return;
+  }
+  waiting_.push_back({std::string(key), name});
+  if (!std::exchange(woken_, true)) mailbox_->post([this] { publish(); });
+}
+
+void KeyNotifier::publish() {
+  std::vector<Event> events;
+  {
+    const MutexLock lock(mutex_);
+    events.swap(waiting_);
+    woken_ = false;
+  }
+  const std::uint32_t wanted = this->events();
+  for (const Event& event : events) {
+    if ((wanted & kKeyspace) != 0)
+      broker_->publish(Topic::kChannel, "__keyspace@0__:" + event.key, event.name);
+    if ((wanted & kKeyevent) != 0)
+      broker_->publish(Topic::kChannel, "__keyevent@0__:" + std::string(event.name), event.key);
+  }
+}
+
+}  // namespace forebay::server
