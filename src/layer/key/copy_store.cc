@@ -183,7 +183,8 @@ PutOutcome CopyStore::edit_collection(
     const KeyRef& at, Instant now, std::size_t room,
     FunctionRef<std::optional<Stamp>(const EntryView*, memory::Collection&)> edit) {
   const Namespace& space = at.space;
-  bool edited = false;
+  bool told = false;
+  bool existed = false;
   std::uint64_t bytes = 0;
   Stamp stamp;
   const PutOutcome outcome = tier_.edit(
@@ -193,18 +194,19 @@ PutOutcome CopyStore::edit_collection(
         if (!valid && all.exists()) all.forget();
         auto wanted = edit(valid ? current : nullptr, all);
         if (!wanted) return wanted;
-        edited = true;
+        told = watched(at, CopyCause::kEdited);  // in here, as in edit()
+        existed = current != nullptr;
         wanted->space = space.info.index;
         wanted->epoch = space.epoch.load(std::memory_order_acquire);
         stamp = valid && !all.forgotten() ? current->stamp() : *wanted;
         if (all.exists()) bytes = all.bytes().size() + all.node_bytes();
         return wanted;
       });
-  if (!edited) return outcome;
+  if (!told || outcome == PutOutcome::kFull) return outcome;
   if (outcome == PutOutcome::kStored) {
     tell_stored(at, CopyCause::kEdited, bytes, stamp);
   } else {
-    tell_dropped(at, CopyCause::kEdited, true);
+    tell_dropped(at, CopyCause::kEdited, existed);
   }
   return outcome;
 }
