@@ -147,15 +147,19 @@ TEST_F(CopyStoreTest, DoesWhatTheTableSaysInEverySituation) {
     std::vector<const char*> heard;
   };
   const auto always = [](const char* text) { return std::vector<const char*>(situations().size(), text); };
+  // Where there is no copy, one with the value "old", and a remembered absence.
+  const auto renewed = [](const char* none, const char* old, const char* absent) {
+    return std::vector<const char*>{none, old, old, old, absent, none};
+  };
   const std::vector<Row> rows = {
       {"a load brings a value without proof",
        [](CopyStoreTest& test) { test.store("new", CopyCause::kLoaded); }, always("new"),
-       always("load stored key 3")},
+       renewed("load stored key 3", "other load stored key 3", "other load stored key 3")},
       {"a load brings change number 4",
        [](CopyStoreTest& test) { test.store("new", CopyCause::kLoaded, {4, 0}); },
        {"new", "new", "old", "new", "new", "new"},
-       {"load stored key 3", "load stored key 3", "", "load stored key 3", "load stored key 3",
-        "load stored key 3"}},
+       {"load stored key 3", "other load stored key 3", "", "other load stored key 3",
+        "other load stored key 3", "load stored key 3"}},
       {"a write returns change number 4",
        [](CopyStoreTest& test) { test.store("new", CopyCause::kWritten, {4, 0}); },
        {"new", "new", "old", "new", "new", "new"},
@@ -163,7 +167,7 @@ TEST_F(CopyStoreTest, DoesWhatTheTableSaysInEverySituation) {
         "write stored key 3"}},
       {"a load brings change number 5",
        [](CopyStoreTest& test) { test.store("new", CopyCause::kLoaded, {5, 0}); }, always("new"),
-       always("load stored key 3")},
+       renewed("load stored key 3", "other load stored key 3", "other load stored key 3")},
       {"a write returns version 4",
        [](CopyStoreTest& test) { test.store("new", CopyCause::kWritten, {0, 4}); },
        {"new", "new", "new", "old", "new", "new"},
@@ -171,7 +175,8 @@ TEST_F(CopyStoreTest, DoesWhatTheTableSaysInEverySituation) {
         "write stored key 3"}},
       {"a load finds no row",
        [](CopyStoreTest& test) { test.copies->store(test.at, test.absence(), test.clock.now()); },
-       always("absent"), always("load stored key 0 absent")},
+       always("absent"),
+       renewed("load stored key 0 absent", "other load stored key 0 absent", "load stored key 0 absent")},
       {"a load finds no row, and that is not remembered",
        [](CopyStoreTest& test) {
          test.space.config.negative_ttl = 0s;
