@@ -78,7 +78,36 @@ class Commands {
   explicit Commands(unsigned seed) : random_(seed) {}
 
   Args next() {
-    switch (below(40)) {
+    switch (below(44)) {
+      case 40:
+        return with_span({"BITCOUNT", key()});
+      case 41:
+        return with_span({"BITPOS", key(), pick({"0", "1", "2", "x"})});
+      case 42:
+        return below(4) ? Args{"BITOP", pick({"AND", "OR", "XOR"}), key(), key(), key()}
+                        : Args{"BITOP", pick({"NOT", "AND", "nand"}), key(), key()};
+      case 43: {
+        Args args = {below(4) ? "BITFIELD" : "BITFIELD_RO", key()};
+        for (unsigned i = below(4); i > 0; --i) {
+          const std::string type = pick({"u8", "i8", "u63", "i64", "i5", "u1", "u64", "x"});
+          const std::string offset = pick({"0", "3", "#1", "17", "#0", "-1", "x"});
+          switch (below(4)) {
+            case 0:
+              args.insert(args.end(), {"GET", type, offset});
+              break;
+            case 1:
+              args.insert(args.end(), {"SET", type, offset, number()});
+              break;
+            case 2:
+              args.insert(args.end(), {"INCRBY", type, offset, number()});
+              break;
+            default:
+              args.insert(args.end(), {"OVERFLOW", pick({"WRAP", "SAT", "FAIL", "x"})});
+              break;
+          }
+        }
+        return args;
+      }
       case 0:
         return {"GET", key()};
       case 1:
@@ -168,6 +197,14 @@ class Commands {
   }
 
  private:
+  Args with_span(Args args) {
+    if (below(3) == 0) return args;
+    args.push_back(number());
+    if (below(4) == 0) return args;
+    args.push_back(number());
+    if (below(2) == 0) args.push_back(pick({"BIT", "BYTE", "byte", "x"}));
+    return args;
+  }
   std::size_t below(std::size_t limit) { return random_() % limit; }
   std::string pick(const std::vector<std::string>& choices) { return choices[below(choices.size())]; }
   std::string key() { return "k" + std::to_string(below(5)); }
