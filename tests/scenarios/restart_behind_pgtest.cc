@@ -37,7 +37,7 @@ class RestartBehind : public BehindService {
             "[namespace.count]\nkey = \"count:{id}\"\ntable = \"counters\"\ntype = \"counter\"\n"
             "value = \"n\"\n" +
             rest,
-        {.server = server, .source = "timeout = \"" + timeout_ + "\"\n"});
+        {.server = server, .source = "timeout = \"" + timeout_ + "\"\nconnect_timeout = \"30s\"\n"});
   }
   double metric(const std::string& name, const std::string& label) const {
     return forebay_.metric(name + "{" + label + "}");

@@ -239,7 +239,11 @@ TEST_F(CopyStoreTest, DoesWhatTheTableSaysInEverySituation) {
       ASSERT_EQ(seen(), situation.seen);
       diary.take();
       row.happens(*this);
-      EXPECT_EQ(diary.take(), row.heard.at(i));
+      // A load that brings something else than there was says so.
+      std::string heard = row.heard.at(i);
+      const std::string had = situation.seen;
+      if (heard.starts_with("load") && had != "none" && had != row.seen.at(i)) heard = "other " + heard;
+      EXPECT_EQ(diary.take(), heard);
       EXPECT_EQ(seen(), row.seen.at(i));
     }
   }
