@@ -153,6 +153,17 @@ TEST_F(TierCollections, ExpireAndAreFreedInSteps) {
   EXPECT_EQ(inconsistency(), "");
 }
 
+TEST_F(TierCollections, ADeletionFreesABoundedPartAtOnce) {
+  open(0);
+  fill("h", 20'000);
+  const std::size_t full = bytes();
+  EXPECT_TRUE(tier->erase("h", now(), Departure::kInvalidated));
+  EXPECT_GT(bytes(), full / 2) << "it was freed in one step";
+  tick_until_done();
+  EXPECT_LT(bytes(), full / 10);
+  EXPECT_EQ(inconsistency(), "");
+}
+
 TEST_F(TierCollections, GoWithEverythingElse) {
   open(std::size_t{64} << 20);
   fill("h", 20'000);
