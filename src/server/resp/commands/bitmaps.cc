@@ -41,19 +41,14 @@ std::optional<Span> parse_span(Context& context, std::size_t at) {
   if (args.size() > at) {
     const auto start = parse_integer(args[at]);
     const auto end = args.size() > at + 1 ? parse_integer(args[at + 1]) : std::optional<std::int64_t>(-1);
-    if (args.size() > at + 3) {
-      context.reply.error(kSyntaxError);
-      return std::nullopt;
-    }
-    if (args.size() == at + 3) {
-      span.in_bits = equals_ignoring_case(args[at + 2], "bit");
-      if (!span.in_bits && !equals_ignoring_case(args[at + 2], "byte")) {
-        context.reply.error(kSyntaxError);
-        return std::nullopt;
-      }
-    }
     if (!start || !end) {
       context.reply.error(kNotAnInteger);
+      return std::nullopt;
+    }
+    span.in_bits = args.size() == at + 3 && equals_ignoring_case(args[at + 2], "bit");
+    const bool in_bytes = args.size() == at + 3 && equals_ignoring_case(args[at + 2], "byte");
+    if (args.size() > at + 3 || (args.size() == at + 3 && !span.in_bits && !in_bytes)) {
+      context.reply.error(kSyntaxError);
       return std::nullopt;
     }
     span.start = *start;
@@ -66,7 +61,6 @@ std::optional<Span> parse_span(Context& context, std::size_t at) {
 // The bits from first to before last; equal: none.
 std::pair<std::size_t, std::size_t> bits_of(const Span& span, std::size_t bytes) {
   const auto total = static_cast<std::int64_t>(span.in_bits ? bytes * 8 : bytes);
-  if (span.start < 0 && span.end < 0 && span.start > span.end) return {0, 0};
   const std::int64_t first = std::max<std::int64_t>(span.start < 0 ? total + span.start : span.start, 0);
   std::int64_t last = std::max<std::int64_t>(span.end < 0 ? total + span.end : span.end, 0);
   last = std::min(last, total - 1);
@@ -112,7 +106,9 @@ void bitcount(Context& context) {
   if (!span) return;
   with_value(context, context.args[1],
              [span = *span](resp::Writer& reply, std::optional<std::string_view> value) {
-               const auto [first, last] = bits_of(span, value ? value->size() : 0);
+               // Only here does Redis look at the order of two places from the end.
+               const bool backwards = span.start < 0 && span.end < 0 && span.start > span.end;
+               const auto [first, last] = bits_of(span, value && !backwards ? value->size() : 0);
                reply.integer(first == last ? 0 : count_bits(*value, first, last));
              });
 }
@@ -236,7 +232,7 @@ std::optional<std::vector<FieldStep>> parse_field_steps(Context& context, bool r
     return std::nullopt;
   };
   for (std::size_t at = 2; at < args.size();) {
-    if (equals_ignoring_case(args[at], "overflow") && at + 1 < args.size() && !reads_only) {
+    if (equals_ignoring_case(args[at], "overflow") && at + 1 < args.size()) {
       if (equals_ignoring_case(args[at + 1], "wrap")) {
         overflow = Overflow::kWrap;
       } else if (equals_ignoring_case(args[at + 1], "sat")) {
@@ -281,11 +277,13 @@ std::optional<std::vector<FieldStep>> parse_field_steps(Context& context, bool r
       const auto value = parse_integer(args[at + 3]);
       if (!value) return wrong(kNotAnInteger);
       step.value = *value;
-      if (reads_only) return wrong("ERR BITFIELD_RO only supports the GET subcommand");
     }
     steps.push_back(step);
     at += words;
   }
+  const bool reads =
+      std::ranges::all_of(steps, [](const FieldStep& step) { return step.kind == FieldStep::Kind::kGet; });
+  if (reads_only && !reads) return wrong("ERR BITFIELD_RO only supports the GET subcommand");
   return steps;
 }
 
@@ -306,11 +304,14 @@ void write_field(std::string& text, const FieldStep& step, std::int64_t value) {
   }
 }
 
+// Room for any sum of two fields.
+__extension__ using Wide = __int128;
+
 // The value as the field can hold it; nothing: it can't, and the step is to fail.
-std::optional<std::int64_t> fitted(__int128 wanted, const FieldStep& step) {
-  const __int128 span = static_cast<__int128>(1) << step.bits;
-  const __int128 least = step.is_signed ? -(span / 2) : 0;
-  const __int128 most = least + span - 1;
+std::optional<std::int64_t> fitted(Wide wanted, const FieldStep& step) {
+  const Wide span = static_cast<Wide>(1) << step.bits;
+  const Wide least = step.is_signed ? -(span / 2) : 0;
+  const Wide most = least + span - 1;
   if (wanted >= least && wanted <= most) return static_cast<std::int64_t>(wanted);
   switch (step.overflow) {
     case Overflow::kFail:
@@ -320,7 +321,7 @@ std::optional<std::int64_t> fitted(__int128 wanted, const FieldStep& step) {
     case Overflow::kWrap:
       break;
   }
-  __int128 wrapped = (wanted - least) % span;
+  Wide wrapped = (wanted - least) % span;
   if (wrapped < 0) wrapped += span;
   return static_cast<std::int64_t>(wrapped + least);
 }
@@ -360,7 +361,6 @@ void bitfield(Context& context) {
     answers.clear();
     edited = entry == nullptr ? std::string_view() : payload(*entry);
     if (edited.size() < least) edited.resize(least);
-    bool changed = false;
     for (const FieldStep& step : *steps) {
       const std::int64_t old = read_field(edited, step);
       if (!writes(step)) {
@@ -368,13 +368,11 @@ void bitfield(Context& context) {
         continue;
       }
       const bool adds = step.kind == FieldStep::Kind::kIncrement;
-      const auto value = fitted(static_cast<__int128>(adds ? old : 0) + step.value, step);
+      const auto value = fitted(static_cast<Wide>(adds ? old : 0) + step.value, step);
       answers.push_back(!value ? std::nullopt : std::optional(adds ? *value : old));
-      if (!value) continue;
-      write_field(edited, step, *value);
-      changed = true;
+      if (value) write_field(edited, step, *value);
     }
-    if (!changed) return Change::keep();
+    // As long as its fields need, even if none was changed.
     Stamp stamp = entry == nullptr ? fresh : entry->stamp();
     stamp.edited = true;
     return Change::replace(edited, stamp);
