@@ -1,8 +1,8 @@
 // The same random commands to Forebay and to Debian's redis-server: every reply must be equal, errors
 // included.
 //
-// Left out is what must differ or depends on the moment: order of KEYS and SCAN, RANDOMKEY, PTTL, other
-// types' commands.
+// Left out is what must differ or depends on the moment: order of KEYS and SCAN, RANDOMKEY, PTTL, DBSIZE
+// (Redis counts keys that have expired until it comes by them), other types' commands.
 
 #include <hiredis/hiredis.h>
 
@@ -173,7 +173,7 @@ class Commands {
       case 29:
         return {"PERSIST", key()};
       case 30:
-        return {"DBSIZE"};
+        return {"PING"};
       case 31:
         return {"LCS", key(), key(), pick({"LEN", "IDX", "WITHMATCHLEN", "x"})};
       case 32:
@@ -248,8 +248,6 @@ class AgainstRedis : public Served {
   }
 
   void expect_same(const Args& args, const std::string& before) {
-    // Redis counts keys that have expired until it comes by them.
-    if (args[0] == "DBSIZE") theirs_->ask({"KEYS", "*"});
     std::string theirs = theirs_->ask(args);
     std::string ours = ours_->ask(args);
     // The two set and look at their clocks at different moments: that there is time left is all that must
