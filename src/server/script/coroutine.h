@@ -3,7 +3,8 @@
 // A function with a stack of its own, which can pause in the middle of whatever it has called, and is gone on
 // with later on the same thread.
 //
-// Boost.Context switches the stacks. The sanitizers are told of each switch, as they keep books on stacks.
+// Boost.Context switches the stacks. AddressSanitizer is told of each switch, as it keeps books on stacks.
+// ThreadSanitizer is not: to it another stack would be another thread, which can't unlock what this one has locked.
 
 #include <sys/mman.h>
 
@@ -16,9 +17,6 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
-#endif
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
 #endif
 
 namespace forebay::server::script {
@@ -53,9 +51,6 @@ class Coroutine {
   // this is destroyed.
   Coroutine(CoroutineStack& stack, std::move_only_function<void()> body)
       : stack_(stack), body_(std::move(body)) {
-#if defined(__SANITIZE_THREAD__)
-    inner_ = __tsan_create_fiber(0);
-#endif
     context_ =
         boost::context::fiber(std::allocator_arg, Given{&stack_}, [this](boost::context::fiber&& outer) {
           arrived();
@@ -65,11 +60,6 @@ class Coroutine {
           return std::move(outer_);
         });
   }
-  ~Coroutine() {
-#if defined(__SANITIZE_THREAD__)
-    __tsan_destroy_fiber(inner_);
-#endif
-  }
   Coroutine(const Coroutine&) = delete;
   Coroutine& operator=(const Coroutine&) = delete;
 
@@ -78,10 +68,6 @@ class Coroutine {
 #if defined(__SANITIZE_ADDRESS__)
     void* fake = nullptr;
     __sanitizer_start_switch_fiber(&fake, stack_.bottom(), stack_.size());
-#endif
-#if defined(__SANITIZE_THREAD__)
-    outside_ = __tsan_get_current_fiber();
-    __tsan_switch_to_fiber(inner_, 0);
 #endif
     context_ = std::move(context_).resume();
 #if defined(__SANITIZE_ADDRESS__)
@@ -119,9 +105,6 @@ class Coroutine {
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(for_good ? nullptr : &fake_, outside_bottom_, outside_size_);
 #endif
-#if defined(__SANITIZE_THREAD__)
-    __tsan_switch_to_fiber(outside_, 0);
-#endif
   }
 
   CoroutineStack& stack_;
@@ -132,10 +115,6 @@ class Coroutine {
   void* fake_ = nullptr;
   const void* outside_bottom_ = nullptr;
   std::size_t outside_size_ = 0;
-#endif
-#if defined(__SANITIZE_THREAD__)
-  void* inner_ = nullptr;
-  void* outside_ = nullptr;
 #endif
 };
 
