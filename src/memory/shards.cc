@@ -61,6 +61,18 @@ struct Held {
 };
 constinit thread_local Held held;
 
+// Locks a shard for a thread that may hold others alone, in whatever order.
+void acquire(Mutex& mutex) NO_THREAD_SAFETY_ANALYSIS {
+#if defined(__SANITIZE_THREAD__)
+  // Its detector of deadlocks sees orders of locks, and not that nobody else waits for one while holding another.
+  if (held.owner != nullptr) {
+    while (!mutex.try_lock()) std::this_thread::yield();
+    return;
+  }
+#endif
+  mutex.lock();
+}
+
 }  // namespace
 
 class FOREBAY_ANNOTATE(scoped_lockable) Shards::Lock {
@@ -69,7 +81,7 @@ class FOREBAY_ANNOTATE(scoped_lockable) Shards::Lock {
   Lock(const Shards& shards, std::size_t index, Shard& shard)
       FOREBAY_ANNOTATE(acquire_capability(shard.mutex)) NO_THREAD_SAFETY_ANALYSIS
       : mutex_(shards.held_by_this_thread(index) ? nullptr : &shard.mutex) {
-    if (mutex_ != nullptr) mutex_->lock();
+    if (mutex_ != nullptr) acquire(*mutex_);
   }
   ~Lock() FOREBAY_ANNOTATE(release_capability()) NO_THREAD_SAFETY_ANALYSIS {
     if (mutex_ != nullptr) mutex_->unlock();
@@ -477,12 +489,7 @@ void Shards::lock_one_more(std::size_t index) NO_THREAD_SAFETY_ANALYSIS {
   held.mask |= std::uint64_t{1} << index;
   held_alone_.store(held.mask, std::memory_order_relaxed);
   Shard& shard = *shards_[index];
-#if defined(__SANITIZE_THREAD__)
-  // Its detector of deadlocks sees orders of locks, and not that nobody else waits for one while holding another.
-  while (!shard.mutex.try_lock()) std::this_thread::yield();
-#else
-  shard.mutex.lock();
-#endif
+  acquire(shard.mutex);
   shard.begin_writing();
 }
 void Shards::lock_more(std::uint64_t hash) {
