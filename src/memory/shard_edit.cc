@@ -18,6 +18,12 @@ PutOutcome Shard::edit(std::uint64_t hash, std::string_view key, Instant now, st
   // edits, nothing leaves.
   const std::size_t wanted = count_bytes() ? room : 1;
   const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
+  // Beside what it takes there must be room for as much again, as where a collection is copied: otherwise all
+  // others would leave, in vain.
+  if (count_bytes() && limit != 0 && common_.fixed.load(std::memory_order_relaxed) + 2 * wanted > limit) {
+    ++counters_.refused_full;
+    return PutOutcome::kFull;
+  }
   const std::size_t used = common_.used.fetch_add(wanted, std::memory_order_relaxed) + wanted;
   const bool full = limit != 0 && used > limit && !common_.relief->make_room(*this, wanted, 0);
   if (full || !Cage::has(room)) {

@@ -268,6 +268,8 @@ std::size_t Shards::try_give_way(std::size_t index, bool& busy) NO_THREAD_SAFETY
 }
 
 bool Shards::tick(Instant now, std::size_t budget) {
+  // Whoever locks alone may hold some for long, and others must not wait for this thread meanwhile.
+  if (locked_alone()) return false;
   follow_allocator(now);
   const bool more_upkeep = upkeep(now, budget);
   const bool more_to_evict = shrink_to_limit(budget);

@@ -60,6 +60,41 @@ TEST_F(ScriptsAmongOthers, OnceItTakesTooLongTheOthersAreToldSo) {
   EXPECT_EQ(connect()->ask({"DBSIZE"}), ":0");
 }
 
+TEST_F(ScriptsAmongOthers, WhoBeginsOrEndsTrackingMeanwhileHarmsNobody) {
+  start();
+  std::vector<std::unique_ptr<TestClient>> early;
+  for (int i = 0; i < 6; ++i) {
+    early.push_back(connect());
+    EXPECT_TRUE(early.back()->ask({"HELLO", "3"}).starts_with("{"));
+    EXPECT_EQ(early.back()->ask({"CLIENT", "TRACKING", "ON"}), "+OK");
+  }
+  auto client = connect();
+  client->send_command({"EVAL", "redis.call('set', 'a', '1') for i = 1, 3e7 do end return 'done'", "0"});
+  EXPECT_TRUE(eventually([this] { return connect()->ask({"SCRIPT", "KILL"}).starts_with("-UNKILLABLE"); }));
+  early.clear();
+  std::vector<std::unique_ptr<TestClient>> late;
+  for (int i = 0; i < 6; ++i) {
+    late.push_back(connect());
+    late.back()->send_command({"HELLO", "3"});
+    late.back()->send_command({"CLIENT", "TRACKING", "ON"});
+  }
+  EXPECT_EQ(client->reply(), "done");
+  for (auto& each : late) {
+    EXPECT_TRUE(each->reply().starts_with("{"));
+    EXPECT_EQ(each->reply(), "+OK");
+  }
+}
+
+TEST_F(ScriptsAmongOthers, OneInATransactionEndsAtTheLimit) {
+  start();
+  EXPECT_EQ(connect()->ask({"CONFIG", "SET", "lua-time-limit", "20"}), "+OK");
+  auto client = connect();
+  EXPECT_EQ(client->ask({"MULTI"}), "+OK");
+  EXPECT_EQ(client->ask({"EVAL", kForEver, "0"}), "+QUEUED");
+  EXPECT_NE(client->ask({"EXEC"}).find("longer than lua-time-limit"), std::string::npos);
+  EXPECT_EQ(connect()->ask({"EVAL", "return 1", "0"}), ":1");
+}
+
 TEST_F(ScriptsAmongOthers, AServerThatStopsEndsThem) {
   options.drain_timeout = 50ms;
   start();

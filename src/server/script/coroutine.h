@@ -39,7 +39,7 @@ class CoroutineStack {
   std::size_t size() const { return bytes_ - kGuard; }
 
  private:
-  static constexpr std::size_t kGuard = 4096;
+  static constexpr std::size_t kGuard = std::size_t{64} << 10;
   char* memory_;
   std::size_t bytes_;
 };

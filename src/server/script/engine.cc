@@ -18,8 +18,9 @@
 namespace forebay::server::script {
 namespace {
 
-constexpr int kInstructionsPerTick = 1000;
-constexpr std::size_t kStack = std::size_t{1} << 20;
+constexpr int kInstructionsPerTick = 100;             // as each may be a call that handles megabytes
+constexpr std::size_t kStack = std::size_t{8} << 20;  // LuaJIT nests up to 200 calls of C
+constexpr std::size_t kLongestSource = std::size_t{4} << 20;
 constexpr const char* kChunk = "@user_script";
 constexpr int kMostArguments = 1'000'000;  // of one command
 
@@ -107,6 +108,7 @@ int sha1_hex(lua_State* lua) {
     std::ranges::copy(digest, hex);
   }
   lua_pushlstring(lua, hex, sizeof(hex));
+  clockwork_of(lua).tick(lua);
   return 1;
 }
 // Of the one argument, a table of one field; otherwise an error.
@@ -225,50 +227,69 @@ int Engine::compile(lua_State* lua) {
   return 1;
 }
 
-Result<const Script*> Engine::load(std::string_view source, bool keep) {
-  std::string sha = sha1(source);
-  if (const auto known = scripts_.find(sha); known != scripts_.end()) {
-    if (keep && !std::exchange(known->second.loaded, true)) std::erase(evaluated_, sha);
-    return &known->second;
-  }
-  auto first = first_line_of(source);
-  if (!first) return first.error();
-  source_ = source.substr(first->bytes);
+int Engine::try_to_compile() {
   bounded_ = true;
   lua_pushcfunction(lua_, compile);
   const int status = lua_pcall(lua_, 0, 1, 0);
   bounded_ = false;
+  return status;
+}
+
+void Engine::forget_oldest() {
+  const auto last = scripts_.find(evaluated_.back());
+  luaL_unref(lua_, LUA_REGISTRYINDEX, last->second.function);
+  scripts_.erase(last);
+  evaluated_.pop_back();
+}
+
+// It is used now.
+const Script* Engine::use(Script& script) {
+  if (!script.loaded) evaluated_.splice(evaluated_.begin(), evaluated_, script.place);
+  return &script;
+}
+
+Result<const Script*> Engine::load(std::string_view source, bool keep) {
+  if (source.size() > kLongestSource)
+    return Error{ErrorCode::kInvalidArgument, "ERR a script can be at most 4 MiB long"};
+  std::string sha = sha1(source);
+  if (const auto known = scripts_.find(sha); known != scripts_.end()) {
+    if (keep && !std::exchange(known->second.loaded, true)) evaluated_.erase(known->second.place);
+    return use(known->second);
+  }
+  auto first = first_line_of(source);
+  if (!first) return first.error();
+  source_ = source.substr(first->bytes);
+  int status = try_to_compile();
+  // Those that were only evaluated make room.
+  while (status == LUA_ERRMEM && !evaluated_.empty()) {
+    lua_settop(lua_, 0);
+    for (std::size_t i = evaluated_.size() / 2 + 1; i > 0; --i) forget_oldest();
+    lua_gc(lua_, LUA_GCCOLLECT, 0);
+    status = try_to_compile();
+  }
   if (status != 0) {
     std::string text = fmt::format("ERR Error compiling script (new function): {}", text_at(lua_, -1));
     lua_settop(lua_, 0);
     return Error{ErrorCode::kInvalidArgument, std::move(text)};
   }
-  Script script{sha, luaL_ref(lua_, LUA_REGISTRYINDEX), first->no_writes, keep, lines_of(source)};
+  Script script{sha, luaL_ref(lua_, LUA_REGISTRYINDEX), first->no_writes, keep, lines_of(source), {}};
   if (!keep) {
     evaluated_.push_front(sha);
-    if (evaluated_.size() > kMostEvaluated) {
-      const auto last = scripts_.find(evaluated_.back());
-      forget(last->second);
-      scripts_.erase(last);
-      evaluated_.pop_back();
-    }
+    script.place = evaluated_.begin();
+    if (evaluated_.size() > kMostEvaluated) forget_oldest();
   }
   return &scripts_.emplace(std::move(sha), std::move(script)).first->second;
-}
-
-void Engine::forget(const Script& script) {
-  luaL_unref(lua_, LUA_REGISTRYINDEX, script.function);
 }
 
 const Script* Engine::find(std::string_view sha) {
   if (sha.size() != 40) return nullptr;
   auto found = scripts_.find(sha);
   if (found == scripts_.end()) found = scripts_.find(lower(sha));
-  return found == scripts_.end() ? nullptr : &found->second;
+  return found == scripts_.end() ? nullptr : use(found->second);
 }
 
 void Engine::flush() {
-  for (const auto& [sha, script] : scripts_) forget(script);
+  for (const auto& [sha, script] : scripts_) luaL_unref(lua_, LUA_REGISTRYINDEX, script.function);
   scripts_.clear();
   evaluated_.clear();
   lua_gc(lua_, LUA_GCCOLLECT, 0);
@@ -282,17 +303,22 @@ void Engine::on_hook(lua_State* lua, lua_Debug*) {
 
 void Engine::tick(lua_State* lua) {
   if (std::chrono::steady_clock::now() >= slice_ends_) coroutine_->pause();
+  // LuaJIT collects by its own pace only, and doesn't try once more where memory is refused.
+  if (const std::size_t held = memory(); held > kMemory / 4 && held > collected_at_ + kMemory / 8) {
+    lua_gc(lua, LUA_GCCOLLECT, 0);
+    collected_at_ = memory();
+  }
   if (const char* why = killed_.load(std::memory_order_relaxed)) {
     // No pcall() of the script may hold it up.
     lua_sethook(lua, on_hook, LUA_MASKCOUNT, 1);
-    luaL_error(lua, "%s", why);
+    lua_pushstring(lua, why);
+    lua_error(lua);
   }
 }
 
 bool Engine::start(const Script& script, std::span<const std::string_view> keys,
                    std::span<const std::string_view> arguments, Host& host, resp::Protocol protocol) {
   run_ = {&script, keys, arguments, &host, protocol, resp::Protocol::kResp2};
-  killed_.store(nullptr, std::memory_order_relaxed);
   reply_.clear();
   lua_sethook(lua_, on_hook, LUA_MASKCOUNT, kInstructionsPerTick);
   coroutine_.emplace(stack_, [this] {
@@ -398,7 +424,8 @@ void Engine::finish(int status) {
   }
   lua_pop(lua_, 1);
   clean_sandbox(lua_);
-  killed_.store(nullptr, std::memory_order_relaxed);
+  collected_at_ = 0;
+  if (memory() > kMemory / 4) lua_gc(lua_, LUA_GCCOLLECT, 0);
   run_ = {};
 }
 
@@ -483,6 +510,7 @@ int Engine::run_command(lua_State* lua, bool raises) {
     // One large reply doesn't keep its room for ever.
     constexpr std::size_t kUsual = std::size_t{64} << 10;
     if (engine.inner_reply_.capacity() > kUsual) std::string().swap(engine.inner_reply_);
+    engine.tick(lua);
     if (!raises || !lua_istable(lua, -1)) return 1;
     lua_pushliteral(lua, "err");
     lua_rawget(lua, -2);

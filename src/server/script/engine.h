@@ -48,6 +48,7 @@ struct Script {
   bool no_writes = false;  // said in its first line: #!lua flags=no-writes
   bool loaded = false;     // by SCRIPT LOAD: kept until SCRIPT FLUSH
   int lines = 1;
+  std::list<std::string>::iterator place = {};  // among the evaluated ones, unless it is loaded
 };
 
 // Not thread-safe: whoever calls has been told that nobody else does (Scripts). kill() and memory() may be
@@ -77,7 +78,7 @@ class Engine final : private Clockwork {
              std::span<const std::string_view> arguments, Host& host, resp::Protocol protocol);
   bool go_on();
   std::string& reply() { return reply_; }
-  // The running script ends at its next instruction, with an error. Idempotent; without effect if none runs.
+  // The script that runs, or is started next, ends at once with an error; null: it doesn't.
   void kill(const char* why) { killed_.store(why, std::memory_order_relaxed); }
   std::size_t memory() const { return memory_.load(std::memory_order_relaxed); }
 
@@ -96,7 +97,9 @@ class Engine final : private Clockwork {
   static int run_command(lua_State* lua, bool raises);
   static Engine& of(lua_State* lua);
   static void add_redis(lua_State* lua);
-  void forget(const Script& script);
+  int try_to_compile();
+  void forget_oldest();
+  const Script* use(Script& script);
   void finish(int status);
   bool slice();
 
@@ -111,6 +114,7 @@ class Engine final : private Clockwork {
 
   lua_State* lua_ = nullptr;
   std::atomic<std::size_t> memory_{0};  // bytes; relaxed: read by others for statistics only
+  std::size_t collected_at_ = 0;        // what was left when the script's garbage was collected last
   bool bounded_ = false;                // allocations beyond kMemory fail: only where Lua can raise an error
   std::atomic<const char*> killed_{nullptr};  // why; relaxed: looked at again and again
   std::unordered_map<std::string, Script, StringHash, std::equal_to<>> scripts_;

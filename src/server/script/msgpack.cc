@@ -9,10 +9,12 @@
 #include <string_view>
 
 #include "server/script/bytes.h"
+#include "server/script/clockwork.h"
 
 namespace forebay::server::script {
 namespace {
 
+constexpr std::size_t kBytesPerTick = std::size_t{64} << 10;
 constexpr int kMostNesting = 16;  // deeper tables are packed as nil
 
 void add_number(Bytes& out, std::uint64_t number, int bytes) {
@@ -87,8 +89,12 @@ std::size_t length_of_list(lua_State* lua, int table, std::size_t& pairs) {
   return list && highest == pairs ? pairs : std::numeric_limits<std::size_t>::max();
 }
 
-void pack_value(lua_State* lua, Bytes& out, int value, int nesting) {
+void pack_value(lua_State* lua, Bytes& out, std::size_t& ticked, int value, int nesting) {
   luaL_checkstack(lua, 8, "in cmsgpack");
+  if (out.size() > ticked + kBytesPerTick) {
+    ticked = out.size();
+    clockwork_of(lua).tick(lua);
+  }
   switch (lua_type(lua, value)) {
     case LUA_TBOOLEAN:
       return out.add(static_cast<char>(lua_toboolean(lua, value) != 0 ? 0xc3 : 0xc2));
@@ -111,7 +117,7 @@ void pack_value(lua_State* lua, Bytes& out, int value, int nesting) {
     pack_count(out, length, 0x90, 0xdc);
     for (std::size_t i = 1; i <= length; ++i) {
       lua_rawgeti(lua, value, static_cast<int>(i));
-      pack_value(lua, out, lua_gettop(lua), nesting + 1);
+      pack_value(lua, out, ticked, lua_gettop(lua), nesting + 1);
       lua_pop(lua, 1);
     }
     return;
@@ -119,8 +125,8 @@ void pack_value(lua_State* lua, Bytes& out, int value, int nesting) {
   pack_count(out, pairs, 0x80, 0xde);
   lua_pushnil(lua);
   while (lua_next(lua, value) != 0) {
-    pack_value(lua, out, lua_gettop(lua) - 1, nesting + 1);
-    pack_value(lua, out, lua_gettop(lua), nesting + 1);
+    pack_value(lua, out, ticked, lua_gettop(lua) - 1, nesting + 1);
+    pack_value(lua, out, ticked, lua_gettop(lua), nesting + 1);
     lua_pop(lua, 1);
   }
 }
@@ -129,7 +135,8 @@ int pack(lua_State* lua) {
   const int count = lua_gettop(lua);
   if (count == 0) return luaL_argerror(lua, 0, "MessagePack pack needs input.");
   Bytes out(lua);
-  for (int i = 1; i <= count; ++i) pack_value(lua, out, i, 0);
+  std::size_t ticked = 0;
+  for (int i = 1; i <= count; ++i) pack_value(lua, out, ticked, i, 0);
   out.push();
   return 1;
 }

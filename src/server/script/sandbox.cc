@@ -131,6 +131,7 @@ int collect_garbage(lua_State* lua) {
     return 1;
   }
   if (std::strcmp(what, "collect") == 0) lua_gc(lua, LUA_GCCOLLECT, 0);
+  clockwork_of(lua).tick(lua);
   lua_pushinteger(lua, 0);
   return 1;
 }

@@ -9,6 +9,7 @@ namespace {
 
 constexpr const char* kKilled = "Script killed by user with SCRIPT KILL.";
 constexpr const char* kStopped = "The server stops.";
+constexpr const char* kTooLong = "Script took longer than lua-time-limit, inside a transaction.";
 constexpr int kSpins = 200;  // some microseconds
 
 void relax() {
@@ -38,18 +39,22 @@ bool Scripts::enter() {
   alone_.emplace(std::move(*alone));
   const MutexLock lock(mutex_);
   entered_ = true;
+  // From here on it is this script that is meant.
+  if (engine_ != nullptr) engine_->kill(nullptr);
   active_.store(true, std::memory_order_relaxed);
   return true;
 }
 
 void Scripts::leave() {
   if (engine_ != nullptr) count_.store(engine_->scripts(), std::memory_order_relaxed);
-  alone_.reset();
-  busy_.store(false, std::memory_order_relaxed);
-  written_.store(false, std::memory_order_relaxed);
-  active_.store(false, std::memory_order_relaxed);
   std::vector<Task> waiting;
   {
+    // Given back last: from then on somebody else may enter, and all of this is theirs.
+    const Layer::Alone last = std::move(*alone_);
+    alone_.reset();
+    busy_.store(false, std::memory_order_relaxed);
+    written_.store(false, std::memory_order_relaxed);
+    active_.store(false, std::memory_order_relaxed);
     const MutexLock lock(mutex_);
     entered_ = false;
     waiting.swap(waiting_);
@@ -94,6 +99,10 @@ Scripts::Kill Scripts::kill() {
 
 void Scripts::kill_anyway() {
   if (Engine* const engine = made_.load(std::memory_order_acquire)) engine->kill(kStopped);
+}
+
+void Scripts::kill_too_long() {
+  if (Engine* const engine = made_.load(std::memory_order_acquire)) engine->kill(kTooLong);
 }
 
 std::size_t Scripts::memory() const {

@@ -48,8 +48,9 @@ class Scripts {
   enum class Kill { kDone, kNothingRuns, kHasWritten };
   // Ends the script that runs, unless it has written something.
   Kill kill();
-  // Whatever it has done: the server stops.
+  // Whatever it has done: the server stops; it has kept a transaction, whose loop serves nobody, for too long.
   void kill_anyway();
+  void kill_too_long();
 
   std::atomic<std::chrono::milliseconds> limit{std::chrono::milliseconds(5000)};  // relaxed
   std::size_t memory() const;                                                     // bytes that Lua holds

@@ -6,10 +6,13 @@
 #include <limits>
 #include <lua.hpp>
 
+#include "server/script/clockwork.h"
+
 namespace forebay::server::script {
 namespace {
 
 constexpr int kMostNesting = 200;
+constexpr std::size_t kMostBytes = std::size_t{128} << 20;
 
 std::string_view line_of(std::string_view& text) {
   const std::size_t end = text.find("\r\n");
@@ -73,6 +76,9 @@ class ValueWriter {
 
   // The value on top of the stack, which stays.
   void write(int nesting) {
+    // The same table may be in it any number of times.
+    if (++count_ % 1000 == 0) clockwork_of(lua_).tick(lua_);
+    if (out_.buffer().size() > kMostBytes) luaL_error(lua_, "the reply is too large");
     if (nesting > kMostNesting || lua_checkstack(lua_, 8) == 0)
       return out_.error("ERR reached lua stack limit");
     switch (lua_type(lua_, -1)) {
@@ -172,6 +178,7 @@ class ValueWriter {
   lua_State* lua_;
   resp::Writer& out_;
   const bool resp3_;
+  unsigned count_ = 0;
 };
 
 }  // namespace

@@ -195,6 +195,40 @@ TEST_F(Scripting, MemoryIsBoundedAndGivenBack) {
   }
 }
 
+TEST_F(Scripting, WhatNestsDeeplyOrContainsItselfEnds) {
+  EXPECT_EQ(eval("local f f = function(d) if d == 0 then return 'x' end "
+                 "return (string.gsub('x', 'x', function() return f(d - 1) end)) end return f(150)"),
+            "$1|x");
+  EXPECT_NE(error("local t = {} for i = 1, 3 do t[i] = t end return t").find("the reply is too large"),
+            std::string::npos);
+  EXPECT_NE(error("local s = ('x'):rep(1e6) local t = {} for i = 1, 1500 do t[i] = s end return t")
+                .find("the reply is too large"),
+            std::string::npos);
+}
+
+TEST_F(Scripting, GarbageOfOneScriptTakesNothingFromTheNext) {
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(eval("local s = ('x'):rep(20000000) for i = 1, 20 do s:upper() end return 1"), ":1");
+    EXPECT_EQ(eval("local t = {} for i = 1, 1000000 do t[i] = i end return #t"), ":1000000");
+  }
+}
+
+TEST_F(Scripting, LargeScriptsMakeRoomForOthers) {
+  const std::string filler(400'000, 'x');
+  for (int i = 0; i < 400; ++i) {
+    EXPECT_EQ(eval("local s = '" + filler + "' return " + std::to_string(i)), ":" + std::to_string(i));
+  }
+  EXPECT_TRUE(eval(std::string(5 << 20, ' ')).starts_with("-ERR a script can be at most 4 MiB"));
+}
+
+TEST_F(Scripting, TheOneUsedLongestAgoIsForgottenFirst) {
+  eval("return 1");
+  for (int i = 0; i < 700; ++i) {
+    eval("return " + std::to_string(1000 + i));
+    EXPECT_EQ(run("EVALSHA", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "0"), ":1");
+  }
+}
+
 TEST_F(Scripting, WhereEverybodyMayComeTheyAreOff) {
   config::Server open;
   open.scripts = false;

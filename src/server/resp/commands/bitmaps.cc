@@ -136,24 +136,27 @@ void bitpos(Context& context) {
 
 enum class Operation : std::uint8_t { kAnd, kOr, kXor, kNot };
 
+template <class Combine>
+void combine(std::string& into, std::string_view with, Combine each) {
+  if (into.size() < with.size()) into.resize(with.size());
+  const std::size_t common = with.size();
+  for (std::size_t i = 0; i < common; ++i)
+    into[i] =
+        static_cast<char>(each(static_cast<unsigned char>(into[i]), static_cast<unsigned char>(with[i])));
+  for (std::size_t i = common; i < into.size(); ++i)
+    into[i] = static_cast<char>(each(static_cast<unsigned char>(into[i]), 0U));
+}
+
 void combine(Operation operation, std::string& into, std::string_view with) {
-  const auto byte = [&](std::size_t i) { return i < with.size() ? static_cast<unsigned char>(with[i]) : 0U; };
-  for (std::size_t i = 0; i < into.size(); ++i) {
-    const auto old = static_cast<unsigned char>(into[i]);
-    switch (operation) {
-      case Operation::kAnd:
-        into[i] = static_cast<char>(old & byte(i));
-        break;
-      case Operation::kOr:
-        into[i] = static_cast<char>(old | byte(i));
-        break;
-      case Operation::kXor:
-        into[i] = static_cast<char>(old ^ byte(i));
-        break;
-      case Operation::kNot:
-        into[i] = static_cast<char>(~old);
-        break;
-    }
+  switch (operation) {
+    case Operation::kAnd:
+      return combine(into, with, [](unsigned a, unsigned b) { return a & b; });
+    case Operation::kOr:
+      return combine(into, with, [](unsigned a, unsigned b) { return a | b; });
+    case Operation::kXor:
+      return combine(into, with, [](unsigned a, unsigned b) { return a ^ b; });
+    case Operation::kNot:
+      return combine(into, with, [](unsigned a, unsigned) { return ~a; });
   }
 }
 
@@ -176,22 +179,26 @@ void bitop(Context& context) {
   const auto keys = keys_from(context, 2);
   if (refuse_bound(context, keys)) return;
   const auto guard = hold_keys(context, keys);
-  std::vector<std::string> values;
-  std::size_t length = 0;
+  std::string result;
   bool wrong = false;
-  for (std::size_t i = 1; i < keys.size(); ++i) {
-    std::string& value = values.emplace_back();
+  for (std::size_t i = 1; i < keys.size() && !wrong; ++i) {
+    // A key that isn't there is a string of zeros.
+    bool found = false;
     find_entry(context, keys[i], [&](const EntryView& entry) {
-      wrong = wrong || is_collection(entry);
-      if (!wrong) value = payload(entry);
+      found = true;
+      wrong = is_collection(entry);
+      if (wrong) return;
+      if (i == 1) {
+        result = payload(entry);
+      } else {
+        combine(operation, result, payload(entry));
+      }
     });
-    length = std::max(length, value.size());
+    if (!found && i > 1) combine(operation, result, {});
   }
   if (wrong) return context.reply.error(kWrongType);
-  std::string result = std::move(values.front());
-  result.resize(length);
   if (operation == Operation::kNot) combine(operation, result, {});
-  for (std::size_t i = 1; i < values.size(); ++i) combine(operation, result, values[i]);
+  const std::size_t length = result.size();
   const Stamp fresh = context.layer.stamp_for(keys[0], context.now);
   const PutOutcome outcome = context.layer.update(keys[0], context.now, [&](const EntryView* entry) {
     if (length > 0) return Change::replace(result, fresh);
@@ -368,7 +375,10 @@ void bitfield(Context& context) {
         continue;
       }
       const bool adds = step.kind == FieldStep::Kind::kIncrement;
-      const auto value = fitted(static_cast<Wide>(adds ? old : 0) + step.value, step);
+      // What is set to an unsigned field is taken as an unsigned number.
+      const Wide given = adds || step.is_signed ? static_cast<Wide>(step.value)
+                                                : static_cast<Wide>(static_cast<std::uint64_t>(step.value));
+      const auto value = fitted(static_cast<Wide>(adds ? old : 0) + given, step);
       answers.push_back(!value ? std::nullopt : std::optional(adds ? *value : old));
       if (value) write_field(edited, step, *value);
     }

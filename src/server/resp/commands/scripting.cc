@@ -195,7 +195,13 @@ void run(Context& context, Names names, bool reads_only) {
   if (!engine.start(*found, keys, rest.subspan(keys.size()), *caller, context.session.protocol())) {
     if (!in_exec(context))
       return std::make_shared<Longer>(context, std::move(caller), context.defer())->go_on_later();
+    const auto since = std::chrono::steady_clock::now();
     while (!engine.go_on()) {
+      if (std::chrono::steady_clock::now() - since <=
+          context.server.scripts().limit.load(std::memory_order_relaxed))
+        continue;
+      context.server.scripts().set_busy();
+      context.server.scripts().kill_too_long();
     }
   }
   context.reply.buffer().append(engine.reply());
@@ -295,7 +301,10 @@ bool is_script(const Command& command) {
 }
 
 bool waits_for_script(Context& context, const Command& command, std::span<const std::string_view> args) {
-  if (is_free_of_keys(command)) return false;
+  // Who begins to track keys passes through every shard.
+  const bool tracks =
+      command.name == "client" && args.size() > 1 && equals_ignoring_case(args[1], "tracking");
+  if (is_free_of_keys(command) && !tracks) return false;
   const bool in_multi = context.session.transaction().open();
   if (in_multi && command.name != "exec") return false;
   if (is_script(command)) return args.size() < 2 || !equals_ignoring_case(args[1], "kill");

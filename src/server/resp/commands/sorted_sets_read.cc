@@ -45,10 +45,11 @@ void answer_rank(Context& context, bool downwards) {
 }  // namespace
 
 std::optional<double> parse_score(Context& context, std::string_view text, std::string_view error) {
-  if (parse_float(text)) {
+  if (const auto wide = parse_float(text)) {
     // A score is read as a double at once, so that it is not rounded twice.
     const std::string terminated(text);
-    return std::strtod(terminated.c_str(), nullptr);
+    const double score = std::strtod(terminated.c_str(), nullptr);
+    if (!std::isinf(score) || std::isinf(*wide)) return score;
   }
   context.reply.error(error);
   return std::nullopt;

@@ -82,7 +82,7 @@ void exec(Context& context) {
 }
 
 void run_transaction(Context& context, Layer::Alone* alone) {
-  const Transaction transaction = std::exchange(transaction_of(context), Transaction());
+  Transaction transaction = std::exchange(transaction_of(context), Transaction());
   if (transaction.poisoned()) {
     return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
   }
@@ -101,6 +101,11 @@ void run_transaction(Context& context, Layer::Alone* alone) {
   const auto hold = [&] {
     if (alone == nullptr && !guard && (all || !keys.empty())) guard.emplace(context.layer.lock(keys, all));
   };
+  if (alone == nullptr && context.server.scripts().active()) {
+    // A script has begun since the connection looked.
+    transaction_of(context) = std::move(transaction);
+    return context.session.control().retry();
+  }
   hold();
   if (alone != nullptr) {
     for (const std::string_view key : keys) alone->lock(key);
