@@ -443,7 +443,7 @@ Ref Tree::copy(Ref from, std::uint32_t level) {
       std::memcpy(text, Cage::at(item.place()), item.length());
       std::string packed;
       Packed::elsewhere(Cage::ref(text), item.length()).append_to(packed);
-      std::memcpy(place, packed.data(), packed.size());
+      packed.copy(place, packed.size());
     }
     place += size;
   }

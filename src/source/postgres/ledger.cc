@@ -206,7 +206,7 @@ void PostgresLedger::end_blockers(const std::string& journal, const Call& call) 
   Mutex mutex;
   Condition started;
   std::jthread waits([&] {
-    static_cast<void>(pool_.write(call, [&](Connection& connection) -> Outcome<ResultPtr> {
+    [[maybe_unused]] const auto waited = pool_.write(call, [&](Connection& connection) -> Outcome<ResultPtr> {
       auto pid = connection.execute("SELECT pg_catalog.pg_backend_pid()", {}, call);
       {
         MutexLock lock(mutex);
@@ -217,7 +217,7 @@ void PostgresLedger::end_blockers(const std::string& journal, const Call& call) 
       if (auto set = connection.command(kLockPatience, call); !set) return set;
       return connection.execute(
           "SELECT lane FROM forebay_applied WHERE journal = $1 ORDER BY lane FOR UPDATE", values, call);
-    }));
+    });
     MutexLock lock(mutex);
     if (waiter.empty()) waiter = "none";
     started.notify_all();
@@ -230,7 +230,7 @@ void PostgresLedger::end_blockers(const std::string& journal, const Call& call) 
   }
   if (pid.empty() || pid == "none") return;
   const std::vector<OptionalText> waiting = {pid};
-  static_cast<void>(pool_.read(call, [&](Connection& connection) -> Outcome<ResultPtr> {
+  [[maybe_unused]] const auto told = pool_.read(call, [&](Connection& connection) -> Outcome<ResultPtr> {
     // It may not wait yet: asked again until it does, or is through.
     return connection.execute(
         "WITH RECURSIVE asked(round, pids) AS (SELECT 0, pg_catalog.pg_blocking_pids($1::integer) UNION ALL "
@@ -238,7 +238,7 @@ void PostgresLedger::end_blockers(const std::string& journal, const Call& call) 
         "WHERE round < 40 AND pids = '{}') SELECT pg_catalog.pg_terminate_backend(pid) FROM "
         "(SELECT DISTINCT unnest(pids) AS pid FROM asked) AS blocking WHERE pid > 0",
         waiting, call);
-  }));
+  });
 }
 
 Result<std::vector<KnownJournal>> PostgresLedger::journals(const CallContext& context) {
