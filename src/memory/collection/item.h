@@ -89,7 +89,7 @@ class Packed {
     // Items that begin alike have heads of one length, so that no byte behind the item is looked at.
     if (*at == head_[0])
       return std::memcmp(at, head_.data(), head_bytes_) == 0 &&
-             std::memcmp(at + head_bytes_, tail_.data(), tail_.size()) == 0;
+             std::string_view(at + head_bytes_, tail_.size()) == tail_;
     return Item(at).is_elsewhere() && is_elsewhere_at(at);
   }
   bool is_number() const;

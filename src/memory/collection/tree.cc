@@ -208,7 +208,7 @@ void Tree::splice(const Path& path, std::size_t offset, std::size_t length, std:
   if (root_.node == 0) {
     auto* const leaf = reinterpret_cast<Node*>(memory_->allocate(sizeof(Node) + records.size()));
     *leaf = {static_cast<std::uint32_t>(sizeof(Node) + records.size()), static_cast<std::uint32_t>(added)};
-    std::memcpy(leaf->data(), records.data(), records.size());
+    records.copy(leaf->data(), records.size());
     root_ = {Cage::ref(leaf), static_cast<std::uint32_t>(added), 0};
     return;
   }
@@ -224,14 +224,14 @@ void Tree::splice(const Path& path, std::size_t offset, std::size_t length, std:
   if (NodeMemory::rounded(used) == NodeMemory::rounded(leaf->used)) {
     char* const place = leaf->data() + offset;
     std::memmove(place + records.size(), place + length, behind);
-    std::memcpy(place, records.data(), records.size());
+    records.copy(place, records.size());
     leaf->used = static_cast<std::uint32_t>(used);
   } else {
     auto* const fresh = reinterpret_cast<Node*>(memory_->allocate(used));
     *fresh = {static_cast<std::uint32_t>(used), leaf->count};
     char* const place = fresh->data() + offset;
     std::memcpy(fresh->data(), leaf->data(), offset);
-    std::memcpy(place, records.data(), records.size());
+    records.copy(place, records.size());
     std::memcpy(place + records.size(), leaf->data() + offset + length, behind);
     memory_->free(reinterpret_cast<char*>(leaf), leaf->used);
     leaf = fresh;
@@ -271,7 +271,7 @@ std::string Tree::upper_half(Node& leaf, bool at_end, bool at_start, std::uint32
       count += goes ? 1 : 0;
       record = next;
     }
-    std::memcpy(leaf.data(), lower.data(), lower.size());
+    lower.copy(leaf.data(), lower.size());
     return upper;
   }
   // Where records are added one behind the other, leaves are to be full and not half full.
@@ -300,7 +300,7 @@ void Tree::divide(const Path& path, bool at_end, bool at_start) {
   if (upper.empty()) return;
   auto* const fresh = reinterpret_cast<Node*>(memory_->allocate(sizeof(Node) + upper.size()));
   *fresh = {static_cast<std::uint32_t>(sizeof(Node) + upper.size()), count};
-  std::memcpy(fresh->data(), upper.data(), upper.size());
+  upper.copy(fresh->data(), upper.size());
   const std::size_t used = leaf.used - upper.size();
   leaf.count -= count;
   Path here = path;

@@ -10,6 +10,7 @@ Bytes::Bytes(lua_State* lua)
     : lua_(lua), data_(static_cast<char*>(lua_newuserdata(lua, room_))), place_(lua_gettop(lua)) {}
 
 void Bytes::add(std::string_view text) {
+  if (text.empty()) return;
   reserve(text.size());
   std::memcpy(data_ + size_, text.data(), text.size());
   size_ += text.size();
