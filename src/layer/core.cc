@@ -126,10 +126,6 @@ void Core::listen(std::shared_ptr<KeyListener> listener) {
   const bool anybody = listener != nullptr;
   news_.listen(std::move(listener));
   copies_.follow_answers(anybody);
-  // Who listens no more may still be told.
-  if (!anybody) return;
-  // Passes through every shard's lock: from here on no change is under way that has not seen it.
-  static_cast<void>(tier_->stats());
 }
 
 void Core::upkeep() {

@@ -32,6 +32,10 @@ class JournalOwner : public BehindService {
   Output check() const {
     return run({(binary_dir() / "forebay").string(), "check", (folder_.path() / "forebay.toml").string()});
   }
+  void expect_good() const {
+    const Output said = check();
+    EXPECT_EQ(said.status, 0) << said.text;
+  }
   std::string views() const { return database_->ask("SELECT views FROM visits WHERE page = 'home'"); }
   fs::path journal() const { return folder_.path() / "journal"; }
 };
@@ -55,16 +59,16 @@ TEST_P(JournalOwner, WhatIsPendingMustNotBeForgottenByAnotherConfiguration) {
   EXPECT_THAT(refused(toml("journal", "other", "others", "behind")), HasSubstr("visits"));
   // Another program, which has nothing to do with these writes.
   forebay_.configure(toml("", "other", "others", "through"));
-  EXPECT_EQ(check().status, 0) << check().text;
+  expect_good();
 
   configure_visits();
-  EXPECT_EQ(check().status, 0) << check().text;
+  expect_good();
   start();
   EXPECT_EQ(ask("FOREBAY", "DRAIN", "30000"), ":1");
   EXPECT_EQ(views(), "5");
   EXPECT_EQ(forebay_.terminate(), 0);
   forebay_.configure(toml("", "visits", "others", "through"));
-  EXPECT_EQ(check().status, 0) << check().text;
+  expect_good();
 }
 
 TEST_P(JournalOwner, ACopyOfAJournalThatIsInUseTakesNoWrites) {

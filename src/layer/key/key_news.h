@@ -5,7 +5,7 @@
 //
 // While nobody listens, a change costs the look whether somebody does. That look comes after the change, with
 // no fence in between, and who begins to listen could read a value that such a change has just replaced. So
-// whoever sets the listener takes every shard's lock of the memory tier once (Layer::listen()): a change made
+// whoever sets the listener passes through every shard's lock of the memory tier afterwards (Layer::stats() does): a change made
 // before that is seen by every read after it, and a change made after it sees the listener.
 //
 // Thread-safe. Takes no lock of its own.

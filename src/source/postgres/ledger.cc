@@ -186,7 +186,8 @@ Result<LedgerClaim> PostgresLedger::claim(const LedgerOwner& owner, const CallCo
                                               owner.place,   std::to_string(owner.lease.count())};
     return connection.execute(
         "INSERT INTO forebay_owner AS o (journal, epoch, home, process, place, lease_until, renewals) VALUES "
-        "($1, $2, $3, $4, $5, $6 + (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint, 1) "
+        "($1, $2, $3, $4, $5, $6 + floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint, "
+        "1) "
         "ON CONFLICT (journal) DO UPDATE SET epoch = excluded.epoch, home = excluded.home, process = "
         "excluded.process, place = excluded.place, lease_until = excluded.lease_until, renewals = o.renewals "
         "+ 1",
