@@ -85,36 +85,40 @@ void FlushTarget::leave(const std::string& source) {
 }
 
 void FlushTarget::open_ledger(const std::string& source, LedgerDone done) {
-  claim(source, [this, source, done = std::move(done)](Result<Ownership::Verdict> verdict) mutable {
-    using Kind = Ownership::Verdict::Kind;
-    if (!verdict) return done(std::move(verdict).error());
-    if (verdict->kind == Kind::kFenced) {
-      journal::Ledger ledger;
-      ledger.fenced = std::move(verdict->why);
-      return done(std::move(ledger));
-    }
-    if (verdict->kind == Kind::kOwner) return read_ledger(source, verdict->fresh, std::move(done));
-    const bool passes = verdict->kind == Kind::kWaits;
-    done(Error{passes ? ErrorCode::kUnavailable : ErrorCode::kConfig, std::move(verdict->why)});
-  });
+  const auto at = source_of(source);
+  LedgerPort* const theirs = at ? at->port->ledger() : nullptr;
+  const auto timeout = at ? at->timeout : std::chrono::milliseconds(0);
+  claim(source,
+        [this, source, theirs, timeout, done = std::move(done)](Result<Ownership::Verdict> verdict) mutable {
+          using Kind = Ownership::Verdict::Kind;
+          if (!verdict) return done(std::move(verdict).error());
+          if (verdict->kind == Kind::kFenced) {
+            journal::Ledger ledger;
+            ledger.fenced = std::move(verdict->why);
+            return done(std::move(ledger));
+          }
+          if (verdict->kind == Kind::kOwner)
+            return read_ledger(source, *theirs, timeout, verdict->fresh, std::move(done));
+          const bool passes = verdict->kind == Kind::kWaits;
+          done(Error{passes ? ErrorCode::kUnavailable : ErrorCode::kConfig, std::move(verdict->why)});
+        });
 }
 
-void FlushTarget::read_ledger(const std::string& source, bool fresh, LedgerDone done) {
-  const auto at = source_of(source);
-  if (!at) return done(Error{ErrorCode::kConfig, fmt::format("there is no source '{}'", source)});
-  at->port->ledger()->open(parts_.journal, parts_.lanes, CallOptions{at->timeout, nullptr},
-                           [this, source, fresh, done = std::move(done)](Result<PortLedger> opened) mutable {
-                             if (!opened) return done(std::move(opened).error());
-                             journal::Ledger known;
-                             known.fresh = fresh;
-                             known.positions = std::move(opened->positions);
-                             for (DeadLetter& letter : opened->dead) {
-                               known.dead.push_back(std::move(letter.id));
-                               known.dead_keys.emplace_back(std::move(letter.space), std::move(letter.key));
-                             }
-                             done(std::move(known));
-                             parts_.ledger_known(source);
-                           });
+void FlushTarget::read_ledger(const std::string& source, LedgerPort& ledger,
+                              std::chrono::milliseconds timeout, bool fresh, LedgerDone done) {
+  ledger.open(parts_.journal, parts_.lanes, CallOptions{timeout, nullptr},
+              [this, source, fresh, done = std::move(done)](Result<PortLedger> opened) mutable {
+                if (!opened) return done(std::move(opened).error());
+                journal::Ledger known;
+                known.fresh = fresh;
+                known.positions = std::move(opened->positions);
+                for (DeadLetter& letter : opened->dead) {
+                  known.dead.push_back(std::move(letter.id));
+                  known.dead_keys.emplace_back(std::move(letter.space), std::move(letter.key));
+                }
+                done(std::move(known));
+                parts_.ledger_known(source);
+              });
 }
 
 void FlushTarget::applying(const journal::Batch& batch) {

@@ -82,7 +82,10 @@ class FlushTarget final : public journal::Target {
   // The namespace of an item; `nowhere_` if there is none of that name.
   Namespace& space_of(const std::string& name) const;
   std::optional<SourceAt> source_of(const std::string& name) const;
-  void read_ledger(const std::string& source, bool fresh, LedgerDone done);
+  // On a thread of the ledger's source, which is there until that thread ends. So nobody holds the source here:
+  // the last to let go of it would wait for itself.
+  void read_ledger(const std::string& source, LedgerPort& ledger, std::chrono::milliseconds timeout,
+                   bool fresh, LedgerDone done);
   // The batch's, as the ledger has them.
   std::vector<DeadLetter> letters_of(const journal::Batch& batch, std::vector<Dead> dead) const;
   void settle(const KeyRef& at, const std::optional<Written>& written);
