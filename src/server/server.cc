@@ -208,7 +208,7 @@ void Server::stop() {
   for (const auto& loop : impl_->loops) loop->drain();
   const auto until = std::chrono::steady_clock::now() + impl_->options.drain_timeout;
   for (const auto& loop : impl_->loops) loop->wait_until_empty(until);
-  impl_->scripts.kill_anyway();
+  impl_->scripts.kill_anyway(script::Scripts::Why::kServerStops);
   for (const auto& loop : impl_->loops) loop->finish();
   for (const auto& loop : impl_->loops) loop->join();
   notify(0);

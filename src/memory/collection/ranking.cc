@@ -12,15 +12,6 @@ constexpr std::uint32_t kMostPacked = 128;
 constexpr std::size_t kLongest = 64;
 constexpr std::size_t kRecordHead = 2 * 9;  // of two items, at most
 
-bool is_before(const char* record, const ScoreKey& key) {
-  const Item member(record);
-  const double score = Item(member.end()).score();
-  if (score != key.score) return score < key.score;
-  if (key.among != ScoreKey::Among::kMember) return key.among == ScoreKey::Among::kLast;
-  ItemDigits digits;
-  return member.text(digits) < key.member;
-}
-
 }  // namespace
 
 std::optional<double> Ranking::score(std::string_view member) const {

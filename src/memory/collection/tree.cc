@@ -94,7 +94,7 @@ const char* Tree::first_record(const Child& child, std::uint32_t level) const {
   return at(ref).data();
 }
 
-bool Tree::is_before(const char* record, const ScoreKey& key) const {
+bool is_before(const char* record, const ScoreKey& key) {
   const Item member(record);
   const double score = Item(member.end()).score();
   if (score != key.score) return score < key.score;

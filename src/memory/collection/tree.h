@@ -47,6 +47,9 @@ struct ScoreKey {
   Among among = Among::kMember;
 };
 
+// Whether a record of a member and its score comes before the key in score order.
+bool is_before(const char* record, const ScoreKey& key);
+
 class Tree {
  public:
   // A leaf's records.
@@ -114,7 +117,6 @@ class Tree {
   Node& at(Ref ref) const { return *static_cast<Node*>(Cage::at(ref)); }
   Path down(Path path, std::uint32_t level, bool to_last) const;
   const char* first_record(const Child& child, std::uint32_t level) const;
-  bool is_before(const char* record, const ScoreKey& key) const;
   Ref exchange(const Path& path, std::uint32_t level, std::size_t used, std::size_t keep);
   void relink(const Path& path, std::uint32_t level, Ref fresh);
   void count(const Path& path, std::int32_t added);

@@ -416,7 +416,7 @@ void Engine::finish(int status) {
         .error(fmt::format("ERR {} script: {}, on {}:0.", text_at(lua_, -1), run_.script->sha, kChunk));
   }
   lua_settop(lua_, 0);
-  // None of these allocates: what is removed was there.
+  // What the script had goes. Nothing here is bounded, so nothing here fails.
   lua_getfield(lua_, LUA_REGISTRYINDEX, "globals");
   for (const char* name : {"KEYS", "ARGV"}) {
     lua_pushnil(lua_);
@@ -445,7 +445,7 @@ int Engine::log(lua_State* lua) {
   if (lua_type(lua, 1) != LUA_TNUMBER) return luaL_error(lua, "First argument must be a number (log level).");
   const lua_Integer level = lua_tointeger(lua, 1);
   if (level < 0 || level > 3) return luaL_error(lua, "Invalid debug level.");
-  luaL_checkstack(lua, count, "in redis.log()");
+  luaL_checkstack(lua, 2 * count, "in redis.log()");
   int pushed = 0;
   for (int i = 2; i <= count; ++i) {
     if (lua_tostring(lua, i) == nullptr) continue;

@@ -97,12 +97,9 @@ Scripts::Kill Scripts::kill() {
   return Kill::kDone;
 }
 
-void Scripts::kill_anyway() {
-  if (Engine* const engine = made_.load(std::memory_order_acquire)) engine->kill(kStopped);
-}
-
-void Scripts::kill_too_long() {
-  if (Engine* const engine = made_.load(std::memory_order_acquire)) engine->kill(kTooLong);
+void Scripts::kill_anyway(Why why) {
+  if (Engine* const engine = made_.load(std::memory_order_acquire))
+    engine->kill(why == Why::kServerStops ? kStopped : kTooLong);
 }
 
 std::size_t Scripts::memory() const {

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -48,9 +50,12 @@ class Scripts {
   enum class Kill { kDone, kNothingRuns, kHasWritten };
   // Ends the script that runs, unless it has written something.
   Kill kill();
-  // Whatever it has done: the server stops; it has kept a transaction, whose loop serves nobody, for too long.
-  void kill_anyway();
-  void kill_too_long();
+  enum class Why : std::uint8_t {
+    kServerStops,
+    kTooLong,  // inside a transaction, whose loop serves nobody else meanwhile
+  };
+  // Ends it whatever it has written.
+  void kill_anyway(Why why);
 
   std::atomic<std::chrono::milliseconds> limit{std::chrono::milliseconds(5000)};  // relaxed
   std::size_t memory() const;                                                     // bytes that Lua holds

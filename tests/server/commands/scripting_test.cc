@@ -74,7 +74,9 @@ TEST_F(Scripting, AScriptIsKnownByItsDigest) {
   EXPECT_EQ(run("SCRIPT", "EXISTS", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "x",
                 "7f923f79fe76194c868d7e1d0820de36700eb649"),
             "*3|:1|:0|:1");
+  EXPECT_NE(run("INFO", "memory").find("number_of_cached_scripts:2|"), std::string::npos);
   EXPECT_EQ(run("SCRIPT", "FLUSH"), "+OK");
+  EXPECT_NE(run("INFO", "memory").find("number_of_cached_scripts:0|"), std::string::npos);
   EXPECT_EQ(run("EVALSHA", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "0"),
             "-NOSCRIPT No matching script. Please use EVAL.");
   EXPECT_EQ(run("SCRIPT", "KILL"), "-NOTBUSY No scripts in execution right now.");

@@ -19,6 +19,7 @@
 #include "server/resp/commands/server.h"
 #include "server/resp/commands/versions.h"
 #include "server/resp/session.h"
+#include "server/script/scripts.h"
 #include "server/server.h"
 #include "server/tracking/key_feed.h"
 
@@ -84,11 +85,13 @@ void memory_section(const Facts& facts, Text out) {
       out,
       "used_memory:{}\r\nused_memory_human:{}\r\nused_memory_rss:{}\r\nused_memory_rss_human:{}\r\n"
       "maxmemory:{}\r\nmaxmemory_human:{}\r\nmaxmemory_policy:{}\r\nmem_fragmentation_ratio:{:.2f}\r\n"
-      "mem_clients_normal:{}\r\nmaxmemory_clients:{}\r\n",
+      "mem_clients_normal:{}\r\nmaxmemory_clients:{}\r\nused_memory_lua:{}\r\nnumber_of_cached_scripts:{}"
+      "\r\n",
       facts.layer.bytes, human(facts.layer.bytes), resident, human(resident), facts.layer.limit,
       human(facts.layer.limit), redis_policy_name(facts.context.layer.memory_policy()),
       facts.layer.bytes == 0 ? 0 : static_cast<double>(resident) / static_cast<double>(facts.layer.bytes),
-      facts.server.client_memory, facts.context.server.limits().max_client_memory.load());
+      facts.server.client_memory, facts.context.server.limits().max_client_memory.load(),
+      facts.context.server.scripts().memory(), facts.context.server.scripts().count());
 }
 
 // What a Redis with only this program's features would say, so that tools don't miss it.

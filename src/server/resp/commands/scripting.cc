@@ -111,7 +111,7 @@ class Longer : public std::enable_shared_from_this<Longer> {
   ~Longer() {
     if (ended_) return;
     // The loop ends.
-    scripts_.kill_anyway();
+    scripts_.kill_anyway(Scripts::Why::kServerStops);
     while (!scripts_.engine().go_on()) {
     }
     scripts_.leave();
@@ -201,7 +201,7 @@ void run(Context& context, Names names, bool reads_only) {
           context.server.scripts().limit.load(std::memory_order_relaxed))
         continue;
       context.server.scripts().set_busy();
-      context.server.scripts().kill_too_long();
+      context.server.scripts().kill_anyway(Scripts::Why::kTooLong);
     }
   }
   context.reply.buffer().append(engine.reply());
