@@ -159,7 +159,7 @@ TEST_F(Scripting, NothingPassesFromOneScriptToTheNext) {
     EXPECT_TRUE(eval(change).starts_with("-ERR")) << change;
   }
   eval("table.insert(_G, 'left') table.insert(string, 'left')");
-  EXPECT_EQ(eval("return {rawget(_G, 1) == nil, rawget(string, 1) == nil}"), "*2|:1|:1");
+  EXPECT_EQ(eval("return {next(_G) == nil, next(string) == nil}"), "*2|:1|:1");
   EXPECT_EQ(eval("return ('x'):rep(3)"), "$3|xxx");
   eval("KEYS.left = 'x' ARGV = nil");
   EXPECT_EQ(eval("return {KEYS.left == nil, #ARGV}"), "*2|:1|:2");
@@ -173,7 +173,13 @@ TEST_F(Scripting, WhatIsDangerousIsNotThere) {
                     .ends_with("nonexistent global variable '" + std::string(name) + "'"))
         << name;
   }
-  EXPECT_EQ(eval("return loadstring('\\27LJ\\2\\0') == nil"), ":1");
+  // `return 5`, as LuaJIT 2.1 has it in bytecode.
+  EXPECT_EQ(eval("return "
+                 "loadstring('"
+                 "\\27\\76\\74\\2\\8\\8\\114\\101\\116\\117\\114\\110\\32\\53\\21\\2\\0\\1\\0\\0\\0\\2\\3\\0"
+                 "\\1\\41\\0"
+                 "\\5\\0\\76\\0\\2\\0\\1\\1\\0\\0') == nil"),
+            ":1");
   EXPECT_EQ(eval("return loadstring('return 5')()"), ":5");
   EXPECT_EQ(error("return unpack({}, 0, 2147483647)"), "-ERR too many results to unpack");
   EXPECT_EQ(eval("return bit.tohex(1, -2147483648)"), "$0|");

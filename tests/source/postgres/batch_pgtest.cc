@@ -1,5 +1,6 @@
 // Batches of writes where only PostgreSQL can fail.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
@@ -78,6 +79,28 @@ TEST_F(PostgresBatch, TriggersAndCascadesOfABatchAreSeen) {
   EXPECT_EQ(outcome->also.tables[1], "public.parts");
   EXPECT_EQ(outcome->also.tables[2], "parts");
   sql("DROP TABLE parts");
+}
+
+// A part that was undone is made again: what it had changed the session has counted twice by then.
+TEST_F(PostgresBatch, WhatWasUndoneIsNoReaction) {
+  sql("INSERT INTO things VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c');"
+      "CREATE OR REPLACE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+      "IF NEW.state = 'bad' THEN RAISE EXCEPTION 'no' USING ERRCODE = '23514'; END IF; RETURN NULL; END$$;"
+      "CREATE TRIGGER looks AFTER UPDATE ON things FOR EACH ROW EXECUTE FUNCTION look()");
+  things_ = open(*source_, table("things"));
+  ASSERT_NE(things_, nullptr);
+  WriteBatch some = batch(0, {{"1", state("x")}, {"2", state("bad")}, {"3", state("z")}});
+  some.judge = [](const std::vector<BatchOutcome::Refusal>& refused) {
+    EXPECT_EQ(refused.size(), 1u);
+    return std::optional(std::vector<DeadLetter>());
+  };
+  const auto outcome = source_->ledger()->apply(some, within());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_TRUE(outcome->put_aside);
+  ASSERT_EQ(outcome->written.size(), 3u);
+  EXPECT_TRUE(outcome->written[0] && !outcome->written[1] && outcome->written[2]);
+  EXPECT_THAT(outcome->also.tables, testing::IsEmpty());
+  EXPECT_EQ(sql("SELECT string_agg(state, ',' ORDER BY id) FROM things"), "x,b,z");
 }
 
 // A trigger's author may choose any code, also one that the server uses for its own troubles.
