@@ -68,6 +68,19 @@ TEST_F(KeyNotifierTest, SaysThatKeysExpire) {
   EXPECT_EQ(listener->reply(), "[message __keyevent@0__:expired k]");
 }
 
+TEST_F(KeyNotifierTest, SaysOfWhichDatabaseTheKeyIs) {
+  start();
+  auto writer = connect();
+  writer->ask({"CONFIG", "SET", "notify-keyspace-events", "KEA"});
+  auto listener = connect();
+  listener->ask({"PSUBSCRIBE", "__key*@3__:*"});
+  writer->ask({"SET", "k", "v"});
+  writer->ask({"SELECT", "3"});
+  writer->ask({"SET", "k", "v"});
+  EXPECT_EQ(listener->reply(), "[pmessage __key*@3__:* __keyspace@3__:k set]");
+  EXPECT_EQ(listener->reply(), "[pmessage __key*@3__:* __keyevent@3__:set k]");
+}
+
 TEST_F(KeyNotifierTest, IsOffAtFirstAndAgainWhenTurnedOff) {
   start();
   auto writer = connect();
