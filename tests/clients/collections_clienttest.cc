@@ -164,7 +164,7 @@ class Commands {
   }
 
   Args sorted_set() {
-    switch (below(20)) {
+    switch (below(21)) {
       case 0: {
         Args args = {"ZADD", key()};
         for (const std::string option : {"NX", "XX", "GT", "LT", "CH", "INCR"}) {
@@ -239,6 +239,12 @@ class Commands {
         if (below(2) == 0) append(args, {"LIMIT", pick({"1", "0", "-1"})});
         return args;
       }
+      case 19: {
+        if (below(2) != 0) return {pick({"BZPOPMIN", "BZPOPMAX"}), key(), key(), wait()};
+        Args args = numbered({"BZMPOP", wait()});
+        args.push_back(pick({"MIN", "MAX", "x"}));
+        return args;
+      }
       case 18:
         return below(2) ? Args{"ZSCAN", key(), "0", "COUNT", "10000"}
                         : Args{"ZRANDMEMBER", key(), pick({"1000", "0", "x"}), "WITHSCORES"};
@@ -269,7 +275,7 @@ class Commands {
   }
 
   Args list() {
-    switch (below(14)) {
+    switch (below(16)) {
       case 0:
       case 1:
       case 2:
@@ -302,6 +308,16 @@ class Commands {
       }
       case 12:
         return below(2) ? Args{"RPOPLPUSH", key(), key()} : Args{"LMOVE", key(), key(), side(), side()};
+      case 13:
+        return below(3) ? Args{pick({"BLPOP", "BRPOP"}), key(), key(), wait()}
+                        : Args{"BRPOPLPUSH", key(), key(), wait()};
+      case 14: {
+        if (below(2) != 0) return {"BLMOVE", key(), key(), side(), side(), wait()};
+        Args args = numbered({"BLMPOP", wait()});
+        args.push_back(side());
+        if (below(2) != 0) append(args, {"COUNT", pick({"1", "2", "0"})});
+        return args;
+      }
       default: {
         Args args = numbered({"LMPOP"});
         args.push_back(side());
@@ -382,6 +398,8 @@ class Commands {
   std::string member_bound() {
     return below(15) == 0 ? pick({"x", "m", ""}) : pick({"-", "+", "[m1", "(m1", "[m25", "(m27", "[a", "[5"});
   }
+  // What a command waits at most, in seconds.
+  std::string wait() { return below(9) == 0 ? pick({"x", "-1", "", "nan"}) : "0.001"; }
   std::string side() { return below(9) == 0 ? pick({"left", "x"}) : pick({"LEFT", "RIGHT"}); }
 
   std::mt19937 random_;

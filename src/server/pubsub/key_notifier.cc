@@ -9,6 +9,7 @@
 #include "base/database_key.h"
 #include "forebay/layer.h"
 #include "server/log.h"
+#include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
 #include "server/tracking/current_client.h"
 
@@ -31,7 +32,7 @@ struct Letter {
 // In the order in which CONFIG GET shows them.
 constexpr std::array kLetters{
     Letter{'g', kGeneric, "generic"}, Letter{'$', kString, "string"}, Letter{'l', 1u << 6, "list"},
-    Letter{'s', 1u << 7, "set"},      Letter{'h', 1u << 8, "hash"},   Letter{'z', 1u << 9, "sorted_set"},
+    Letter{'s', 1u << 7, "set"},      Letter{'h', 1u << 8, "hash"},   Letter{'z', 1u << 9, "sorted-set"},
     Letter{'x', kExpired, ""},        Letter{'e', kEvicted, ""},      Letter{'t', 1u << 10, "stream"},
     Letter{'d', 1u << 11, "module"},
 };
@@ -48,16 +49,60 @@ struct Called {
   std::string_view event;
 };
 constexpr std::array kCalled{
-    Called{"incr", "incrby"},        Called{"decr", "decrby"},   Called{"getset", "set"},
-    Called{"mset", "set"},           Called{"msetnx", "set"},    Called{"setnx", "set"},
-    Called{"setex", "set"},          Called{"psetex", "set"},    Called{"rename", "rename_to"},
-    Called{"renamenx", "rename_to"}, Called{"copy", "copy_to"},  Called{"zincrby", "zincr"},
-    Called{"hmset", "hset"},         Called{"decrby", "incrby"},
+    Called{"incr", "incrby"},        Called{"decr", "decrby"},      Called{"getset", "set"},
+    Called{"mset", "set"},           Called{"msetnx", "set"},       Called{"setnx", "set"},
+    Called{"setex", "set"},          Called{"psetex", "set"},       Called{"rename", "rename_to"},
+    Called{"renamenx", "rename_to"}, Called{"copy", "copy_to"},     Called{"zincrby", "zincr"},
+    Called{"hmset", "hset"},         Called{"decrby", "incrby"},    Called{"hsetnx", "hset"},
+    Called{"lpushx", "lpush"},       Called{"rpushx", "rpush"},     Called{"blpop", "lpop"},
+    Called{"brpop", "rpop"},         Called{"bzpopmin", "zpopmin"}, Called{"bzpopmax", "zpopmax"},
 };
 
-std::string_view event_of(const Command& command) {
-  const auto called = std::ranges::find(kCalled, command.name, &Called::command);
-  return called == kCalled.end() ? command.name : called->event;
+bool is_said(const CurrentClient& current, std::string_view word, std::size_t from = 1) {
+  return std::ranges::any_of(current.args.subspan(std::min(from, current.args.size())),
+                             [&](std::string_view arg) { return equals_ignoring_case(arg, word); });
+}
+
+// What a command did that moves an element, or takes some from one of several keys: a pop at one key, perhaps a push
+// at another. Nothing: the command is none of these.
+struct Moves {
+  std::string_view pop = {};
+  std::string_view push = {};
+};
+Moves moves_of(const CurrentClient& current) {
+  std::string_view name = current.command->name;
+  if (name.starts_with('b')) name.remove_prefix(1);
+  if (name == "rpoplpush") return {"rpop", "lpush"};
+  if (name == "lmove") {
+    return {equals_ignoring_case(current.args[3], "left") ? "lpop" : "rpop",
+            equals_ignoring_case(current.args[4], "left") ? "lpush" : "rpush"};
+  }
+  if (name == "smove") return {"srem", "sadd"};
+  // Behind the keys, of which one may be called so.
+  const auto where = [&](std::string_view word) {
+    const std::size_t at = name == current.command->name ? 1 : 2;
+    const auto keys = parse_integer(current.args[at]);
+    return keys && equals_ignoring_case(current.args[at + 1 + static_cast<std::size_t>(*keys)], word);
+  };
+  if (name == "lmpop") return {.pop = where("left") ? "lpop" : "rpop"};
+  if (name == "zmpop") return {.pop = where("min") ? "zpopmin" : "zpopmax"};
+  return {};
+}
+
+std::string_view event_of(const CurrentClient& current, std::string_view key) {
+  const std::string_view name = current.command->name;
+  if (const Moves moves = moves_of(current); !moves.pop.empty())
+    return moves.push.empty() || key == current.args[1] ? moves.pop : moves.push;
+  if (name == "zadd" && is_said(current, "incr", 2)) return "zincr";
+  const auto called = std::ranges::find(kCalled, name, &Called::command);
+  return called == kCalled.end() ? name : called->event;
+}
+
+// Whether a key goes because a command has taken the last of what it held, which is an event of its own.
+bool took_the_last(const Command& command) {
+  return (command.group == "list" || command.group == "hash" || command.group == "set" ||
+          command.group == "sorted-set") &&
+         !command.name.ends_with("store");
 }
 
 std::uint32_t kind_of(const Command& command) {
@@ -123,7 +168,10 @@ void KeyNotifier::changed(const NamespaceInfo& space, std::string_view key, KeyC
   switch (how) {
     case KeyChange::kStored:
       if (current.command == nullptr) return add(kString, "set", key);
-      add(kind_of(*current.command), event_of(*current.command), key);
+      // Redis tells of a list that is turned as of two.
+      if (const Moves moves = moves_of(current); !moves.push.empty() && current.args[1] == current.args[2])
+        add(kind_of(*current.command), moves.push, key);
+      add(kind_of(*current.command), event_of(current, key), key);
       if (gives_a_time(current)) add(kGeneric, "expire", key);
       return;
     case KeyChange::kRetimed:
@@ -131,6 +179,8 @@ void KeyNotifier::changed(const NamespaceInfo& space, std::string_view key, KeyC
     case KeyChange::kPersisted:
       return add(kGeneric, "persist", key);
     case KeyChange::kDropped: {
+      if (current.command != nullptr && took_the_last(*current.command))
+        add(kind_of(*current.command), event_of(current, key), key);
       const bool renamed = current.command != nullptr && current.command->name.starts_with("rename");
       return add(kGeneric, renamed ? "rename_from" : "del", key);
     }
