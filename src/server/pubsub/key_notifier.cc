@@ -28,7 +28,7 @@ struct Letter {
 // In the order in which CONFIG GET shows them.
 constexpr std::array kLetters{
     Letter{'g', kGeneric, "generic"}, Letter{'$', kString, "string"}, Letter{'l', 1u << 6, "list"},
-    Letter{'s', 1u << 7, "set"},      Letter{'h', 1u << 8, "hash"},   Letter{'z', 1u << 9, "sorted_set"},
+    Letter{'s', 1u << 7, "set"},      Letter{'h', 1u << 8, "hash"},   Letter{'z', 1u << 9, "sorted-set"},
     Letter{'x', kExpired, ""},        Letter{'e', kEvicted, ""},      Letter{'t', 1u << 10, "stream"},
     Letter{'d', 1u << 11, "module"},
 };
@@ -39,17 +39,37 @@ constexpr std::uint32_t all_events() {
   return all;
 }
 
+// Groups of commands whose values are of another one's type.
+struct SameAs {
+  std::string_view group;
+  std::string_view as;
+};
+constexpr std::array kSame{SameAs{"hyperloglog", "string"}, SameAs{"geo", "sorted-set"}};
+
 // Events that are not called as the command is.
 struct Called {
   std::string_view command;
   std::string_view event;
 };
 constexpr std::array kCalled{
-    Called{"incr", "incrby"},        Called{"decr", "decrby"},   Called{"getset", "set"},
-    Called{"mset", "set"},           Called{"msetnx", "set"},    Called{"setnx", "set"},
-    Called{"setex", "set"},          Called{"psetex", "set"},    Called{"rename", "rename_to"},
-    Called{"renamenx", "rename_to"}, Called{"copy", "copy_to"},  Called{"zincrby", "zincr"},
-    Called{"hmset", "hset"},         Called{"decrby", "incrby"},
+    Called{"incr", "incrby"},
+    Called{"decr", "decrby"},
+    Called{"getset", "set"},
+    Called{"mset", "set"},
+    Called{"msetnx", "set"},
+    Called{"setnx", "set"},
+    Called{"setex", "set"},
+    Called{"psetex", "set"},
+    Called{"rename", "rename_to"},
+    Called{"renamenx", "rename_to"},
+    Called{"copy", "copy_to"},
+    Called{"zincrby", "zincr"},
+    Called{"hmset", "hset"},
+    Called{"decrby", "incrby"},
+    Called{"pfmerge", "pfadd"},
+    Called{"geoadd", "zadd"},
+    Called{"georadius", "georadiusstore"},
+    Called{"georadiusbymember", "georadiusstore"},
 };
 
 std::string_view event_of(const Command& command) {
@@ -58,7 +78,9 @@ std::string_view event_of(const Command& command) {
 }
 
 std::uint32_t kind_of(const Command& command) {
-  const auto letter = std::ranges::find(kLetters, command.group, &Letter::group);
+  const auto same = std::ranges::find(kSame, command.group, &SameAs::group);
+  const std::string_view group = same == kSame.end() ? command.group : same->as;
+  const auto letter = std::ranges::find(kLetters, group, &Letter::group);
   return letter == kLetters.end() ? kGeneric : letter->event;
 }
 
