@@ -43,19 +43,44 @@ constexpr std::uint32_t all_events() {
   return all;
 }
 
+// Groups of commands whose values are of another one's type.
+struct SameAs {
+  std::string_view group;
+  std::string_view as;
+};
+constexpr std::array kSame{SameAs{"hyperloglog", "string"}, SameAs{"geo", "sorted-set"}};
+
 // Events that are not called as the command is.
 struct Called {
   std::string_view command;
   std::string_view event;
 };
 constexpr std::array kCalled{
-    Called{"incr", "incrby"},        Called{"decr", "decrby"},      Called{"getset", "set"},
-    Called{"mset", "set"},           Called{"msetnx", "set"},       Called{"setnx", "set"},
-    Called{"setex", "set"},          Called{"psetex", "set"},       Called{"rename", "rename_to"},
-    Called{"renamenx", "rename_to"}, Called{"copy", "copy_to"},     Called{"zincrby", "zincr"},
-    Called{"hmset", "hset"},         Called{"decrby", "incrby"},    Called{"hsetnx", "hset"},
-    Called{"lpushx", "lpush"},       Called{"rpushx", "rpush"},     Called{"blpop", "lpop"},
-    Called{"brpop", "rpop"},         Called{"bzpopmin", "zpopmin"}, Called{"bzpopmax", "zpopmax"},
+    Called{"incr", "incrby"},
+    Called{"decr", "decrby"},
+    Called{"getset", "set"},
+    Called{"mset", "set"},
+    Called{"msetnx", "set"},
+    Called{"setnx", "set"},
+    Called{"setex", "set"},
+    Called{"psetex", "set"},
+    Called{"rename", "rename_to"},
+    Called{"renamenx", "rename_to"},
+    Called{"copy", "copy_to"},
+    Called{"zincrby", "zincr"},
+    Called{"hmset", "hset"},
+    Called{"decrby", "incrby"},
+    Called{"hsetnx", "hset"},
+    Called{"lpushx", "lpush"},
+    Called{"rpushx", "rpush"},
+    Called{"blpop", "lpop"},
+    Called{"brpop", "rpop"},
+    Called{"bzpopmin", "zpopmin"},
+    Called{"bzpopmax", "zpopmax"},
+    Called{"pfmerge", "pfadd"},
+    Called{"geoadd", "zadd"},
+    Called{"georadius", "georadiusstore"},
+    Called{"georadiusbymember", "georadiusstore"},
 };
 
 bool is_said(const CurrentClient& current, std::string_view word, std::size_t from = 1) {
@@ -106,7 +131,9 @@ bool took_the_last(const Command& command) {
 }
 
 std::uint32_t kind_of(const Command& command) {
-  const auto letter = std::ranges::find(kLetters, command.group, &Letter::group);
+  const auto same = std::ranges::find(kSame, command.group, &SameAs::group);
+  const std::string_view group = same == kSame.end() ? command.group : same->as;
+  const auto letter = std::ranges::find(kLetters, group, &Letter::group);
   return letter == kLetters.end() ? kGeneric : letter->event;
 }
 

@@ -242,6 +242,10 @@ TEST_F(DatabasesOf, RepliesThatNameKeysNameThemAsTheClientDoes) {
   EXPECT_EQ(one("KEYS", "*"), "*3|$1|l|$1|u|$1|z");
   EXPECT_EQ(one("SINTERCARD", "1", "none"), ":0");
   EXPECT_EQ(one("OBJECT", "ENCODING", "u"), "$8|listpack");
+  one("GEOADD", "g", "1", "2", "here");
+  EXPECT_EQ(one("GEORADIUS", "g", "1", "2", "3", "km", "STORE", "to"), ":1");
+  EXPECT_EQ(one("EXISTS", "to"), ":1");
+  EXPECT_EQ(run("DBSIZE"), ":0");
   EXPECT_EQ(one("BLPOP", "none", "l", "0"), "*2|$1|l|$1|b");
   EXPECT_EQ(one("BZMPOP", "0", "1", "u", "MAX"), "*2|$1|u|*1|*2|$1|m|$1|2");
 }

@@ -84,6 +84,14 @@ TEST_F(KeyNotifierTest, SaysWhatBecameOfCollections) {
   EXPECT_EQ(after({"SREM", "s", "a"}), "srem s, del s");
   EXPECT_EQ(after({"HSETNX", "h", "f", "v"}), "hset h");
   EXPECT_EQ(after({"HDEL", "h", "f"}), "hdel h, del h");
+  EXPECT_EQ(after({"GEOADD", "g", "1", "2", "here"}), "zadd g");
+  EXPECT_EQ(after({"GEORADIUS", "g", "1", "2", "3", "km", "STORE", "s"}), "georadiusstore s");
+  EXPECT_EQ(after({"GEORADIUSBYMEMBER", "g", "here", "3", "km", "STORE", "s"}), "georadiusstore s");
+  EXPECT_EQ(after({"GEOSEARCHSTORE", "s", "g", "FROMMEMBER", "here", "BYRADIUS", "3", "km"}),
+            "geosearchstore s");
+  EXPECT_EQ(after({"PFADD", "p", "e"}), "pfadd p");
+  EXPECT_EQ(after({"PFMERGE", "p", "none"}), "pfadd p");
+  EXPECT_EQ(after({"PFCOUNT", "p"}), "");
 }
 
 TEST_F(KeyNotifierTest, SaysWhoWaitedForAnElement) {
