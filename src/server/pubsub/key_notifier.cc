@@ -46,13 +46,14 @@ struct Called {
   std::string_view event;
 };
 constexpr std::array kCalled{
-    Called{"incr", "incrby"},        Called{"decr", "decrby"},      Called{"getset", "set"},
-    Called{"mset", "set"},           Called{"msetnx", "set"},       Called{"setnx", "set"},
-    Called{"setex", "set"},          Called{"psetex", "set"},       Called{"rename", "rename_to"},
-    Called{"renamenx", "rename_to"}, Called{"copy", "copy_to"},     Called{"zincrby", "zincr"},
-    Called{"hmset", "hset"},         Called{"decrby", "incrby"},    Called{"hsetnx", "hset"},
-    Called{"lpushx", "lpush"},       Called{"rpushx", "rpush"},     Called{"blpop", "lpop"},
-    Called{"brpop", "rpop"},         Called{"bzpopmin", "zpopmin"}, Called{"bzpopmax", "zpopmax"},
+    Called{"incr", "incrby"},        Called{"decr", "decrby"},   Called{"getset", "set"},
+    Called{"mset", "set"},           Called{"msetnx", "set"},    Called{"setnx", "set"},
+    Called{"setex", "set"},          Called{"psetex", "set"},    Called{"rename", "rename_to"},
+    Called{"renamenx", "rename_to"}, Called{"copy", "copy_to"},  Called{"zincrby", "zincr"},
+    Called{"hmset", "hset"},         Called{"decrby", "incrby"}, Called{"hsetnx", "hset"},
+    Called{"sort", "sortstore"},     Called{"lpushx", "lpush"},  Called{"rpushx", "rpush"},
+    Called{"blpop", "lpop"},         Called{"brpop", "rpop"},    Called{"bzpopmin", "zpopmin"},
+    Called{"bzpopmax", "zpopmax"},
 };
 
 bool is_said(const CurrentClient& current, std::string_view word, std::size_t from = 1) {
@@ -103,7 +104,8 @@ bool took_the_last(const Command& command) {
 }
 
 std::uint32_t kind_of(const Command& command) {
-  const auto letter = std::ranges::find(kLetters, command.group, &Letter::group);
+  const std::string_view group = command.name == "sort" ? "list" : command.group;
+  const auto letter = std::ranges::find(kLetters, group, &Letter::group);
   return letter == kLetters.end() ? kGeneric : letter->event;
 }
 

@@ -17,6 +17,7 @@ Family string_commands();
 Family bitmap_commands();
 Family counter_commands();
 Family generic_commands();
+Family sort_commands();
 Family expiry_commands();
 Family hash_commands();
 Family list_commands();
@@ -32,15 +33,13 @@ Family forebay_commands();
 namespace {
 
 constexpr Family (*kFamilies[])() = {
-    connection_commands,    client_commands,
-    server_commands,        string_commands,
-    bitmap_commands,        counter_commands,
-    generic_commands,       expiry_commands,
-    hash_commands,          list_commands,
-    set_commands,           sorted_set_commands,
-    list_blocking_commands, sorted_set_blocking_commands,
-    transaction_commands,   scripting_commands,
-    pubsub_commands,        forebay_commands,
+    connection_commands,  client_commands,        server_commands,
+    string_commands,      bitmap_commands,        counter_commands,
+    generic_commands,     expiry_commands,        hash_commands,
+    list_commands,        set_commands,           sorted_set_commands,
+    sort_commands,        list_blocking_commands, sorted_set_blocking_commands,
+    transaction_commands, scripting_commands,     pubsub_commands,
+    forebay_commands,
 };
 
 char lower(char c) {
