@@ -113,6 +113,7 @@ void Waiters::changed(std::string_view key) {
     if (!queues_.contains(key)) return;
   }
   if (Mailbox::of_this_thread() == nullptr) {
+    if (home_ == nullptr) return;  // without event loops there are no clients
     home_->post([text = std::string(key)] {
       noted_here().push_back(text);
       noted_ = true;

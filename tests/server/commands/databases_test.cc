@@ -246,6 +246,11 @@ TEST_F(DatabasesOf, RepliesThatNameKeysNameThemAsTheClientDoes) {
   EXPECT_EQ(one("GEORADIUS", "g", "1", "2", "3", "km", "STORE", "to"), ":1");
   EXPECT_EQ(one("EXISTS", "to"), ":1");
   EXPECT_EQ(run("DBSIZE"), ":0");
+  one("MSET", "w:a", "2", "w:b", "1", "n:a", "A", "n:b", "B");
+  one("SADD", "s", "a", "b");
+  EXPECT_EQ(one("SORT", "s", "BY", "w:*", "GET", "n:*", "STORE", "sorted"), ":2");
+  EXPECT_EQ(one("LRANGE", "sorted", "0", "-1"), "*2|$1|B|$1|A");
+  EXPECT_EQ(run("DBSIZE"), ":0");
   EXPECT_EQ(one("BLPOP", "none", "l", "0"), "*2|$1|l|$1|b");
   EXPECT_EQ(one("BZMPOP", "0", "1", "u", "MAX"), "*2|$1|u|*1|*2|$1|m|$1|2");
 }

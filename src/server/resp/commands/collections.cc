@@ -58,22 +58,26 @@ bool edit_collection(Context& context, std::string_view key, CollectionKind kind
   return !edited.wrong_type && stored_or_error(context, edited.outcome);
 }
 
-bool store_collection(Context& context, std::string_view key, CollectionKind kind, Growth growth,
-                      FunctionRef<void(Collection&)> fill) {
+PutOutcome store_collection(Layer& layer, Instant now, std::string_view key, CollectionKind kind,
+                            Growth growth, FunctionRef<void(Collection&)> fill) {
   if (growth.elements == 0) {
-    context.layer.drop(key, context.now);
-    return true;
+    layer.drop(key, now);
+    return PutOutcome::kStored;
   }
   const std::size_t room = memory::Tier::edit_room(growth.elements, growth.bytes + key.size());
-  const Stamp fresh = context.layer.stamp_for(key, context.now);
-  const PutOutcome outcome = context.layer.edit_collection(
-      key, context.now, room, [&](const EntryView*, Collection& all) -> std::optional<Stamp> {
-        if (all.exists()) all.forget();
-        all.begin(kind);
-        fill(all);
-        return fresh;
-      });
-  return stored_or_error(context, outcome);
+  const Stamp fresh = layer.stamp_for(key, now);
+  return layer.edit_collection(key, now, room,
+                               [&](const EntryView*, Collection& all) -> std::optional<Stamp> {
+                                 if (all.exists()) all.forget();
+                                 all.begin(kind);
+                                 fill(all);
+                                 return fresh;
+                               });
+}
+
+bool store_collection(Context& context, std::string_view key, CollectionKind kind, Growth growth,
+                      FunctionRef<void(Collection&)> fill) {
+  return stored_or_error(context, store_collection(context.layer, context.now, key, kind, growth, fill));
 }
 
 bool copy_collection(Context& context, Collection& from, std::string_view key, const Stamp& stamp) {

@@ -56,6 +56,8 @@ Edited edit_collection(Layer& layer, Instant now, std::string_view key, Collecti
 // been answered.
 bool store_collection(Context& context, std::string_view key, CollectionKind kind, Growth growth,
                       FunctionRef<void(Collection&)> fill);
+PutOutcome store_collection(Layer& layer, Instant now, std::string_view key, CollectionKind kind,
+                            Growth growth, FunctionRef<void(Collection&)> fill);
 
 // Puts a copy of a collection in the place of whatever the key has. Called while `from` is shown and with the shards
 // of both keys held. False: an error has been answered.

@@ -19,6 +19,7 @@ Family hyperloglog_commands();
 Family geo_commands();
 Family counter_commands();
 Family generic_commands();
+Family sort_commands();
 Family expiry_commands();
 Family hash_commands();
 Family list_commands();
@@ -37,7 +38,7 @@ constexpr Family (*kFamilies[])() = {
     connection_commands,  client_commands,      server_commands,        string_commands,
     bitmap_commands,      hyperloglog_commands, geo_commands,           counter_commands,
     generic_commands,     expiry_commands,      hash_commands,          list_commands,
-    set_commands,         sorted_set_commands,  list_blocking_commands, sorted_set_blocking_commands,
+    set_commands,         sorted_set_commands, sort_commands, list_blocking_commands, sorted_set_blocking_commands,
     transaction_commands, scripting_commands,   pubsub_commands,        forebay_commands,
 };
 
