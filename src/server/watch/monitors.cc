@@ -30,8 +30,7 @@ void Monitors::show(std::int64_t wall_ms, unsigned database, std::string_view wh
                     std::span<const std::string_view> args) {
   // What is about the server's settings is not shown, as in Redis: it may have secrets.
   if ((command.flags & kAdmin) != 0) return;
-  std::string line =
-      fmt::format("{}.{:06} [{} {}]", wall_ms / 1000, wall_ms % 1000 * 1000, database, whose);
+  std::string line = fmt::format("{}.{:06} [{} {}]", wall_ms / 1000, wall_ms % 1000 * 1000, database, whose);
   for (std::size_t at = 0; at < args.size(); ++at) {
     line += ' ';
     append_quoted(line, is_secret(command, args, at) ? "(redacted)" : without_database(args[at]));
