@@ -23,6 +23,7 @@ Family expiry_commands();
 Family hash_commands();
 Family list_commands();
 Family set_commands();
+Family stream_commands();
 Family sorted_set_commands();
 Family transaction_commands();
 Family scripting_commands();
@@ -32,10 +33,10 @@ Family forebay_commands();
 namespace {
 
 constexpr Family (*kFamilies[])() = {
-    connection_commands,  client_commands, server_commands,  string_commands,     bitmap_commands,
-    hyperloglog_commands, geo_commands,    counter_commands, generic_commands,    expiry_commands,
-    hash_commands,        list_commands,   set_commands,     sorted_set_commands, transaction_commands,
-    scripting_commands,   pubsub_commands, forebay_commands,
+    connection_commands,  client_commands,    server_commands,  string_commands,  bitmap_commands,
+    hyperloglog_commands, geo_commands,       counter_commands, generic_commands, expiry_commands,
+    hash_commands,        list_commands,      set_commands,     stream_commands,  sorted_set_commands,
+    transaction_commands, scripting_commands, pubsub_commands,  forebay_commands,
 };
 
 char lower(char c) {

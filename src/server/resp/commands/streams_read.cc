@@ -1,0 +1,334 @@
+// XREAD and XREADGROUP.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "server/resp/commands/access.h"
+#include "server/resp/commands/arguments.h"
+#include "server/resp/commands/registry.h"
+#include "server/resp/commands/streams.h"
+
+namespace forebay::server {
+namespace {
+
+// From where on a stream is read.
+struct From {
+  enum class Kind : std::uint8_t {
+    kId,
+    kLast,  // `$`: what comes from now on
+    kNew,   // `>`: what no consumer of the group has got
+  } kind = Kind::kId;
+  StreamId id;
+};
+
+struct Reading {
+  bool by_group = false;
+  std::string group;
+  std::string consumer;
+  bool acknowledged = false;  // NOACK
+  std::size_t count = 0;      // 0: all
+  std::vector<std::string> keys;
+  std::vector<From> from;  // for each key
+};
+
+class ReadParser {
+ public:
+  ReadParser(Context& context, bool by_group) : context_(context) { reading_.by_group = by_group; }
+
+  // Nothing: an error has been answered.
+  std::optional<Reading> parse() {
+    for (at_ = 1; at_ < context_.args.size() && keys_at_ == 0; ++at_) {
+      if (!parse_option()) return std::nullopt;
+    }
+    if (keys_at_ == 0) return fail(kSyntaxError), std::nullopt;
+    if (reading_.by_group && !has_group_)
+      return fail("ERR Missing GROUP option for XREADGROUP"), std::nullopt;
+    return parse_streams() ? std::optional(std::move(reading_)) : std::nullopt;
+  }
+
+ private:
+  bool fail(std::string_view error) {
+    context_.reply.error(error);
+    return false;
+  }
+  bool is(std::string_view word) const { return equals_ignoring_case(context_.args[at_], word); }
+  std::size_t more() const { return context_.args.size() - at_ - 1; }
+
+  bool parse_option() {
+    if (is("count") && more() >= 1) return parse_count();
+    if (is("streams") && more() >= 1) {
+      keys_at_ = at_ + 1;
+      return true;
+    }
+    if (is("group") && more() >= 2) {
+      if (!reading_.by_group)
+        return fail("ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.");
+      has_group_ = true;
+      reading_.group = context_.args[at_ + 1];
+      reading_.consumer = context_.args[at_ + 2];
+      at_ += 2;
+      return true;
+    }
+    if (!is("noack")) return fail(kSyntaxError);
+    if (!reading_.by_group)
+      return fail("ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.");
+    return reading_.acknowledged = true;
+  }
+
+  bool parse_count() {
+    const auto count = parse_integer(context_.args[++at_]);
+    if (!count) return fail(kNotAnInteger);
+    reading_.count = static_cast<std::size_t>(std::max<std::int64_t>(*count, 0));
+    return true;
+  }
+
+  bool parse_streams() {
+    const auto rest = context_.args.subspan(keys_at_);
+    if (rest.size() % 2 != 0) {
+      return fail(
+          "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.");
+    }
+    const auto keys = rest.first(rest.size() / 2);
+    reading_.keys.assign(keys.begin(), keys.end());
+    return true;
+  }
+
+  Context& context_;
+  Reading reading_;
+  std::size_t at_ = 1;
+  std::size_t keys_at_ = 0;
+  bool has_group_ = false;
+};
+
+// Nothing: an error has been answered.
+std::optional<From> parse_from(Context& context, std::string_view text, bool by_group) {
+  From from;
+  std::string_view error;
+  if (text == "$") {
+    from.kind = From::Kind::kLast;
+    if (by_group) {
+      error =
+          "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+          "consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just "
+          "return "
+          "an empty result set.";
+    }
+  } else if (text == ">") {
+    from.kind = From::Kind::kNew;
+    if (!by_group) {
+      error =
+          "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
+          "option.";
+    }
+  } else {
+    const auto id = parse_stream_id(text);
+    if (!id) error = kBadStreamId;
+    if (id) from.id = *id;
+  }
+  if (error.empty()) return from;
+  context.reply.error(error);
+  return std::nullopt;
+}
+
+// What was read of one key, as it is answered.
+struct Part {
+  std::string_view key;
+  std::string encoded;
+};
+
+void answer(resp::Writer& reply, const std::vector<Part>& parts) {
+  if (parts.empty()) return reply.null_array();
+  const bool in_map = reply.protocol() == resp::Protocol::kResp3;
+  if (in_map) {
+    reply.map(parts.size());
+  } else {
+    reply.array(parts.size());
+  }
+  for (const Part& part : parts) {
+    if (!in_map) reply.array(2);
+    reply.bulk(part.key);
+    reply.buffer().append(part.encoded);
+  }
+}
+
+// ---- XREAD
+
+// Nothing: there is nothing behind that id.
+std::optional<std::string> read_stream(const Context& context, const Stream& stream, const From& from,
+                                       std::size_t count) {
+  if (from.kind == From::Kind::kLast || stream.size() == 0 || stream.last() <= from.id) return std::nullopt;
+  std::string encoded;
+  resp::Writer writer(encoded, context.reply.protocol());
+  write_entries(writer, stream, from.id.next(), StreamId::most(), count);
+  return encoded;
+}
+
+// ---- XREADGROUP
+
+// Entries that nobody of the group has got yet.
+void deliver(resp::Writer& writer, const Stream& stream, StreamReaders& readers, StreamConsumer& consumer,
+             const Reading& reading, std::int64_t now_ms) {
+  StreamGroup& group = readers.group();
+  const std::uint32_t from = stream.rank(group.last.next());
+  std::size_t left = stream.size() - from;
+  if (reading.count != 0) left = std::min(left, reading.count);
+  writer.array(left);
+  std::vector<StreamId> ids;
+  stream.visit(from, false, [&](const StreamEntry& entry) {
+    write_entry(writer, entry);
+    ids.push_back(entry.id());
+    return ids.size() < left;
+  });
+  for (const StreamId& id : ids) {
+    if (group.read != -1 && !may_have_gaps(stream, id)) {
+      ++group.read;
+    } else if (stream.head().added != 0) {
+      group.read = entries_up_to(stream, id);
+    }
+    group.last = id;
+    if (!reading.acknowledged) readers.deliver(id, {consumer.number, now_ms, 1});
+  }
+  consumer.active_ms = now_ms;
+}
+
+// Entries that the consumer has got and not acknowledged, once more.
+void deliver_again(resp::Writer& writer, const Stream& stream, StreamReaders& readers,
+                   const StreamConsumer& consumer, const StreamId& after, std::size_t count,
+                   std::int64_t now_ms) {
+  std::vector<StreamId> ids;
+  if (after != StreamId::most()) {
+    readers.visit_of(consumer, after.next(), [&](const StreamId& id) {
+      ids.push_back(id);
+      return ids.size() != count;
+    });
+  }
+  writer.array(ids.size());
+  std::vector<StreamId> shown;
+  for (const StreamId& id : ids) {
+    if (stream.show(id, [&](const StreamEntry& entry) { write_entry(writer, entry); })) {
+      shown.push_back(id);
+      continue;
+    }
+    writer.array(2);
+    write_id(writer, id);
+    writer.null_array();
+  }
+  for (const StreamId& id : shown) {
+    const auto before = readers.pending(id);
+    readers.deliver(id, {consumer.number, now_ms, before->count + 1});
+  }
+}
+
+// Nothing: there is nothing new, or no such group any more.
+std::optional<std::string> read_group(const Context& context, Collection& all, const Stream& stream,
+                                      const Reading& reading, const From& from) {
+  auto group = StreamGroups(all).find(reading.group);
+  if (!group) return std::nullopt;
+  StreamReaders readers(all, std::move(*group));
+  const std::int64_t now_ms = wall_ms(context);
+  StreamConsumer* consumer = readers.find(reading.consumer);
+  if (consumer == nullptr) consumer = &readers.create(reading.consumer, now_ms);
+  consumer->seen_ms = now_ms;
+  std::optional<std::string> encoded;
+  std::string text;
+  resp::Writer writer(text, context.reply.protocol());
+  if (from.kind == From::Kind::kId) {
+    deliver_again(writer, stream, readers, *consumer, from.id, reading.count, now_ms);
+    encoded = std::move(text);
+  } else if (stream.size() != 0 && stream.last() > readers.group().last) {
+    deliver(writer, stream, readers, *consumer, reading, now_ms);
+    encoded = std::move(text);
+  }
+  readers.save();
+  return encoded;
+}
+
+std::string no_group_to_read(std::string_view key, std::string_view group) {
+  return no_such_group(key, group) + " in XREADGROUP with GROUP option";
+}
+
+// Whether the key has another type, or not the group that it should have. True: answered.
+bool refuse(Context& context, const Reading& reading, std::string_view key) {
+  bool has = false;
+  const Seen seen = see_stream(context, key, [&](Collection& all, const Stream&) {
+    has = !reading.by_group || StreamGroups(all).find(reading.group);
+  });
+  if (seen == Seen::kRefused) return true;
+  if (has || !reading.by_group) return false;
+  context.reply.error(no_group_to_read(key, reading.group));
+  return true;
+}
+
+// How many records the reading of a key may add.
+std::size_t records_for(Context& context, const Reading& reading, std::string_view key) {
+  std::size_t entries = 0;
+  see_stream(context, key, [&](Collection& all, const Stream& stream) {
+    const auto group = StreamGroups(all).find(reading.group);
+    if (group && group->last != StreamId::most()) entries = stream.size() - stream.rank(group->last.next());
+  });
+  if (reading.count != 0) entries = std::min(entries, reading.count);
+  return 2 * entries + kFewRecords.elements;
+}
+
+// Nothing: there is nothing to read. `failed`: an error has been answered.
+std::optional<std::string> read_key(Context& context, const Reading& reading, std::size_t index,
+                                    bool& failed) {
+  const std::string& key = reading.keys[index];
+  const From& from = reading.from[index];
+  std::optional<std::string> encoded;
+  if (!reading.by_group) {
+    const Seen seen = see_stream(context, key, [&](Collection&, const Stream& stream) {
+      encoded = read_stream(context, stream, from, reading.count);
+    });
+    failed = seen == Seen::kRefused;
+    return encoded;
+  }
+  const Growth growth{records_for(context, reading, key), kFewRecords.bytes};
+  failed = !edit_stream(context, key, Missing::kStays, growth, [&](Collection& all, const Stream& stream) {
+    encoded = read_group(context, all, stream, reading, from);
+  });
+  return encoded;
+}
+
+// Looks at one key after the other, as Redis does: the first mistake is the one that is answered. False: an error has
+// been answered.
+bool parse_places(Context& context, Reading& reading) {
+  const auto texts = context.args.last(reading.keys.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (refuse(context, reading, reading.keys[i])) return false;
+    const auto from = parse_from(context, texts[i], reading.by_group);
+    if (!from) return false;
+    reading.from.push_back(*from);
+  }
+  return true;
+}
+
+void read(Context& context, bool by_group) {
+  auto reading = ReadParser(context, by_group).parse();
+  if (!reading) return;
+  const std::vector<std::string_view> keys(reading->keys.begin(), reading->keys.end());
+  if (refuse_other_than_plain(context, keys)) return;
+  const auto guard = hold_keys(context, keys);
+  if (!parse_places(context, *reading)) return;
+  std::vector<Part> parts;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    bool failed = false;
+    auto encoded = read_key(context, *reading, i, failed);
+    if (failed) return;
+    if (encoded) parts.push_back({keys[i], std::move(*encoded)});
+  }
+  answer(context.reply, parts);
+}
+
+}  // namespace
+
+void xread(Context& context) {
+  read(context, false);
+}
+void xreadgroup(Context& context) {
+  read(context, true);
+}
+
+}  // namespace forebay::server
