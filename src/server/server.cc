@@ -178,7 +178,10 @@ Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Laye
       if (auto bound = impl.loops.back()->listen(*address, how); !bound) return bound.error();
     }
   }
-  if (!impl.loops.empty()) impl.key_feed->notifier().open(impl.broker, impl.loops.front()->mailbox());
+  if (!impl.loops.empty()) {
+    impl.key_feed->notifier().open(impl.broker, impl.loops.front()->mailbox());
+    impl.key_feed->waiters().open(impl.loops.front()->mailbox());
+  }
   if (!options.http.empty()) {
     const Result<HostPort> address = checked_address("http", options.http, options);
     if (!address) return address.error();
@@ -196,6 +199,7 @@ void Server::start() {
       sample();
       relieve_pressure();
       impl_->key_feed->tracking()->upkeep(impl_->layer.clock().now());
+      impl_->key_feed->waiters().upkeep();
     });
   }
   impl_->serving.store(true);
@@ -212,6 +216,7 @@ void Server::stop() {
   for (const auto& loop : impl_->loops) loop->finish();
   for (const auto& loop : impl_->loops) loop->join();
   notify(0);
+  impl_->key_feed->waiters().close();
   impl_->slow_lane->stop();
   if (impl_->http) impl_->http->stop();
 }

@@ -80,7 +80,9 @@ class Commands {
   explicit Commands(unsigned seed) : random_(seed) {}
 
   Args next() {
-    switch (below(9)) {
+    switch (below(10)) {
+      case 9:
+        return sort();
       case 0:
       case 1:
         return hash();
@@ -164,7 +166,7 @@ class Commands {
   }
 
   Args sorted_set() {
-    switch (below(20)) {
+    switch (below(21)) {
       case 0: {
         Args args = {"ZADD", key()};
         for (const std::string option : {"NX", "XX", "GT", "LT", "CH", "INCR"}) {
@@ -239,6 +241,12 @@ class Commands {
         if (below(2) == 0) append(args, {"LIMIT", pick({"1", "0", "-1"})});
         return args;
       }
+      case 19: {
+        if (below(2) != 0) return {pick({"BZPOPMIN", "BZPOPMAX"}), key(), key(), wait()};
+        Args args = numbered({"BZMPOP", wait()});
+        args.push_back(pick({"MIN", "MAX", "x"}));
+        return args;
+      }
       case 18:
         return below(2) ? Args{"ZSCAN", key(), "0", "COUNT", "10000"}
                         : Args{"ZRANDMEMBER", key(), pick({"1000", "0", "x"}), "WITHSCORES"};
@@ -269,7 +277,7 @@ class Commands {
   }
 
   Args list() {
-    switch (below(14)) {
+    switch (below(16)) {
       case 0:
       case 1:
       case 2:
@@ -302,12 +310,54 @@ class Commands {
       }
       case 12:
         return below(2) ? Args{"RPOPLPUSH", key(), key()} : Args{"LMOVE", key(), key(), side(), side()};
+      case 13:
+        return below(3) ? Args{pick({"BLPOP", "BRPOP"}), key(), key(), wait()}
+                        : Args{"BRPOPLPUSH", key(), key(), wait()};
+      case 14: {
+        if (below(2) != 0) return {"BLMOVE", key(), key(), side(), side(), wait()};
+        Args args = numbered({"BLMPOP", wait()});
+        args.push_back(side());
+        if (below(2) != 0) append(args, {"COUNT", pick({"1", "2", "0"})});
+        return args;
+      }
       default: {
         Args args = numbered({"LMPOP"});
         args.push_back(side());
         if (below(2) != 0) append(args, {"COUNT", pick({"1", "2", "0"})});
         return args;
       }
+    }
+  }
+
+  // Of keys of any type. Weights are the keys of numbers and hashes that set_weights() makes. Equal weights that are
+  // texts have no order.
+  Args sort() {
+    if (below(5) == 0) return set_weight();
+    const bool ordered = below(4) != 0;  // a set has an order only then
+    Args args = {below(4) ? "SORT" : "SORT_RO", ordered && below(3) ? key() : pick({"numbers", "lex"})};
+    if (!ordered || below(2) != 0)
+      append(args, {"BY", ordered ? pick({"w_*", "wh_*->f", "*"}) : pick({"nosort", "#"})});
+    for (std::size_t count = below(3); count > 0; --count)
+      append(args, {"GET", pick({"#", "w_*", "wh_*->f", "wh_*->", "none_*", "none", "w_*->f", "wh_*"})});
+    if (below(2) != 0) args.push_back(pick({"ASC", "DESC", "DESC", "asc"}));
+    if (below(3) != 0 && std::ranges::find(args, "BY") == args.end()) args.push_back("ALPHA");
+    if (below(3) == 0)
+      append(args, {"LIMIT", pick({"0", "1", "5", "-1", "x"}), pick({"0", "2", "100", "-1", "-7"})});
+    if (below(4) == 0) append(args, {"STORE", key()});
+    if (below(30) == 0) append(args, {pick({"x", "BY", "GET", "LIMIT", "STORE"})});
+    return args;
+  }
+  Args set_weight() {
+    switch (below(4)) {
+      case 0:
+        return {"SET", "w_" + member(), pick({"1", "2.5", "-3", "1e2", "", "0x10"})};
+      case 1:
+        return {"HSET", "wh_" + member(), "f", pick({"1", "2.5", "-3", "7"})};
+      case 2:
+        return below(3) ? Args{"RPUSH", "numbers", pick({"5", "-1", "2.5", "1e3", "0x1F", "10", "3"})}
+                        : Args{"DEL", pick({"numbers", "w_1"})};
+      default:
+        return {"DEL", pick({"w_", "wh_"}) + member()};
     }
   }
 
@@ -382,6 +432,8 @@ class Commands {
   std::string member_bound() {
     return below(15) == 0 ? pick({"x", "m", ""}) : pick({"-", "+", "[m1", "(m1", "[m25", "(m27", "[a", "[5"});
   }
+  // What a command waits at most, in seconds.
+  std::string wait() { return below(9) == 0 ? pick({"x", "-1", "", "nan"}) : "0.001"; }
   std::string side() { return below(9) == 0 ? pick({"left", "x"}) : pick({"LEFT", "RIGHT"}); }
 
   std::mt19937 random_;

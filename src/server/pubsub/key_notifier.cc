@@ -6,6 +6,7 @@
 
 #include "forebay/layer.h"
 #include "server/log.h"
+#include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
 #include "server/tracking/current_client.h"
 
@@ -66,15 +67,81 @@ constexpr std::array kCalled{
     Called{"zincrby", "zincr"},
     Called{"hmset", "hset"},
     Called{"decrby", "incrby"},
+    Called{"hsetnx", "hset"},
+    Called{"sort", "sortstore"},
+    Called{"lpushx", "lpush"},
+    Called{"rpushx", "rpush"},
+    Called{"blpop", "lpop"},
+    Called{"brpop", "rpop"},
+    Called{"bzpopmin", "zpopmin"},
+    Called{"bzpopmax", "zpopmax"},
     Called{"pfmerge", "pfadd"},
     Called{"geoadd", "zadd"},
     Called{"georadius", "georadiusstore"},
     Called{"georadiusbymember", "georadiusstore"},
+    // What consumers have got is nobody's event.
+    Called{"xreadgroup", ""},
+    Called{"xack", ""},
+    Called{"xclaim", ""},
+    Called{"xautoclaim", ""},
 };
 
-std::string_view event_of(const Command& command) {
-  const auto called = std::ranges::find(kCalled, command.name, &Called::command);
-  return called == kCalled.end() ? command.name : called->event;
+bool is_said(const CurrentClient& current, std::string_view word, std::size_t from = 1) {
+  return std::ranges::any_of(current.args.subspan(std::min(from, current.args.size())),
+                             [&](std::string_view arg) { return equals_ignoring_case(arg, word); });
+}
+
+// What a command did that moves an element, or takes some from one of several keys: a pop at one key, perhaps a push
+// at another. Nothing: the command is none of these.
+struct Moves {
+  std::string_view pop = {};
+  std::string_view push = {};
+};
+Moves moves_of(const CurrentClient& current) {
+  std::string_view name = current.command->name;
+  if (name.starts_with('b')) name.remove_prefix(1);
+  if (name == "rpoplpush") return {"rpop", "lpush"};
+  if (name == "lmove") {
+    return {equals_ignoring_case(current.args[3], "left") ? "lpop" : "rpop",
+            equals_ignoring_case(current.args[4], "left") ? "lpush" : "rpush"};
+  }
+  if (name == "smove") return {"srem", "sadd"};
+  // Behind the keys, of which one may be called so.
+  const auto where = [&](std::string_view word) {
+    const std::size_t at = name == current.command->name ? 1 : 2;
+    const auto keys = parse_integer(current.args[at]);
+    return keys && equals_ignoring_case(current.args[at + 1 + static_cast<std::size_t>(*keys)], word);
+  };
+  if (name == "lmpop") return {.pop = where("left") ? "lpop" : "rpop"};
+  if (name == "zmpop") return {.pop = where("min") ? "zpopmin" : "zpopmax"};
+  return {};
+}
+
+// Of XGROUP.
+std::string_view group_event_of(std::string_view subcommand) {
+  constexpr std::array<std::string_view, 5> kEvents{"xgroup-create", "xgroup-createconsumer",
+                                                    "xgroup-delconsumer", "xgroup-destroy", "xgroup-setid"};
+  constexpr std::size_t kPrefix = std::string_view("xgroup-").size();
+  const auto event = std::ranges::find_if(
+      kEvents, [&](std::string_view one) { return equals_ignoring_case(subcommand, one.substr(kPrefix)); });
+  return event == kEvents.end() ? std::string_view() : *event;
+}
+
+std::string_view event_of(const CurrentClient& current, std::string_view key) {
+  const std::string_view name = current.command->name;
+  if (const Moves moves = moves_of(current); !moves.pop.empty())
+    return moves.push.empty() || key == current.args[1] ? moves.pop : moves.push;
+  if (name == "zadd" && is_said(current, "incr", 2)) return "zincr";
+  if (name == "xgroup") return group_event_of(current.args[1]);
+  const auto called = std::ranges::find(kCalled, name, &Called::command);
+  return called == kCalled.end() ? name : called->event;
+}
+
+// Whether a key goes because a command has taken the last of what it held, which is an event of its own.
+bool took_the_last(const Command& command) {
+  return (command.group == "list" || command.group == "hash" || command.group == "set" ||
+          command.group == "sorted-set") &&
+         !command.name.ends_with("store");
 }
 
 std::uint32_t kind_of(const Command& command) {
@@ -141,7 +208,10 @@ void KeyNotifier::changed(const NamespaceInfo& space, std::string_view key, KeyC
   switch (how) {
     case KeyChange::kStored:
       if (current.command == nullptr) return add(kString, "set", key);
-      add(kind_of(*current.command), event_of(*current.command), key);
+      // Redis tells of a list that is turned as of two.
+      if (const Moves moves = moves_of(current); !moves.push.empty() && current.args[1] == current.args[2])
+        add(kind_of(*current.command), moves.push, key);
+      add(kind_of(*current.command), event_of(current, key), key);
       if (gives_a_time(current)) add(kGeneric, "expire", key);
       return;
     case KeyChange::kRetimed:
@@ -149,6 +219,8 @@ void KeyNotifier::changed(const NamespaceInfo& space, std::string_view key, KeyC
     case KeyChange::kPersisted:
       return add(kGeneric, "persist", key);
     case KeyChange::kDropped: {
+      if (current.command != nullptr && took_the_last(*current.command))
+        add(kind_of(*current.command), event_of(current, key), key);
       const bool renamed = current.command != nullptr && current.command->name.starts_with("rename");
       return add(kGeneric, renamed ? "rename_from" : "del", key);
     }
@@ -163,7 +235,7 @@ void KeyNotifier::changed(const NamespaceInfo& space, std::string_view key, KeyC
 }
 
 void KeyNotifier::add(std::uint32_t kind, std::string_view name, std::string_view key) {
-  if ((events() & kind) == 0) return;
+  if ((events() & kind) == 0 || name.empty()) return;
   const MutexLock lock(mutex_);
   if (waiting_.size() >= kMostWaiting) {
     static LogLimit limit;

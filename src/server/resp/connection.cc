@@ -106,6 +106,7 @@ void Connection::close() {
   if (std::exchange(closed_, true)) return;
   const Self last = std::move(own_);  // perhaps the last reference: goes when this function ends
   *link_ = nullptr;
+  stop_waiting();
   replies_.clear();
   subscriptions_.clear();
   session_.track(nullptr);
@@ -184,6 +185,8 @@ void Connection::on_events(std::uint32_t events) {
   const Self keep(this);
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
+  // Whoever waits for a key and has gone gets none of its elements.
+  if (hung_up_ && session_.waits()) return close();
   if (writing_ && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) on_writable();
   if (readable_ && !stopped() && !closed_) receive();
 }
@@ -208,6 +211,25 @@ void Connection::receive() {
   input_.commit(count);
   loop_.own_tallies().bytes_in.add(count);
   process();
+}
+
+void Connection::set_timer(Duration delay, Task task) {
+  cancel_timer();
+  timer_ = loop_.run_after(delay, [this, task = std::move(task)]() mutable {
+    timer_.reset();
+    task();
+  });
+}
+
+void Connection::cancel_timer() {
+  if (timer_) loop_.cancel(*timer_);
+  timer_.reset();
+}
+
+void Connection::stop_waiting() {
+  cancel_timer();
+  if (const std::shared_ptr<Waiter> waiter = session_.waited())
+    loop_.server().key_feed().waiters().end(waiter, Unserved::kGone);
 }
 
 // Others get their turn first.
@@ -284,6 +306,7 @@ void Connection::process() {
   if (closed_) return;
   session_.on_output(output_memory());
   report_memory();
+  if ((ended_ || hung_up_) && session_.waits()) return close();
   if (ended_ && !stopped()) closing_ = true;
   if (closing_ && replies_.empty() && unsent() == 0) return close();
   if (left > limits.max_query_buffer.load(std::memory_order_relaxed)) {
@@ -357,6 +380,8 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
   context_.args = args;
 
   const Ran ran = busy ? refuse_busy() : run(found);
+  if (Waiters::noted()) [[unlikely]]
+    loop_.serve_waiters();
   if (std::exchange(retry_, false)) {
     counted_ = true;
     wait_for_scripts();

@@ -82,6 +82,8 @@ class Connection final : public ConnectionControl, public PushTarget {
   std::shared_ptr<TrackedClient> tracked() override { return loop_.tracked(*this); }
   std::shared_ptr<Mailbox> mailbox() override { return loop_.mailbox(); }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
+  void set_timer(Duration delay, Task task) override;
+  void cancel_timer() override;
   void post(Task task) override { loop_.post(std::move(task)); }
   void retry() override { retry_ = true; }
   std::shared_ptr<void> keep() override { return std::make_shared<Self>(this); }
@@ -103,6 +105,7 @@ class Connection final : public ConnectionControl, public PushTarget {
   enum class Ran : std::uint8_t { kYes, kQueued, kRefused };
   Ran run(const Registered& found);
   Ran refuse_busy();
+  void stop_waiting();
   bool is_pushed_to() { return subscriptions_.any() || session_.tracking() != nullptr; }
   void run_attended(const Command& command);
   void count_failed();
@@ -161,6 +164,8 @@ class Connection final : public ConnectionControl, public PushTarget {
   Instant unknown_since_ = kNever;  // since when it could have logged in and hasn't; kNever: it has
   Registered last_;                 // the command that process_one() has looked up
   ReplyQueue::Request current_ = ReplyQueue::Request::kExclusive;  // of the command being executed
+
+  std::optional<EventLoop::Timers::iterator> timer_;
 
   bool readable_ = false;    // the socket may hold something to receive
   bool hung_up_ = false;     // the client has ended its side: after what is left to receive comes the end

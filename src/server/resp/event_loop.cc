@@ -20,6 +20,8 @@
 #include "server/log.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/connection.h"
+#include "server/script/scripts.h"
+#include "server/tracking/key_feed.h"
 #include "server/tracking/tracked_client.h"
 
 namespace forebay::server {
@@ -116,6 +118,7 @@ void EventLoop::run() {
     flush();
     run_timers();
     serve_line();
+    serve_waiters();
   }
   timers_.clear();
   posted_.clear();
@@ -214,9 +217,21 @@ void EventLoop::ask_when_kept() {
   layer().when_kept(first, last_ticket_, std::move(tell));
 }
 
-void EventLoop::run_after(Duration delay, Task task) {
-  if (finished_) return;
-  timers_.emplace(std::chrono::steady_clock::now() + delay, std::move(task));
+std::optional<EventLoop::Timers::iterator> EventLoop::run_after(Duration delay, Task task) {
+  if (finished_) return std::nullopt;
+  return timers_.emplace(std::chrono::steady_clock::now() + delay, std::move(task));
+}
+
+// Not while a script runs: it may hold the shards of the keys, and who waited for one here would wait for a loop that
+// perhaps is this one.
+void EventLoop::serve_waiters() {
+  Waiters& waiters = server_.key_feed().waiters();
+  if (!waiters.due()) return;
+  if (!scripts_.active()) waiters.serve(layer().clock(), [this] { return scripts_.active(); });
+  // One that is busy already is looked at again with every sweep.
+  if (!waiters.due() || waits_for_script_ || scripts_.busy()) return;
+  waits_for_script_ = true;
+  scripts_.wait([this, mailbox = mailbox_] { mailbox->post([this] { waits_for_script_ = false; }); });
 }
 
 bool EventLoop::watch(int descriptor, Connection& connection) {

@@ -22,6 +22,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -91,7 +92,12 @@ class EventLoop {
   void ask_for(std::uint64_t ticket);
   // Connection::on_kept() once that has called back.
   void await_kept(Connection& connection);
-  void run_after(Duration delay, Task task);
+  using Timers = std::multimap<std::chrono::steady_clock::time_point, Task>;
+  // What it returns is valid until the task runs, for cancel(). Once the loop ends: nothing, and the task is not run.
+  std::optional<Timers::iterator> run_after(Duration delay, Task task);
+  void cancel(Timers::iterator timer) { timers_.erase(timer); }
+  // Serves clients that wait for keys which this thread's commands have changed. Not inside a command.
+  void serve_waiters();
   // Registers the socket: Connection::on_events() is called until the descriptor is closed. False: the system
   // refused.
   bool watch(int descriptor, Connection& connection);
@@ -126,7 +132,7 @@ class EventLoop {
   std::shared_ptr<Mailbox> mailbox_;
   Outlet outlet_;
   std::vector<Task> posted_;
-  std::multimap<Time, Task> timers_;
+  Timers timers_;
   std::unordered_map<std::uint64_t, Connection*> connections_;
   std::uint16_t port_ = 0;
   Turn turn_;
@@ -139,6 +145,7 @@ class EventLoop {
   bool dispatch_posted_ = false;
   bool draining_ = false;
   bool finished_ = false;
+  bool waits_for_script_ = false;  // serve_waiters() goes on once it has ended
   Task every_sweep_;
   Mutex empty_mutex_;
   Condition empty_changed_;

@@ -32,6 +32,16 @@ void Session::show_tracking() {
   broken_.store(on && tracking_->broken(), std::memory_order_relaxed);
 }
 
+void Session::wait(std::shared_ptr<Waiter> waiter) {
+  waiter_ = std::move(waiter);
+  waits_.store(true, std::memory_order_relaxed);
+}
+
+std::shared_ptr<Waiter> Session::waited() {
+  waits_.store(false, std::memory_order_relaxed);
+  return std::exchange(waiter_, nullptr);
+}
+
 bool Session::subscribed() const {
   return control_.subscriptions().any();
 }
@@ -76,6 +86,7 @@ std::string Session::describe(Instant now) const {
   const Subscriptions& subscriptions = control_.subscriptions();
   if (subscriptions.any()) flags += 'P';
   const std::int64_t redirect = redirect_.load(std::memory_order_relaxed);
+  if (waits()) flags += 'b';
   if (redirect >= 0) flags += 't';
   if (broken_.load(std::memory_order_relaxed)) flags += 'R';
   if (broadcasts_.load(std::memory_order_relaxed)) flags += 'B';

@@ -24,6 +24,7 @@ class Mailbox;
 class Subscriptions;
 class TrackedClient;
 class Tracking;
+struct Waiter;
 
 // What a command may ask of its connection. Called on its loop's thread.
 class ConnectionControl {
@@ -46,6 +47,9 @@ class ConnectionControl {
   virtual void run_after(Duration delay, Task task) = 0;
   // Runs `task` on this loop's thread after others have had their turn. It is destroyed unrun if the loop ends.
   virtual void post(Task task) = 0;
+  // The same, but for one task at a time, and only until cancel_timer() or the connection closes.
+  virtual void set_timer(Duration delay, Task task) = 0;
+  virtual void cancel_timer() = 0;
   // The command can't run now, and has answered nothing: it is tried again once no script runs.
   virtual void retry() = 0;
   // The connection is there as long as this is, even if it closes.
@@ -89,6 +93,10 @@ class Session {
   // Whether it waits for messages, which is a type of client of its own. Any thread.
   bool subscribed() const;
   Transaction& transaction() { return transaction_; }
+  // It waits for keys, until waited(), which returns what was given (null: it does not wait).
+  void wait(std::shared_ptr<Waiter> waiter);
+  std::shared_ptr<Waiter> waited();
+  bool waits() const { return waits_.load(std::memory_order_relaxed); }  // any thread
 
   resp::Protocol protocol() const { return protocol_.load(std::memory_order_relaxed); }
   void set_protocol(resp::Protocol protocol) { protocol_.store(protocol, std::memory_order_relaxed); }
@@ -139,7 +147,9 @@ class Session {
   ReplyMode reply_mode_ = ReplyMode::kOn;
   std::unique_ptr<Tracking> tracking_;
   bool notified_ = false;
+  std::shared_ptr<Waiter> waiter_;
 
+  std::atomic<bool> waits_{false};  // relaxed: other threads only show it
   std::atomic<resp::Protocol> protocol_{resp::Protocol::kResp2};
   std::atomic<bool> authenticated_;
   std::atomic<bool> no_touch_{false};

@@ -65,6 +65,8 @@ class IdleControl final : public ConnectionControl {
   }
   std::shared_ptr<Mailbox> mailbox() override { return nullptr; }
   void run_after(Duration, Task) override {}
+  void set_timer(Duration, Task) override {}
+  void cancel_timer() override {}
   void on_inner(const Command&, bool) override {}
   void post(Task task) override { posted.push_back(std::move(task)); }
   void retry() override { throw std::logic_error("nobody else runs a script"); }

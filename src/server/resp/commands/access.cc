@@ -215,20 +215,23 @@ std::vector<std::string_view> keys_from(const Context& context, std::size_t firs
   return keys;
 }
 
-bool stored_or_error(Context& context, PutOutcome outcome) {
+std::string_view error_of(PutOutcome outcome) {
   switch (outcome) {
     case PutOutcome::kStored:
     case PutOutcome::kKept:
-      return true;
+      break;
     case PutOutcome::kTooLarge:
-      context.reply.error(
-          "OOM value is larger than memory.max_value or memory.max_share allows; the key now has none");
-      return false;
+      return "OOM value is larger than memory.max_value or memory.max_share allows; the key now has none";
     case PutOutcome::kFull:
-      context.reply.error(kOutOfMemoryError);
-      return false;
+      return kOutOfMemoryError;
   }
-  return false;
+  return {};
+}
+
+bool stored_or_error(Context& context, PutOutcome outcome) {
+  const std::string_view error = error_of(outcome);
+  if (!error.empty()) context.reply.error(error);
+  return error.empty();
 }
 
 LookUp find_entry(Context& context, std::string_view key, FunctionRef<void(const EntryView&)> visit) {

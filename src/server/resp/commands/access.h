@@ -69,6 +69,8 @@ std::size_t longest_string(const Context& context);
 
 // For writes to a plain key: answers the error if the value was not stored. True: it was.
 bool stored_or_error(Context& context, PutOutcome outcome);
+// The text of that error; empty: it was stored.
+std::string_view error_of(PutOutcome outcome);
 
 // Layer::look_up(), or for a plain key and a client that said CLIENT NO-TOUCH the same without counting as a
 // use.

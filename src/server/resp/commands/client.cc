@@ -10,12 +10,14 @@
 
 #include "base/decimal.h"
 #include "server/clients.h"
+#include "server/resp/commands/arguments.h"
 #include "server/resp/commands/client_tracking.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/versions.h"
 #include "server/resp/session.h"
 #include "server/server.h"
+#include "server/tracking/key_feed.h"
 
 namespace forebay::server {
 namespace {
@@ -232,6 +234,21 @@ void client_kill(Context& context) {
   if (self) context.session.control().close_after_replies();
 }
 
+void client_unblock(Context& context) {
+  const bool with_error = context.args.size() == 4 && equals_ignoring_case(context.args[3], "error");
+  if (context.args.size() > 4) {
+    return context.reply.error(
+        "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.");
+  }
+  if (context.args.size() == 4 && !with_error && !equals_ignoring_case(context.args[3], "timeout"))
+    return context.reply.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+  const auto id = parse_integer(context.args[2]);
+  if (!id) return context.reply.error(kNotAnInteger);
+  const auto why = with_error ? Unserved::kUnblocked : Unserved::kTimeout;
+  const bool waited = context.server.key_feed().waiters().end(static_cast<std::uint64_t>(*id), why);
+  context.reply.integer(waited ? 1 : 0);
+}
+
 constexpr std::array kSubcommands{
     Subcommand{"caching", 3, "CACHING yes|no: whether what the next command reads is tracked (OPTIN, OPTOUT)",
                client_caching},
@@ -259,6 +276,9 @@ constexpr std::array kSubcommands{
         "this connection is told when keys that it has read change",
         client_tracking},
     Subcommand{"trackinginfo", 2, "TRACKINGINFO: how it tracks", client_trackinginfo},
+    Subcommand{"unblock", -3,
+               "UNBLOCK <id> [TIMEOUT|ERROR]: a client that waits in BLPOP or its like waits no more",
+               client_unblock},
 };
 
 void client(Context& context) {

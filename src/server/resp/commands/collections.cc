@@ -34,39 +34,50 @@ bool collect(Context& context, std::string_view key, CollectionKind kind,
   return see_collection(context, key, kind, show) != Seen::kRefused;
 }
 
-bool edit_collection(Context& context, std::string_view key, CollectionKind kind, Missing missing,
-                     Growth growth, FunctionRef<bool(Collection&)> edit) {
+Edited edit_collection(Layer& layer, Instant now, std::string_view key, CollectionKind kind, Missing missing,
+                       Growth growth, FunctionRef<bool(Collection&)> edit) {
   const std::size_t room =
       growth.elements == 0 ? 0 : memory::Tier::edit_room(growth.elements, growth.bytes + key.size());
-  const Stamp fresh = context.layer.stamp_for(key, context.now);
-  bool wrong = false;
-  const PutOutcome outcome = context.layer.edit_collection(
-      key, context.now, room, [&](const EntryView* entry, Collection& all) -> std::optional<Stamp> {
+  const Stamp fresh = layer.stamp_for(key, now);
+  Edited edited;
+  bool& wrong = edited.wrong_type;
+  edited.outcome = layer.edit_collection(
+      key, now, room, [&](const EntryView* entry, Collection& all) -> std::optional<Stamp> {
         wrong = entry != nullptr && !is_collection(*entry, kind);
         if (wrong || (!all.exists() && missing == Missing::kStays)) return std::nullopt;
         if (!all.exists()) all.begin(kind);
         return edit(all) ? std::optional(fresh) : std::nullopt;
       });
-  if (wrong) context.reply.error(kWrongType);
-  return !wrong && stored_or_error(context, outcome);
+  return edited;
+}
+
+bool edit_collection(Context& context, std::string_view key, CollectionKind kind, Missing missing,
+                     Growth growth, FunctionRef<bool(Collection&)> edit) {
+  const Edited edited = edit_collection(context.layer, context.now, key, kind, missing, growth, edit);
+  if (edited.wrong_type) context.reply.error(kWrongType);
+  return !edited.wrong_type && stored_or_error(context, edited.outcome);
+}
+
+PutOutcome store_collection(Layer& layer, Instant now, std::string_view key, CollectionKind kind,
+                            Growth growth, FunctionRef<void(Collection&)> fill) {
+  if (growth.elements == 0) {
+    layer.drop(key, now);
+    return PutOutcome::kStored;
+  }
+  const std::size_t room = memory::Tier::edit_room(growth.elements, growth.bytes + key.size());
+  const Stamp fresh = layer.stamp_for(key, now);
+  return layer.edit_collection(key, now, room,
+                               [&](const EntryView*, Collection& all) -> std::optional<Stamp> {
+                                 if (all.exists()) all.forget();
+                                 all.begin(kind);
+                                 fill(all);
+                                 return fresh;
+                               });
 }
 
 bool store_collection(Context& context, std::string_view key, CollectionKind kind, Growth growth,
                       FunctionRef<void(Collection&)> fill) {
-  if (growth.elements == 0) {
-    context.layer.drop(key, context.now);
-    return true;
-  }
-  const std::size_t room = memory::Tier::edit_room(growth.elements, growth.bytes + key.size());
-  const Stamp fresh = context.layer.stamp_for(key, context.now);
-  const PutOutcome outcome = context.layer.edit_collection(
-      key, context.now, room, [&](const EntryView*, Collection& all) -> std::optional<Stamp> {
-        if (all.exists()) all.forget();
-        all.begin(kind);
-        fill(all);
-        return fresh;
-      });
-  return stored_or_error(context, outcome);
+  return stored_or_error(context, store_collection(context.layer, context.now, key, kind, growth, fill));
 }
 
 bool copy_collection(Context& context, Collection& from, std::string_view key, const Stamp& stamp) {

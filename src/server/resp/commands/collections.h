@@ -45,10 +45,19 @@ enum class Missing : std::uint8_t { kStays, kIsMade };
 // such key and Missing::kStays. False: an error has been answered.
 bool edit_collection(Context& context, std::string_view key, CollectionKind kind, Missing missing,
                      Growth growth, FunctionRef<bool(Collection&)> edit);
+// The same without a client. `wrong_type`: the key has another type, and nothing was edited.
+struct Edited {
+  PutOutcome outcome = PutOutcome::kStored;
+  bool wrong_type = false;
+};
+Edited edit_collection(Layer& layer, Instant now, std::string_view key, CollectionKind kind, Missing missing,
+                       Growth growth, FunctionRef<bool(Collection&)> edit);
 // Puts a new collection in the place of whatever the key has; an empty one deletes the key. False: an error has
 // been answered.
 bool store_collection(Context& context, std::string_view key, CollectionKind kind, Growth growth,
                       FunctionRef<void(Collection&)> fill);
+PutOutcome store_collection(Layer& layer, Instant now, std::string_view key, CollectionKind kind,
+                            Growth growth, FunctionRef<void(Collection&)> fill);
 
 // Puts a copy of a collection in the place of whatever the key has. Called while `from` is shown and with the shards
 // of both keys held. False: an error has been answered.

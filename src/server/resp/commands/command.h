@@ -65,6 +65,8 @@ enum CommandFlag : std::uint32_t {
                       // say kFast
   kPushes = 1u << 10,           // answers with pushes: one or several, which CLIENT REPLY does not mute
   kWhileSubscribed = 1u << 11,  // a RESP2 client that is subscribed may send it, as it may those that push
+  kBlocking = 1u << 12,         // its client may have to wait for other clients
+  kOtherKeys = 1u << 13,        // uses keys that its arguments do not name
 };
 
 using Handler = void (*)(Context&);

@@ -26,7 +26,7 @@ constexpr std::array kFlagNames{
     FlagName{kWrite, "write", "@write"},  FlagName{kReadonly, "readonly", "@read"},
     FlagName{kDenyOom, "denyoom", ""},    FlagName{kAdmin, "admin", "@admin"},
     FlagName{kFast, "fast", "@fast"},     FlagName{kNoAuth, "no_auth", ""},
-    FlagName{kDenyMulti, "no_multi", ""},
+    FlagName{kDenyMulti, "no_multi", ""}, FlagName{kBlocking, "blocking", "@blocking"},
 };
 
 std::vector<std::string> categories_of(const Command& command) {

@@ -73,9 +73,10 @@ void clients_section(const Facts& facts, Text out) {
   facts.context.server.clients().for_each(
       [&](const Session& session) { subscribed += session.subscribed() ? 1 : 0; });
   fmt::format_to(out,
-                 "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\npubsub_clients:{}\r\n"
+                 "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:{}\r\npubsub_clients:{}\r\n"
                  "tracking_clients:{}\r\n",
-                 facts.server.clients, facts.context.server.limits().max_clients.load(), subscribed,
+                 facts.server.clients, facts.context.server.limits().max_clients.load(),
+                 facts.context.server.key_feed().waiters().size(), subscribed,
                  facts.context.server.key_feed().tracking()->totals().clients);
 }
 

@@ -1,9 +1,10 @@
 // Lists of plain keys.
 
+#include "server/resp/commands/lists.h"
+
 #include <algorithm>
 #include <limits>
 
-#include "memory/collection/sequence.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/collections.h"
@@ -16,8 +17,6 @@ using memory::Sequence;
 constexpr std::uint32_t kRead = kReadonly | kConcurrent;
 constexpr std::string_view kOutOfRange = "ERR index out of range";
 
-enum class Side : std::uint8_t { kLeft, kRight };
-
 Seen see(Context& context, std::string_view key, FunctionRef<void(const Sequence&)> show) {
   return see_collection(context, key, CollectionKind::kList, [&](Collection& all) { show(Sequence(all)); });
 }
@@ -28,30 +27,6 @@ bool edit(Context& context, std::string_view key, Missing missing, Growth growth
     Sequence list(all);
     return change(list);
   });
-}
-
-std::optional<Side> parse_side(Context& context, std::string_view text) {
-  if (equals_ignoring_case(text, "left")) return Side::kLeft;
-  if (equals_ignoring_case(text, "right")) return Side::kRight;
-  context.reply.error(kSyntaxError);
-  return std::nullopt;
-}
-
-void insert(Sequence& list, Side side, std::string_view text) {
-  list.insert(side == Side::kLeft ? 0 : list.size(), text);
-}
-
-// Takes out so many from a side, the outermost first.
-std::vector<std::string> take(Sequence& list, Side side, std::int64_t count) {
-  std::vector<std::string> taken;
-  const auto most = static_cast<std::uint32_t>(std::min<std::int64_t>(count, list.size()));
-  if (most == 0) return taken;
-  list.visit(side == Side::kLeft ? 0 : list.size() - 1, side == Side::kRight, [&](Item element) {
-    taken.push_back(text_of(element));
-    return taken.size() < most;
-  });
-  list.erase(side == Side::kLeft ? 0 : list.size() - most, most);
-  return taken;
 }
 
 template <Side side, Missing missing>
@@ -298,32 +273,10 @@ void lpos(Context& context) {
 void move(Context& context, Side from, Side to) {
   const std::string_view pair[] = {context.args[1], context.args[2]};
   if (refuse_other_than_plain(context, pair)) return;
-  const auto guard = hold_keys(context, pair);
-  std::optional<std::string> element;
-  const Seen seen = see(context, pair[0], [&](const Sequence& list) {
-    element = text_of(list.at(from == Side::kLeft ? 0 : list.size() - 1));
-  });
-  if (seen == Seen::kRefused) return;
-  if (!element) return context.reply.null();
-  const Growth growth{1, element->size()};
-  if (pair[0] == pair[1]) {
-    const bool done = edit(context, pair[0], Missing::kStays, growth, [&](Sequence& list) {
-      // As it is now: who is alone with its key holds nothing.
-      element = take(list, from, 1)[0];
-      insert(list, to, *element);
-      return true;
-    });
-    if (done) context.reply.bulk(*element);
-    return;
-  }
-  // First where it goes: if there is no room for it, it stays where it is.
-  const bool inserted = edit(context, pair[1], Missing::kIsMade, growth, [&](Sequence& list) {
-    insert(list, to, *element);
-    return true;
-  });
-  if (!inserted) return;
-  edit(context, pair[0], Missing::kStays, {}, [&](Sequence& list) { return !take(list, from, 1).empty(); });
-  context.reply.bulk(*element);
+  const Moved moved = move_element(context.layer, context.now, pair, from, to, !in_exec(context));
+  if (!moved.error.empty()) return context.reply.error(moved.error);
+  if (!moved.element) return context.reply.null();
+  context.reply.bulk(*moved.element);
 }
 
 void lmove(Context& context) {
@@ -402,6 +355,69 @@ constexpr Command kCommands[] = {
 };
 
 }  // namespace
+
+std::optional<Side> parse_side(Context& context, std::string_view text) {
+  if (equals_ignoring_case(text, "left")) return Side::kLeft;
+  if (equals_ignoring_case(text, "right")) return Side::kRight;
+  context.reply.error(kSyntaxError);
+  return std::nullopt;
+}
+
+void insert(memory::Sequence& list, Side side, std::string_view text) {
+  list.insert(side == Side::kLeft ? 0 : list.size(), text);
+}
+
+// Takes out so many from a side, the outermost first.
+std::vector<std::string> take(memory::Sequence& list, Side side, std::int64_t count) {
+  std::vector<std::string> taken;
+  const auto most = static_cast<std::uint32_t>(std::min<std::int64_t>(count, list.size()));
+  if (most == 0) return taken;
+  list.visit(side == Side::kLeft ? 0 : list.size() - 1, side == Side::kRight, [&](Item element) {
+    taken.push_back(text_of(element));
+    return taken.size() < most;
+  });
+  list.erase(side == Side::kLeft ? 0 : list.size() - most, most);
+  return taken;
+}
+
+Moved move_element(Layer& layer, Instant now, std::span<const std::string_view, 2> pair, Side from, Side to,
+                   bool hold) {
+  std::optional<Layer::Guard> guard;
+  if (hold) guard.emplace(layer.lock(pair));
+  std::optional<std::string> element;
+  const auto bound = [&](std::string_view key) { return layer.route(key).bound; };
+  bool wrong = bound(pair[0]);
+  if (!wrong && bound(pair[1])) return {.element = {}, .error = kWrongType};
+  if (!wrong)
+    layer.look_up(pair[0], now, [&](const EntryView& entry) {
+      wrong = !is_collection(entry, CollectionKind::kList);
+      if (wrong) return;
+      Collection all(entry.bytes());
+      const Sequence list(all);
+      element = text_of(list.at(from == Side::kLeft ? 0 : list.size() - 1));
+    });
+  if (wrong) return {.element = {}, .error = kWrongType, .no_list = true};
+  if (!element) return {};
+  const bool same = pair[0] == pair[1];
+  // First where it goes: if there is no room for it, it stays where it is.
+  const Edited edited = edit_collection(layer, now, pair[1], CollectionKind::kList, Missing::kIsMade,
+                                        Growth{1, element->size()}, [&](Collection& all) {
+                                          Sequence list(all);
+                                          if (same) take(list, from, 1);
+                                          insert(list, to, *element);
+                                          return true;
+                                        });
+  if (edited.wrong_type) return {.element = {}, .error = kWrongType};
+  if (const std::string_view error = error_of(edited.outcome); !error.empty())
+    return {.element = {}, .error = error};
+  if (!same) {
+    edit_collection(layer, now, pair[0], CollectionKind::kList, Missing::kStays, {}, [&](Collection& all) {
+      Sequence list(all);
+      return !take(list, from, 1).empty();
+    });
+  }
+  return {.element = std::move(element)};
+}
 
 Family list_commands() {
   return kCommands;

@@ -19,12 +19,15 @@ Family hyperloglog_commands();
 Family geo_commands();
 Family counter_commands();
 Family generic_commands();
+Family sort_commands();
 Family expiry_commands();
 Family hash_commands();
 Family list_commands();
+Family list_blocking_commands();
 Family set_commands();
 Family stream_commands();
 Family sorted_set_commands();
+Family sorted_set_blocking_commands();
 Family transaction_commands();
 Family scripting_commands();
 Family pubsub_commands();
@@ -33,10 +36,14 @@ Family forebay_commands();
 namespace {
 
 constexpr Family (*kFamilies[])() = {
-    connection_commands,  client_commands,    server_commands,  string_commands,  bitmap_commands,
-    hyperloglog_commands, geo_commands,       counter_commands, generic_commands, expiry_commands,
-    hash_commands,        list_commands,      set_commands,     stream_commands,  sorted_set_commands,
-    transaction_commands, scripting_commands, pubsub_commands,  forebay_commands,
+    connection_commands,  client_commands,        server_commands,
+    string_commands,      bitmap_commands,        counter_commands,
+    hyperloglog_commands, geo_commands,           stream_commands,
+    generic_commands,     expiry_commands,        hash_commands,
+    list_commands,        set_commands,           sorted_set_commands,
+    sort_commands,        list_blocking_commands, sorted_set_blocking_commands,
+    transaction_commands, scripting_commands,     pubsub_commands,
+    forebay_commands,
 };
 
 char lower(char c) {

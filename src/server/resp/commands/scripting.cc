@@ -309,7 +309,7 @@ bool waits_for_script(Context& context, const Command& command, std::span<const 
   if (in_multi && command.name != "exec") return false;
   if (is_script(command)) return args.size() < 2 || !equals_ignoring_case(args[1], "kill");
   if (command.group == "transactions") return command.name == "exec" || command.name == "watch";
-  if (command.first_key <= 0) return true;
+  if (command.first_key <= 0 || (command.flags & kOtherKeys) != 0) return true;
   // Of several keys the shards are held together, which nobody may while a script holds some.
   if (command.last_key != command.first_key) return true;
   const auto at = static_cast<std::size_t>(command.first_key);

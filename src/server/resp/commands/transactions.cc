@@ -207,6 +207,7 @@ std::string refusal_of_bound(Context& context, std::span<const std::string_view>
 }
 
 Reach reach_of(const Command& command) {
+  if ((command.flags & kOtherKeys) != 0) return Reach::kTable;
   if (command.first_key > 0) return Reach::kKeys;
   if ((command.flags & (kReadonly | kWrite)) != 0) return Reach::kTable;
   if (command.name == "client") return Reach::kElsewhere;  // tracking listens to the layer
