@@ -146,7 +146,8 @@ bool took_the_last(const Command& command) {
 
 std::uint32_t kind_of(const Command& command) {
   const auto same = std::ranges::find(kSame, command.group, &SameAs::group);
-  const std::string_view group = same == kSame.end() ? command.group : same->as;
+  std::string_view group = same == kSame.end() ? command.group : same->as;
+  if (command.name == "sort") group = "list";
   const auto letter = std::ranges::find(kLetters, group, &Letter::group);
   return letter == kLetters.end() ? kGeneric : letter->event;
 }

@@ -502,9 +502,9 @@ constexpr Command kCommands[] = {
     {"xsetid", -3, kWrite | kDenyOom | kFast, 1, 1, 1, xsetid,
      "An internal command for replicating stream values.", "5.0.0", "stream"},
     // Their keys come after a word, and each has its id behind all of them: a transaction holds all keys for these.
-    {"xread", -4, kReadonly, 0, 0, 0, xread,
+    {"xread", -4, kReadonly | kBlocking, 0, 0, 0, xread,
      "Returns messages from multiple streams with IDs greater than the ones requested.", "5.0.0", "stream"},
-    {"xreadgroup", -7, kWrite, 0, 0, 0, xreadgroup,
+    {"xreadgroup", -7, kWrite | kBlocking, 0, 0, 0, xreadgroup,
      "Returns new or historical messages from a stream for a consumer in a group.", "5.0.0", "stream"},
     {"xgroup", -2, kWrite | kDenyOom, 2, 2, 1, xgroup, "A container for consumer groups commands.", "5.0.0",
      "stream"},

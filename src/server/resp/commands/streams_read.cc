@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
+#include <chrono>
+#include <memory>
+#include <utility>
 
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
+#include "server/resp/commands/blocking.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/streams.h"
 
@@ -27,8 +30,9 @@ struct Reading {
   bool by_group = false;
   std::string group;
   std::string consumer;
-  bool acknowledged = false;  // NOACK
-  std::size_t count = 0;      // 0: all
+  bool acknowledged = false;        // NOACK
+  std::size_t count = 0;            // 0: all
+  std::optional<Duration> timeout;  // BLOCK; zero: for ever
   std::vector<std::string> keys;
   std::vector<From> from;  // for each key
 };
@@ -58,6 +62,7 @@ class ReadParser {
 
   bool parse_option() {
     if (is("count") && more() >= 1) return parse_count();
+    if (is("block") && more() >= 1) return parse_block();
     if (is("streams") && more() >= 1) {
       keys_at_ = at_ + 1;
       return true;
@@ -81,6 +86,17 @@ class ReadParser {
     const auto count = parse_integer(context_.args[++at_]);
     if (!count) return fail(kNotAnInteger);
     reading_.count = static_cast<std::size_t>(std::max<std::int64_t>(*count, 0));
+    return true;
+  }
+
+  bool parse_block() {
+    const auto milliseconds = parse_integer(context_.args[++at_]);
+    if (!milliseconds) return fail("ERR timeout is not an integer or out of range");
+    if (*milliseconds < 0) return fail("ERR timeout is negative");
+    // Beyond a hundred years nobody can tell it from for ever, and a Duration has an end.
+    constexpr std::chrono::milliseconds kForEver = std::chrono::years(100);
+    reading_.timeout = *milliseconds > kForEver.count() ? Duration::zero()
+                                                        : Duration(std::chrono::milliseconds(*milliseconds));
     return true;
   }
 
@@ -156,11 +172,11 @@ void answer(resp::Writer& reply, const std::vector<Part>& parts) {
 // ---- XREAD
 
 // Nothing: there is nothing behind that id.
-std::optional<std::string> read_stream(const Context& context, const Stream& stream, const From& from,
+std::optional<std::string> read_stream(resp::Protocol protocol, const Stream& stream, const From& from,
                                        std::size_t count) {
   if (from.kind == From::Kind::kLast || stream.size() == 0 || stream.last() <= from.id) return std::nullopt;
   std::string encoded;
-  resp::Writer writer(encoded, context.reply.protocol());
+  resp::Writer writer(encoded, protocol);
   write_entries(writer, stream, from.id.next(), StreamId::most(), count);
   return encoded;
 }
@@ -221,24 +237,31 @@ void deliver_again(resp::Writer& writer, const Stream& stream, StreamReaders& re
   }
 }
 
-// Nothing: there is nothing new, or no such group any more.
-std::optional<std::string> read_group(const Context& context, Collection& all, const Stream& stream,
-                                      const Reading& reading, const From& from) {
-  auto group = StreamGroups(all).find(reading.group);
-  if (!group) return std::nullopt;
-  StreamReaders readers(all, std::move(*group));
-  const std::int64_t now_ms = wall_ms(context);
+bool has_new(const Stream& stream, const StreamGroup& group) {
+  return stream.size() != 0 && stream.last() > group.last;
+}
+
+// Whom something is read for, whether they have just asked or have waited.
+struct Occurrence {
+  resp::Protocol protocol;
+  std::int64_t now_ms;  // by the wall clock
+};
+
+// Nothing: there is nothing new. Requires that there is such a group.
+std::optional<std::string> read_group(const Occurrence& now, Collection& all, const Stream& stream,
+                                      const StreamGroup& group, const Reading& reading, const From& from) {
+  StreamReaders readers(all, group);
   StreamConsumer* consumer = readers.find(reading.consumer);
-  if (consumer == nullptr) consumer = &readers.create(reading.consumer, now_ms);
-  consumer->seen_ms = now_ms;
+  if (consumer == nullptr) consumer = &readers.create(reading.consumer, now.now_ms);
+  consumer->seen_ms = now.now_ms;
   std::optional<std::string> encoded;
   std::string text;
-  resp::Writer writer(text, context.reply.protocol());
+  resp::Writer writer(text, now.protocol);
   if (from.kind == From::Kind::kId) {
-    deliver_again(writer, stream, readers, *consumer, from.id, reading.count, now_ms);
+    deliver_again(writer, stream, readers, *consumer, from.id, reading.count, now.now_ms);
     encoded = std::move(text);
-  } else if (stream.size() != 0 && stream.last() > readers.group().last) {
-    deliver(writer, stream, readers, *consumer, reading, now_ms);
+  } else if (has_new(stream, group)) {
+    deliver(writer, stream, readers, *consumer, reading, now.now_ms);
     encoded = std::move(text);
   }
   readers.save();
@@ -262,9 +285,12 @@ bool refuse(Context& context, const Reading& reading, std::string_view key) {
 }
 
 // How many records the reading of a key may add.
-std::size_t records_for(Context& context, const Reading& reading, std::string_view key) {
+std::size_t records_for(Layer& layer, Instant now, const Reading& reading, std::string_view key) {
   std::size_t entries = 0;
-  see_stream(context, key, [&](Collection& all, const Stream& stream) {
+  layer.peek(key, now, [&](const EntryView& entry) {
+    if (!is_collection(entry, CollectionKind::kStream)) return;
+    Collection all(entry.bytes());
+    const Stream stream(all);
     const auto group = StreamGroups(all).find(reading.group);
     if (group && group->last != StreamId::most()) entries = stream.size() - stream.rank(group->last.next());
   });
@@ -272,24 +298,49 @@ std::size_t records_for(Context& context, const Reading& reading, std::string_vi
   return 2 * entries + kFewRecords.elements;
 }
 
+// What became of reading a key.
+struct Read {
+  Edited edited;
+  bool has_group = false;
+  std::optional<std::string> encoded;  // nothing: there is nothing to read
+};
+
+// `waits`: nothing is changed where there is nothing new, as each change of a key is looked at for those who wait.
+Read read_by_group(Layer& layer, Instant now, resp::Protocol protocol, const Reading& reading,
+                   std::string_view key, const From& from, bool waits) {
+  Read read;
+  const Growth growth{records_for(layer, now, reading, key), kFewRecords.bytes + reading.consumer.size()};
+  const Occurrence occurrence{protocol, layer.clock().to_wall_ms(now)};
+  read.edited = edit_collection(layer, now, key, CollectionKind::kStream, Missing::kStays, growth,
+                                [&](Collection& all) {
+                                  const Stream stream(all);
+                                  const auto group = StreamGroups(all).find(reading.group);
+                                  read.has_group = group.has_value();
+                                  if (!group || (waits && !has_new(stream, *group))) return false;
+                                  read.encoded = read_group(occurrence, all, stream, *group, reading, from);
+                                  return all.edited();
+                                });
+  return read;
+}
+
 // Nothing: there is nothing to read. `failed`: an error has been answered.
 std::optional<std::string> read_key(Context& context, const Reading& reading, std::size_t index,
                                     bool& failed) {
   const std::string& key = reading.keys[index];
   const From& from = reading.from[index];
-  std::optional<std::string> encoded;
+  const resp::Protocol protocol = context.reply.protocol();
   if (!reading.by_group) {
+    std::optional<std::string> encoded;
     const Seen seen = see_stream(context, key, [&](Collection&, const Stream& stream) {
-      encoded = read_stream(context, stream, from, reading.count);
+      encoded = read_stream(protocol, stream, from, reading.count);
     });
     failed = seen == Seen::kRefused;
     return encoded;
   }
-  const Growth growth{records_for(context, reading, key), kFewRecords.bytes};
-  failed = !edit_stream(context, key, Missing::kStays, growth, [&](Collection& all, const Stream& stream) {
-    encoded = read_group(context, all, stream, reading, from);
-  });
-  return encoded;
+  Read read = read_by_group(context.layer, context.now, protocol, reading, key, from, false);
+  if (read.edited.wrong_type) context.reply.error(kWrongType);
+  failed = read.edited.wrong_type || !stored_or_error(context, read.edited.outcome);
+  return std::move(read.encoded);
 }
 
 // Looks at one key after the other, as Redis does: the first mistake is the one that is answered. False: an error has
@@ -305,21 +356,84 @@ bool parse_places(Context& context, Reading& reading) {
   return true;
 }
 
+// ---- Waiting
+
+Waiter::Tried served(std::string_view key, std::string encoded) {
+  const std::size_t bytes = encoded.size();
+  return {Waiter::Tried::Outcome::kServed,
+          [key = std::string(key), encoded = std::move(encoded)](resp::Writer& reply) mutable {
+            answer(reply, {{key, std::move(encoded)}});
+          },
+          bytes};
+}
+
+// Each who waits for a stream may wait for another id of it or in another group: what is nothing for one of them may be
+// something for the next. What comes is entries, which look the same in both protocols.
+Try read_later(Layer& layer, std::shared_ptr<const Reading> reading) {
+  return [&layer, reading = std::move(reading)](std::string_view key, Instant now,
+                                                Occasion occasion) -> Waiter::Tried {
+    const auto answered = [&](std::optional<std::string>& encoded) {
+      return encoded ? served(key, std::move(*encoded)) : Waiter::Tried{Waiter::Tried::Outcome::kNotMine};
+    };
+    const auto place = std::ranges::find(reading->keys, key) - reading->keys.begin();
+    const From& from = reading->from[static_cast<std::size_t>(place)];
+    if (layer.route(key).bound) return mistyped(occasion);
+    if (reading->by_group) {
+      Read read = read_by_group(layer, now, resp::Protocol::kResp2, *reading, key, from, true);
+      // A group that is gone is told, whatever is there in its place.
+      if (read.edited.wrong_type) return refused(kWrongType);
+      if (read.edited.outcome == PutOutcome::kFull) return refused(kOutOfMemoryError);
+      if (!read.has_group) return refused(no_group_to_read(key, reading->group));
+      return answered(read.encoded);
+    }
+    // An edit that changes nothing: under the lock of the key's shard nothing is missed.
+    std::optional<std::string> encoded;
+    const Edited edited =
+        edit_collection(layer, now, key, CollectionKind::kStream, Missing::kStays, {}, [&](Collection& all) {
+          encoded = read_stream(resp::Protocol::kResp2, Stream(all), from, reading->count);
+          return false;
+        });
+    if (edited.wrong_type) return mistyped(occasion);
+    return answered(encoded);
+  };
+}
+
+// `$` is what the stream ends with now.
+void settle_ends(Context& context, Reading& reading) {
+  for (std::size_t i = 0; i < reading.keys.size(); ++i) {
+    From& from = reading.from[i];
+    if (from.kind != From::Kind::kLast) continue;
+    from = {};
+    see_stream(context, reading.keys[i],
+               [&](Collection&, const Stream& stream) { from.id = stream.head().last; });
+  }
+}
+
+// False: an error has been answered.
+bool read_now(Context& context, Reading& reading, std::span<const std::string_view> keys,
+              std::vector<Part>& parts) {
+  const auto guard = hold_keys(context, keys);
+  if (!parse_places(context, reading)) return false;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    bool failed = false;
+    auto encoded = read_key(context, reading, i, failed);
+    if (failed) return false;
+    if (encoded) parts.push_back({keys[i], std::move(*encoded)});
+  }
+  settle_ends(context, reading);
+  return true;
+}
+
 void read(Context& context, bool by_group) {
   auto reading = ReadParser(context, by_group).parse();
   if (!reading) return;
-  const std::vector<std::string_view> keys(reading->keys.begin(), reading->keys.end());
+  const auto shared = std::make_shared<Reading>(std::move(*reading));
+  const std::vector<std::string_view> keys(shared->keys.begin(), shared->keys.end());
   if (refuse_other_than_plain(context, keys)) return;
-  const auto guard = hold_keys(context, keys);
-  if (!parse_places(context, *reading)) return;
   std::vector<Part> parts;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    bool failed = false;
-    auto encoded = read_key(context, *reading, i, failed);
-    if (failed) return;
-    if (encoded) parts.push_back({keys[i], std::move(*encoded)});
-  }
-  answer(context.reply, parts);
+  if (!read_now(context, *shared, keys, parts)) return;
+  if (!parts.empty() || !shared->timeout) return answer(context.reply, parts);
+  try_or_wait(context, keys, *shared->timeout, read_later(context.layer, shared));
 }
 
 }  // namespace
