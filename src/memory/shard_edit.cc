@@ -54,14 +54,14 @@ PutOutcome Shard::edit_and_write(std::uint64_t hash, std::string_view key, Insta
   const bool stays = was_collection && !all.forgotten();
   if (stays && Collection::is_large(entry->bytes())) {
     keep_nodes(*entry, all.bytes());
-    if (all.size() != 0) {
+    if (!all.is_nothing()) {
       ++changes_;
       entry->set_accessed(common_.base.seconds(now));
       policy_->on_replace(entry->hook(), entry->hook());
       return PutOutcome::kStored;
     }
   }
-  if (all.size() == 0) {
+  if (all.is_nothing()) {
     if (entry == nullptr) return PutOutcome::kKept;
     policy_->on_erase(entry->hook());
     leave(*entry, hash, Departure::kInvalidated);

@@ -46,7 +46,8 @@ inline std::string show(const resp::Reply& reply) {
 
 inline std::string in_one_line(const Args& args) {
   std::string command;
-  for (const std::string& arg : args) command += '\'' + arg + "' ";
+  constexpr std::size_t kEnough = 60;
+  for (const std::string& arg : args) command += '\'' + arg.substr(0, kEnough) + "' ";
   return command;
 }
 

@@ -31,6 +31,7 @@ Collection::Collection(std::string_view bytes, NodeMemory& memory) : Collection(
 
 void Collection::begin(CollectionKind kind) {
   head_ = static_cast<std::uint8_t>(kind);
+  if (kind == CollectionKind::kStream) head_ |= kLarge;
   packed_.assign(kPackedHead, '\0');
   owned_ = true;
 }
@@ -88,6 +89,7 @@ std::string_view Collection::bytes() {
 }
 
 TreeOrder Collection::order(unsigned which) const {
+  if (kind() == CollectionKind::kStream) return TreeOrder::kBytes;
   if (which == 1) return TreeOrder::kScore;
   return kind() == CollectionKind::kList ? TreeOrder::kPlace : TreeOrder::kHash;
 }
@@ -141,6 +143,8 @@ void Collection::make_large() {
       case CollectionKind::kSortedSet:
         for (const unsigned which : {0u, 1u}) add(which, record(item.text(first), Item(item.end()).score()));
         break;
+      case CollectionKind::kStream:
+        break;  // is never packed
     }
   }
   packed_.clear();
@@ -190,7 +194,7 @@ std::string_view Collection::record(std::string_view member, double score) {
 
 void Collection::visit(unsigned which, std::uint32_t from, bool backwards,
                        FunctionRef<bool(const char* record)> show) {
-  if (from >= size()) return;
+  if (from >= size(which)) return;
   const Tree tree = this->tree(which);
   Tree::Path path;
   Tree::Leaf leaf = packed();

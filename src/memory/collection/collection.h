@@ -1,6 +1,6 @@
 #pragma once
 
-// A hash, a set, a sorted set or a list, as one entry's value.
+// A hash, a set, a sorted set, a list or a stream, as one entry's value.
 //
 // Small ones are packed records in the entry itself:
 //
@@ -16,9 +16,10 @@
 //
 // A hash is a tree of fields with their values by the hash of the field, a set one of members by their hashes, a
 // list one by place. A sorted set has two: its members with their scores by the hash of the member, and the same
-// by score. A collection that has grown so far keeps its trees until it is empty.
+// by score. A collection that has grown so far keeps its trees until it is empty. A stream has two trees from the
+// beginning, and may be empty: stream.h says what is in them.
 //
-// What may be done with a collection depends on its kind: fields.h, ranking.h, sequence.h.
+// What may be done with a collection depends on its kind: fields.h, ranking.h, sequence.h, stream.h.
 //
 // Not thread-safe: the shard's lock guards it, and as long as that is held what was read stays where it is until
 // it is edited.
@@ -34,7 +35,7 @@
 
 namespace forebay::memory {
 
-enum class CollectionKind : std::uint8_t { kHash = 1, kSet, kSortedSet, kList };
+enum class CollectionKind : std::uint8_t { kHash = 1, kSet, kSortedSet, kList, kStream };
 
 class Collection {
  public:
@@ -59,6 +60,9 @@ class Collection {
   }
   std::uint32_t size() const { return is_large() ? roots_[0].records : packed_count_; }
 
+  // Whether an entry would have nothing to keep of it.
+  bool is_nothing() const { return !exists() || (kind() != CollectionKind::kStream && size() == 0); }
+
   // How Redis would hold it, which its clients may ask. Once it is kFull it stays that; a list may go back.
   enum class Encoding : std::uint8_t { kPacked, kIntegers, kFull };
   Encoding encoding() const;
@@ -82,13 +86,12 @@ class Collection {
   void copy(Collection& from);
 
   // ---- What those who know the kind build on. `which`: of a sorted set, 0 its members by hash and 1 the same by
-  // score. While it is packed both are the same.
+  // score. While it is packed both are the same. Of a stream, 0 its entries and 1 all the rest.
 
   Tree tree(unsigned which = 0) { return {memory_, roots_[which], order(which), items()}; }
+  std::uint32_t size(unsigned which) const { return is_large() ? roots_[which].records : packed_count_; }
   Tree::Leaf packed() const;
-  unsigned items() const {
-    return kind() == CollectionKind::kHash || kind() == CollectionKind::kSortedSet ? 2 : 1;
-  }
+  unsigned items() const { return kind() == CollectionKind::kSet || kind() == CollectionKind::kList ? 1 : 2; }
   // Before records of so many bytes more are put in: makes trees of it if they won't fit into the entry.
   void prepare(std::size_t more);
   // Puts records in the place of `length` bytes, as Tree::splice(); while it is packed the path counts for nothing.

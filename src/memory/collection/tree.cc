@@ -1,6 +1,7 @@
 #include "memory/collection/tree.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -29,6 +30,13 @@ constexpr std::size_t kShortLeaf = Tree::kMostLeaf / 4;
 constexpr std::size_t kJoinedLeaf = Tree::kMostLeaf * 3 / 4;
 constexpr std::uint32_t kFewChildren = kMostChildren / 4;
 constexpr std::uint32_t kJoinedChildren = kMostChildren * 3 / 4;
+
+// The first bytes as a number, so that texts are in the order of these as far as they differ.
+std::uint64_t bytes_order(std::string_view text) {
+  std::uint64_t order = 0;
+  std::memcpy(&order, text.data(), std::min(text.size(), sizeof(order)));
+  return std::byteswap(order);
+}
 
 const char* skip(const char* record, unsigned items) {
   for (; items != 0; --items) record = Item(record).end();
@@ -103,23 +111,34 @@ bool is_before(const char* record, const ScoreKey& key) {
   return member.text(digits) < key.member;
 }
 
-Tree::Path Tree::to_score(const ScoreKey& key) const {
-  const std::uint64_t order = score_order(key.score);
+// To the leaf in which the first record belongs that is not before what has this order.
+Tree::Path Tree::to(std::uint64_t order, FunctionRef<bool(const char* record)> is_before) const {
   Path path;
   path.steps[root_.level].node = root_.node;
   for (std::uint32_t level = root_.level; level != 0; --level) {
     Node& node = at(path.steps[level].node);
     Child* const first = node.children();
-    // Among equal scores the records themselves say where a child begins.
+    // Among equal orders the records themselves say where a child begins.
     const auto goes_before = [&](const Child& child) {
       if (child.begins != order) return child.begins < order;
-      return is_before(first_record(child, level - 1), key);
+      return is_before(first_record(child, level - 1));
     };
     Child* const found = std::partition_point(first + 1, first + node.count, goes_before) - 1;
     path.steps[level].child = static_cast<std::uint32_t>(found - first);
     path.steps[level - 1] = {found->node, 0};
   }
   return path;
+}
+
+Tree::Path Tree::to_score(const ScoreKey& key) const {
+  return to(score_order(key.score), [&](const char* record) { return is_before(record, key); });
+}
+
+Tree::Path Tree::to_bytes(std::string_view first) const {
+  return to(bytes_order(first), [&](const char* record) {
+    ItemDigits digits;
+    return Item(record).text(digits) < first;
+  });
 }
 
 Tree::Leaf Tree::leaf(const Path& path) const {
@@ -289,6 +308,10 @@ std::string Tree::upper_half(Node& leaf, bool at_end, bool at_start, std::uint32
   }
   count = left;
   if (order_ == TreeOrder::kScore) begins = score_order(Item(Item(record).end()).score());
+  if (order_ == TreeOrder::kBytes) {
+    ItemDigits digits;
+    begins = bytes_order(Item(record).text(digits));
+  }
   return {record, end};
 }
 

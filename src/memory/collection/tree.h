@@ -3,12 +3,13 @@
 // Records in packed leaves, and above them nodes that count: a B+ tree whose leaves are as long as what is in
 // them.
 //
-// A record is one or two items (item.h). Its place in the tree is by one of three orders:
+// A record is one or two items (item.h). Its place in the tree is by one of four orders:
 //
 //   kPlace   where it was put: a list
 //   kHash    by the hash of its first item. A leaf has the records of a range of hashes, in no order, so that
 //            an insertion moves nothing; a leaf that gets too long is divided by the hashes of what is in it
 //   kScore   by its second item, a score, and among equal ones by the bytes of its first
+//   kBytes   by the bytes of its first item, which no other record has
 //
 // Nodes above the leaves have, for each child, how many records are below it, so that a record is found by its
 // position, and the position of a record is known; and where in the order the child begins: no record below it
@@ -25,6 +26,7 @@
 #include <string>
 #include <string_view>
 
+#include "forebay/function_ref.h"
 #include "memory/collection/item.h"
 #include "memory/collection/node_memory.h"
 
@@ -37,7 +39,7 @@ struct TreeRoot {
   std::uint32_t level = 0;  // of the root above the leaves
 };
 
-enum class TreeOrder : std::uint8_t { kPlace, kHash, kScore };
+enum class TreeOrder : std::uint8_t { kPlace, kHash, kScore, kBytes };
 
 // Where a search in score order ends: at the first record that is not before this.
 struct ScoreKey {
@@ -82,6 +84,8 @@ class Tree {
   Path to_position(std::uint32_t& position) const;
   // To the leaf in which the first record belongs that is not before the key.
   Path to_score(const ScoreKey& key) const;
+  // The same by the bytes of first items.
+  Path to_bytes(std::string_view first) const;
   Leaf leaf(const Path& path) const;
   // How many records are in the leaves before this one.
   std::uint32_t before(const Path& path) const;
@@ -116,6 +120,7 @@ class Tree {
 
   Node& at(Ref ref) const { return *static_cast<Node*>(Cage::at(ref)); }
   Path down(Path path, std::uint32_t level, bool to_last) const;
+  Path to(std::uint64_t order, FunctionRef<bool(const char* record)> is_before) const;
   const char* first_record(const Child& child, std::uint32_t level) const;
   Ref exchange(const Path& path, std::uint32_t level, std::size_t used, std::size_t keep);
   void relink(const Path& path, std::uint32_t level, Ref fresh);

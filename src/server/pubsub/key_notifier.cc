@@ -71,17 +71,22 @@ constexpr std::array kCalled{
     Called{"hmset", "hset"},
     Called{"decrby", "incrby"},
     Called{"hsetnx", "hset"},
+    Called{"sort", "sortstore"},
     Called{"lpushx", "lpush"},
     Called{"rpushx", "rpush"},
     Called{"blpop", "lpop"},
     Called{"brpop", "rpop"},
     Called{"bzpopmin", "zpopmin"},
     Called{"bzpopmax", "zpopmax"},
-    Called{"sort", "sortstore"},
     Called{"pfmerge", "pfadd"},
     Called{"geoadd", "zadd"},
     Called{"georadius", "georadiusstore"},
     Called{"georadiusbymember", "georadiusstore"},
+    // What consumers have got is nobody's event.
+    Called{"xreadgroup", ""},
+    Called{"xack", ""},
+    Called{"xclaim", ""},
+    Called{"xautoclaim", ""},
 };
 
 bool is_said(const CurrentClient& current, std::string_view word, std::size_t from = 1) {
@@ -115,11 +120,22 @@ Moves moves_of(const CurrentClient& current) {
   return {};
 }
 
+// Of XGROUP.
+std::string_view group_event_of(std::string_view subcommand) {
+  constexpr std::array<std::string_view, 5> kEvents{"xgroup-create", "xgroup-createconsumer",
+                                                    "xgroup-delconsumer", "xgroup-destroy", "xgroup-setid"};
+  constexpr std::size_t kPrefix = std::string_view("xgroup-").size();
+  const auto event = std::ranges::find_if(
+      kEvents, [&](std::string_view one) { return equals_ignoring_case(subcommand, one.substr(kPrefix)); });
+  return event == kEvents.end() ? std::string_view() : *event;
+}
+
 std::string_view event_of(const CurrentClient& current, std::string_view key) {
   const std::string_view name = current.command->name;
   if (const Moves moves = moves_of(current); !moves.pop.empty())
     return moves.push.empty() || key == current.args[1] ? moves.pop : moves.push;
   if (name == "zadd" && is_said(current, "incr", 2)) return "zincr";
+  if (name == "xgroup") return group_event_of(current.args[1]);
   const auto called = std::ranges::find(kCalled, name, &Called::command);
   return called == kCalled.end() ? name : called->event;
 }
@@ -133,8 +149,8 @@ bool took_the_last(const Command& command) {
 
 std::uint32_t kind_of(const Command& command) {
   const auto same = std::ranges::find(kSame, command.group, &SameAs::group);
-  const std::string_view named = same == kSame.end() ? command.group : same->as;
-  const std::string_view group = command.name == "sort" ? "list" : named;
+  std::string_view group = same == kSame.end() ? command.group : same->as;
+  if (command.name == "sort") group = "list";
   const auto letter = std::ranges::find(kLetters, group, &Letter::group);
   return letter == kLetters.end() ? kGeneric : letter->event;
 }
@@ -224,7 +240,7 @@ void KeyNotifier::changed(const NamespaceInfo& space, std::string_view key, KeyC
 }
 
 void KeyNotifier::add(std::uint32_t kind, std::string_view name, std::string_view key) {
-  if ((events() & kind) == 0) return;
+  if ((events() & kind) == 0 || name.empty()) return;
   const MutexLock lock(mutex_);
   if (waiting_.size() >= kMostWaiting) {
     static LogLimit limit;

@@ -35,7 +35,9 @@ class KeyFeed final : public KeyListener, public std::enable_shared_from_this<Ke
   void changed(const NamespaceInfo& space, std::string_view key, KeyChange how) override {
     tracking_->changed(space, without_database(key), how);
     if (notifier_.on()) notifier_.changed(space, key, how);
-    if (how == KeyChange::kStored && !space.bound) waiters_.changed(key);
+    // Who reads a stream in a group is told that it is gone.
+    const bool goes = how == KeyChange::kDropped || how == KeyChange::kExpired || how == KeyChange::kEvicted;
+    if ((goes || how == KeyChange::kStored) && !space.bound) waiters_.changed(key);
   }
   void fresh_until(const NamespaceInfo& space, std::string_view key, Instant until) override {
     tracking_->fresh_until(space, without_database(key), until);

@@ -68,7 +68,7 @@ class Waiters {
   // Clients that wait.
   std::size_t size() const { return waiting_.load(std::memory_order_relaxed); }
 
-  // A plain key has another value. With locks of the layer held (forebay/key_listener.h).
+  // A plain key has another value, or none any more. With locks of the layer held (forebay/key_listener.h).
   void changed(std::string_view key);
 
   // Whether keys have been noted on this thread.

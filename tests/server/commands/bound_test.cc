@@ -295,6 +295,28 @@ TEST_F(BoundKeys, WhatOnlyMemoryCouldDoIsRefused) {
   EXPECT_EQ(ask("SELECT version FROM packages WHERE name = 'curl'"), "8.1");
 }
 
+TEST_F(BoundKeys, AreNoStreams) {
+  const std::string wrong_type = "-WRONGTYPE Operation against a key holding the wrong kind of value";
+  for (const auto& args : std::vector<std::vector<std::string_view>>{
+           {"XADD", "pkg:curl", "*", "f", "v"},
+           {"XLEN", "pkg:curl"},
+           {"XRANGE", "pkg:curl", "-", "+"},
+           {"XDEL", "pkg:curl", "1-0"},
+           {"XTRIM", "pkg:curl", "MAXLEN", "1"},
+           {"XSETID", "pkg:curl", "1-0"},
+           {"XREAD", "STREAMS", "a", "pkg:curl", "0", "0"},
+           {"XREADGROUP", "GROUP", "g", "c", "STREAMS", "pkg:curl", ">"},
+           {"XGROUP", "CREATE", "pkg:curl", "g", "0", "MKSTREAM"},
+           {"XGROUP", "CREATE", "pkg:curl", "g", "x", "MKSTREAM"},
+           {"XINFO", "STREAM", "pkg:curl"},
+           {"XACK", "pkg:curl", "g", "1-0"},
+           {"XPENDING", "pkg:curl", "g"},
+           {"XCLAIM", "pkg:curl", "g", "c", "0", "1-0"},
+           {"XAUTOCLAIM", "pkg:curl", "g", "c", "0", "0"}}) {
+    EXPECT_EQ(client_->run(args), wrong_type) << args[0];
+  }
+}
+
 TEST_F(BoundKeys, AreNoSortedSetsOfPlaces) {
   const std::string wrong_type = "-WRONGTYPE Operation against a key holding the wrong kind of value";
   EXPECT_EQ(run("GEOADD", "pkg:curl", "1", "2", "here"), wrong_type);

@@ -55,6 +55,42 @@ TEST_F(KeyNotifierTest, SaysWhatBecameOfPlainKeys) {
   EXPECT_EQ(after({"EXEC"}), "setrange a, del b");
 }
 
+TEST_F(KeyNotifierTest, SaysWhatBecameOfStreams) {
+  start();
+  auto writer = connect();
+  EXPECT_EQ(writer->ask({"CONFIG", "SET", "notify-keyspace-events", "Et"}), "+OK");
+  auto listener = connect();
+  listener->ask({"PSUBSCRIBE", "__keyevent@0__:*"});
+  const auto after = [&](const std::vector<std::string>& command) {
+    writer->ask(command);
+    writer->ask({"XADD", "mark", "*", "f", "v"});
+    std::string text;
+    for (;;) {
+      const resp::Reply message = listener->reply_tree();
+      if (message.children.size() != 4) return text + message.text;
+      const std::string channel = message.children[2].text;
+      if (message.children[3].text == "mark") return text;
+      text += channel.substr(channel.find(':') + 1) + " " + message.children[3].text;
+    }
+  };
+  EXPECT_EQ(after({"XADD", "s", "1-0", "f", "v"}), "xadd s");
+  EXPECT_EQ(after({"XADD", "s", "2-0", "f", "v"}), "xadd s");
+  EXPECT_EQ(after({"XADD", "s", "2-0", "f", "v"}), "") << "refused";
+  EXPECT_EQ(after({"XGROUP", "CREATE", "s", "g", "0"}), "xgroup-create s");
+  EXPECT_EQ(after({"XGROUP", "createconsumer", "s", "g", "c"}), "xgroup-createconsumer s");
+  EXPECT_EQ(after({"XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">"}), "");
+  EXPECT_EQ(after({"XCLAIM", "s", "g", "c", "0", "1-0"}), "");
+  EXPECT_EQ(after({"XAUTOCLAIM", "s", "g", "c", "0", "0"}), "");
+  EXPECT_EQ(after({"XACK", "s", "g", "1-0"}), "");
+  EXPECT_EQ(after({"XGROUP", "SETID", "s", "g", "0"}), "xgroup-setid s");
+  EXPECT_EQ(after({"XGROUP", "DELCONSUMER", "s", "g", "c"}), "xgroup-delconsumer s");
+  EXPECT_EQ(after({"XGROUP", "DESTROY", "s", "g"}), "xgroup-destroy s");
+  EXPECT_EQ(after({"XGROUP", "DESTROY", "s", "g"}), "");
+  EXPECT_EQ(after({"XDEL", "s", "1-0"}), "xdel s");
+  EXPECT_EQ(after({"XTRIM", "s", "MAXLEN", "0"}), "xtrim s");
+  EXPECT_EQ(after({"XSETID", "s", "9-0"}), "xsetid s");
+}
+
 // As redis-server 7.0 names them.
 TEST_F(KeyNotifierTest, SaysWhatBecameOfCollections) {
   start();

@@ -41,14 +41,17 @@ std::string_view type_name(const EntryView& entry) {
     case CollectionKind::kSortedSet:
       return "zset";
     case CollectionKind::kList:
+      return "list";
+    case CollectionKind::kStream:
       break;
   }
-  return "list";
+  return "stream";
 }
 
 namespace {
 
 std::string_view encoding_of(const Collection& all) {
+  if (all.kind() == CollectionKind::kStream) return "stream";
   if (all.encoding() == Collection::Encoding::kIntegers) return "intset";
   if (all.encoding() == Collection::Encoding::kPacked) return "listpack";
   if (all.kind() == CollectionKind::kList) return "quicklist";
