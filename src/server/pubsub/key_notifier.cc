@@ -1,9 +1,12 @@
 #include "server/pubsub/key_notifier.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "base/database_key.h"
 #include "forebay/layer.h"
 #include "server/log.h"
 #include "server/resp/commands/arguments.h"
@@ -146,8 +149,8 @@ bool took_the_last(const Command& command) {
 
 std::uint32_t kind_of(const Command& command) {
   const auto same = std::ranges::find(kSame, command.group, &SameAs::group);
-  std::string_view group = same == kSame.end() ? command.group : same->as;
-  if (command.name == "sort") group = "list";
+  const std::string_view named = same == kSame.end() ? command.group : same->as;
+  const std::string_view group = command.name == "sort" ? "list" : named;
   const auto letter = std::ranges::find(kLetters, group, &Letter::group);
   return letter == kLetters.end() ? kGeneric : letter->event;
 }
@@ -165,8 +168,9 @@ bool gives_a_time(const CurrentClient& current) {
 
 }  // namespace
 
-void KeyNotifier::open(Broker& broker, std::shared_ptr<Mailbox> mailbox) {
+void KeyNotifier::open(Broker& broker, const Databases& databases, std::shared_ptr<Mailbox> mailbox) {
   broker_ = &broker;
+  databases_ = &databases;
   mailbox_ = std::move(mailbox);
 }
 
@@ -256,10 +260,12 @@ void KeyNotifier::publish() {
   }
   const std::uint32_t wanted = this->events();
   for (const Event& event : events) {
+    const unsigned database = databases_->database_at(database_of(event.key));
+    const std::string key(without_database(event.key));
     if ((wanted & kKeyspace) != 0)
-      broker_->publish(Topic::kChannel, "__keyspace@0__:" + event.key, event.name);
+      broker_->publish(Topic::kChannel, fmt::format("__keyspace@{}__:{}", database, key), event.name);
     if ((wanted & kKeyevent) != 0)
-      broker_->publish(Topic::kChannel, "__keyevent@0__:" + std::string(event.name), event.key);
+      broker_->publish(Topic::kChannel, fmt::format("__keyevent@{}__:{}", database, event.name), key);
   }
 }
 

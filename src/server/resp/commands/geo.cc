@@ -145,6 +145,14 @@ void geopos(Context& context) {
   }
 }
 
+// Where GEORADIUS and GEORADIUSBYMEMBER store.
+void visit_stored_keys(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit) {
+  constexpr std::size_t kOptions = 5;
+  for (std::size_t at = kOptions; at + 1 < args.size(); ++at) {
+    if (equals_ignoring_case(args[at], "store") || equals_ignoring_case(args[at], "storedist")) visit(++at);
+  }
+}
+
 constexpr Command kCommands[] = {
     {"geoadd", -5, kWrite | kDenyOom, 1, 1, 1, geoadd,
      "Adds one or more members to a geospatial index. The key is created if it doesn't exist.", "3.2.0",
@@ -161,14 +169,13 @@ constexpr Command kCommands[] = {
      "Queries a geospatial index for members inside an area of a box or a circle, optionally stores the "
      "result.",
      "6.2.0", "geo"},
-    // The key that these store to comes after a word: a transaction holds all keys for them.
-    {"georadius", -6, kWrite | kDenyOom, 0, 0, 0, georadius,
+    {"georadius", -6, kWrite | kDenyOom, 1, 1, 1, georadius,
      "Queries a geospatial index for members within a distance from a coordinate, optionally stores the "
      "result.",
-     "3.2.0", "geo"},
-    {"georadiusbymember", -5, kWrite | kDenyOom, 0, 0, 0, georadiusbymember,
+     "3.2.0", "geo", 0, visit_stored_keys},
+    {"georadiusbymember", -5, kWrite | kDenyOom, 1, 1, 1, georadiusbymember,
      "Queries a geospatial index for members within a distance from a member, optionally stores the result.",
-     "3.2.0", "geo"},
+     "3.2.0", "geo", 0, visit_stored_keys},
     {"georadius_ro", -6, kRead, 1, 1, 1, georadius_ro,
      "Returns members from a geospatial index that are within a distance from a coordinate.", "3.2.10",
      "geo"},

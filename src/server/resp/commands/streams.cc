@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/database_key.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
@@ -148,7 +149,7 @@ bool may_have_gaps(const Stream& stream, const StreamId& after) {
 }
 
 std::string no_such_group(std::string_view key, std::string_view group) {
-  return fmt::format("NOGROUP No such key '{}' or consumer group '{}'", key, group);
+  return fmt::format("NOGROUP No such key '{}' or consumer group '{}'", without_database(key), group);
 }
 
 namespace {
@@ -501,11 +502,12 @@ constexpr Command kCommands[] = {
      "stream"},
     {"xsetid", -3, kWrite | kDenyOom | kFast, 1, 1, 1, xsetid,
      "An internal command for replicating stream values.", "5.0.0", "stream"},
-    // Their keys come after a word, and each has its id behind all of them: a transaction holds all keys for these.
     {"xread", -4, kReadonly | kBlocking, 0, 0, 0, xread,
-     "Returns messages from multiple streams with IDs greater than the ones requested.", "5.0.0", "stream"},
+     "Returns messages from multiple streams with IDs greater than the ones requested.", "5.0.0", "stream", 0,
+     visit_read_keys},
     {"xreadgroup", -7, kWrite | kBlocking, 0, 0, 0, xreadgroup,
-     "Returns new or historical messages from a stream for a consumer in a group.", "5.0.0", "stream"},
+     "Returns new or historical messages from a stream for a consumer in a group.", "5.0.0", "stream", 0,
+     visit_read_keys},
     {"xgroup", -2, kWrite | kDenyOom, 2, 2, 1, xgroup, "A container for consumer groups commands.", "5.0.0",
      "stream"},
     {"xinfo", -2, kReadonly, 2, 2, 1, xinfo, "A container for stream introspection commands.", "5.0.0",

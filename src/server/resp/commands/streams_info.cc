@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/database_key.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
@@ -203,7 +204,7 @@ void consumers(Context& context) {
     auto group = StreamGroups(all).find(context.args[3]);
     if (!group) {
       return reply.error(fmt::format("NOGROUP No such consumer group '{}' for key name '{}'", context.args[3],
-                                     context.args[2]));
+                                     without_database(context.args[2])));
     }
     const StreamReaders readers(all, std::move(*group));
     const std::int64_t now_ms = wall_ms(context);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/database_key.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/blocking.h"
@@ -164,7 +165,7 @@ void answer(resp::Writer& reply, const std::vector<Part>& parts) {
   }
   for (const Part& part : parts) {
     if (!in_map) reply.array(2);
-    reply.bulk(part.key);
+    reply.bulk(without_database(part.key));
     reply.buffer().append(part.encoded);
   }
 }
@@ -437,6 +438,18 @@ void read(Context& context, bool by_group) {
 }
 
 }  // namespace
+
+void visit_read_keys(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit) {
+  std::size_t at = 1;
+  // As ReadParser reads them: a value may be called STREAMS, too.
+  for (; at < args.size() && !equals_ignoring_case(args[at], "streams"); ++at) {
+    if (equals_ignoring_case(args[at], "count") || equals_ignoring_case(args[at], "block")) ++at;
+    if (equals_ignoring_case(args[at], "group")) at += 2;
+  }
+  if (at >= args.size()) return;
+  const std::size_t keys = (args.size() - at - 1) / 2;
+  for (std::size_t i = 1; i <= keys; ++i) visit(at + i);
+}
 
 void xread(Context& context) {
   read(context, false);
