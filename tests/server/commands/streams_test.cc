@@ -135,6 +135,33 @@ TEST_F(Streams, SayHowLongAnEntryHasWaited) {
             "|*8|$4|name|$1|b|$7|pending|:2|$4|idle|:1000|$8|inactive|:1000");
 }
 
+TEST_F(Streams, HaveTheirNamesInOtherDatabases) {
+  EXPECT_EQ(run("SELECT", "3"), "+OK");
+  run("XADD", "s", "1-0", "f", "v");
+  run("XADD", "streams", "1-0", "f", "v");
+  run("XGROUP", "CREATE", "s", "streams", "0");
+  EXPECT_EQ(run("XREAD", "COUNT", "1", "STREAMS", "s", "0"), "*1|*2|$1|s|*1|*2|$3|1-0|*2|$1|f|$1|v");
+  EXPECT_EQ(run("XREADGROUP", "GROUP", "streams", "streams", "STREAMS", "s", ">"),
+            "*1|*2|$1|s|*1|*2|$3|1-0|*2|$1|f|$1|v");
+  EXPECT_EQ(run("XREAD", "STREAMS", "streams", "none", "0", "0"),
+            "*1|*2|$7|streams|*1|*2|$3|1-0|*2|$1|f|$1|v");
+  EXPECT_EQ(run("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">"),
+            "-NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option");
+  EXPECT_EQ(run("XGROUP", "SETID", "s", "g", "0"), "-NOGROUP No such consumer group 'g' for key name 's'");
+  EXPECT_EQ(run("XINFO", "CONSUMERS", "s", "g"), "-NOGROUP No such consumer group 'g' for key name 's'");
+  EXPECT_EQ(run("XPENDING", "s", "g"), "-NOGROUP No such key 's' or consumer group 'g'");
+  run("SELECT", "0");
+  EXPECT_EQ(run("EXISTS", "s"), ":0");
+}
+
+TEST_F(Streams, SayWhichArgumentsAreKeys) {
+  EXPECT_EQ(run("COMMAND", "GETKEYS", "XREAD", "COUNT", "2", "BLOCK", "5", "STREAMS", "a", "b", "0", "$"),
+            "*2|$1|a|$1|b");
+  EXPECT_EQ(run("COMMAND", "GETKEYS", "XREADGROUP", "GROUP", "streams", "c", "NOACK", "STREAMS", "a", ">"),
+            "*1|$1|a");
+  EXPECT_EQ(run("COMMAND", "GETKEYS", "XGROUP", "CREATE", "a", "g", "0"), "*1|$1|a");
+}
+
 TEST_F(Streams, AreGoneInSteps) {
   fill("s", 5'000);
   run("XGROUP", "CREATE", "s", "g", "0");

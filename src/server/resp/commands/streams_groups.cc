@@ -69,8 +69,8 @@ Answer error(std::string text) {
   return [text = std::move(text)](resp::Writer& reply) { reply.error(text); };
 }
 Answer no_group(const Context& context) {
-  return error(
-      fmt::format("NOGROUP No such consumer group '{}' for key name '{}'", context.args[3], without_database(context.args[2])));
+  return error(fmt::format("NOGROUP No such consumer group '{}' for key name '{}'", context.args[3],
+                           without_database(context.args[2])));
 }
 
 // The id at args[4], or the stream's last one.
