@@ -274,6 +274,7 @@ TEST_F(WaitersTest, AreShownAndTheirNextRequestsWait) {
 
 TEST_F(WaitersTest, AreNotIdle) {
   options.idle_timeout = 60s;
+  options.threads = 1;  // one sweep looks at both clients
   start();
   auto client = waits({"BLPOP", "k", "0"});
   auto idle = connect();
