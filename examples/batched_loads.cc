@@ -48,10 +48,11 @@ ttl    = "5m"
     // Without it, what has gathered is sent after a millisecond, though more may be coming.
     const forebay::Layer::Gather together(*layer);
     for (int i = 501; i <= 700; ++i) {
-      layer->read("word:" + std::to_string(i), {}, [&done, &right, i](forebay::Result<forebay::Answer> answer) {
-        if (answer && show::text(*answer) == "word " + std::to_string(i)) ++right;
-        done.count_down();
-      });
+      layer->read("word:" + std::to_string(i), {},
+                  [&done, &right, i](forebay::Result<forebay::Answer> answer) {
+                    if (answer && show::text(*answer) == "word " + std::to_string(i)) ++right;
+                    done.count_down();
+                  });
     }
   }
   layer->dispatch();

@@ -36,7 +36,8 @@ struct Server {
   std::vector<std::string> http_hosts;
   bool metrics_password = false;  // /metrics, too, wants the password
   std::optional<bool>
-      scripts;  // whether clients may send scripts; none: with a password, or on loopback only
+      scripts;              // whether clients may send scripts; none: with a password, or on loopback only
+  unsigned databases = 16;  // that clients may SELECT: 1 to 16
   std::size_t max_clients = 10'000;
   std::size_t max_value = std::size_t{64} << 20;          // largest bulk string a client may send, bytes
   std::size_t max_query_buffer = std::size_t{128} << 20;  // most bytes of unprocessed requests per client

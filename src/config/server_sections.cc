@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/database_key.h"
 #include "config/address.h"
 #include "config/document.h"
 #include "config/sections.h"
@@ -55,6 +56,7 @@ void read_server(Section& section, Server& server) {
       server.password.empty()) {
     section.report(section.at("metrics_password"), "metrics_password = true needs a password");
   }
+  section.count("databases", server.databases, 1U, kMostDatabases);
   section.count("max_clients", server.max_clients, std::size_t{1}, std::size_t{1'000'000});
   section.size("max_value", server.max_value, kKiB, 4 * kGiB);
   section.size("max_query_buffer", server.max_query_buffer, kKiB, 16 * kGiB);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,42 @@ std::size_t Keyspace::purge_match(std::string_view glob) {
       dropped += invalidator_.drop(at(key), observe::Invalidation::kPurge) ? 1 : 0;
   } while (cursor != 0);
   return dropped;
+}
+
+void Keyspace::purge_database(unsigned database) {
+  for (Namespace* space : router().spaces()) {
+    if (space->database == database) invalidator_.drop_space(*space);
+  }
+  sweep();
+}
+
+std::array<memory::SpaceEntries, kMostDatabases> Keyspace::entries_of_databases() const {
+  const memory::TierStats stats = copies_.tier().stats();
+  std::array<memory::SpaceEntries, kMostDatabases> of{};
+  of[0] = {stats.entries, stats.with_expiry};
+  for (const Namespace* space : router().spaces()) {
+    if (space->database == 0 || space->info.index >= stats.by_space.size()) continue;
+    const memory::SpaceEntries& entries = stats.by_space[space->info.index];
+    of.at(space->database) = entries;
+    of[0].entries -= std::min(of[0].entries, entries.entries);
+    of[0].with_expiry -= std::min(of[0].with_expiry, entries.with_expiry);
+  }
+  return of;
+}
+
+void Keyspace::sweep() {
+  const auto is_left = [this](const EntryView& entry) {
+    return !router().route(entry.key()).owns(entry.stamp());
+  };
+  std::uint64_t cursor = 0;
+  do {
+    std::vector<std::string> keys;
+    const Instant now = clock_.now();
+    cursor = copies_.tier().scan(cursor, kScanStep, now, [&](const EntryView& entry) {
+      if (is_left(entry)) keys.emplace_back(entry.key());
+    });
+    for (const std::string& key : keys) copies_.drop_invalid(at(key), now);
+  } while (cursor != 0);
 }
 
 }  // namespace forebay::layer

@@ -3,9 +3,11 @@
 // The keys in memory as a front sees them: which there are, what a client's own commands make of them, and
 // which to drop. No source is asked.
 
+#include <array>
 #include <optional>
 #include <string_view>
 
+#include "base/database_key.h"
 #include "layer/invalidate/invalidator.h"
 
 namespace forebay::layer {
@@ -30,8 +32,13 @@ class Keyspace {
   bool random_entry(Instant now, FunctionRef<void(const EntryView&)> visit) const;
   Result<void> purge_namespace(std::string_view name);
   std::size_t purge_match(std::string_view glob);
+  // As the functions of these names (layer/databases.h).
+  void purge_database(unsigned database);
+  std::array<memory::SpaceEntries, kMostDatabases> entries_of_databases() const;
 
  private:
+  // Drops what no longer belongs to its namespace, without waiting for its room to be wanted.
+  void sweep();
   // Whether a front may see the entry as its key's value.
   bool shows(const EntryView& entry, const Namespace& space) const {
     return !entry.stamp().negative && space.owns(entry.stamp());

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/database_key.h"
 #include "layer/port/ledger_port.h"
 #include "layer/write/behind/journaled_writes.h"
 #include "layer/write/behind/left_behind.h"
@@ -146,6 +147,7 @@ Result<Plan> Planner::plan(const config::Model& model, Unreachable unreachable, 
 
   plan_rest(draft);
   for (const config::Namespace& wanted : model.namespaces) plan_space(draft, wanted);
+  plan_databases(draft);
   if (present.journaled != nullptr && draft.mistakes.empty()) check_journal(draft);
   if (present.router == nullptr && draft.mistakes.empty()) check_left_behind(draft);
   if (draft.mistakes.empty()) start_feeds(draft);
@@ -219,6 +221,28 @@ void Planner::plan_rest(Draft& draft) {
     rest->epoch.store(draft.present.router->spaces().front()->epoch.load());
   draft.plan.spaces.push_back(rest.get());
   draft.plan.made.push_back(std::move(rest));
+}
+
+// Those of the keys of other databases, to which the same settings apply.
+void Planner::plan_databases(Draft& draft) {
+  const Namespace& rest = *draft.plan.spaces.front();
+  for (unsigned database = 1; database < kMostDatabases; ++database) {
+    const std::string name = fmt::format("database {}", database);
+    Namespace* present = draft.present.router != nullptr ? draft.present.router->find(name) : nullptr;
+    if (present != nullptr && present->config.ttl == rest.config.ttl &&
+        present->config.jitter == rest.config.jitter) {
+      draft.plan.spaces.push_back(present);
+      continue;
+    }
+    config::Namespace settings = rest.config;
+    settings.name = name;
+    auto space = describe(settings);
+    space->database = database;
+    if (present != nullptr) space->info.index = present->info.index;
+    if (present != nullptr) space->epoch.store(present->epoch.load());
+    draft.plan.spaces.push_back(space.get());
+    draft.plan.made.push_back(std::move(space));
+  }
 }
 
 std::unique_ptr<Namespace> Planner::describe(const config::Namespace& wanted) {

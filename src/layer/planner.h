@@ -69,6 +69,7 @@ class Planner {
   void plan_sources(Draft& draft);
   void name_tables(Draft& draft);
   void plan_rest(Draft& draft);
+  void plan_databases(Draft& draft);
   void plan_space(Draft& draft, const config::Namespace& wanted);
   std::unique_ptr<Namespace> describe(const config::Namespace& wanted);
   bool bind(Draft& draft, Namespace& space, const SourceInForcePtr& source);

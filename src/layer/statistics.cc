@@ -71,8 +71,7 @@ NamespaceStats Statistics::of(const Namespace& space, const memory::TierStats& t
   stats.refreshes = space.counters.sum(kRefreshes);
   stats.fenced = space.counters.sum(kFenced);
   stats.invalidations = space.counters.sum(kInvalidations);
-  if (space.info.index < tier.entries_by_space.size())
-    stats.entries = tier.entries_by_space[space.info.index];
+  if (space.info.index < tier.by_space.size()) stats.entries = tier.by_space[space.info.index].entries;
   stats.predicted_hit_rate = predicted(space, limit);
   return stats;
 }
@@ -88,7 +87,12 @@ LayerStats Statistics::collect() const {
   stats.expired = tier.expired;
   stats.too_large = tier.too_large;
   stats.refused_full = tier.refused_full;
-  for (const Namespace* space : router().spaces()) stats.namespaces.push_back(of(*space, tier, stats.limit));
+  for (const Namespace* space : router().spaces()) {
+    NamespaceStats each = of(*space, tier, stats.limit);
+    // A database that nobody uses is not worth a line.
+    if (space->database == 0 || each.entries != 0 || reads_of(*space) != 0)
+      stats.namespaces.push_back(std::move(each));
+  }
   if (parts_.journaled != nullptr) parts_.journaled->stats(stats);
   for (const Namespace* space : router().spaces()) {
     if (space->port == nullptr) continue;

@@ -100,21 +100,21 @@ void Shard::use_policy(const PolicyRow& row, const PolicyOptions& options) {
 }
 
 void Shard::link(Entry& entry) {
-  if (entry.has_expiry()) {
-    wheel_.file(entry.wheel(), entry.due_tick());
-    ++counters_.with_expiry;
-  }
   const std::uint32_t space = entry.space();
-  if (space >= counters_.entries_by_space.size()) counters_.entries_by_space.resize(space + 1);
-  ++counters_.entries_by_space[space];
+  if (space >= counters_.by_space.size()) counters_.by_space.resize(space + 1);
+  SpaceEntries& of_space = counters_.by_space[space];
+  ++of_space.entries;
+  if (!entry.has_expiry()) return;
+  wheel_.file(entry.wheel(), entry.due_tick());
+  ++of_space.with_expiry;
 }
 
 void Shard::unlink(Entry& entry) {
-  if (entry.has_expiry()) {
-    wheel_.unlink(entry.wheel());
-    --counters_.with_expiry;
-  }
-  --counters_.entries_by_space[entry.space()];
+  SpaceEntries& of_space = counters_.by_space[entry.space()];
+  --of_space.entries;
+  if (!entry.has_expiry()) return;
+  wheel_.unlink(entry.wheel());
+  --of_space.with_expiry;
 }
 
 std::size_t Shard::upkeep(Instant now, std::size_t budget) {
@@ -146,29 +146,30 @@ std::size_t Shard::upkeep(Instant now, std::size_t budget) {
 std::string Shard::inconsistency() {
   take_hits();
   std::size_t entries = 0;
-  std::size_t expiring = 0;
   std::size_t owners = 0;
   std::size_t nodes = 0;
   std::size_t bytes =
       weight(fixed_bytes() + table_.bytes() + nodes_.allocated()) + policy_bytes_ + cleared_bytes_;
-  std::vector<std::size_t> spaces(counters_.entries_by_space.size());
+  std::vector<SpaceEntries> spaces(counters_.by_space.size());
   for (std::size_t i = 0; i < table_.chains(); ++i) {
     for (Entry* entry = table_.chain(i); entry != nullptr; entry = Table::next(*entry)) {
       ++entries;
-      if (entry->has_expiry()) ++expiring;
       if (entry->owns_more_than_its_block()) ++owners;
       bytes += weight(*entry);
       if (entry->is_collection()) nodes += Collection::node_bytes(entry->bytes());
-      if (entry->space() < spaces.size()) ++spaces[entry->space()];
+      if (entry->space() >= spaces.size()) return "an entry's space is not counted";
+      ++spaces[entry->space()].entries;
+      if (entry->has_expiry()) ++spaces[entry->space()].with_expiry;
       if (entry->retired()) return "a retired entry is in the table";
       if (table_.find(hash_bytes(entry->key()), entry->key()) != entry)
         return "an entry is not where it is looked for";
     }
   }
   if (entries != table_.size()) return "size";
-  if (expiring != counters_.with_expiry) return "with_expiry";
   if (owners != owners_) return "owners";
-  if (spaces != counters_.entries_by_space) return "entries_by_space";
+  if (spaces != counters_.by_space) return "by_space";
+  std::size_t expiring = 0;
+  for (const SpaceEntries& space : spaces) expiring += space.with_expiry;
   if (abandoned_.empty() && nodes != nodes_.allocated()) return "the nodes of collections";
   if (bytes != this->bytes())
     return "bytes: counted " + std::to_string(this->bytes()) + ", are " + std::to_string(bytes);

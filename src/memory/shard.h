@@ -67,8 +67,7 @@ struct ShardCounters {
   std::uint64_t expired = 0;
   std::uint64_t too_large = 0;
   std::uint64_t refused_full = 0;
-  std::size_t with_expiry = 0;
-  std::vector<std::size_t> entries_by_space;
+  std::vector<SpaceEntries> by_space;
 };
 
 // Reading without the lock. Most reads are of small values, and those take no lock. Such a reader reads the

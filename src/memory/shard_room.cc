@@ -179,8 +179,7 @@ void Shard::clear() {
   count_policy();
   wheel_.reset();
   departures_.forget_all();
-  counters_.with_expiry = 0;
-  std::ranges::fill(counters_.entries_by_space, 0);
+  std::ranges::fill(counters_.by_space, SpaceEntries());
   // The new table came while the old one is still there: so much of that goes at once as keeps the limit.
   const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
   const std::size_t before = this->bytes();

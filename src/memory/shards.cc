@@ -425,11 +425,13 @@ TierStats Shards::stats() const {
     stats.expired += counters.expired;
     stats.too_large += counters.too_large;
     stats.refused_full += counters.refused_full;
-    stats.with_expiry += counters.with_expiry;
-    const auto& spaces = counters.entries_by_space;
-    if (spaces.size() > stats.entries_by_space.size()) stats.entries_by_space.resize(spaces.size());
-    for (std::size_t space = 0; space < spaces.size(); ++space)
-      stats.entries_by_space[space] += spaces[space];
+    const auto& spaces = counters.by_space;
+    if (spaces.size() > stats.by_space.size()) stats.by_space.resize(spaces.size());
+    for (std::size_t space = 0; space < spaces.size(); ++space) {
+      stats.by_space[space].entries += spaces[space].entries;
+      stats.by_space[space].with_expiry += spaces[space].with_expiry;
+      stats.with_expiry += spaces[space].with_expiry;
+    }
   }
   stats.bytes = common_.used.load(std::memory_order_relaxed);
   return stats;

@@ -59,6 +59,13 @@ struct TierOptions {
   std::size_t shards = 0;  // power of two up to 64, fewer under a small limit; 0: chosen by cores and limit
 };
 
+// Entries of one namespace.
+struct SpaceEntries {
+  std::size_t entries = 0;
+  std::size_t with_expiry = 0;  // those with a finite `expires`
+  friend bool operator==(const SpaceEntries&, const SpaceEntries&) = default;
+};
+
 struct TierStats {
   std::size_t entries = 0;
   std::size_t bytes = 0;      // counted against limit, in its units
@@ -66,8 +73,8 @@ struct TierStats {
   std::uint64_t expired = 0;
   std::uint64_t too_large = 0;
   std::uint64_t refused_full = 0;
-  std::size_t with_expiry = 0;                // entries with a finite `expires`
-  std::vector<std::size_t> entries_by_space;  // index: Stamp::space
+  std::size_t with_expiry = 0;         // entries with a finite `expires`
+  std::vector<SpaceEntries> by_space;  // index: Stamp::space
 };
 
 // Is told of entries that leave by themselves, with their shard's lock held: no call back, brief. Thread-safe.

@@ -156,7 +156,10 @@ std::string Writer::text_of_real(double value) {
 
 void Writer::real(double value) {
   char text[32];
-  const std::string_view digits = real_text(value, text);
+  real(real_text(value, text));
+}
+
+void Writer::real(std::string_view digits) {
   if (protocol_ == Protocol::kResp3) {
     line(*out_, ',', digits);
   } else {

@@ -39,14 +39,15 @@ class Writer {
   // `count` replies that have been encoded already, as the elements of an array. They are sent from where
   // they lie.
   void array_of(std::size_t count, std::string encoded);
-  void null();                    // RESP2: $-1
-  void null_array();              // RESP2: *-1
-  void array(std::size_t count);  // then write `count` replies
-  void map(std::size_t pairs);    // then key, value, …; RESP2: a flat array
-  void set(std::size_t count);    // RESP2: an array
-  void push(std::size_t count);   // RESP3 only by its nature; RESP2: an array
-  void boolean(bool value);       // RESP2: 1 or 0
-  void real(double value);        // RESP2: a bulk string with the shortest exact text
+  void null();                         // RESP2: $-1
+  void null_array();                   // RESP2: *-1
+  void array(std::size_t count);       // then write `count` replies
+  void map(std::size_t pairs);         // then key, value, …; RESP2: a flat array
+  void set(std::size_t count);         // RESP2: an array
+  void push(std::size_t count);        // RESP3 only by its nature; RESP2: an array
+  void boolean(bool value);            // RESP2: 1 or 0
+  void real(double value);             // RESP2: a bulk string with the shortest exact text
+  void real(std::string_view digits);  // the same where the caller knows how to write it
   // As real() writes it: as Redis does, whole numbers to 10^17 without an exponent.
   static std::string text_of_real(double value);
   void verbatim(std::string_view text);  // RESP3: =txt:; RESP2: a bulk string

@@ -12,6 +12,7 @@
 #include "server/admission.h"
 #include "server/client_memory.h"
 #include "server/clients.h"
+#include "server/databases.h"
 #include "server/hash_upkeep.h"
 #include "server/http/http_server.h"
 #include "server/lobby.h"
@@ -127,6 +128,7 @@ struct Server::Impl {
   ClientRegistry clients;
   AuthThrottle auth_throttle;
   Lobby lobby;
+  Databases databases{options.databases};
   script::Scripts scripts{layer};
   const bool scripts_allowed = may_send_scripts(options);
   Broker broker;
@@ -181,7 +183,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Laye
     }
   }
   if (!impl.loops.empty()) {
-    impl.key_feed->notifier().open(impl.broker, impl.loops.front()->mailbox());
+    impl.key_feed->notifier().open(impl.broker, impl.databases, impl.loops.front()->mailbox());
     impl.key_feed->waiters().open(impl.loops.front()->mailbox());
   }
   if (!options.http.empty()) {
@@ -254,6 +256,9 @@ ClientMemory& Server::client_memory() {
 }
 Lobby& Server::lobby() {
   return impl_->lobby;
+}
+Databases& Server::databases() {
+  return impl_->databases;
 }
 script::Scripts& Server::scripts() {
   return impl_->scripts;

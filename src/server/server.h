@@ -29,6 +29,7 @@ class HashUpkeep;
 class KeyFeed;
 class Lobby;
 class SlowLane;
+class Databases;
 namespace script {
 class Scripts;
 }
@@ -97,6 +98,7 @@ class Server {
   void notify(std::uint32_t events);
   // Also for those that may outlive the server: it takes no tasks then.
   const std::shared_ptr<SlowLane>& slow_lane();
+  Databases& databases();
   script::Scripts& scripts();
   // Whether clients may send scripts ([server] scripts).
   bool scripts_allowed() const;

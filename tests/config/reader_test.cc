@@ -26,6 +26,7 @@ max_value = "1MiB"
 max_query_buffer = "2MiB"
 max_output_buffer = 4096
 max_arguments = 1000
+databases = 4
 idle_timeout = "1h30m"
 request_timeout = "0"
 drain_timeout = 0
@@ -136,6 +137,7 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(server.max_query_buffer, 2097152U);
   EXPECT_EQ(server.max_output_buffer, 4096U);
   EXPECT_EQ(server.max_arguments, 1000U);
+  EXPECT_EQ(server.databases, 4U);
   EXPECT_EQ(server.idle_timeout, 90min);
   EXPECT_EQ(server.request_timeout, 0ms);
   EXPECT_EQ(server.drain_timeout, 0ms);
@@ -164,7 +166,7 @@ TEST(Reader, EveryKeyReachesTheModel) {
   EXPECT_EQ(source.breaker_open, 100ms);
   EXPECT_EQ(source.breaker_open_max, 10s);
   EXPECT_EQ(source.max_queue, 7U);
-  EXPECT_EQ(source.at.line, 32U);
+  EXPECT_EQ(source.at.line, 33U);
   EXPECT_EQ(model->sources[1].name, "a");
   EXPECT_EQ(model->sources[1].url, "postgres://user@host/db");
 

@@ -73,5 +73,22 @@ TEST(Router, TheLongestLiteralPrefixWins) {
   EXPECT_EQ(router.find("nobody"), nullptr);
 }
 
+TEST(Router, KeysOfOtherDatabasesAreInNoNamespaceOfTheFirst) {
+  Namespace rest, any, second;
+  any.info.index = 1;
+  any.config.key = pattern({"", ""}, {"what"});
+  second.info.index = 2;
+  second.database = 1;
+  const Router router({&rest, &any, &second});
+  EXPECT_EQ(&router.route("user:7"), &any);
+  EXPECT_EQ(&router.route(database_prefix(1) + "user:7"), &second);
+  EXPECT_EQ(&router.route(database_prefix(1)), &second);
+  // Names that only look like it.
+  EXPECT_EQ(&router.route("\xff"), &any);
+  EXPECT_EQ(&router.route(std::string(kDatabaseMark)), &any);
+  EXPECT_EQ(&router.route(std::string(kDatabaseMark) + std::string(1, '\0') + "k"), &any);
+  EXPECT_EQ(&router.route(std::string(kDatabaseMark) + static_cast<char>(kMostDatabases) + "k"), &any);
+}
+
 }  // namespace
 }  // namespace forebay::layer

@@ -113,7 +113,8 @@ TEST_F(TierTest, EveryFieldOfAStampComesBack) {
       EXPECT_EQ(seen->stamp.by_wall_clock, stamp.by_wall_clock) << key;
     }
   }
-  EXPECT_EQ(tier->stats().entries_by_space.at(7), 1u);
+  EXPECT_EQ(tier->stats().by_space.at(7).entries, 1u);
+  EXPECT_EQ(tier->stats().by_space.at(7).with_expiry, 1u);
   EXPECT_EQ(tier->stats().with_expiry, 4u);
 }
 

@@ -85,11 +85,18 @@ TEST_F(ConnectionCommandsTest, AuthWithoutAPasswordConfiguredIsAnError) {
   EXPECT_EQ(client->ask({"AUTH", "a", "b", "c"}), "-ERR syntax error");
 }
 
-TEST_F(ConnectionCommandsTest, SelectKnowsOneDatabase) {
+TEST_F(ConnectionCommandsTest, SelectKnowsSixteenDatabases) {
   start();
   auto client = connect();
-  EXPECT_EQ(client->ask({"SELECT", "0"}), "+OK");
-  EXPECT_EQ(client->ask({"SELECT", "1"}), "-ERR DB index is out of range");
+  EXPECT_EQ(client->ask({"SET", "k", "first"}), "+OK");
+  EXPECT_EQ(client->ask({"SELECT", "15"}), "+OK");
+  EXPECT_EQ(client->ask({"GET", "k"}), "(nil)");
+  EXPECT_NE(client->ask({"CLIENT", "INFO"}).find(" db=15 "), std::string::npos);
+  EXPECT_EQ(client->ask({"SELECT", "16"}), "-ERR DB index is out of range");
+  EXPECT_EQ(client->ask({"SELECT", "-1"}), "-ERR DB index is out of range");
+  EXPECT_EQ(client->ask({"SET", "k", "last"}), "+OK") << "a wrong number changes nothing";
+  EXPECT_EQ(client->ask({"RESET"}), "+RESET");
+  EXPECT_EQ(client->ask({"GET", "k"}), "first");
   EXPECT_EQ(client->ask({"SELECT", "x"}), "-ERR value is not an integer or out of range");
 }
 

@@ -219,6 +219,13 @@ bool CopyStore::drop(const KeyRef& at, Instant now) {
   return dropped;
 }
 
+void CopyStore::drop_invalid(const KeyRef& at, Instant now) {
+  const Namespace& space = at.space;
+  tier_.update(at.hash, at.text, now, [&](const EntryView* current) {
+    return current != nullptr && !space.owns(current->stamp()) ? Change::erase() : Change::keep();
+  });
+}
+
 bool CopyStore::drop_before(const KeyRef& at, const ChangeMark& change, Instant now) {
   bool covered = false;
   if (change != ChangeMark{}) {

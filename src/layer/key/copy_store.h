@@ -92,6 +92,8 @@ class CopyStore {
   // ---- Dropping. True: there was a copy in memory.
 
   bool drop(const KeyRef& at, Instant now);
+  // Drops what does not belong to the namespace any more. Nobody is told: that it is gone they have been.
+  void drop_invalid(const KeyRef& at, Instant now);
   // Leaves a copy that is proved to include the change.
   bool drop_before(const KeyRef& at, const ChangeMark& change, Instant now);
   // All copies of a namespace, and all loads and writes of it in progress. O(1).

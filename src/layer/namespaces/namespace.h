@@ -52,6 +52,8 @@ struct Namespace {
   std::size_t first_batch = std::numeric_limits<std::size_t>::max();
   Duration load_timeout{};    // hard limit of one call to the source
   Duration caller_timeout{};  // how long a reader waits at most
+  // Not 0: it is that of all keys of another database than the first (base/database_key.h).
+  unsigned database = 0;
   // Where its writes behind are appended. Set before the first request; null: no journal, or no source.
   const journal::Place* place = nullptr;
 

@@ -1,6 +1,7 @@
 #include "layer/namespaces/router.h"
 
 #include <algorithm>
+#include <span>
 
 namespace forebay::layer {
 
@@ -38,7 +39,15 @@ std::string make_key(const config::Pattern& pattern, const KeyFields& fields) {
 
 Router::Router(std::vector<Namespace*> spaces, TableNames names)
     : spaces_(std::move(spaces)), changes_(spaces_, std::move(names)) {
-  std::vector<Namespace*> ordered(spaces_.begin() + 1, spaces_.end());
+  databases_.fill(spaces_.front());
+  std::vector<Namespace*> ordered;
+  for (Namespace* space : std::span(spaces_).subspan(1)) {
+    if (space->database == 0) {
+      ordered.push_back(space);
+    } else {
+      databases_.at(space->database) = space;
+    }
+  }
   // Of equally long prefixes the one that was configured first.
   std::ranges::sort(ordered, [](const Namespace* a, const Namespace* b) {
     const std::size_t length_a = a->config.key.literals.front().size();
@@ -57,6 +66,8 @@ Router::Router(std::vector<Namespace*> spaces, TableNames names)
 
 Namespace& Router::route(std::string_view key) const {
   if (!key.empty()) {
+    if (const unsigned database = database_of(key); database != 0) [[unlikely]]
+      return *databases_.at(database);
     for (Namespace* space : by_first_byte_[static_cast<unsigned char>(key.front())]) {
       if (match(space->config.key, key, nullptr)) return *space;
     }

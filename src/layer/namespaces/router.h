@@ -1,13 +1,14 @@
 #pragma once
 
 // The namespaces of one configuration: from a key to its namespace (the longest literal prefix first, then the
-// rest of the pattern), and from a changed row to the namespaces that it concerns. Immutable once built.
+// rest of the pattern; keys of other databases than the first have one for each database), and from a changed row to the namespaces that it concerns. Immutable once built.
 
 #include <array>
 #include <memory>
 #include <string_view>
 #include <vector>
 
+#include "base/database_key.h"
 #include "config/model.h"
 #include "forebay/source.h"
 #include "layer/namespaces/change_index.h"
@@ -38,6 +39,7 @@ class Router {
   // Candidates by the first byte of their literal prefix, longest prefix first; those that begin with a field
   // are in every list, at the end.
   std::array<std::vector<Namespace*>, 256> by_first_byte_;
+  std::array<Namespace*, kMostDatabases> databases_{};  // [0] is that of no namespace, as the absent are
 };
 
 }  // namespace forebay::layer

@@ -1,9 +1,12 @@
 #include "server/pubsub/key_notifier.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "base/database_key.h"
 #include "forebay/layer.h"
 #include "server/log.h"
 #include "server/resp/commands/arguments.h"
@@ -40,20 +43,45 @@ constexpr std::uint32_t all_events() {
   return all;
 }
 
+// Groups of commands whose values are of another one's type.
+struct SameAs {
+  std::string_view group;
+  std::string_view as;
+};
+constexpr std::array kSame{SameAs{"hyperloglog", "string"}, SameAs{"geo", "sorted-set"}};
+
 // Events that are not called as the command is.
 struct Called {
   std::string_view command;
   std::string_view event;
 };
 constexpr std::array kCalled{
-    Called{"incr", "incrby"},        Called{"decr", "decrby"},   Called{"getset", "set"},
-    Called{"mset", "set"},           Called{"msetnx", "set"},    Called{"setnx", "set"},
-    Called{"setex", "set"},          Called{"psetex", "set"},    Called{"rename", "rename_to"},
-    Called{"renamenx", "rename_to"}, Called{"copy", "copy_to"},  Called{"zincrby", "zincr"},
-    Called{"hmset", "hset"},         Called{"decrby", "incrby"}, Called{"hsetnx", "hset"},
-    Called{"sort", "sortstore"},     Called{"lpushx", "lpush"},  Called{"rpushx", "rpush"},
-    Called{"blpop", "lpop"},         Called{"brpop", "rpop"},    Called{"bzpopmin", "zpopmin"},
+    Called{"incr", "incrby"},
+    Called{"decr", "decrby"},
+    Called{"getset", "set"},
+    Called{"mset", "set"},
+    Called{"msetnx", "set"},
+    Called{"setnx", "set"},
+    Called{"setex", "set"},
+    Called{"psetex", "set"},
+    Called{"rename", "rename_to"},
+    Called{"renamenx", "rename_to"},
+    Called{"copy", "copy_to"},
+    Called{"zincrby", "zincr"},
+    Called{"hmset", "hset"},
+    Called{"decrby", "incrby"},
+    Called{"hsetnx", "hset"},
+    Called{"lpushx", "lpush"},
+    Called{"rpushx", "rpush"},
+    Called{"blpop", "lpop"},
+    Called{"brpop", "rpop"},
+    Called{"bzpopmin", "zpopmin"},
     Called{"bzpopmax", "zpopmax"},
+    Called{"sort", "sortstore"},
+    Called{"pfmerge", "pfadd"},
+    Called{"geoadd", "zadd"},
+    Called{"georadius", "georadiusstore"},
+    Called{"georadiusbymember", "georadiusstore"},
 };
 
 bool is_said(const CurrentClient& current, std::string_view word, std::size_t from = 1) {
@@ -106,7 +134,9 @@ bool took_the_last(const Command& command) {
 }
 
 std::uint32_t kind_of(const Command& command) {
-  const std::string_view group = command.name == "sort" ? "list" : command.group;
+  const auto same = std::ranges::find(kSame, command.group, &SameAs::group);
+  const std::string_view named = same == kSame.end() ? command.group : same->as;
+  const std::string_view group = command.name == "sort" ? "list" : named;
   const auto letter = std::ranges::find(kLetters, group, &Letter::group);
   return letter == kLetters.end() ? kGeneric : letter->event;
 }
@@ -124,8 +154,9 @@ bool gives_a_time(const CurrentClient& current) {
 
 }  // namespace
 
-void KeyNotifier::open(Broker& broker, std::shared_ptr<Mailbox> mailbox) {
+void KeyNotifier::open(Broker& broker, const Databases& databases, std::shared_ptr<Mailbox> mailbox) {
   broker_ = &broker;
+  databases_ = &databases;
   mailbox_ = std::move(mailbox);
 }
 
@@ -215,10 +246,12 @@ void KeyNotifier::publish() {
   }
   const std::uint32_t wanted = this->events();
   for (const Event& event : events) {
+    const unsigned database = databases_->database_at(database_of(event.key));
+    const std::string key(without_database(event.key));
     if ((wanted & kKeyspace) != 0)
-      broker_->publish(Topic::kChannel, "__keyspace@0__:" + event.key, event.name);
+      broker_->publish(Topic::kChannel, fmt::format("__keyspace@{}__:{}", database, key), event.name);
     if ((wanted & kKeyevent) != 0)
-      broker_->publish(Topic::kChannel, "__keyevent@0__:" + std::string(event.name), event.key);
+      broker_->publish(Topic::kChannel, fmt::format("__keyevent@{}__:{}", database, event.name), key);
   }
 }
 

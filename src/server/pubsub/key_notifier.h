@@ -21,6 +21,7 @@
 
 #include "base/mutex.h"
 #include "forebay/key_listener.h"
+#include "server/databases.h"
 #include "server/pubsub/broker.h"
 #include "server/resp/mailbox.h"
 
@@ -32,7 +33,7 @@ class KeyNotifier {
   static constexpr std::size_t kMostWaiting = 1'000'000;
 
   // Where to publish, on which loop. Before the first change.
-  void open(Broker& broker, std::shared_ptr<Mailbox> mailbox);
+  void open(Broker& broker, const Databases& databases, std::shared_ptr<Mailbox> mailbox);
 
   // As `notify-keyspace-events` has them: K, E, A, g $ l s h z t d x e. Nothing: a letter is none of these.
   static std::optional<std::uint32_t> parse(std::string_view letters);
@@ -52,6 +53,7 @@ class KeyNotifier {
   void publish();
 
   Broker* broker_ = nullptr;
+  const Databases* databases_ = nullptr;
   std::shared_ptr<Mailbox> mailbox_;
   std::atomic<std::uint32_t> events_{0};  // relaxed: it stands alone
   Mutex mutex_;

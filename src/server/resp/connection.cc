@@ -11,6 +11,7 @@
 #include "server/admission.h"
 #include "server/client_memory.h"
 #include "server/clients.h"
+#include "server/databases.h"
 #include "server/lobby.h"
 #include "server/log.h"
 #include "server/resp/commands/client_tracking.h"
@@ -357,6 +358,9 @@ Connection::Step Connection::process_one() {
 // kStop: nothing was done, the request must wait.
 Connection::Step Connection::execute(std::span<const std::string_view> args) {
   const Registered found = last_ = find_registered(args[0]);
+  const unsigned place = loop_.databases().place_of(session_.database_of_next());
+  if (place != 0 && found.command != nullptr) [[unlikely]]
+    args = key_names_.at_place(place, *found.command, args);
   const bool busy = loop_.scripts().active() && found.command != nullptr && session_.authenticated() &&
                     waits_for_script(context_, *found.command, args) && loop_.scripts().stays_active();
   if (busy && !loop_.scripts().busy()) {

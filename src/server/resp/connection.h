@@ -25,6 +25,7 @@
 #include "resp/request_parser.h"
 #include "server/pubsub/subscriptions.h"
 #include "server/resp/commands/command.h"
+#include "server/resp/commands/key_names.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/event_loop.h"
 #include "server/resp/input_buffer.h"
@@ -152,7 +153,8 @@ class Connection final : public ConnectionControl, public PushTarget {
   resp::RequestLimits request_limits_;
   ReplyQueue replies_;
   resp::Writer writer_;
-  Context context_;       // made once, reused for every command
+  Context context_;  // made once, reused for every command
+  KeyNames key_names_;
   resp::Output sending_;  // under way to the socket, from sent_
   resp::Output::Cursor sent_;
   std::size_t sent_bytes_ = 0;

@@ -50,6 +50,7 @@ void turn_away(const Descriptor& socket, std::string_view text) {
 EventLoop::EventLoop(Server& server)
     : server_(server),
       scripts_(server.scripts()),
+      databases_(server.databases()),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       mailbox_(std::make_shared<Mailbox>([descriptor = wake_.get()] {

@@ -75,6 +75,7 @@ class EventLoop {
   Server& server() { return server_; }
   Layer& layer() { return server_.layer(); }
   script::Scripts& scripts() { return scripts_; }
+  const Databases& databases() { return databases_; }
   const std::shared_ptr<Mailbox>& mailbox() { return mailbox_; }
   LoopTallies& own_tallies() { return tallies_; }
   Outlet& outlet() { return outlet_; }
@@ -125,6 +126,7 @@ class EventLoop {
 
   Server& server_;
   script::Scripts& scripts_;
+  const Databases& databases_;
   LoopTallies tallies_;
   Descriptor epoll_;
   Descriptor wake_;  // an eventfd

@@ -76,6 +76,7 @@ void Session::reset(bool authenticated) {
   set_no_evict(false);
   set_name({});
   set_authenticated(authenticated);
+  select(0);
 }
 
 std::string Session::describe(Instant now) const {
@@ -98,16 +99,17 @@ std::string Session::describe(Instant now) const {
   const std::size_t output = output_.load(std::memory_order_relaxed);
   const MutexLock lock(texts_);
   return fmt::format(
-      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub={} psub={} ssub={} multi=-1 "
+      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi=-1 "
       "qbuf={} "
       "qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} "
       "user=default "
       "redir={} resp={} lib-name={} lib-ver={}",
       origin_.id, origin_.address, origin_.local_address, origin_.descriptor, name_,
-      seconds(origin_.connected_at), seconds(last_active()), flags, subscriptions.count(Topic::kChannel),
-      subscriptions.count(Topic::kPattern), subscriptions.count(Topic::kShard), unparsed, output,
-      unparsed + output, last == nullptr ? std::string_view("NULL") : last->name, redirect,
-      static_cast<int>(protocol()), library_, library_version_);
+      seconds(origin_.connected_at), seconds(last_active()), flags, database(),
+      subscriptions.count(Topic::kChannel), subscriptions.count(Topic::kPattern),
+      subscriptions.count(Topic::kShard), unparsed, output, unparsed + output,
+      last == nullptr ? std::string_view("NULL") : last->name, redirect, static_cast<int>(protocol()),
+      library_, library_version_);
 }
 
 }  // namespace forebay::server

@@ -90,6 +90,11 @@ class Session {
   // there are keyspace notifications, which the connection says once a batch.
   bool attended() const { return tracking_ != nullptr || notified_; }
   void set_notified(bool notified) { notified_ = notified; }
+  // The database that it has selected. Any thread; relaxed: it stands alone.
+  unsigned database() const { return database_.load(std::memory_order_relaxed); }
+  void select(unsigned database) { database_.store(database, std::memory_order_relaxed); }
+  // Whose keys the next command names: inside MULTI, that of the last SELECT there.
+  unsigned database_of_next() const { return transaction_.open() ? transaction_.database() : database(); }
   // Whether it waits for messages, which is a type of client of its own. Any thread.
   bool subscribed() const;
   Transaction& transaction() { return transaction_; }
@@ -152,6 +157,7 @@ class Session {
   std::atomic<bool> waits_{false};  // relaxed: other threads only show it
   std::atomic<resp::Protocol> protocol_{resp::Protocol::kResp2};
   std::atomic<bool> authenticated_;
+  std::atomic<unsigned> database_{0};
   std::atomic<bool> no_touch_{false};
   std::atomic<bool> no_evict_{false};
   std::atomic<Instant> last_active_;

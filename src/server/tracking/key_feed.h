@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "base/database_key.h"
 #include "base/mutex.h"
 #include "forebay/layer.h"
 #include "server/pubsub/key_notifier.h"
@@ -32,12 +33,12 @@ class KeyFeed final : public KeyListener, public std::enable_shared_from_this<Ke
 
   // KeyListener
   void changed(const NamespaceInfo& space, std::string_view key, KeyChange how) override {
-    tracking_->changed(space, key, how);
+    tracking_->changed(space, without_database(key), how);
     if (notifier_.on()) notifier_.changed(space, key, how);
     if (how == KeyChange::kStored && !space.bound) waiters_.changed(key);
   }
   void fresh_until(const NamespaceInfo& space, std::string_view key, Instant until) override {
-    tracking_->fresh_until(space, key, until);
+    tracking_->fresh_until(space, without_database(key), until);
   }
   void purged(const NamespaceInfo& space) override { tracking_->purged(space); }
   void cleared() override { tracking_->cleared(); }

@@ -284,12 +284,26 @@ TEST_F(BoundKeys, WhatOnlyMemoryCouldDoIsRefused) {
                                                                      {"MSETNX", "pkg:curl", "x"},
                                                                      {"RENAME", "pkg:curl", "a"},
                                                                      {"RENAMENX", "a", "pkg:curl"},
-                                                                     {"COPY", "a", "pkg:curl"}}) {
+                                                                     {"COPY", "a", "pkg:curl"},
+                                                                     {"PFADD", "pkg:curl", "x"},
+                                                                     {"PFCOUNT", "a", "pkg:curl"},
+                                                                     {"PFMERGE", "a", "pkg:curl"}}) {
     EXPECT_EQ(client_->run(args), "-ERR " + std::string(args[0]) +
                                       " is not available on keys of namespace 'pkg', which have a source");
   }
   EXPECT_EQ(run("EXISTS", "a"), ":0");
   EXPECT_EQ(ask("SELECT version FROM packages WHERE name = 'curl'"), "8.1");
+}
+
+TEST_F(BoundKeys, AreNoSortedSetsOfPlaces) {
+  const std::string wrong_type = "-WRONGTYPE Operation against a key holding the wrong kind of value";
+  EXPECT_EQ(run("GEOADD", "pkg:curl", "1", "2", "here"), wrong_type);
+  EXPECT_EQ(run("GEOPOS", "pkg:curl", "here"), wrong_type);
+  EXPECT_EQ(run("GEOSEARCH", "pkg:curl", "FROMLONLAT", "1", "2", "BYRADIUS", "3", "km"), wrong_type);
+  run("GEOADD", "a", "1", "2", "here");
+  EXPECT_EQ(run("GEORADIUS", "a", "1", "2", "3", "km", "STORE", "pkg:curl"), wrong_type);
+  EXPECT_EQ(run("GEOSEARCHSTORE", "pkg:curl", "a", "FROMLONLAT", "1", "2", "BYRADIUS", "3", "km"),
+            wrong_type);
 }
 
 TEST_F(BoundKeys, DelDropsTheCachedCopyOnly) {

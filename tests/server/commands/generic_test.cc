@@ -59,7 +59,7 @@ TEST_F(Generic, CopyLeavesTheSource) {
   EXPECT_EQ(run("COPY", "none", "b"), ":0");
   EXPECT_EQ(run("COPY", "a", "a"), "-ERR source and destination objects are the same");
   EXPECT_EQ(run("COPY", "a", "b", "DB", "0", "REPLACE"), ":1");
-  EXPECT_EQ(run("COPY", "a", "b", "DB", "1"), "-ERR DB index is out of range");
+  EXPECT_EQ(run("COPY", "a", "b", "DB", "16"), "-ERR DB index is out of range");
   EXPECT_EQ(run("COPY", "a", "b", "bogus"), "-ERR syntax error");
   EXPECT_EQ(run("STRLEN", "a"), ":10000");
 }

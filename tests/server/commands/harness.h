@@ -18,9 +18,11 @@
 #include "config/model.h"
 #include "forebay/layer.h"
 #include "layer/open.h"
+#include "server/databases.h"
 #include "server/pubsub/broker.h"
 #include "server/pubsub/subscriptions.h"
 #include "server/resp/commands/command.h"
+#include "server/resp/commands/key_names.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/transactions.h"
@@ -112,6 +114,9 @@ class Client {
                       return std::shared_ptr<ReplySlot>(deferred.back());
                     }};
     const Command* command = find_command(args[0]);
+    KeyNames names;
+    const unsigned place = server_.databases().place_of(session_.database_of_next());
+    if (place != 0 && command != nullptr) context.args = names.at_place(place, *command, args);
     if (command == nullptr) {
       session_.transaction().poison();
       return "unknown command";

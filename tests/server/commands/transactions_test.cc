@@ -172,15 +172,15 @@ TEST_F(Transactions, NobodySeesHalfOfOne) {
 
 TEST_F(Transactions, AreBoundedInSize) {
   Transaction transaction;
-  transaction.begin();
+  transaction.begin(0, 0);
   const std::string large(Transaction::kMaxBytes, 'x');
   const std::string_view args[] = {"set", "a", large};
   EXPECT_FALSE(transaction.queue(*find_command("set"), args));
   for (std::size_t i = 0; i < Transaction::kMaxWatched; ++i) {
-    ASSERT_TRUE(transaction.watch(std::to_string(i), i));
+    ASSERT_TRUE(transaction.watch(std::to_string(i), i, 0));
   }
-  EXPECT_FALSE(transaction.watch("one more", 1));
-  EXPECT_TRUE(transaction.watch("0", 1));
+  EXPECT_FALSE(transaction.watch("one more", 1, 0));
+  EXPECT_TRUE(transaction.watch("0", 1, 0));
 }
 
 }  // namespace

@@ -84,6 +84,14 @@ TEST_F(KeyNotifierTest, SaysWhatBecameOfCollections) {
   EXPECT_EQ(after({"SREM", "s", "a"}), "srem s, del s");
   EXPECT_EQ(after({"HSETNX", "h", "f", "v"}), "hset h");
   EXPECT_EQ(after({"HDEL", "h", "f"}), "hdel h, del h");
+  EXPECT_EQ(after({"GEOADD", "g", "1", "2", "here"}), "zadd g");
+  EXPECT_EQ(after({"GEORADIUS", "g", "1", "2", "3", "km", "STORE", "s"}), "georadiusstore s");
+  EXPECT_EQ(after({"GEORADIUSBYMEMBER", "g", "here", "3", "km", "STORE", "s"}), "georadiusstore s");
+  EXPECT_EQ(after({"GEOSEARCHSTORE", "s", "g", "FROMMEMBER", "here", "BYRADIUS", "3", "km"}),
+            "geosearchstore s");
+  EXPECT_EQ(after({"PFADD", "p", "e"}), "pfadd p");
+  EXPECT_EQ(after({"PFMERGE", "p", "none"}), "pfadd p");
+  EXPECT_EQ(after({"PFCOUNT", "p"}), "");
 }
 
 TEST_F(KeyNotifierTest, SaysWhoWaitedForAnElement) {
@@ -116,6 +124,19 @@ TEST_F(KeyNotifierTest, SaysThatKeysExpire) {
   clock.advance(1s);
   EXPECT_EQ(listener->reply(), "[message __keyspace@0__:k expired]");
   EXPECT_EQ(listener->reply(), "[message __keyevent@0__:expired k]");
+}
+
+TEST_F(KeyNotifierTest, SaysOfWhichDatabaseTheKeyIs) {
+  start();
+  auto writer = connect();
+  writer->ask({"CONFIG", "SET", "notify-keyspace-events", "KEA"});
+  auto listener = connect();
+  listener->ask({"PSUBSCRIBE", "__key*@3__:*"});
+  writer->ask({"SET", "k", "v"});
+  writer->ask({"SELECT", "3"});
+  writer->ask({"SET", "k", "v"});
+  EXPECT_EQ(listener->reply(), "[pmessage __key*@3__:* __keyspace@3__:k set]");
+  EXPECT_EQ(listener->reply(), "[pmessage __key*@3__:* __keyevent@3__:set k]");
 }
 
 TEST_F(KeyNotifierTest, IsOffAtFirstAndAgainWhenTurnedOff) {

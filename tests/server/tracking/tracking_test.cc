@@ -54,6 +54,23 @@ TEST_F(TrackingTest, WhoHasReadAKeyIsToldOnceThatItHasChanged) {
   EXPECT_EQ(client->reply(), "[invalidate [k]]");
 }
 
+TEST_F(TrackingTest, KeysOfOtherDatabasesAreToldByTheirNames) {
+  start();
+  auto writer = connect();
+  auto first = tracking();
+  auto client = tracking();
+  client->ask({"SELECT", "3"});
+  client->ask({"GET", "k"});
+  first->ask({"GET", "k"});
+  writer->ask({"SELECT", "3"});
+  writer->ask({"SET", "k", "1"});
+  EXPECT_EQ(client->reply(), "[invalidate [k]]");
+  EXPECT_EQ(told(*first), "") << "its key is another one";
+  auto broadcast = tracking({"BCAST", "PREFIX", "k"});
+  writer->ask({"SET", "k", "2"});
+  EXPECT_EQ(broadcast->reply(), "[invalidate [k]]");
+}
+
 TEST_F(TrackingTest, EveryWayToChangeAKeyIsTold) {
   start();
   auto writer = connect();

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/database_key.h"
 #include "base/decimal.h"
 #include "server/clients.h"
 #include "server/resp/commands/command_keys.h"
@@ -206,7 +207,7 @@ void note_reads(Context& context, const Command& command) {
       const NamespaceInfo& members = context.layer.route(zset_entry(key, {}));
       if (members.zset) space = &members;
     }
-    tracking->note(*space, key);
+    tracking->note(*space, without_database(key));
   }
 }
 

@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 
+#include "forebay/function_ref.h"
 #include "forebay/layer.h"
 #include "resp/writer.h"
 
@@ -70,6 +71,8 @@ enum CommandFlag : std::uint32_t {
 };
 
 using Handler = void (*)(Context&);
+// Calls `visit` with the places of keys among the arguments, which may be anything and too few.
+using MoreKeys = void (*)(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit);
 
 struct Command {
   std::string_view name;  // lower case; `config|get` style subcommands are parsed by their handler
@@ -80,6 +83,12 @@ struct Command {
   std::string_view summary;  // COMMAND DOCS
   std::string_view since;    // the Redis version it comes from
   std::string_view group;    // string, generic, connection, server, transactions, hash, pubsub, forebay
+  // Keys beside first_key to last_key: as many as the argument at this place says follow it (0: none), and those
+  // that only a look at the request tells (null: none).
+  std::size_t keys_counted_at = 0;
+  MoreKeys more_keys = nullptr;
+
+  bool has_keys() const { return first_key > 0 || keys_counted_at > 0 || more_keys != nullptr; }
 };
 
 // All commands of a family; each commands/<family>.cc defines one of these and registry.cc lists it.

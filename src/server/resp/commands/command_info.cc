@@ -29,6 +29,10 @@ constexpr std::array kFlagNames{
     FlagName{kDenyMulti, "no_multi", ""}, FlagName{kBlocking, "blocking", "@blocking"},
 };
 
+bool is_eval(const Command& command) {
+  return command.group == "scripting" && command.name != "script";
+}
+
 std::vector<std::string> categories_of(const Command& command) {
   std::vector<std::string> categories;
   for (const FlagName& flag : kFlagNames) {
@@ -51,13 +55,14 @@ void reply_command(resp::Writer& reply, const Command& command) {
   reply.array(10);
   reply.bulk(command.name);
   reply.integer(command.arity);
-  reply.set(
-      static_cast<std::size_t>(std::count_if(kFlagNames.begin(), kFlagNames.end(), [&](const FlagName& flag) {
-        return (command.flags & flag.flag) != 0;
-      })));
+  std::vector<std::string_view> flags;
   for (const FlagName& flag : kFlagNames) {
-    if ((command.flags & flag.flag) != 0) reply.simple(flag.name);
+    if ((command.flags & flag.flag) != 0) flags.push_back(flag.name);
   }
+  if (command.keys_counted_at > 0 || command.more_keys != nullptr || is_eval(command))
+    flags.emplace_back("movablekeys");
+  reply.set(flags.size());
+  for (const std::string_view flag : flags) reply.simple(flag);
   reply.integer(command.first_key);
   reply.integer(command.last_key);
   reply.integer(command.key_step);
@@ -146,7 +151,8 @@ void getkeys(Context& context) {
   if (!arity_fits(command->arity, request.size())) {
     return context.reply.error("ERR Invalid number of arguments specified for command");
   }
-  const std::vector<std::string_view> keys = keys_of(*command, request);
+  std::vector<std::string_view> keys = keys_of(*command, request);
+  if (is_eval(*command)) visit_counted_keys(request, 2, [&](std::size_t at) { keys.push_back(request[at]); });
   if (keys.empty()) return context.reply.error("ERR The command has no key arguments");
   context.reply.array(keys.size());
   for (const std::string_view key : keys) context.reply.bulk(key);

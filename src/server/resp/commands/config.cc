@@ -130,7 +130,8 @@ constexpr std::array kParameters{
                            : "argument must be a memory value of at least 1mb";
               }},
     Parameter{"busy-reply-threshold", lua_time_limit, set_lua_time_limit},
-    Parameter{"databases", [](Server&) { return std::string("1"); }, nullptr},
+    Parameter{"databases", [](Server& server) { return std::to_string(server.options().databases); },
+              nullptr},
     Parameter{"io-threads", [](Server& server) { return std::to_string(server.options().threads); }, nullptr},
     Parameter{"lua-time-limit", lua_time_limit, set_lua_time_limit},
     Parameter{"maxclients", [](Server& server) { return std::to_string(server.limits().max_clients.load()); },

@@ -11,6 +11,7 @@
 #include "base/decimal.h"
 #include "server/admission.h"
 #include "server/log.h"
+#include "server/resp/commands/databases.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/versions.h"
@@ -41,13 +42,6 @@ void echo(Context& context) {
 void quit(Context& context) {
   context.reply.ok();
   context.session.control().close_after_replies();
-}
-
-void select(Context& context) {
-  const auto index = canonical_integer_of(context.args[1]);
-  if (!index) return context.reply.error("ERR value is not an integer or out of range");
-  if (*index != 0) return context.reply.error("ERR DB index is out of range");
-  context.reply.ok();
 }
 
 void reset(Context& context) {
@@ -185,6 +179,8 @@ constexpr std::array kCommands{
     Command{"reset", 1, kFast | kNoAuth | kWhileSubscribed, 0, 0, 0, reset, "Resets the connection.", "6.2.0",
             "connection"},
     Command{"select", 2, kFast, 0, 0, 0, select, "Changes the selected database.", "1.0.0", "connection"},
+    Command{"swapdb", 3, kWrite | kFast | kDenyMulti, 0, 0, 0, swapdb, "Swaps two databases.", "4.0.0",
+            "server"},
 };
 
 }  // namespace

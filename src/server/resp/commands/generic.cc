@@ -1,5 +1,7 @@
 #include "server/resp/commands/generic.h"
 
+#include "server/resp/commands/databases.h"
+
 namespace forebay::server {
 namespace {
 
@@ -21,6 +23,7 @@ constexpr Command kCommands[] = {
      "Renames a key only when the target key name doesn't exist.", "1.0.0", "generic"},
     {"copy", -3, kWrite | kDenyOom, 1, 2, 1, copy, "Copies the value of a key to a new key.", "6.2.0",
      "generic"},
+    {"move", 3, kWrite | kFast, 1, 1, 1, move, "Moves a key to another database.", "1.0.0", "generic"},
     {"keys", 2, kReadonly, 0, 0, 0, keys, "Returns all key names that match a pattern.", "1.0.0", "generic"},
     {"scan", -2, kReadonly, 0, 0, 0, scan, "Iterates over the key names in the database.", "2.8.0",
      "generic"},
@@ -28,8 +31,9 @@ constexpr Command kCommands[] = {
      "generic"},
     {"dbsize", 1, kReadonly | kFast, 0, 0, 0, dbsize, "Returns the number of keys in the database.", "1.0.0",
      "server"},
-    {"flushdb", -1, kWrite, 0, 0, 0, flush, "Remove all keys from the current database.", "1.0.0", "server"},
-    {"flushall", -1, kWrite, 0, 0, 0, flush, "Removes all keys from all databases.", "1.0.0", "server"},
+    {"flushdb", -1, kWrite, 0, 0, 0, flushdb, "Remove all keys from the current database.", "1.0.0",
+     "server"},
+    {"flushall", -1, kWrite, 0, 0, 0, flushall, "Removes all keys from all databases.", "1.0.0", "server"},
     {"object", -2, kReadonly, 2, 2, 1, object, "A container for object introspection commands.", "2.2.3",
      "generic"},
 };

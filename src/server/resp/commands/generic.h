@@ -14,13 +14,15 @@ void type(Context& context);
 void rename_key(Context& context);
 void renamenx(Context& context);
 void copy(Context& context);
+void move(Context& context);
 
 // generic_space.cc: commands on all keys
 void keys(Context& context);
 void scan(Context& context);
 void randomkey(Context& context);
-void dbsize(Context& context);
-void flush(Context& context);
+void flushall(Context& context);
+// For FLUSHALL and FLUSHDB. False: an error has been answered.
+bool flush_options_fit(Context& context);
 
 // generic_object.cc
 void object(Context& context);

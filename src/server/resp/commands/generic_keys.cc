@@ -1,13 +1,18 @@
 #include <algorithm>
 #include <string>
 
+#include "base/database_key.h"
+#include "server/databases.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/collections.h"
+#include "server/resp/commands/databases.h"
 #include "server/resp/commands/expiry_times.h"
 #include "server/resp/commands/generic.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/value_types.h"
+#include "server/resp/session.h"
+#include "server/server.h"
 
 namespace forebay::server {
 namespace {
@@ -58,6 +63,18 @@ Moved move_entry(Context& context, std::string_view from, std::string_view to, O
   if (!stored_or_error(context, outcome)) return Moved::kFailed;
   if (source == Source::kGoes) context.layer.drop(from, context.now);
   return Moved::kDone;
+}
+
+// The name of a key, given as that of the client's own database, in another one.
+std::string named_in(const Context& context, unsigned database, std::string_view key) {
+  return database_prefix(context.server.databases().place_of(database)).append(without_database(key));
+}
+
+// For a command with a key in another database, which a transaction or a script does not hold. True: answered.
+bool refuse_in_exec(Context& context) {
+  if (!in_exec(context)) return false;
+  context.reply.error("ERR another database's keys can't be part of a transaction or a script");
+  return true;
 }
 
 }  // namespace
@@ -142,22 +159,40 @@ void renamenx(Context& context) {
 
 void copy(Context& context) {
   Overwrite overwrite = Overwrite::kNo;
+  std::optional<std::string> elsewhere;
   for (std::size_t at = 3; at < context.args.size(); ++at) {
     if (equals_ignoring_case(context.args[at], "replace")) {
       overwrite = Overwrite::kYes;
     } else if (equals_ignoring_case(context.args[at], "db") && at + 1 < context.args.size()) {
-      const auto database = parse_integer(context.args[++at]);
-      if (!database) return context.reply.error(kNotAnInteger);
-      if (*database != 0) return context.reply.error("ERR DB index is out of range");
+      if (!parse_integer(context.args[++at])) return context.reply.error(kNotAnInteger);
+      const auto database = parse_database(context, context.args[at]);
+      if (!database) return context.reply.error(kNoSuchDatabase);
+      if (*database != context.session.database()) elsewhere = named_in(context, *database, context.args[2]);
     } else {
       return context.reply.error(kSyntaxError);
     }
   }
-  const std::string_view pair[] = {context.args[1], context.args[2]};
+  if (elsewhere && refuse_in_exec(context)) return;
+  const std::string_view pair[] = {context.args[1], elsewhere ? *elsewhere : context.args[2]};
   if (pair[0] == pair[1]) return context.reply.error("ERR source and destination objects are the same");
   if (refuse_bound(context, pair)) return;
   const auto guard = hold_keys(context, pair);
   const Moved moved = move_entry(context, pair[0], pair[1], overwrite, Source::kStays);
+  if (moved != Moved::kFailed) context.reply.integer(moved == Moved::kDone ? 1 : 0);
+}
+
+void move(Context& context) {
+  if (!parse_integer(context.args[2])) return context.reply.error(kNotAnInteger);
+  const auto database = parse_database(context, context.args[2]);
+  if (!database) return context.reply.error(kNoSuchDatabase);
+  if (*database == context.session.database())
+    return context.reply.error("ERR source and destination objects are the same");
+  if (refuse_in_exec(context)) return;
+  const std::string there = named_in(context, *database, context.args[1]);
+  const std::string_view pair[] = {context.args[1], there};
+  if (refuse_bound(context, pair)) return;
+  const auto guard = hold_keys(context, pair);
+  const Moved moved = move_entry(context, pair[0], pair[1], Overwrite::kNo, Source::kGoes);
   if (moved != Moved::kFailed) context.reply.integer(moved == Moved::kDone ? 1 : 0);
 }
 

@@ -3,9 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "base/database_key.h"
 #include "base/glob.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
+#include "server/resp/commands/databases.h"
 #include "server/resp/commands/generic.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/value_types.h"
@@ -85,15 +87,17 @@ struct Found {
   bool too_large = false;  // more than `most` bytes of names
 };
 
-Found find_names(Layer& layer, const Glob& glob, Instant now, std::size_t most) {
+Found find_names(Layer& layer, unsigned place, const Glob& glob, Instant now, std::size_t most) {
   std::vector<std::string> names;
   std::size_t bytes = 0;
   std::uint64_t cursor = 0;
   do {
     cursor = layer.scan(cursor, kStep, now, [&](const EntryView& entry) {
-      if (entry.stamp().negative || !glob.matches(entry.key())) return;
-      bytes += entry.key().size();
-      names.emplace_back(entry.key());
+      if (entry.stamp().negative || database_of(entry.key()) != place) return;
+      const std::string_view name = without_database(entry.key());
+      if (!glob.matches(name)) return;
+      bytes += name.size();
+      names.emplace_back(name);
     });
   } while (cursor != 0 && bytes <= most);
   Found found;
@@ -109,6 +113,22 @@ Found find_names(Layer& layer, const Glob& glob, Instant now, std::size_t most) 
   return found;
 }
 
+std::optional<std::string> first_name(Layer& layer, unsigned place, Instant now) {
+  std::optional<std::string> name;
+  std::uint64_t cursor = 0;
+  do {
+    cursor = layer.scan(cursor, kStep, now, [&](const EntryView& entry) {
+      if (!entry.stamp().negative && database_of(entry.key()) == place)
+        name = std::string(without_database(entry.key()));
+    });
+  } while (cursor != 0 && !name);
+  return name;
+}
+
+void write_name(resp::Writer& reply, const std::optional<std::string>& name) {
+  name ? reply.bulk(*name) : reply.null();
+}
+
 void write_found(resp::Writer& reply, Found found) {
   if (found.too_large) {
     return reply.error("ERR the keys come to more than server.max_output_buffer: use SCAN");
@@ -122,15 +142,16 @@ void keys(Context& context) {
   auto glob = parse_glob(context, context.args[1]);
   if (!glob) return;
   const std::size_t entries = context.layer.size();
+  const unsigned place = place_of(context);
   if (in_exec(context) && entries > kMostInExec) {
     return context.reply.error("ERR KEYS of so many keys is not available in a transaction: use SCAN");
   }
   const std::size_t most = context.server.limits().max_output_buffer.load(std::memory_order_relaxed);
   if (in_exec(context) || entries <= kMostAtOnce) {
-    return write_found(context.reply, find_names(context.layer, *glob, context.now, most));
+    return write_found(context.reply, find_names(context.layer, place, *glob, context.now, most));
   }
-  answer_slowly(context, [&layer = context.layer, glob = std::move(*glob), now = context.now, most] {
-    Found found = find_names(layer, glob, now, most);
+  answer_slowly(context, [&layer = context.layer, place, glob = std::move(*glob), now = context.now, most] {
+    Found found = find_names(layer, place, glob, now, most);
     const std::size_t bytes = found.encoded.size();
     return Prepared{
         [found = std::move(found)](resp::Writer& reply) mutable { write_found(reply, std::move(found)); },
@@ -144,41 +165,62 @@ void scan(Context& context) {
   const auto options = parse_scan_options(context);
   if (!options) return;
   std::vector<std::string> names;
-  const std::uint64_t next =
-      context.layer.scan(*cursor, options->count, context.now, [&](const EntryView& entry) {
-        if (entry.stamp().negative) return;
-        if (options->match && !options->match->matches(entry.key())) return;
-        if (options->type && !equals_ignoring_case(*options->type, type_name(entry))) return;
-        names.emplace_back(entry.key());
-      });
+  const unsigned place = place_of(context);
+  // Among many keys of other databases a client would ask very often for its few.
+  constexpr std::size_t kMostPassedOver = 10'000;
+  std::uint64_t next = *cursor;
+  std::size_t own = 0;
+  std::size_t passed_over = 0;
+  do {
+    next = context.layer.scan(next, options->count, context.now, [&](const EntryView& entry) {
+      if (database_of(entry.key()) != place) {
+        ++passed_over;
+        return;
+      }
+      ++own;
+      if (entry.stamp().negative) return;
+      const std::string_view name = without_database(entry.key());
+      if (options->match && !options->match->matches(name)) return;
+      if (options->type && !equals_ignoring_case(*options->type, type_name(entry))) return;
+      names.emplace_back(name);
+    });
+  } while (next != 0 && own == 0 && passed_over > 0 && passed_over < kMostPassedOver);
   context.reply.array(2);
   context.reply.bulk(std::to_string(next));
   write_keys(context.reply, names);
 }
 
 void randomkey(Context& context) {
-  constexpr int kTries = 100;  // remembered absences are no keys
-  for (int tries = 0; tries < kTries; ++tries) {
-    std::optional<std::string> name;
-    const bool found = context.layer.random_entry(context.now, [&](const EntryView& entry) {
-      if (!entry.stamp().negative) name = std::string(entry.key());
-    });
-    if (!found) break;
-    if (name) return context.reply.bulk(*name);
+  constexpr int kTries = 100;  // remembered absences are no keys, nor are those of other databases
+  const unsigned place = place_of(context);
+  std::optional<std::string> name;
+  const auto take = [&](const EntryView& entry) {
+    if (!entry.stamp().negative && database_of(entry.key()) == place)
+      name = std::string(without_database(entry.key()));
+  };
+  for (int tries = 0; tries < kTries && !name; ++tries) {
+    if (!context.layer.random_entry(context.now, take)) break;
   }
-  context.reply.null();
+  if (name) return context.reply.bulk(*name);
+  // Perhaps one of a few among many of other databases.
+  if (entries_at(context, place) == 0 || entries_at(context, place) == context.layer.size())
+    return context.reply.null();
+  if (in_exec(context)) return write_name(context.reply, first_name(context.layer, place, context.now));
+  answer_slowly(context, [&layer = context.layer, place, now = context.now] {
+    return Prepared{[name = first_name(layer, place, now)](resp::Writer& reply) { write_name(reply, name); }};
+  });
 }
 
-void dbsize(Context& context) {
-  context.reply.integer(static_cast<std::int64_t>(context.layer.size()));
+bool flush_options_fit(Context& context) {
+  const bool fit = context.args.size() == 1 ||
+                   (context.args.size() == 2 && (equals_ignoring_case(context.args[1], "async") ||
+                                                 equals_ignoring_case(context.args[1], "sync")));
+  if (!fit) context.reply.error(kSyntaxError);
+  return fit;
 }
 
-void flush(Context& context) {
-  if (context.args.size() > 2 ||
-      (context.args.size() == 2 && !equals_ignoring_case(context.args[1], "async") &&
-       !equals_ignoring_case(context.args[1], "sync"))) {
-    return context.reply.error(kSyntaxError);
-  }
+void flushall(Context& context) {
+  if (!flush_options_fit(context)) return;
   context.layer.purge_all();
   context.reply.ok();
 }

@@ -12,7 +12,9 @@
 #include <memory>
 #include <string>
 
+#include "layer/databases.h"
 #include "server/clients.h"
+#include "server/databases.h"
 #include "server/pubsub/broker.h"
 #include "server/resp/commands/policy_names.h"
 #include "server/resp/commands/registry.h"
@@ -160,8 +162,13 @@ void sources_section(const Facts& facts, Text out) {
 }
 
 void keyspace_section(const Facts& facts, Text out) {
-  if (facts.layer.entries == 0) return;
-  fmt::format_to(out, "db0:keys={},expires={},avg_ttl=0\r\n", facts.layer.entries, facts.layer.with_expiry);
+  const auto places = layer::entries_of_databases(facts.context.layer);
+  const Databases& databases = facts.context.server.databases();
+  for (unsigned database = 0; database < databases.count(); ++database) {
+    const auto& [entries, with_expiry] = places.at(databases.place_of(database));
+    if (entries != 0)
+      fmt::format_to(out, "db{}:keys={},expires={},avg_ttl=0\r\n", database, entries, with_expiry);
+  }
 }
 
 struct Section {

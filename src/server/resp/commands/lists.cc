@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/database_key.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/collections.h"
@@ -309,7 +310,7 @@ void lmpop(Context& context) {
     if (!done) return;
     if (taken.empty()) continue;
     context.reply.array(2);
-    context.reply.bulk(key);
+    context.reply.bulk(without_database(key));
     context.reply.array(taken.size());
     for (const std::string& element : taken) context.reply.bulk(element);
     return;
@@ -351,7 +352,7 @@ constexpr Command kCommands[] = {
     {"rpoplpush", 3, kWrite | kDenyOom, 1, 2, 1, rpoplpush,
      "Returns the last element of a list after removing and pushing it to another list.", "1.2.0", "list"},
     {"lmpop", -4, kWrite, 0, 0, 0, lmpop, "Returns multiple elements from a list after removing them.",
-     "7.0.0", "list"},
+     "7.0.0", "list", 1},
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/database_key.h"
 #include "memory/collection/sequence.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
@@ -39,7 +40,7 @@ Try pop_from(Layer& layer, Side side, std::int64_t count, Shape shape) {
     for (const std::string& element : taken) bytes += element.size();
     auto write = [key = std::string(key), taken = std::move(taken), shape](resp::Writer& reply) {
       reply.array(2);
-      reply.bulk(std::string_view(key));
+      reply.bulk(without_database(key));
       if (shape == Shape::kNested) reply.array(taken.size());
       for (const std::string& element : taken) reply.bulk(std::string_view(element));
     };
@@ -130,7 +131,7 @@ constexpr Command kCommands[] = {
     {"blmpop", -5, kPop, 0, 0, 0, blmpop,
      "Pops the first element from one of multiple lists. Blocks until an element is available otherwise. "
      "Deletes the list if the last element was popped.",
-     "7.0.0", "list"},
+     "7.0.0", "list", 2},
 };
 
 }  // namespace

@@ -15,6 +15,8 @@ Family client_commands();
 Family server_commands();
 Family string_commands();
 Family bitmap_commands();
+Family hyperloglog_commands();
+Family geo_commands();
 Family counter_commands();
 Family generic_commands();
 Family sort_commands();
@@ -34,11 +36,14 @@ Family forebay_commands();
 namespace {
 
 constexpr Family (*kFamilies[])() = {
-    connection_commands,  client_commands,      server_commands,        string_commands,
-    bitmap_commands,      counter_commands,     generic_commands,       expiry_commands,
-    hash_commands,        hash_expiry_commands, list_commands,          set_commands,
-    sorted_set_commands,  sort_commands,        list_blocking_commands, sorted_set_blocking_commands,
-    transaction_commands, scripting_commands,   pubsub_commands,        forebay_commands,
+    connection_commands,  client_commands,        server_commands,
+    string_commands,      bitmap_commands,        hyperloglog_commands,
+    geo_commands,         counter_commands,       generic_commands,
+    expiry_commands,      hash_commands,          hash_expiry_commands,
+    list_commands,        set_commands,           sorted_set_commands,
+    sort_commands,        list_blocking_commands, sorted_set_blocking_commands,
+    transaction_commands, scripting_commands,     pubsub_commands,
+    forebay_commands,
 };
 
 char lower(char c) {

@@ -16,6 +16,8 @@
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/client_tracking.h"
 #include "server/resp/commands/command_keys.h"
+#include "server/resp/commands/databases.h"
+#include "server/resp/commands/key_names.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/transactions.h"
@@ -62,9 +64,11 @@ class Caller final : public script::Host {
     const bool writes = (command->flags & kWrite) != 0;
     if (writes && reads_only_)
       return reply.error("ERR Write commands are not allowed from read-only scripts.");
+    Context inner{args, layer_, server_, session_, reply, now_, {}};
+    if (const unsigned place = place_of(inner); place != 0)
+      inner.args = args = names_.at_place(place, *command, args);
     keys_.clear();
     append_keys(keys_, *command, args);
-    Context inner{args, layer_, server_, session_, reply, now_, {}};
     if (const std::string refusal = refusal_of_bound(inner, keys_, command); !refusal.empty())
       return reply.error(refusal);
     Scripts& scripts = server_.scripts();
@@ -95,6 +99,7 @@ class Caller final : public script::Host {
   const Instant now_;
   const bool reads_only_;
   std::vector<std::string_view> keys_;
+  KeyNames names_;
 };
 
 // A script that takes longer than a slice. It goes on between other work of its event loop; nobody enters
@@ -177,7 +182,9 @@ void run(Context& context, Names names, bool reads_only) {
   if (static_cast<std::uint64_t>(*count) > rest.size())
     return context.reply.error("ERR Number of keys can't be greater than number of args");
   const auto keys = rest.first(static_cast<std::size_t>(*count));
-  if (const std::string refusal = refusal_of_bound(context, keys); !refusal.empty())
+  // In other databases there are no bound keys.
+  if (const std::string refusal = place_of(context) == 0 ? refusal_of_bound(context, keys) : std::string();
+      !refusal.empty())
     return context.reply.error(refusal);
   if (!enter(context)) return;
   Engine& engine = context.server.scripts().engine();
@@ -309,7 +316,9 @@ bool waits_for_script(Context& context, const Command& command, std::span<const 
   if (in_multi && command.name != "exec") return false;
   if (is_script(command)) return args.size() < 2 || !equals_ignoring_case(args[1], "kill");
   if (command.group == "transactions") return command.name == "exec" || command.name == "watch";
-  if (command.first_key <= 0 || (command.flags & kOtherKeys) != 0) return true;
+  if (command.first_key <= 0 || command.keys_counted_at > 0 || command.more_keys != nullptr ||
+      (command.flags & kOtherKeys) != 0)
+    return true;
   // Of several keys the shards are held together, which nobody may while a script holds some.
   if (command.last_key != command.first_key) return true;
   const auto at = static_cast<std::size_t>(command.first_key);

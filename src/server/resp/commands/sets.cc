@@ -256,7 +256,7 @@ constexpr Command kCommands[] = {
     {"sdiffstore", -3, kWrite | kDenyOom, 1, -1, 1, combine_and_store<SetOperation::kDifference>,
      "Stores the difference of multiple sets in a key.", "1.0.0", "set"},
     {"sintercard", -3, kReadonly, 0, 0, 0, sintercard,
-     "Returns the number of members of the intersect of multiple sets.", "7.0.0", "set"},
+     "Returns the number of members of the intersect of multiple sets.", "7.0.0", "set", 1},
     {"sscan", -3, kRead, 1, 1, 1, sscan, "Iterates over members of a set.", "2.8.0", "set"},
 };
 

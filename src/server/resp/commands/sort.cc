@@ -9,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "base/database_key.h"
 #include "memory/collection/fields.h"
 #include "memory/collection/ranking.h"
 #include "memory/collection/sequence.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/collections.h"
+#include "server/resp/commands/databases.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/session.h"
 #include "server/tracking/current_client.h"
@@ -28,6 +30,7 @@ constexpr std::string_view kNoNumber = "ERR One or more scores can't be converte
 
 struct Sorting {
   std::string key;
+  std::string database;  // what the names of its keys begin with
   std::optional<std::string> by;
   std::vector<std::string> get;
   std::optional<std::string> store;
@@ -140,9 +143,10 @@ std::optional<std::string> Sort::look_up(std::string_view pattern, const std::st
   if (star == std::string_view::npos) return std::nullopt;
   std::size_t arrow = pattern.find("->", star + 1);
   if (arrow != std::string_view::npos && arrow + 2 == pattern.size()) arrow = std::string_view::npos;
-  std::string key(pattern.substr(0, star));
-  key.append(element).append(
-      pattern.substr(star + 1, arrow == std::string_view::npos ? arrow : arrow - star - 1));
+  std::string key = sorting_.database;
+  key.append(pattern.substr(0, star))
+      .append(element)
+      .append(pattern.substr(star + 1, arrow == std::string_view::npos ? arrow : arrow - star - 1));
   if (const NamespaceInfo& space = layer_.route(key); space.bound) {
     error_ = "ERR SORT is not available on keys of namespace '" + space.name + "', which have a source";
     return std::nullopt;
@@ -272,6 +276,7 @@ bool parse_option(Context& context, Writes writes, std::size_t& at, Sorting& sor
 std::optional<Sorting> parse(Context& context, Writes writes) {
   Sorting sorting;
   sorting.key = context.args[1];
+  sorting.database = database_prefix(place_of(context));
   sorting.in_exec = in_exec(context);
   std::string_view error;
   for (std::size_t at = 2; at < context.args.size(); ++at) {
@@ -324,10 +329,24 @@ void sort(Context& context) {
   write(context.reply, Sort(context.layer, context.now, *sorting).run());
 }
 
+// Where SORT stores.
+void visit_stored_key(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit) {
+  for (std::size_t at = 2; at + 1 < args.size(); ++at) {
+    const auto is = [&](std::string_view word) { return equals_ignoring_case(args[at], word); };
+    if (is("store")) {
+      visit(++at);
+    } else if (is("limit")) {
+      at += 2;
+    } else if (is("by") || is("get")) {
+      ++at;
+    }
+  }
+}
+
 constexpr Command kCommands[] = {
     {"sort", -2, kWrite | kDenyOom | kOtherKeys, 1, 1, 1, sort<Writes::kYes>,
      "Sorts the elements in a list, a set, or a sorted set, optionally storing the result.", "1.0.0",
-     "generic"},
+     "generic", 0, visit_stored_key},
     {"sort_ro", -2, kReadonly | kConcurrent | kOtherKeys, 1, 1, 1, sort<Writes::kNo>,
      "Returns the sorted elements of a list, a set, or a sorted set.", "7.0.0", "generic"},
 };

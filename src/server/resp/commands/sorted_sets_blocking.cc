@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/database_key.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/blocking.h"
@@ -37,7 +38,7 @@ Try pop_from(Layer& layer, bool highest, std::int64_t count, Shape shape) {
         for (const Scored& one : popped) bytes += one.first.size();
         auto write = [key = std::string(key), popped = std::move(popped), shape](resp::Writer& reply) {
           reply.array(shape == Shape::kTriple ? 3 : 2);
-          reply.bulk(std::string_view(key));
+          reply.bulk(without_database(key));
           if (shape == Shape::kNested) reply.array(popped.size());
           for (const auto& [member, score] : popped) {
             if (shape == Shape::kNested) reply.array(2);
@@ -87,7 +88,7 @@ constexpr Command kCommands[] = {
     {"bzmpop", -5, kPop, 0, 0, 0, bzmpop,
      "Removes and returns a member by score from one or more sorted sets. Blocks until a member is available "
      "otherwise. Deletes the sorted set if the last element was popped.",
-     "7.0.0", "sorted-set"},
+     "7.0.0", "sorted-set", 2},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/database_key.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
@@ -195,7 +196,7 @@ void zmpop(Context& context) {
     if (!done) return;
     if (popped.empty()) continue;
     context.reply.array(2);
-    context.reply.bulk(key);
+    context.reply.bulk(without_database(key));
     context.reply.array(popped.size());
     for (const auto& [member, score] : popped) {
       context.reply.array(2);

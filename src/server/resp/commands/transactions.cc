@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/databases.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/client_tracking.h"
 #include "server/resp/commands/command_keys.h"
+#include "server/resp/commands/databases.h"
 #include "server/resp/commands/scripting.h"
 #include "server/resp/commands/sorted_sets.h"
 #include "server/resp/session.h"
@@ -35,7 +37,7 @@ void refuse(Context& context, std::string_view text) {
 void multi(Context& context) {
   Transaction& transaction = transaction_of(context);
   if (transaction.open()) return refuse(context, "ERR MULTI calls can not be nested");
-  transaction.begin();
+  transaction.begin(context.session.database(), context.server.databases().swaps());
   context.reply.ok();
 }
 
@@ -52,8 +54,9 @@ void watch(Context& context) {
   const auto keys = context.args.subspan(1);
   const std::string refusal = refusal_of_bound(context, keys);
   if (!refusal.empty()) return context.reply.error(refusal);
+  const std::uint64_t swaps = context.server.databases().swaps();
   for (std::string_view key : keys) {
-    if (!transaction.watch(key, revision_of(context, key))) {
+    if (!transaction.watch(key, revision_of(context, key), swaps)) {
       return context.reply.error("ERR too many watched keys");
     }
   }
@@ -119,7 +122,9 @@ void run_transaction(Context& context, Layer::Alone* alone) {
                                      [&](const Transaction::Watched& watched) {
                                        return revision_of(context, watched.key) == watched.revision;
                                      });
-  if (!unchanged) return context.reply.null_array();
+  // After a swap the names of its keys are those of another database.
+  if (!unchanged || transaction.swapped(context.server.databases().swaps()))
+    return context.reply.null_array();
   context.reply.array(arguments.size());
   for (std::size_t index = 0; index < arguments.size(); ++index) {
     const Command& command = *transaction.queued()[index].command;
@@ -183,7 +188,8 @@ bool Transaction::queue(const Command& command, std::span<const std::string_view
   return true;
 }
 
-bool Transaction::watch(std::string_view key, std::uint64_t revision) {
+bool Transaction::watch(std::string_view key, std::uint64_t revision, std::uint64_t swaps) {
+  remember(swaps);
   if (watched_keys_.contains(key)) return true;
   if (watched_.size() == kMaxWatched) return false;
   watched_keys_.emplace(key);
@@ -208,7 +214,7 @@ std::string refusal_of_bound(Context& context, std::span<const std::string_view>
 
 Reach reach_of(const Command& command) {
   if ((command.flags & kOtherKeys) != 0) return Reach::kTable;
-  if (command.first_key > 0) return Reach::kKeys;
+  if (command.has_keys()) return Reach::kKeys;
   if ((command.flags & (kReadonly | kWrite)) != 0) return Reach::kTable;
   if (command.name == "client") return Reach::kElsewhere;  // tracking listens to the layer
   return command.group == "connection" || command.group == "pubsub" ? Reach::kConnection : Reach::kElsewhere;
@@ -225,6 +231,9 @@ bool queue_if_open(Context& context, const Command& command) {
   } else if (!transaction.queue(command, context.args)) {
     refuse(context, "ERR the transaction is larger than a client's share of memory");
   } else {
+    if (command.name == "select") {
+      if (const auto database = parse_database(context, context.args[1])) transaction.select(*database);
+    }
     context.reply.simple("QUEUED");
   }
   return true;

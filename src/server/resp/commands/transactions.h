@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,14 +39,25 @@ class Transaction {
 
   bool open() const { return open_; }  // between MULTI and EXEC or DISCARD
   bool poisoned() const { return poisoned_; }
-  void begin() { open_ = true; }
+  // `database`: the client's; `swaps`: Databases::swaps().
+  void begin(unsigned database, std::uint64_t swaps) {
+    open_ = true;
+    database_ = database;
+    remember(swaps);
+  }
+  // That of the commands queued next.
+  unsigned database() const { return database_; }
+  void select(unsigned database) { database_ = database; }
+  // Whether databases have been swapped since names of keys were first worked out.
+  bool swapped(std::uint64_t swaps) const { return swaps_ && *swaps_ != swaps; }
   // A command was refused instead of queued: EXEC will answer EXECABORT. No effect outside of MULTI.
   void poison() { poisoned_ = open_; }
   // False: the transaction would grow beyond kMaxBytes; nothing was queued.
   bool queue(const Command& command, std::span<const std::string_view> args);
   // A key watched already keeps its revision. False: kMaxWatched are watched.
-  bool watch(std::string_view key, std::uint64_t revision);
+  bool watch(std::string_view key, std::uint64_t revision, std::uint64_t swaps);
   void unwatch() {
+    if (!open_) swaps_.reset();
     watched_.clear();
     watched_keys_.clear();
     watched_bytes_ = 0;
@@ -59,8 +71,14 @@ class Transaction {
   const std::vector<Watched>& watched() const { return watched_; }
 
  private:
+  void remember(std::uint64_t swaps) {
+    if (!swaps_) swaps_ = swaps;
+  }
+
   bool open_ = false;
   bool poisoned_ = false;
+  unsigned database_ = 0;
+  std::optional<std::uint64_t> swaps_;
   std::size_t bytes_ = 0;
   std::size_t watched_bytes_ = 0;
   std::vector<Queued> queued_;
