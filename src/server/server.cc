@@ -16,12 +16,15 @@
 #include "server/http/http_server.h"
 #include "server/lobby.h"
 #include "server/log.h"
+#include "server/pause.h"
 #include "server/pubsub/broker.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/event_loop.h"
 #include "server/script/scripts.h"
 #include "server/slow_lane.h"
 #include "server/tracking/key_feed.h"
+#include "server/watch/monitors.h"
+#include "server/watch/slow_log.h"
 
 namespace forebay::server {
 namespace {
@@ -57,7 +60,9 @@ Result<std::uint16_t> probe(Server& server, const HostPort& address) {
 ServerStats add_up(const std::vector<std::unique_ptr<EventLoop>>& loops) {
   ServerStats total;
   const std::size_t commands = all_commands().size();
-  for (auto* each : {&total.calls, &total.failed_calls, &total.rejected_calls}) each->resize(commands);
+  for (auto* each :
+       {&total.calls, &total.failed_calls, &total.rejected_calls, &total.timed_calls, &total.nanoseconds})
+    each->resize(commands);
   for (const auto& loop : loops) {
     const LoopTallies& tallies = loop->tallies();
     total.errors += tallies.errors.get();
@@ -75,6 +80,8 @@ ServerStats add_up(const std::vector<std::unique_ptr<EventLoop>>& loops) {
       total.calls[i] += tallies.calls[i].get();
       total.failed_calls[i] += tallies.failed_calls[i].get();
       total.rejected_calls[i] += tallies.rejected_calls[i].get();
+      total.timed_calls[i] += tallies.timed_calls[i].get();
+      total.nanoseconds[i] += tallies.nanoseconds[i].get();
     }
   }
   total.commands = total.errors;
@@ -101,6 +108,8 @@ ServerStats since(ServerStats a, const ServerStats& b) {
     minus(a.calls[i], b.calls[i]);
     minus(a.failed_calls[i], b.failed_calls[i]);
     minus(a.rejected_calls[i], b.rejected_calls[i]);
+    minus(a.timed_calls[i], b.timed_calls[i]);
+    minus(a.nanoseconds[i], b.nanoseconds[i]);
   }
   return a;
 }
@@ -129,6 +138,9 @@ struct Server::Impl {
   Lobby lobby;
   Databases databases{options.databases};
   script::Scripts scripts{layer};
+  SlowLog slow_log;
+  Pause pause;
+  const std::shared_ptr<Monitors> monitors = std::make_shared<Monitors>();
   const bool scripts_allowed = may_send_scripts(options);
   Broker broker;
   std::vector<std::unique_ptr<EventLoop>> loops;
@@ -255,6 +267,15 @@ Lobby& Server::lobby() {
 }
 Databases& Server::databases() {
   return impl_->databases;
+}
+SlowLog& Server::slow_log() {
+  return impl_->slow_log;
+}
+Monitors& Server::monitors() {
+  return *impl_->monitors;
+}
+Pause& Server::pause() {
+  return impl_->pause;
 }
 script::Scripts& Server::scripts() {
   return impl_->scripts;

@@ -29,6 +29,9 @@ class KeyFeed;
 class Lobby;
 class SlowLane;
 class Databases;
+class Monitors;
+class Pause;
+class SlowLog;
 namespace script {
 class Scripts;
 }
@@ -98,6 +101,9 @@ class Server {
   const std::shared_ptr<SlowLane>& slow_lane();
   Databases& databases();
   script::Scripts& scripts();
+  SlowLog& slow_log();
+  Monitors& monitors();
+  Pause& pause();
   // Whether clients may send scripts ([server] scripts).
   bool scripts_allowed() const;
   ServerStats stats() const;  // since start or reset_stats()

@@ -40,6 +40,9 @@ struct alignas(64) LoopTallies {
   std::array<Tally, kMaxCommands> calls;           // executed
   std::array<Tally, kMaxCommands> failed_calls;    // of those, answered with an error
   std::array<Tally, kMaxCommands> rejected_calls;  // refused before they were executed
+  // Of the executed ones those whose time was taken, and that time: all that may take long, and some of the others.
+  std::array<Tally, kMaxCommands> timed_calls;
+  std::array<Tally, kMaxCommands> nanoseconds;
 };
 
 // The loops' tallies added up.
@@ -47,10 +50,11 @@ struct ServerStats {
   std::uint64_t commands = 0, errors = 0, error_replies = 0, bytes_in = 0, bytes_out = 0, connections = 0,
                 rejected = 0;
   std::uint64_t closed_output = 0, closed_query = 0, closed_idle = 0, closed_login = 0, closed_memory = 0;
-  std::vector<std::uint64_t> calls, failed_calls, rejected_calls;  // by the command's index in the registry
-  std::size_t clients = 0;                                         // now
-  std::size_t client_memory = 0;                                   // bytes, now
-  double commands_per_second = 0;                                  // over about the last second and a half
+  // By the command's index in the registry, as LoopTallies has them.
+  std::vector<std::uint64_t> calls, failed_calls, rejected_calls, timed_calls, nanoseconds;
+  std::size_t clients = 0;         // now
+  std::size_t client_memory = 0;   // bytes, now
+  double commands_per_second = 0;  // over about the last second and a half
 };
 
 }  // namespace forebay::server

@@ -149,8 +149,8 @@ bool took_the_last(const Command& command) {
 
 std::uint32_t kind_of(const Command& command) {
   const auto same = std::ranges::find(kSame, command.group, &SameAs::group);
-  const std::string_view named = same == kSame.end() ? command.group : same->as;
-  const std::string_view group = command.name == "sort" ? "list" : named;
+  std::string_view group = same == kSame.end() ? command.group : same->as;
+  if (command.name == "sort") group = "list";
   const auto letter = std::ranges::find(kLetters, group, &Letter::group);
   return letter == kLetters.end() ? kGeneric : letter->event;
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "server/admission.h"
@@ -18,10 +19,12 @@
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/scripting.h"
 #include "server/resp/commands/subcommand.h"
+#include "server/resp/commands/watching.h"
 #include "server/script/scripts.h"
 #include "server/tracking/current_client.h"
 #include "server/tracking/key_feed.h"
 #include "server/tracking/tracking.h"
+#include "server/watch/slow_log.h"
 
 namespace forebay::server {
 namespace {
@@ -111,6 +114,7 @@ void Connection::close() {
   replies_.clear();
   subscriptions_.clear();
   session_.track(nullptr);
+  session_.watch(nullptr);
   if (unknown_since_ != kNever) loop_.server().lobby().leave(session_.id());
   loop_.remove(*this);
   // From here on nobody else chooses it to be closed.
@@ -175,7 +179,8 @@ bool Connection::overdue(Instant now) const {
   if (past(request_since_, options.request_timeout)) return true;
   if (throttled_ || waiting_ || closing_ || session_.paused())
     return past(stalled_since_, options.request_timeout);
-  if (subscriptions_.any()) return false;  // it waits for messages, however seldom they come
+  if (subscriptions_.any() || session_.watches())
+    return false;  // it waits for messages, however seldom they come
   Instant active = session_.last_active();
   if (stalled_since_ != kNever) active = std::max(active, stalled_since_);
   return !replies_.loading() &&
@@ -274,6 +279,8 @@ void Connection::process() {
   loop_.turn().serve(context_.now);
   const RuntimeLimits& limits = loop_.server().limits();
   request_limits_.max_bulk = limits.max_value.load(std::memory_order_relaxed);
+  pause_ = loop_.server().pause().of(context_.now);
+  shown_ = loop_.server().monitors().any();
   session_.set_notified(loop_.server().key_feed().notifier().on());
   waiting_ = throttled_ = yielded_ = false;
   const std::size_t before = input_.pending().size();
@@ -367,6 +374,10 @@ Connection::Step Connection::execute(std::span<const std::string_view> args) {
     wait_for_scripts();
     return Step::kStop;
   }
+  if (pause_ != Pause::Of::kNothing && found.command != nullptr && is_paused(*found.command)) [[unlikely]] {
+    wait_for_pause();
+    return Step::kStop;
+  }
   current_ = found.command != nullptr && (found.command->flags & kConcurrent) != 0
                  ? ReplyQueue::Request::kConcurrent
                  : ReplyQueue::Request::kExclusive;
@@ -443,12 +454,37 @@ Connection::Ran Connection::run(const Registered& found) {
   session_.on_command(*command);
   if (session_.transaction().open() && queue_if_open(context_, *command)) return Ran::kQueued;
   if (!std::exchange(counted_, false)) loop_.own_tallies().calls[found.index].add();
-  if (session_.attended()) [[unlikely]] {
-    run_attended(*command);
-  } else {
-    command->handler(context_);
-  }
+  if (shown_) [[unlikely]]
+    show_command(context_, *command, session_.origin().address);
+  call(found);
   return Ran::kYes;
+}
+
+// What may take long is timed, and of the other commands one now and then: reading the clock twice for each would
+// cost a pipelined GET some five percent.
+void Connection::call(const Registered& found) {
+  const Command& command = *found.command;
+  const auto run = [&] {
+    if (session_.attended()) [[unlikely]] {
+      run_attended(command);
+    } else {
+      command.handler(context_);
+    }
+  };
+  if ((command.flags & (kFast | kSteady)) != 0 && !loop_.takes_a_sample()) return run();
+  const auto begin = std::chrono::steady_clock::now();
+  run();
+  if (retry_) return;
+  const auto took = std::chrono::steady_clock::now() - begin;
+  LoopTallies& tallies = loop_.own_tallies();
+  tallies.timed_calls[found.index].add();
+  tallies.nanoseconds[found.index].add(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count()));
+  SlowLog& log = loop_.server().slow_log();
+  const auto microseconds = std::chrono::duration_cast<SlowLog::Microseconds>(took);
+  if (!log.is_slow(microseconds) || command.name == "exec") return;
+  log.add(context_.layer.clock().to_wall_ms(context_.now) / 1000, microseconds, command, context_.args,
+          session_.origin().address, session_.name());
 }
 
 // A key is noted before it is read (TrackingTable).
@@ -469,6 +505,33 @@ void Connection::wait_for_scripts() {
       if (*link != nullptr) (*link)->resume();
     });
   });
+}
+
+bool Connection::is_paused(const Command& command) {
+  if (command.name == "client") return false;  // which may end it
+  if (pause_ == Pause::Of::kAll) return true;
+  if (session_.transaction().open() && command.name != "exec") return false;
+  return (command.flags & kWrite) != 0 || is_script(command) || command.name == "exec" ||
+         command.name == "publish" || command.name == "spublish";
+}
+
+void Connection::wait_for_pause() {
+  constexpr std::chrono::milliseconds kLookAgain{20};  // CLIENT UNPAUSE wakes nobody
+  waiting_ = true;
+  loop_.run_after(kLookAgain, [link = link_] {
+    if (*link != nullptr) (*link)->resume();
+  });
+}
+
+Monitors::Sink Connection::line_sink() {
+  return [mailbox = loop_.mailbox(), link = link_](Monitors::Line line) {
+    mailbox->post([link, line = std::move(line)] {
+      if (*link == nullptr || !(*link)->session_.watches()) return;
+      resp::Output message;
+      resp::Writer((message), (*link)->session_.protocol()).simple(*line);
+      (*link)->push(message);
+    });
+  };
 }
 
 Connection::Ran Connection::refuse_busy() {

@@ -23,6 +23,7 @@
 #include <string>
 
 #include "resp/request_parser.h"
+#include "server/pause.h"
 #include "server/pubsub/subscriptions.h"
 #include "server/resp/commands/command.h"
 #include "server/resp/commands/key_names.h"
@@ -81,6 +82,7 @@ class Connection final : public ConnectionControl, public PushTarget {
   }
   Subscriptions& subscriptions() override { return subscriptions_; }
   std::shared_ptr<TrackedClient> tracked() override { return loop_.tracked(*this); }
+  Monitors::Sink line_sink() override;
   std::shared_ptr<Mailbox> mailbox() override { return loop_.mailbox(); }
   void run_after(Duration delay, Task task) override { loop_.run_after(delay, std::move(task)); }
   void set_timer(Duration delay, Task task) override;
@@ -107,7 +109,10 @@ class Connection final : public ConnectionControl, public PushTarget {
   Ran run(const Registered& found);
   Ran refuse_busy();
   void stop_waiting();
-  bool is_pushed_to() { return subscriptions_.any() || session_.tracking() != nullptr; }
+  bool is_pushed_to() { return subscriptions_.any() || session_.tracking() != nullptr || session_.watches(); }
+  bool is_paused(const Command& command);
+  void wait_for_pause();
+  void call(const Registered& found);
   void run_attended(const Command& command);
   void count_failed();
   // Before a client has given its password: most bytes of unread replies.
@@ -168,6 +173,9 @@ class Connection final : public ConnectionControl, public PushTarget {
   ReplyQueue::Request current_ = ReplyQueue::Request::kExclusive;  // of the command being executed
 
   std::optional<EventLoop::Timers::iterator> timer_;
+
+  Pause::Of pause_ = Pause::Of::kNothing;  // what waits, of this batch
+  bool shown_ = false;                     // this batch is shown to those who watch (MONITOR)
 
   bool readable_ = false;    // the socket may hold something to receive
   bool hung_up_ = false;     // the client has ended its side: after what is left to receive comes the end

@@ -78,6 +78,8 @@ class EventLoop {
   const Databases& databases() { return databases_; }
   const std::shared_ptr<Mailbox>& mailbox() { return mailbox_; }
   LoopTallies& own_tallies() { return tallies_; }
+  // Once in a while: of commands that are quick only some are timed.
+  bool takes_a_sample() { return ++samples_ % kSampleEvery == 0; }
   Outlet& outlet() { return outlet_; }
   Instant now() { return server_.layer().clock().now(); }
   void post(Task task) { posted_.push_back(std::move(task)); }
@@ -108,6 +110,7 @@ class EventLoop {
   void remove(Connection& connection);
 
  private:
+  static constexpr unsigned kSampleEvery = 64;
   using Time = std::chrono::steady_clock::time_point;
 
   void run();
@@ -128,6 +131,7 @@ class EventLoop {
   script::Scripts& scripts_;
   const Databases& databases_;
   LoopTallies tallies_;
+  unsigned samples_ = 0;
   Descriptor epoll_;
   Descriptor wake_;  // an eventfd
   Descriptor listener_;

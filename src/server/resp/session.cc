@@ -70,6 +70,7 @@ void Session::reset(bool authenticated) {
   transaction_.reset();
   subscriptions().clear();
   track(nullptr);
+  watch(nullptr);
   set_reply_mode(ReplyMode::kOn);
   set_protocol(resp::Protocol::kResp2);
   set_no_touch(false);

@@ -17,6 +17,7 @@
 #include "resp/writer.h"
 #include "server/resp/commands/command.h"
 #include "server/resp/commands/transactions.h"
+#include "server/watch/monitors.h"
 
 namespace forebay::server {
 
@@ -41,6 +42,8 @@ class ConnectionControl {
   virtual Subscriptions& subscriptions() = 0;
   // The client as those see it who change keys that it tracks. A new one each time.
   virtual std::shared_ptr<TrackedClient> tracked() = 0;
+  // Takes lines to the client from any thread, as simple strings that it has not asked for.
+  virtual Monitors::Sink line_sink() = 0;
   // To this loop's thread, for any other.
   virtual std::shared_ptr<Mailbox> mailbox() = 0;
   // Runs `task` on this loop's thread after `delay`, unless the server stops before.
@@ -95,6 +98,9 @@ class Session {
   void select(unsigned database) { database_.store(database, std::memory_order_relaxed); }
   // Whose keys the next command names: inside MULTI, that of the last SELECT there.
   unsigned database_of_next() const { return transaction_.open() ? transaction_.database() : database(); }
+  // It is shown all clients' commands as long as it has the token (MONITOR).
+  void watch(std::shared_ptr<void> token) { watches_ = std::move(token); }
+  bool watches() const { return watches_ != nullptr; }
   // Whether it waits for messages, which is a type of client of its own. Any thread.
   bool subscribed() const;
   Transaction& transaction() { return transaction_; }
@@ -152,6 +158,7 @@ class Session {
   ReplyMode reply_mode_ = ReplyMode::kOn;
   std::unique_ptr<Tracking> tracking_;
   bool notified_ = false;
+  std::shared_ptr<void> watches_;
   std::shared_ptr<Waiter> waiter_;
 
   std::atomic<bool> waits_{false};  // relaxed: other threads only show it

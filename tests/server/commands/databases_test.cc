@@ -251,6 +251,11 @@ TEST_F(DatabasesOf, RepliesThatNameKeysNameThemAsTheClientDoes) {
   EXPECT_EQ(one("SORT", "s", "BY", "w:*", "GET", "n:*", "STORE", "sorted"), ":2");
   EXPECT_EQ(one("LRANGE", "sorted", "0", "-1"), "*2|$1|B|$1|A");
   EXPECT_EQ(run("DBSIZE"), ":0");
+  one("XADD", "x", "1-1", "f", "v");
+  EXPECT_EQ(one("XREAD", "COUNT", "1", "STREAMS", "x", "0"), "*1|*2|$1|x|*1|*2|$3|1-1|*2|$1|f|$1|v");
+  EXPECT_EQ(one("XREADGROUP", "GROUP", "g", "c", "STREAMS", "x", ">"),
+            "-NOGROUP No such key 'x' or consumer group 'g' in XREADGROUP with GROUP option");
+  EXPECT_EQ(run("DBSIZE"), ":0");
   EXPECT_EQ(one("BLPOP", "none", "l", "0"), "*2|$1|l|$1|b");
   EXPECT_EQ(one("BZMPOP", "0", "1", "u", "MAX"), "*2|$1|u|*1|*2|$1|m|$1|2");
 }

@@ -65,6 +65,9 @@ class IdleControl final : public ConnectionControl {
   std::shared_ptr<TrackedClient> tracked() override {
     return std::make_shared<TrackedClient>(1, outlet_.mailbox(), [](Invalidation&&) {});
   }
+  Monitors::Sink line_sink() override {
+    return [](const Monitors::Line&) {};
+  }
   std::shared_ptr<Mailbox> mailbox() override { return nullptr; }
   void run_after(Duration, Task) override {}
   void set_timer(Duration, Task) override {}

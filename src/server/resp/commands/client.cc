@@ -10,6 +10,7 @@
 
 #include "base/decimal.h"
 #include "server/clients.h"
+#include "server/pause.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/client_tracking.h"
 #include "server/resp/commands/registry.h"
@@ -249,6 +250,31 @@ void client_unblock(Context& context) {
   context.reply.integer(waited ? 1 : 0);
 }
 
+void client_pause(Context& context) {
+  const auto timeout = parse_integer(context.args[2]);
+  if (!timeout) return context.reply.error("ERR timeout is not an integer or out of range");
+  if (*timeout < 0) return context.reply.error("ERR timeout is negative");
+  auto what = Pause::Of::kAll;
+  if (context.args.size() == 4) {
+    if (equals_ignoring_case(context.args[3], "write")) {
+      what = Pause::Of::kWrites;
+    } else if (!equals_ignoring_case(context.args[3], "all")) {
+      return context.reply.error("ERR CLIENT PAUSE mode must be WRITE or ALL");
+    }
+  } else if (context.args.size() > 4) {
+    return reply_wrong_arity(context.reply, "client|pause");
+  }
+  constexpr std::int64_t kLongest = std::int64_t{1000} * 60 * 60 * 24 * 365;
+  const std::chrono::milliseconds duration(std::min(*timeout, kLongest));
+  context.server.pause().begin(what, saturating_add(context.now, duration));
+  context.reply.ok();
+}
+
+void client_unpause(Context& context) {
+  context.server.pause().end();
+  context.reply.ok();
+}
+
 constexpr std::array kSubcommands{
     Subcommand{"caching", 3, "CACHING yes|no: whether what the next command reads is tracked (OPTIN, OPTOUT)",
                client_caching},
@@ -266,6 +292,9 @@ constexpr std::array kSubcommands{
                client_no_evict},
     Subcommand{"no-touch", 3, "NO-TOUCH on|off: whether reads of this connection count as uses",
                client_no_touch},
+    Subcommand{"pause", -3,
+               "PAUSE <timeout-ms> [WRITE|ALL]: clients' commands, or their writes, wait for so long",
+               client_pause},
     Subcommand{"reply", 3, "REPLY on|off|skip: which replies this connection gets", client_reply},
     Subcommand{"setinfo", 4, "SETINFO lib-name|lib-ver <value>: what library this connection uses",
                client_setinfo},
@@ -276,6 +305,7 @@ constexpr std::array kSubcommands{
         "this connection is told when keys that it has read change",
         client_tracking},
     Subcommand{"trackinginfo", 2, "TRACKINGINFO: how it tracks", client_trackinginfo},
+    Subcommand{"unpause", 2, "UNPAUSE: they wait no more", client_unpause},
     Subcommand{"unblock", -3,
                "UNBLOCK <id> [TIMEOUT|ERROR]: a client that waits in BLPOP or its like waits no more",
                client_unblock},

@@ -51,6 +51,56 @@ std::vector<std::string> categories_of(const Command& command) {
   return categories;
 }
 
+// One specification: from the argument at `index` on keys are found as `type` says, with these numbers.
+struct KeySpec {
+  int index;
+  std::string_view type;
+  std::array<std::pair<std::string_view, int>, 3> numbers;
+};
+
+void reply_key_spec(resp::Writer& reply, const Command& command, const KeySpec& spec) {
+  const auto text = [&](std::string_view name, std::string_view value) {
+    reply.bulk(name);
+    reply.bulk(value);
+  };
+  reply.map(3);
+  reply.bulk(std::string_view("flags"));
+  reply.set(2);
+  reply.simple((command.flags & kWrite) != 0 ? "RW" : "RO");
+  reply.simple("access");
+  reply.bulk(std::string_view("begin_search"));
+  reply.map(2);
+  text("type", "index");
+  reply.bulk(std::string_view("spec"));
+  reply.map(1);
+  reply.bulk(std::string_view("index"));
+  reply.integer(spec.index);
+  reply.bulk(std::string_view("find_keys"));
+  reply.map(2);
+  text("type", spec.type);
+  reply.bulk(std::string_view("spec"));
+  reply.map(spec.numbers.size());
+  for (const auto& [name, number] : spec.numbers) {
+    reply.bulk(name);
+    reply.integer(number);
+  }
+}
+
+// Keys that only a look at the request tells are left out, as Redis leaves them ("movablekeys" says so).
+void reply_key_specs(resp::Writer& reply, const Command& command) {
+  std::vector<KeySpec> specs;
+  if (command.first_key > 0) {
+    const int last = command.last_key < 0 ? command.last_key : command.last_key - command.first_key;
+    specs.push_back(
+        {command.first_key, "range", {{{"lastkey", last}, {"keystep", command.key_step}, {"limit", 0}}}});
+  }
+  const int counted = is_eval(command) ? 2 : static_cast<int>(command.keys_counted_at);
+  if (counted > 0)
+    specs.push_back({counted, "keynum", {{{"keynumidx", 0}, {"firstkey", 1}, {"keystep", 1}}}});
+  reply.array(specs.size());
+  for (const KeySpec& spec : specs) reply_key_spec(reply, command, spec);
+}
+
 void reply_command(resp::Writer& reply, const Command& command) {
   reply.array(10);
   reply.bulk(command.name);
@@ -70,7 +120,7 @@ void reply_command(resp::Writer& reply, const Command& command) {
   reply.set(categories.size());
   for (const std::string& category : categories) reply.simple(category);
   reply.array(0);  // tips
-  reply.array(0);  // key specifications
+  reply_key_specs(reply, command);
   reply.array(0);  // subcommands
 }
 

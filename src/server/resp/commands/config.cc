@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "server/resp/commands/arguments.h"
 #include "server/resp/commands/policy_names.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/server.h"
@@ -19,6 +20,7 @@
 #include "server/script/scripts.h"
 #include "server/server.h"
 #include "server/tracking/key_feed.h"
+#include "server/watch/slow_log.h"
 
 namespace forebay::server {
 namespace {
@@ -65,6 +67,8 @@ struct Staged {
   std::optional<std::size_t> lua_time_limit;  // ms
   std::optional<std::size_t> tracked_keys;
   std::optional<std::uint32_t> events;
+  std::optional<std::int64_t> slower_than;  // microseconds
+  std::optional<std::size_t> slow_entries;
   std::optional<std::size_t> subscriber_output_hard;
   std::optional<std::size_t> subscriber_output_soft;
   std::optional<std::chrono::seconds> subscriber_output_patience;
@@ -118,7 +122,11 @@ std::string_view stage_output_limits(std::string_view value, Staged& staged) {
 }
 
 constexpr std::array kParameters{
-    Parameter{"appendonly", [](Server&) { return std::string("no"); }, nullptr},
+    Parameter{"appendonly", [](Server&) { return std::string("no"); },
+              [](std::string_view value, Staged&) -> std::string_view {
+                return equals_ignoring_case(value, "no") ? ""
+                                                         : "there is no persistence: argument must be no";
+              }},
     Parameter{"bind", [](Server& server) { return server.options().resp; }, nullptr},
     Parameter{"client-output-buffer-limit", output_limits, stage_output_limits},
     Parameter{"client-query-buffer-limit",
@@ -159,6 +167,11 @@ constexpr std::array kParameters{
                 staged.memory_policy = own_policy_name(value);
                 return "";
               }},
+    // Frameworks set it; eviction takes no samples.
+    Parameter{"maxmemory-samples", [](Server&) { return std::string("5"); },
+              [](std::string_view value, Staged&) -> std::string_view {
+                return parse_count(value, 1, 64) ? "" : "argument must be between 1 and 64 inclusive";
+              }},
     Parameter{"notify-keyspace-events",
               [](Server& server) { return KeyNotifier::letters(server.key_feed().notifier().events()); },
               [](std::string_view value, Staged& staged) -> std::string_view {
@@ -175,7 +188,21 @@ constexpr std::array kParameters{
         }},
     Parameter{"protected-mode", [](Server& server) { return yes_or_no(server.options().protected_mode); },
               nullptr},
-    Parameter{"save", [](Server&) { return std::string(); }, nullptr},
+    Parameter{"save", [](Server&) { return std::string(); },
+              [](std::string_view value, Staged&) -> std::string_view {
+                return value.empty() ? "" : "there is no persistence: argument must be empty";
+              }},
+    Parameter{"slowlog-log-slower-than",
+              [](Server& server) { return std::to_string(server.slow_log().slower_than().count()); },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                staged.slower_than = parse_integer(value);
+                return staged.slower_than && *staged.slower_than >= -1 ? "" : "argument must be at least -1";
+              }},
+    Parameter{"slowlog-max-len", [](Server& server) { return std::to_string(server.slow_log().most()); },
+              [](std::string_view value, Staged& staged) -> std::string_view {
+                staged.slow_entries = parse_count(value, 0, 1'000'000);
+                return staged.slow_entries ? "" : "argument must be between 0 and 1000000 inclusive";
+              }},
     Parameter{"timeout",
               [](Server& server) {
                 const auto timeout = server.limits().idle_timeout.load();
@@ -224,6 +251,8 @@ void apply(Server& server, const Staged& staged) {
   if (staged.max_client_memory) limits.max_client_memory.store(*staged.max_client_memory);
   if (staged.tracked_keys) server.key_feed().tracking()->set_most(*staged.tracked_keys);
   if (staged.events) server.notify(*staged.events);
+  if (staged.slower_than) server.slow_log().set_slower_than(SlowLog::Microseconds(*staged.slower_than));
+  if (staged.slow_entries) server.slow_log().set_most(*staged.slow_entries);
   if (staged.subscriber_output_patience) {
     limits.subscriber_output_hard.store(*staged.subscriber_output_hard);
     limits.subscriber_output_soft.store(*staged.subscriber_output_soft);

@@ -141,14 +141,19 @@ void cpu_section(const Facts&, Text out) {
                  used.ru_stime.tv_usec, used.ru_utime.tv_sec, used.ru_utime.tv_usec);
 }
 
-// The times are always 0: the clock is not read for every command.
+// Of commands that are quick only some are timed, which stand for all.
 void commandstats_section(const Facts& facts, Text out) {
   const auto all = all_commands();
   for (std::size_t i = 0; i < all.size(); ++i) {
     const ServerStats& counts = facts.server;
     if (counts.calls[i] + counts.rejected_calls[i] == 0) continue;
-    fmt::format_to(out, "cmdstat_{}:calls={},usec=0,usec_per_call=0.00,rejected_calls={},failed_calls={}\r\n",
-                   all[i]->name, counts.calls[i], counts.rejected_calls[i], counts.failed_calls[i]);
+    const double each = counts.timed_calls[i] == 0 ? 0
+                                                   : static_cast<double>(counts.nanoseconds[i]) /
+                                                         static_cast<double>(counts.timed_calls[i]) / 1000;
+    fmt::format_to(
+        out, "cmdstat_{}:calls={},usec={:.0f},usec_per_call={:.2f},rejected_calls={},failed_calls={}\r\n",
+        all[i]->name, counts.calls[i], each * static_cast<double>(counts.calls[i]), each,
+        counts.rejected_calls[i], counts.failed_calls[i]);
   }
 }
 

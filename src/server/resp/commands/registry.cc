@@ -32,18 +32,20 @@ Family transaction_commands();
 Family scripting_commands();
 Family pubsub_commands();
 Family forebay_commands();
+Family standalone_commands();
+Family watching_commands();
 
 namespace {
 
 constexpr Family (*kFamilies[])() = {
     connection_commands,  client_commands,        server_commands,
-    string_commands,      bitmap_commands,        counter_commands,
-    hyperloglog_commands, geo_commands,           stream_commands,
+    string_commands,      bitmap_commands,        hyperloglog_commands,
+    geo_commands,         stream_commands,        counter_commands,
     generic_commands,     expiry_commands,        hash_commands,
     list_commands,        set_commands,           sorted_set_commands,
     sort_commands,        list_blocking_commands, sorted_set_blocking_commands,
     transaction_commands, scripting_commands,     pubsub_commands,
-    forebay_commands,
+    forebay_commands,     standalone_commands,    watching_commands,
 };
 
 char lower(char c) {

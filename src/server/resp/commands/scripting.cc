@@ -21,6 +21,7 @@
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/transactions.h"
+#include "server/resp/commands/watching.h"
 #include "server/resp/session.h"
 #include "server/script/engine.h"
 #include "server/script/scripts.h"
@@ -75,6 +76,7 @@ class Caller final : public script::Host {
     for (const std::string_view key : keys_) scripts.alone().lock(key);
     if (reach_of(*command) == Reach::kTable) scripts.alone().lock_all();
     if (writes) scripts.set_written();
+    if (server_.monitors().any()) show_command(inner, *command, "lua");
     const std::size_t before = reply.buffer().size();
     if (session_.attended()) [[unlikely]] {
       const CommandScope scope(session_.id(), *command, args);

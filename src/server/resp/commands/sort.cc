@@ -144,8 +144,9 @@ std::optional<std::string> Sort::look_up(std::string_view pattern, const std::st
   std::size_t arrow = pattern.find("->", star + 1);
   if (arrow != std::string_view::npos && arrow + 2 == pattern.size()) arrow = std::string_view::npos;
   std::string key = sorting_.database;
-  key.append(pattern.substr(0, star)).append(element).append(
-      pattern.substr(star + 1, arrow == std::string_view::npos ? arrow : arrow - star - 1));
+  key.append(pattern.substr(0, star))
+      .append(element)
+      .append(pattern.substr(star + 1, arrow == std::string_view::npos ? arrow : arrow - star - 1));
   if (const NamespaceInfo& space = layer_.route(key); space.bound) {
     error_ = "ERR SORT is not available on keys of namespace '" + space.name + "', which have a source";
     return std::nullopt;

@@ -10,6 +10,7 @@
 #include "server/resp/commands/databases.h"
 #include "server/resp/commands/scripting.h"
 #include "server/resp/commands/sorted_sets.h"
+#include "server/resp/commands/watching.h"
 #include "server/resp/session.h"
 #include "server/script/scripts.h"
 #include "server/server.h"
@@ -148,6 +149,7 @@ void run_transaction(Context& context, Layer::Alone* alone) {
     }
     Context inner{
         arguments[index], context.layer, context.server, context.session, context.reply, context.now, {}};
+    if (context.server.monitors().any()) show_command(inner, command, context.session.origin().address);
     if (context.session.attended()) [[unlikely]] {
       const CommandScope scope(context.session.id(), command, inner.args);
       note_reads(inner, command);
