@@ -162,6 +162,19 @@ TEST_F(Streams, SayWhichArgumentsAreKeys) {
   EXPECT_EQ(run("COMMAND", "GETKEYS", "XGROUP", "CREATE", "a", "g", "0"), "*1|$1|a");
 }
 
+TEST_F(Streams, GoNoStepBack) {
+  fill("s", 3);
+  EXPECT_EQ(run("XSETID", "s", "2-0"),
+            "-ERR The ID specified in XSETID is smaller than the target stream top item");
+  run("XDEL", "s", "3-0");
+  EXPECT_EQ(run("XSETID", "s", "2-0"),
+            "-ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+  EXPECT_EQ(run("XSETID", "s", "3-0", "ENTRIESADDED", "1"),
+            "-ERR The entries_added specified in XSETID is smaller than the target stream length");
+  EXPECT_EQ(run("XSETID", "s", "9-0", "ENTRIESADDED", "20"), "+OK");
+  EXPECT_EQ(run("XADD", "s", "9-*", "f", "v"), "$3|9-1");
+}
+
 TEST_F(Streams, CanBeEmptiedWhereMemoryIsFull) {
   config::Model model;
   model.memory.limit = 4 << 20;

@@ -143,6 +143,8 @@ std::optional<From> parse_from(Context& context, std::string_view text, bool by_
     const auto id = parse_stream_id(text);
     if (!id) error = kBadStreamId;
     if (id) from.id = *id;
+    // In Redis `>` is this id.
+    if (by_group && id == StreamId::most()) from.kind = From::Kind::kNew;
   }
   if (error.empty()) return from;
   context.reply.error(error);
