@@ -244,7 +244,8 @@ class StreamCommands : public Draws {
       case 1:
         return {"OBJECT", "ENCODING", key()};
       case 2: {
-        Args args = {"XSETID", key(), below(2) != 0 ? next_id() : id()};
+        // Not below what was deleted, which 7.0 lets pass.
+        Args args = {"XSETID", key(), next_id()};
         if (below(2) != 0) append(args, {"ENTRIESADDED", pick({"0", "100", "1000", "-1"})});
         if (below(3) == 0) append(args, {"MAXDELETEDID", id()});
         return args;

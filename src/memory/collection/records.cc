@@ -28,8 +28,7 @@ Records::Place Records::seek(std::string_view key) const {
   return place;
 }
 
-std::optional<Records::Place> Records::seek_key(std::string_view key) const {
-  Place place = seek(key);
+std::optional<Records::Place> Records::at_key(Place place, std::string_view key) const {
   if (size() == 0) return std::nullopt;
   if (place.at_end()) {  // a place between two leaves is the end of the first one
     const Tree tree = all_.tree(which_);
@@ -56,13 +55,24 @@ std::uint32_t Records::rank(std::string_view key) const {
 }
 
 void Records::put(std::string_view key, std::string_view value) {
-  if (const auto old = seek_key(key)) {
+  const Place place = seek(key);
+  if (const auto old = at_key(place, key)) {
     const Item item(Item(old->record()).end());
     const std::size_t offset = static_cast<std::size_t>(item.end() - item.size() - old->leaf.records);
     return all_.splice(which_, old->path, offset, item.size(), all_.record(value), 0);
   }
-  const Place place = seek(key);
   all_.splice(which_, place.path, place.offset, 0, all_.record(key, value), 1);
+}
+
+void Records::append(std::string_view key, std::string_view value) {
+  Tree::Path path;
+  std::size_t end = 0;
+  if (size() != 0) {
+    const Tree tree = all_.tree(which_);
+    path = tree.to_bytes(key);
+    end = tree.leaf(path).bytes;
+  }
+  all_.splice(which_, path, end, 0, all_.record(key, value), 1);
 }
 
 bool Records::erase(std::string_view key) {

@@ -23,6 +23,8 @@ class Records {
   std::uint32_t rank(std::string_view key) const;
   // Gives the key this value, whether it was there or not.
   void put(std::string_view key, std::string_view value);
+  // The same for a key that comes after all that there are.
+  void append(std::string_view key, std::string_view value);
   // True: it was there.
   bool erase(std::string_view key);
   // Erases `count` from this rank on.
@@ -42,8 +44,9 @@ class Records {
     bool at_end() const { return offset == leaf.bytes; }  // of the leaf
   };
   Place seek(std::string_view key) const;
-  // The place of the key itself; nothing: it isn't there.
-  std::optional<Place> seek_key(std::string_view key) const;
+  // From there to the key itself; nothing: it isn't there.
+  std::optional<Place> at_key(Place place, std::string_view key) const;
+  std::optional<Place> seek_key(std::string_view key) const { return at_key(seek(key), key); }
 
   Collection& all_;
   unsigned which_;

@@ -27,7 +27,7 @@ void append_number(std::string& to, std::uint64_t number) {
 }
 
 std::uint64_t take_number(std::string_view& key) {
-  const auto bytes = static_cast<std::size_t>(key[0]);
+  const std::size_t bytes = static_cast<unsigned char>(key[0]);
   std::uint64_t number = 0;
   for (std::size_t i = 1; i <= bytes; ++i) number = number << 8 | static_cast<unsigned char>(key[i]);
   key.remove_prefix(1 + bytes);
@@ -187,7 +187,7 @@ void Stream::append(const StreamId& id, std::span<const std::string_view> texts)
   for (std::size_t i = 0; i < texts.size(); ++i) {
     if (list == kOwnNames || i % 2 != 0) Packed(texts[i]).append_to(value);
   }
-  entries_.put(key_of(id), value);
+  entries_.append(key_of(id), value);
   head_.last = id;
   ++head_.added;
   write_head();

@@ -162,6 +162,48 @@ TEST_F(Streams, SayWhichArgumentsAreKeys) {
   EXPECT_EQ(run("COMMAND", "GETKEYS", "XGROUP", "CREATE", "a", "g", "0"), "*1|$1|a");
 }
 
+TEST_F(Streams, GoNoStepBack) {
+  fill("s", 3);
+  EXPECT_EQ(run("XSETID", "s", "2-0"),
+            "-ERR The ID specified in XSETID is smaller than the target stream top item");
+  run("XDEL", "s", "3-0");
+  EXPECT_EQ(run("XSETID", "s", "2-0"),
+            "-ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+  EXPECT_EQ(run("XSETID", "s", "3-0", "ENTRIESADDED", "1"),
+            "-ERR The entries_added specified in XSETID is smaller than the target stream length");
+  EXPECT_EQ(run("XSETID", "s", "9-0", "ENTRIESADDED", "20"), "+OK");
+  EXPECT_EQ(run("XADD", "s", "9-*", "f", "v"), "$3|9-1");
+}
+
+TEST_F(Streams, CanBeEmptiedWhereMemoryIsFull) {
+  config::Model model;
+  model.memory.limit = 4 << 20;
+  model.memory.policy = "noeviction";
+  reopen(model);
+  run("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM");
+  run("XGROUP", "CREATE", "s", "h", "0");
+  run("XADD", "s", "1-0", "f", "v");
+  run("XADD", "s", "2-0", "f", "v");
+  run("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">");
+  const std::string full = "-OOM command not allowed when used memory > 'maxmemory'.";
+  std::string answer;
+  for (int i = 0; i < 100'000 && answer != full; ++i)
+    answer = run("XADD", "s", "*", "f", std::string(400, 'v'));
+  ASSERT_EQ(answer, full);
+  answer.clear();
+  for (int i = 0; i < 100'000 && answer != full; ++i) {
+    answer = run("XGROUP", "CREATECONSUMER", "s", "h", std::to_string(i));
+  }
+  ASSERT_EQ(answer, full);
+  EXPECT_EQ(run("XACK", "s", "g", "1-0"), ":1");
+  EXPECT_EQ(run("XGROUP", "SETID", "s", "g", "$"), "+OK");
+  EXPECT_EQ(run("XGROUP", "DELCONSUMER", "s", "g", "c"), ":1");
+  EXPECT_EQ(run("XGROUP", "DESTROY", "s", "h"), ":1");
+  EXPECT_EQ(run("XDEL", "s", "1-0"), ":1");
+  EXPECT_EQ(run("XTRIM", "s", "MAXLEN", "10").substr(0, 1), ":");
+  EXPECT_EQ(run("XADD", "s", "*", "f", "v").substr(0, 1), "$") << "there is room again";
+}
+
 TEST_F(Streams, AreGoneInSteps) {
   fill("s", 5'000);
   run("XGROUP", "CREATE", "s", "g", "0");

@@ -48,13 +48,20 @@ std::optional<GroupOptions> parse_group_options(Context& context, bool creates) 
   return options;
 }
 
+// What an edit does that adds records, and one that needs no room: it can be done where memory is full.
+enum class Adds : std::uint8_t { kNothing, kRecords };
+
 // Edits the stream at args[2] that must be there, unless it may be made. `change` says what it answers.
 using Answer = std::move_only_function<void(resp::Writer&)>;
-void edit_groups(Context& context, Missing missing, FunctionRef<Answer(Collection&, Stream&)> change) {
+void edit_groups(Context& context, Missing missing, Adds adds,
+                 FunctionRef<Answer(Collection&, Stream&)> change) {
   if (refuse_other_than_plain(context, context.args[2])) return;
   Answer answer;
-  Growth growth = kFewRecords;
-  growth.bytes += bytes_of_arguments(context, 2);
+  Growth growth;
+  if (adds == Adds::kRecords) {
+    growth = kFewRecords;
+    growth.bytes += bytes_of_arguments(context, 2);
+  }
   const bool done = edit_stream(context, context.args[2], missing, growth,
                                 [&](Collection& all, Stream& stream) { answer = change(all, stream); });
   if (!done) return;
@@ -90,7 +97,7 @@ void create(Context& context) {
     return context.reply.error(there ? kBadStreamId : kNeedsKey);
   }
   const Missing missing = options->makes_stream ? Missing::kIsMade : Missing::kStays;
-  edit_groups(context, missing, [&](Collection& all, Stream& stream) -> Answer {
+  edit_groups(context, missing, Adds::kRecords, [&](Collection& all, Stream& stream) -> Answer {
     StreamGroups groups(all);
     if (groups.find(context.args[3])) return error("BUSYGROUP Consumer Group name already exists");
     groups.create(stream, context.args[3], *position(context, stream), options->read);
@@ -101,7 +108,7 @@ void create(Context& context) {
 void setid(Context& context) {
   const auto options = parse_group_options(context, false);
   if (!options) return;
-  edit_groups(context, Missing::kStays, [&](Collection& all, Stream& stream) -> Answer {
+  edit_groups(context, Missing::kStays, Adds::kNothing, [&](Collection& all, Stream& stream) -> Answer {
     StreamGroups groups(all);
     auto group = groups.find(context.args[3]);
     if (!group) return no_group(context);
@@ -113,7 +120,7 @@ void setid(Context& context) {
 }
 
 void destroy(Context& context) {
-  edit_groups(context, Missing::kStays, [&](Collection& all, Stream&) -> Answer {
+  edit_groups(context, Missing::kStays, Adds::kNothing, [&](Collection& all, Stream&) -> Answer {
     StreamGroups groups(all);
     const auto group = groups.find(context.args[3]);
     if (group) groups.erase(*group);
@@ -122,7 +129,7 @@ void destroy(Context& context) {
 }
 
 void createconsumer(Context& context) {
-  edit_groups(context, Missing::kStays, [&](Collection& all, Stream&) -> Answer {
+  edit_groups(context, Missing::kStays, Adds::kRecords, [&](Collection& all, Stream&) -> Answer {
     auto group = StreamGroups(all).find(context.args[3]);
     if (!group) return no_group(context);
     StreamReaders readers(all, std::move(*group));
@@ -134,7 +141,7 @@ void createconsumer(Context& context) {
 }
 
 void delconsumer(Context& context) {
-  edit_groups(context, Missing::kStays, [&](Collection& all, Stream&) -> Answer {
+  edit_groups(context, Missing::kStays, Adds::kNothing, [&](Collection& all, Stream&) -> Answer {
     auto group = StreamGroups(all).find(context.args[3]);
     if (!group) return no_group(context);
     StreamReaders readers(all, std::move(*group));
@@ -167,22 +174,21 @@ void xack(Context& context) {
   if (refuse_other_than_plain(context, context.args[1])) return;
   std::int64_t acknowledged = 0;
   bool invalid = false;
-  const bool done = edit_stream(context, context.args[1], Missing::kStays, kFewRecords,
-                                [&](Collection& all, const Stream&) {
-                                  auto group = StreamGroups(all).find(context.args[2]);
-                                  if (!group) return;
-                                  std::vector<StreamId> ids;
-                                  for (const std::string_view text : context.args.subspan(3)) {
-                                    const auto id = parse_stream_id(text);
-                                    invalid = invalid || !id;
-                                    if (id) ids.push_back(*id);
-                                  }
-                                  if (invalid) return;
-                                  StreamReaders readers(all, std::move(*group));
-                                  for (const StreamId& id : ids)
-                                    acknowledged += readers.acknowledge(id) ? 1 : 0;
-                                  if (acknowledged != 0) readers.save();
-                                });
+  const bool done =
+      edit_stream(context, context.args[1], Missing::kStays, Growth{}, [&](Collection& all, const Stream&) {
+        auto group = StreamGroups(all).find(context.args[2]);
+        if (!group) return;
+        std::vector<StreamId> ids;
+        for (const std::string_view text : context.args.subspan(3)) {
+          const auto id = parse_stream_id(text);
+          invalid = invalid || !id;
+          if (id) ids.push_back(*id);
+        }
+        if (invalid) return;
+        StreamReaders readers(all, std::move(*group));
+        for (const StreamId& id : ids) acknowledged += readers.acknowledge(id) ? 1 : 0;
+        if (acknowledged != 0) readers.save();
+      });
   if (!done) return;
   if (invalid) return context.reply.error(kBadStreamId);
   context.reply.integer(acknowledged);

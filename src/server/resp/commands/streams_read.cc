@@ -143,6 +143,8 @@ std::optional<From> parse_from(Context& context, std::string_view text, bool by_
     const auto id = parse_stream_id(text);
     if (!id) error = kBadStreamId;
     if (id) from.id = *id;
+    // In Redis `>` is this id.
+    if (by_group && id == StreamId::most()) from.kind = From::Kind::kNew;
   }
   if (error.empty()) return from;
   context.reply.error(error);
@@ -438,18 +440,6 @@ void read(Context& context, bool by_group) {
 }
 
 }  // namespace
-
-void visit_read_keys(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit) {
-  std::size_t at = 1;
-  // As ReadParser reads them: a value may be called STREAMS, too.
-  for (; at < args.size() && !equals_ignoring_case(args[at], "streams"); ++at) {
-    if (equals_ignoring_case(args[at], "count") || equals_ignoring_case(args[at], "block")) ++at;
-    if (equals_ignoring_case(args[at], "group")) at += 2;
-  }
-  if (at >= args.size()) return;
-  const std::size_t keys = (args.size() - at - 1) / 2;
-  for (std::size_t i = 1; i <= keys; ++i) visit(at + i);
-}
 
 void xread(Context& context) {
   read(context, false);
