@@ -441,6 +441,22 @@ void read(Context& context, bool by_group) {
 
 }  // namespace
 
+void visit_read_keys(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit) {
+  // As ReadParser reads them: a value may be called STREAMS, too.
+  for (std::size_t at = 1; at < args.size(); ++at) {
+    const auto is = [&](std::string_view word) { return equals_ignoring_case(args[at], word); };
+    if (is("count") || is("block")) {
+      ++at;
+    } else if (is("group")) {
+      at += 2;
+    } else if (is("streams")) {
+      const std::size_t streams = (args.size() - at - 1) / 2;
+      for (std::size_t i = 1; i <= streams; ++i) visit(at + i);
+      return;
+    }
+  }
+}
+
 void xread(Context& context) {
   read(context, false);
 }
