@@ -13,6 +13,7 @@
 #include "server/client_memory.h"
 #include "server/clients.h"
 #include "server/databases.h"
+#include "server/hash_upkeep.h"
 #include "server/http/http_server.h"
 #include "server/lobby.h"
 #include "server/log.h"
@@ -146,6 +147,7 @@ struct Server::Impl {
   std::vector<std::unique_ptr<EventLoop>> loops;
   const std::shared_ptr<SlowLane> slow_lane = std::make_shared<SlowLane>();
   const std::shared_ptr<KeyFeed> key_feed = std::make_shared<KeyFeed>(layer, slow_lane);
+  HashUpkeep hash_upkeep;
   Mutex notify_mutex;
   std::shared_ptr<void> notifies GUARDED_BY(notify_mutex);  // null: there are no keyspace notifications
   std::unique_ptr<HttpServer> http;
@@ -214,6 +216,8 @@ void Server::start() {
       relieve_pressure();
       impl_->key_feed->tracking()->upkeep(impl_->layer.clock().now());
       impl_->key_feed->waiters().upkeep();
+      // A script may hold shards for long.
+      if (!impl_->scripts.active()) impl_->hash_upkeep.run(impl_->layer, impl_->layer.clock().now());
     });
   }
   impl_->serving.store(true);
@@ -288,6 +292,9 @@ Broker& Server::broker() {
 }
 KeyFeed& Server::key_feed() {
   return *impl_->key_feed;
+}
+HashUpkeep& Server::hash_upkeep() {
+  return impl_->hash_upkeep;
 }
 void Server::notify(std::uint32_t events) {
   const MutexLock lock(impl_->notify_mutex);

@@ -25,6 +25,7 @@ class AuthThrottle;
 class Broker;
 class ClientMemory;
 class ClientRegistry;
+class HashUpkeep;
 class KeyFeed;
 class Lobby;
 class SlowLane;
@@ -95,6 +96,7 @@ class Server {
   Lobby& lobby();
   Broker& broker();
   KeyFeed& key_feed();
+  HashUpkeep& hash_upkeep();
   // As CONFIG SET notify-keyspace-events; the letters have been understood.
   void notify(std::uint32_t events);
   // Also for those that may outlive the server: it takes no tasks then.

@@ -48,12 +48,19 @@ void Collection::forget() {
 
 Collection::Encoding Collection::encoding() const {
   if (kind() == CollectionKind::kList) return node_bytes() > kOnePiece ? Encoding::kFull : Encoding::kPacked;
-  return static_cast<Encoding>(head_ >> kEncodingShift);
+  return static_cast<Encoding>((head_ & kEncodingMask) >> kEncodingShift);
 }
 
 void Collection::set_encoding(Encoding encoding) {
-  head_ = static_cast<std::uint8_t>((head_ & ((1u << kEncodingShift) - 1)) | static_cast<unsigned>(encoding)
-                                                                                 << kEncodingShift);
+  head_ =
+      static_cast<std::uint8_t>((head_ & ~kEncodingMask) | static_cast<unsigned>(encoding) << kEncodingShift);
+}
+
+void Collection::note_ends(bool some) {
+  if (is_large()) return;
+  own();
+  edited_ = true;
+  head_ = static_cast<std::uint8_t>(some ? head_ | kEnds : head_ & ~kEnds);
 }
 
 std::size_t Collection::node_bytes(std::string_view bytes) {
@@ -113,8 +120,9 @@ void Collection::prepare(std::size_t more) {
 
 void Collection::make_large() {
   const std::string old(packed().records, packed().bytes);
-  head_ |= kLarge;
+  head_ = static_cast<std::uint8_t>((head_ | kLarge) & ~kEnds);
   edited_ = true;
+  std::vector<std::pair<std::int64_t, std::string>> ends;
   const auto add = [&](unsigned which, std::string_view record) {
     Tree tree = this->tree(which);
     Tree::Path path;
@@ -137,9 +145,14 @@ void Collection::make_large() {
       case CollectionKind::kList:
         add(0, record(item.text(first)));
         break;
-      case CollectionKind::kHash:
-        add(0, record(item.text(first), Item(item.end()).text(second)));
+      case CollectionKind::kHash: {
+        const Item value(item.end());
+        if (value.ends()) ends.emplace_back(value.until(), item.text(first));
+        record(item.text(first));
+        append_value(value.inside().text(second), value.ends() ? std::optional(value.until()) : std::nullopt);
+        add(0, record_);
         break;
+      }
       case CollectionKind::kSortedSet:
         for (const unsigned which : {0u, 1u}) add(which, record(item.text(first), Item(item.end()).score()));
         break;
@@ -147,6 +160,8 @@ void Collection::make_large() {
         break;  // is never packed
     }
   }
+  std::ranges::sort(ends);
+  for (const auto& [until, field] : ends) add(1, record(field, static_cast<double>(until)));
   packed_.clear();
   packed_count_ = 0;
 }
@@ -163,6 +178,20 @@ void Collection::splice(unsigned which, const Tree::Path& path, std::size_t offs
   Tree tree = this->tree(which);
   if (length != 0) Tree::free_elsewhere(*memory_, tree.leaf(path).records + offset, length);
   tree.splice(path, offset, length, records, added);
+}
+
+void Collection::put_end(const Tree::Path& path, std::size_t offset, bool had,
+                         std::optional<std::int64_t> until) {
+  edited_ = true;
+  record_.clear();
+  if (until) Packed::until(*until).append_to(record_);
+  const std::size_t length = had ? Item::kEndsBytes : 0;
+  if (is_large()) {
+    tree().splice(path, offset, length, record_, 0);
+  } else {
+    own();
+    packed_.replace(kPackedHead + offset, length, record_);
+  }
 }
 
 void Collection::append(std::string& to, std::string_view text) {
@@ -182,6 +211,17 @@ std::string_view Collection::record(std::string_view first, std::string_view sec
   record_.clear();
   append(record_, first);
   append(record_, second);
+  return record_;
+}
+
+void Collection::append_value(std::string_view value, std::optional<std::int64_t> until) {
+  if (until) Packed::until(*until).append_to(record_);
+  append(record_, value);
+}
+
+std::string_view Collection::value_record(std::string_view value, std::optional<std::int64_t> until) {
+  record_.clear();
+  append_value(value, until);
   return record_;
 }
 

@@ -14,10 +14,11 @@
 //    4  the tree's root, and a second one's, 12 bytes each
 //   28  bytes of the trees' blocks, 8 bytes
 //
-// A hash is a tree of fields with their values by the hash of the field, a set one of members by their hashes, a
-// list one by place. A sorted set has two: its members with their scores by the hash of the member, and the same
-// by score. A collection that has grown so far keeps its trees until it is empty. A stream has two trees from the
-// beginning, and may be empty: stream.h says what is in them.
+// A hash is a tree of fields with their values by the hash of the field, and where fields end there is a second
+// one of these with the moment, by the moment. A set is a tree of members by their hashes, a list one by place. A
+// sorted set has two: its members with their scores by the hash of the member, and the same by score. A collection
+// that has grown so far keeps its trees until it is empty. A stream has two trees from the beginning, and may be
+// empty: stream.h says what is in them.
 //
 // What may be done with a collection depends on its kind: fields.h, ranking.h, sequence.h, stream.h.
 //
@@ -108,9 +109,19 @@ class Collection {
   // The record at this position. Requires that there is one.
   const char* at(std::uint32_t position, unsigned which = 0);
   void set_encoding(Encoding encoding);
+  // A hash's value that ends then. Valid until the next call.
+  std::string_view value_record(std::string_view value, std::optional<std::int64_t> until);
+  // Says when the value at this offset of a leaf ends (nothing: it stays), and leaves it as it is otherwise. `had`: it
+  // has such a moment already.
+  void put_end(const Tree::Path& path, std::size_t offset, bool had, std::optional<std::int64_t> until);
+  // Whether a hash may have fields that end. While it is packed, that is noted here.
+  bool may_end() const {
+    return kind() == CollectionKind::kHash && (is_large() ? roots_[1].records != 0 : (head_ & kEnds) != 0);
+  }
+  void note_ends(bool some);
 
  private:
-  enum : std::uint8_t { kKindMask = 7, kLarge = 8 };
+  enum : std::uint8_t { kKindMask = 7, kLarge = 8, kEncodingMask = 0x30, kEnds = 0x40 };
   static constexpr unsigned kEncodingShift = 4;
   static constexpr std::size_t kPackedHead = 3;
   static constexpr std::size_t kRootsAt = 4;
@@ -119,6 +130,7 @@ class Collection {
 
   TreeOrder order(unsigned which) const;
   void append(std::string& to, std::string_view text);
+  void append_value(std::string_view value, std::optional<std::int64_t> until);
   void own();  // the packed bytes, before an edit
   void make_large();
 

@@ -47,9 +47,17 @@ std::size_t Item::size() const {
       return 3 + std::size_t{load<std::uint16_t>(at_ + 1)};
     case kLongText:
       return 5 + std::size_t{load<std::uint32_t>(at_ + 1)};
+    case kEnds:
+      return kEndsBytes + Item(at_ + kEndsBytes).size();
     default:
       return 9;
   }
+}
+
+std::int64_t Item::until() const {
+  std::int64_t unix_ms = 0;
+  std::memcpy(&unix_ms, at_ + 1, kEndsBytes - 1);
+  return unix_ms;
 }
 
 std::int64_t Item::number() const {
@@ -119,6 +127,14 @@ Packed Packed::score(double score) {
   } else {
     packed.put(Item::kScore, score);
   }
+  return packed;
+}
+
+Packed Packed::until(std::int64_t unix_ms) {
+  Packed packed;
+  packed.head_[0] = static_cast<char>(Item::kEnds);
+  std::memcpy(packed.head_.data() + 1, &unix_ms, Item::kEndsBytes - 1);
+  packed.head_bytes_ = Item::kEndsBytes;
   return packed;
 }
 

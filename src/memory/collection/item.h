@@ -9,6 +9,7 @@
 //   0xf0, 0xf1       a text; its length in 2 or 4 bytes and the text follow
 //   0xf2             a text that lies elsewhere; its length and its Ref follow, 4 bytes each
 //   0xf3             a score that is no whole number: 8 bytes follow
+//   0xf4             the value of a field that ends: when, 6 bytes, and an item of the value follow
 //
 // A text that is a number in the one form in which it would be printed ("12", not "012") is kept as that
 // number, and in the shortest form that there is. So equal texts have equal bytes.
@@ -47,6 +48,15 @@ class Item {
   // Where a text lies that lies elsewhere, and its length. Requires is_elsewhere().
   Ref place() const { return load<Ref>(at_ + 5); }
   std::uint32_t length() const { return load<std::uint32_t>(at_ + 1); }
+  // What an item that says when it ends has before the value.
+  static constexpr std::size_t kEndsBytes = 7;
+  // Whether it says when it ends. Then inside() is the value, and of all functions here only size() and end() are for
+  // this one.
+  bool ends() const { return tag() == kEnds; }
+  // When, in milliseconds of Unix time. Requires ends().
+  std::int64_t until() const;
+  Item inside() const { return ends() ? Item(at_ + kEndsBytes) : *this; }
+  const char* where() const { return at_; }
   // Whether it is of this text.
   bool is(const Packed& text) const;
   // By which hash order is kept (tree.h): 48 bits of a hash of what it means, wherever it lies.
@@ -61,6 +71,7 @@ class Item {
     kLongText = 0xf1,
     kElsewhere = 0xf2,
     kScore = 0xf3,
+    kEnds = 0xf4,
   };
   template <class T>
   static T load(const char* at) {
@@ -79,6 +90,8 @@ class Packed {
   explicit Packed(std::string_view text);
   // A score, which is no NaN.
   static Packed score(double score);
+  // What stands before the value of a field that ends then: from 0 to 2^48 - 1.
+  static Packed until(std::int64_t unix_ms);
   // A text that has been put elsewhere.
   static Packed elsewhere(Ref place, std::uint32_t length);
 

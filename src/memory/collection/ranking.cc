@@ -21,13 +21,15 @@ std::optional<double> Ranking::score(std::string_view member) const {
 
 Ranking::Found Ranking::seek(const ScoreKey& key) const {
   Found found;
-  if (all_.size() == 0) return found;
-  Tree::Leaf leaf = all_.packed();
+  Tree::Leaf leaf;
   if (all_.is_large()) {
     const Tree tree = all_.tree(1);
+    if (tree.size() == 0) return found;
     found.path = tree.to_score(key);
     found.rank = tree.before(found.path);
     leaf = tree.leaf(found.path);
+  } else if (all_.exists()) {
+    leaf = all_.packed();
   }
   const char* const end = leaf.records + leaf.bytes;
   const char* record = leaf.records;
@@ -40,10 +42,18 @@ std::uint32_t Ranking::rank(const ScoreKey& key) const {
   return seek(key).rank;
 }
 
-void Ranking::insert(std::string_view member, double score) {
+// Requires that it is large.
+void Ranking::insert_score(std::string_view member, double score) {
   const Found place = seek({score, member});
-  if (!all_.is_large()) return all_.splice(0, {}, place.offset, 0, all_.record(member, score), 1);
   all_.splice(1, place.path, place.offset, 0, all_.record(member, score), 1);
+}
+
+void Ranking::insert(std::string_view member, double score) {
+  if (!all_.is_large()) {
+    const Found place = seek({score, member});
+    return all_.splice(0, {}, place.offset, 0, all_.record(member, score), 1);
+  }
+  insert_score(member, score);
   Tree members = all_.tree(0);
   Tree::Path path;
   std::size_t end = 0;
@@ -65,14 +75,9 @@ void Ranking::erase_from(unsigned which, const Tree::Path& path, std::size_t off
   all_.splice(which, path, offset, static_cast<std::size_t>(next_record(record, 2) - record), {}, -1);
 }
 
-bool Ranking::erase(std::string_view member) {
-  const auto score = this->score(member);
-  if (!score) return false;
-  Found place = seek({*score, member});
-  if (!all_.is_large()) {
-    erase_from(0, {}, place.offset, all_.packed().records + place.offset);
-    return true;
-  }
+// Requires that it is large, and that the member has this score.
+void Ranking::erase_score(std::string_view member, double score) {
+  Found place = seek({score, member});
   const Tree order = all_.tree(1);
   Tree::Leaf leaf = order.leaf(place.path);
   if (place.offset == leaf.bytes) {  // a place between two leaves is the end of the first one
@@ -81,6 +86,17 @@ bool Ranking::erase(std::string_view member) {
     place.offset = 0;
   }
   erase_from(1, place.path, place.offset, leaf.records + place.offset);
+}
+
+bool Ranking::erase(std::string_view member) {
+  const auto score = this->score(member);
+  if (!score) return false;
+  if (!all_.is_large()) {
+    const Found place = seek({*score, member});
+    erase_from(0, {}, place.offset, all_.packed().records + place.offset);
+    return true;
+  }
+  erase_score(member, *score);
   Fields(all_).erase(member);
   return true;
 }

@@ -37,8 +37,11 @@ class Ranking {
     std::size_t offset = 0;  // of the first record that is not before the key
     std::uint32_t rank = 0;
   };
+  friend class Fields;  // the moments at which a large hash's fields end are such a tree
   Found seek(const ScoreKey& key) const;
   void insert(std::string_view member, double score);
+  void insert_score(std::string_view member, double score);
+  void erase_score(std::string_view member, double score);
   void erase_from(unsigned which, const Tree::Path& path, std::size_t offset, const char* record);
 
   Collection& all_;

@@ -459,14 +459,14 @@ Ref Tree::copy(Ref from, std::uint32_t level) {
   }
   char* const end = fresh.data() + fresh.bytes();
   for (char* place = fresh.data(); place != end;) {
-    const Item item(place);
-    const std::size_t size = item.size();
+    const std::size_t size = Item(place).size();
+    const Item item = Item(place).inside();
     if (item.is_elsewhere()) {
       char* const text = memory_->allocate(item.length());
       std::memcpy(text, Cage::at(item.place()), item.length());
       std::string packed;
       Packed::elsewhere(Cage::ref(text), item.length()).append_to(packed);
-      packed.copy(place, packed.size());
+      packed.copy(place + (item.where() - place), packed.size());
     }
     place += size;
   }
@@ -480,7 +480,7 @@ void Tree::copy(const TreeRoot& from) {
 
 void Tree::free_elsewhere(NodeMemory& memory, const char* records, std::size_t bytes) {
   for (const char* const end = records + bytes; records != end; records = Item(records).end()) {
-    const Item item(records);
+    const Item item = Item(records).inside();
     if (item.is_elsewhere()) memory.free(static_cast<char*>(Cage::at(item.place())), item.length());
   }
 }

@@ -134,6 +134,8 @@ std::string_view event_of(const CurrentClient& current, std::string_view key) {
   const std::string_view name = current.command->name;
   if (const Moves moves = moves_of(current); !moves.pop.empty())
     return moves.push.empty() || key == current.args[1] ? moves.pop : moves.push;
+  if (name.starts_with("hexpire") || name.starts_with("hpexpire"))
+    return name == "hexpired" ? name : "hexpire";
   if (name == "zadd" && is_said(current, "incr", 2)) return "zincr";
   if (name == "xgroup") return group_event_of(current.args[1]);
   const auto called = std::ranges::find(kCalled, name, &Called::command);
@@ -149,8 +151,8 @@ bool took_the_last(const Command& command) {
 
 std::uint32_t kind_of(const Command& command) {
   const auto same = std::ranges::find(kSame, command.group, &SameAs::group);
-  std::string_view group = same == kSame.end() ? command.group : same->as;
-  if (command.name == "sort") group = "list";
+  const std::string_view named = same == kSame.end() ? command.group : same->as;
+  const std::string_view group = command.name == "sort" ? "list" : named;
   const auto letter = std::ranges::find(kLetters, group, &Letter::group);
   return letter == kLetters.end() ? kGeneric : letter->event;
 }

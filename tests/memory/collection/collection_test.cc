@@ -192,6 +192,109 @@ TEST_P(Grown, AHashIsWhatAMapIs) {
   }
 }
 
+// A field's value, and when it ends.
+using Ending = std::pair<std::string, std::optional<std::int64_t>>;
+
+void compare(const Kept& hash, const std::map<std::string, Ending>& model) {
+  std::optional<std::int64_t> first;
+  for (const auto& [field, ending] : model) {
+    if (ending.second && (!first || *ending.second < *first)) first = ending.second;
+  }
+  hash.read([&](Collection& all) {
+    const Fields fields(all);
+    std::map<std::string, Ending> seen;
+    fields.visit([&](Item field) {
+      const std::string name = text_of(field);
+      seen.emplace(name, Ending(text_of(Fields::value_of(field)), fields.until(name)));
+      return true;
+    });
+    ASSERT_EQ(seen, model);
+    ASSERT_EQ(fields.first_end(), first);
+  });
+}
+
+TEST_P(Grown, AHashsFieldsEndWhenTheyAreToldTo) {
+  Texts texts(7);
+  Kept hash(CollectionKind::kHash);
+  std::map<std::string, Ending> model;
+  std::int64_t now = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    const std::string field = texts.field(GetParam());
+    const bool grows = round / 5'000 % 2 == 0;
+    const std::uint64_t which = texts.below(10);
+    if (which < (grows ? 4u : 1u)) {
+      const std::string value = texts.value();
+      const bool keeps = texts.below(2) == 0;
+      hash.edit([&](Collection& all) {
+        return Fields(all).put(field, value, keeps ? Fields::Ends::kKept : Fields::Ends::kForgotten);
+      });
+      const auto before = model.find(field);
+      const auto kept = keeps && before != model.end() ? before->second.second : std::nullopt;
+      model.insert_or_assign(field, Ending(value, kept));
+    } else if (which < (grows ? 5u : 4u)) {
+      EXPECT_EQ(hash.edit([&](Collection& all) { return Fields(all).erase(field); }),
+                model.erase(field) == 1);
+    } else if (which < 9) {
+      const auto found = model.find(field);
+      if (found == model.end()) continue;
+      // Many at the same moment, some far away, some never.
+      std::optional<std::int64_t> until = now + 1 + static_cast<std::int64_t>(texts.below(50));
+      if (texts.below(10) == 0) until = (std::int64_t{1} << 46) - 1;
+      if (texts.below(5) == 0) until.reset();
+      hash.edit([&](Collection& all) { return Fields(all).set_until(field, until), true; });
+      found->second.second = until;
+    } else {
+      now += static_cast<std::int64_t>(texts.below(6));
+      const auto erased = std::erase_if(
+          model, [&](const auto& one) { return one.second.second && *one.second.second <= now; });
+      EXPECT_EQ(hash.edit([&](Collection& all) {
+        return Fields(all).erase_ended(now, std::numeric_limits<std::size_t>::max());
+      }),
+                erased);
+    }
+    ASSERT_EQ(hash.read([](Collection& all) { return all.size(); }), model.size());
+    if (round % 500 == 0) compare(hash, model);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(Collection, FieldsThatStayTakeNoByteMore) {
+  Kept plain(CollectionKind::kHash);
+  Kept ended(CollectionKind::kHash);
+  for (Kept* hash : {&plain, &ended}) {
+    for (int i = 0; i < 1'000; ++i) {
+      const std::string field = "field:" + std::to_string(i);
+      hash->edit([&](Collection& all) { return Fields(all).put(field, "value"); });
+      if (i != 10 && i != 900) continue;
+      if (hash == &plain) continue;
+      hash->edit([&](Collection& all) { return Fields(all).set_until(field, 5), true; });
+      EXPECT_GT(ended.bytes(), plain.bytes() == 0 ? 0 : 7);
+      hash->edit([&](Collection& all) { return Fields(all).set_until(field, std::nullopt), true; });
+    }
+  }
+  EXPECT_EQ(plain.bytes(), ended.bytes());
+}
+
+TEST(Collection, OnlySoManyFieldsThatHaveEndedAreErasedAtOnce) {
+  for (const int fields : {20, 2'000}) {
+    Kept hash(CollectionKind::kHash);
+    for (int i = 0; i < fields; ++i) {
+      const std::string field = "field:" + std::to_string(i);
+      hash.edit([&](Collection& all) { return Fields(all).put(field, "value"); });
+      hash.edit([&](Collection& all) { return Fields(all).set_until(field, 100 - i % 2), true; });
+    }
+    const auto erase = [&](std::int64_t now) {
+      return hash.edit([&](Collection& all) { return Fields(all).erase_ended(now, 15); });
+    };
+    EXPECT_EQ(erase(98), 0u);
+    EXPECT_EQ(erase(99), std::min(15u, static_cast<unsigned>(fields) / 2));
+    EXPECT_EQ(hash.read([](Collection& all) { return Fields(all).first_end(); }), fields == 20 ? 100 : 99);
+    while (erase(100) != 0) {
+    }
+    EXPECT_EQ(hash.read([](Collection& all) { return all.size(); }), 0u);
+  }
+}
+
 TEST_P(Grown, AWalkShowsAllThatStays) {
   Texts texts(2);
   Kept set(CollectionKind::kSet);
@@ -357,6 +460,7 @@ TEST_P(Grown, ACopyIsItsOwn) {
     const std::string field = texts.field(GetParam());
     const std::string value = texts.value();
     hash.edit([&](Collection& all) { return Fields(all).put(field, value); });
+    if (i % 3 == 0) hash.edit([&](Collection& all) { return Fields(all).set_until(field, i + 1), true; });
   }
   Collection from(hash.raw());
   {
@@ -367,7 +471,8 @@ TEST_P(Grown, ACopyIsItsOwn) {
     EXPECT_EQ(seen.size(), from.size());
     Fields(from).visit([&](Item field) {
       const auto value = Fields(seen).value(text_of(field));
-      EXPECT_TRUE(value && text_of(*value) == text_of(Item(field.end())));
+      EXPECT_TRUE(value && text_of(*value) == text_of(Fields::value_of(field)));
+      EXPECT_EQ(Fields(seen).until(text_of(field)), Fields(from).until(text_of(field)));
       return true;
     });
     auto trees = Collection::trees_of(bytes);

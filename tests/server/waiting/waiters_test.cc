@@ -274,6 +274,7 @@ TEST_F(WaitersTest, AreShownAndTheirNextRequestsWait) {
 
 TEST_F(WaitersTest, AreNotIdle) {
   options.idle_timeout = 60s;
+  options.threads = 1;  // one sweep looks at both clients
   start();
   auto client = waits({"BLPOP", "k", "0"});
   auto idle = connect();
@@ -327,6 +328,45 @@ TEST_F(WaitersTest, ForAKeyWithASourceThereAreNone) {
   EXPECT_TRUE(connect()->ask({"BLPOP", "slow:1", "0"}).starts_with("-WRONGTYPE"));
   EXPECT_TRUE(connect()->ask({"BLMOVE", "k", "slow:1", "LEFT", "LEFT", "0"}).starts_with("-WRONGTYPE"));
   EXPECT_TRUE(connect()->ask({"BZPOPMIN", "slow:1", "0"}).starts_with("-"));
+}
+
+// What comes between a command's first try and its joining must not be missed.
+TEST(Waiters, AreTriedAgainOnceTheyHaveJoined) {
+  class Slot final : public ReplySlot {
+   public:
+    void complete(Fill, std::size_t) override { ++completed; }
+    int completed = 0;
+  };
+  int listens = 0;
+  Waiters waiters([&] { return std::make_shared<int>(++listens); });
+  const auto slot = std::make_shared<Slot>();
+  auto waiter = std::make_shared<Waiter>();
+  waiter->client = 1;
+  waiter->command = find_command("blpop");
+  waiter->keys = {"j", "k"};
+  waiter->slot = slot;
+  std::vector<std::string> tried;
+  waiter->attempt = [&](std::string_view key, Instant) -> Waiter::Tried {
+    EXPECT_EQ(listens, 1) << "from before the try on, changes are told of";
+    EXPECT_TRUE(waiters.waits_for(key));
+    tried.emplace_back(key);
+    if (key == "j") return {};
+    return {Waiter::Tried::Outcome::kServed, [](resp::Writer&) {}, 0};
+  };
+  waiter->finish = [](ReplySlot::Fill fill) { return fill; };
+  waiters.join(waiter);
+  EXPECT_TRUE(waiters.due());
+  waiters.serve(system_clock(), [] { return true; });
+  EXPECT_TRUE(tried.empty()) << "a script runs";
+  EXPECT_TRUE(waiters.due());
+  waiters.serve(system_clock(), [] { return false; });
+  EXPECT_EQ(tried, (std::vector<std::string>{"j", "k"}));
+  EXPECT_EQ(slot->completed, 1);
+  EXPECT_EQ(waiters.size(), 0u);
+  EXPECT_FALSE(waiters.due());
+  EXPECT_FALSE(waiters.end(waiter, Unserved::kTimeout)) << "it has its answer";
+  waiters.upkeep();
+  EXPECT_FALSE(waiters.waits_for("k"));
 }
 
 // Elements go from many producers through a list in between to many consumers.

@@ -8,21 +8,19 @@
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/collections.h"
 #include "server/resp/commands/registry.h"
+#include "server/tracking/current_client.h"
 
 namespace forebay::server::plain {
 namespace {
 
 using memory::Fields;
 
-// Shows the key's fields. False: there is no such key, and nothing has been answered.
-template <class Show>
-Seen see(Context& context, Show show) {
-  return see_collection(context, context.args[1], CollectionKind::kHash,
-                        [&](Collection& all) { show(Fields(all)); });
+Seen see(Context& context, FunctionRef<void(const Fields&)> show) {
+  return see_fields(context, show);
 }
 
 Item value_of(Item field) {
-  return Item(field.end());
+  return Fields::value_of(field);
 }
 
 // All fields, as an array or a map of what `write` writes of each.
@@ -48,14 +46,69 @@ void write_all(Context& context, bool pairs, Write write) {
 }
 
 bool edit(Context& context, Missing missing, Growth growth, FunctionRef<bool(Fields&)> change) {
-  return edit_collection(context, context.args[1], CollectionKind::kHash, missing, growth,
-                         [&](Collection& all) {
-                           Fields fields(all);
-                           return change(fields);
-                         });
+  return edit_fields(context, missing, growth, change);
+}
+
+// What news of fields whose time has come say of who has done it.
+constexpr Command kFieldsEnd{.name = "hexpired",
+                             .arity = 0,
+                             .flags = kWrite,
+                             .first_key = 0,
+                             .last_key = 0,
+                             .key_step = 0,
+                             .handler = nullptr,
+                             .summary = "",
+                             .since = "7.4.0",
+                             .group = "hash"};
+
+bool some_ended(const Fields& fields, std::int64_t now_ms) {
+  const auto first = fields.first_end();
+  return first && *first <= now_ms;
 }
 
 }  // namespace
+
+std::size_t drop_ended_fields(Layer& layer, std::string_view key, Instant now, std::size_t most) {
+  const CommandScope scope(0, kFieldsEnd, {});
+  const std::int64_t now_ms = layer.clock().to_wall_ms(now);
+  std::size_t erased = 0;
+  edit_collection(layer, now, key, CollectionKind::kHash, Missing::kStays, {}, [&](Collection& all) {
+    erased = Fields(all).erase_ended(now_ms, most);
+    return erased != 0;
+  });
+  return erased;
+}
+
+Seen see_fields(Context& context, FunctionRef<void(const Fields&)> show) {
+  const std::int64_t now_ms = context.layer.clock().to_wall_ms(context.now);
+  const std::string_view key = context.args[1];
+  for (;;) {
+    bool ended = false;
+    const Seen seen = see_collection(context, key, CollectionKind::kHash, [&](Collection& all) {
+      const Fields fields(all);
+      ended = all.may_end() && some_ended(fields, now_ms);
+      if (!ended) show(fields);
+    });
+    if (!ended) return seen;
+    drop_ended_fields(context.layer, key, context.now);
+  }
+}
+
+bool edit_fields(Context& context, Missing missing, Growth growth, FunctionRef<bool(Fields&)> change) {
+  const std::int64_t now_ms = context.layer.clock().to_wall_ms(context.now);
+  const std::string_view key = context.args[1];
+  for (;;) {
+    bool ended = false;
+    const bool done =
+        edit_collection(context, key, CollectionKind::kHash, missing, growth, [&](Collection& all) {
+          Fields fields(all);
+          ended = all.may_end() && some_ended(fields, now_ms);
+          return !ended && change(fields);
+        });
+    if (!ended) return done;
+    drop_ended_fields(context.layer, key, context.now);
+  }
+}
 
 void hget(Context& context) {
   const Seen seen = see(context, [&](const Fields& fields) {
@@ -214,7 +267,7 @@ void hincrby(Context& context) {
       refusal = "ERR increment or decrement would overflow";
       return false;
     }
-    fields.put(context.args[2], std::to_string(*sum));
+    fields.put(context.args[2], std::to_string(*sum), Fields::Ends::kKept);
     return true;
   });
   if (!done) return;
@@ -243,7 +296,7 @@ void hincrbyfloat(Context& context) {
           return false;
         }
         text = format_float(sum);
-        fields.put(context.args[2], text);
+        fields.put(context.args[2], text, Fields::Ends::kKept);
         return true;
       });
   if (!done) return;

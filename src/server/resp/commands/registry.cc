@@ -22,6 +22,7 @@ Family generic_commands();
 Family sort_commands();
 Family expiry_commands();
 Family hash_commands();
+Family hash_expiry_commands();
 Family list_commands();
 Family list_blocking_commands();
 Family set_commands();
@@ -38,14 +39,31 @@ Family watching_commands();
 namespace {
 
 constexpr Family (*kFamilies[])() = {
-    connection_commands,  client_commands,        server_commands,
-    string_commands,      bitmap_commands,        hyperloglog_commands,
-    geo_commands,         stream_commands,        counter_commands,
-    generic_commands,     expiry_commands,        hash_commands,
-    list_commands,        set_commands,           sorted_set_commands,
-    sort_commands,        list_blocking_commands, sorted_set_blocking_commands,
-    transaction_commands, scripting_commands,     pubsub_commands,
-    forebay_commands,     standalone_commands,    watching_commands,
+    connection_commands,
+    client_commands,
+    server_commands,
+    string_commands,
+    bitmap_commands,
+    hyperloglog_commands,
+    geo_commands,
+    stream_commands,
+    counter_commands,
+    generic_commands,
+    expiry_commands,
+    hash_commands,
+    hash_expiry_commands,
+    list_commands,
+    set_commands,
+    sorted_set_commands,
+    sort_commands,
+    list_blocking_commands,
+    sorted_set_blocking_commands,
+    transaction_commands,
+    scripting_commands,
+    pubsub_commands,
+    forebay_commands,
+    standalone_commands,
+    watching_commands,
 };
 
 char lower(char c) {

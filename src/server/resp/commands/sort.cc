@@ -157,7 +157,11 @@ std::optional<std::string> Sort::look_up(std::string_view pattern, const std::st
       if (!is_collection(entry)) value = payload(entry);
     } else if (is_collection(entry, CollectionKind::kHash)) {
       Collection all(entry.bytes());
-      if (const auto item = memory::Fields(all).value(pattern.substr(arrow + 2))) value = text_of(*item);
+      const memory::Fields fields(all);
+      const std::string_view field = pattern.substr(arrow + 2);
+      const auto until = fields.until(field);
+      if (until && *until <= layer_.clock().to_wall_ms(now_)) return;
+      if (const auto item = fields.value(field)) value = text_of(*item);
     }
   });
   return value;

@@ -61,6 +61,8 @@ std::string no_such_group(std::string_view key, std::string_view group);
 // streams_read.cc
 void xread(Context& context);
 void xreadgroup(Context& context);
+// The keys of both, which come behind STREAMS, each with its id behind all of them.
+void visit_read_keys(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit);
 // streams_groups.cc
 void xgroup(Context& context);
 void xack(Context& context);
@@ -70,8 +72,5 @@ void xclaim(Context& context);
 void xautoclaim(Context& context);
 // streams_info.cc
 void xinfo(Context& context);
-
-// The keys of XREAD and XREADGROUP, which come after a word, their ids behind all of them (MoreKeys).
-void visit_streams(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit);
 
 }  // namespace forebay::server

@@ -441,26 +441,23 @@ void read(Context& context, bool by_group) {
 
 }  // namespace
 
+void visit_read_keys(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit) {
+  std::size_t at = 1;
+  // As ReadParser reads them: a value may be called STREAMS, too.
+  for (; at < args.size() && !equals_ignoring_case(args[at], "streams"); ++at) {
+    if (equals_ignoring_case(args[at], "count") || equals_ignoring_case(args[at], "block")) ++at;
+    if (equals_ignoring_case(args[at], "group")) at += 2;
+  }
+  if (at >= args.size()) return;
+  const std::size_t keys = (args.size() - at - 1) / 2;
+  for (std::size_t i = 1; i <= keys; ++i) visit(at + i);
+}
+
 void xread(Context& context) {
   read(context, false);
 }
 void xreadgroup(Context& context) {
   read(context, true);
-}
-
-void visit_streams(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit) {
-  for (std::size_t at = 1; at < args.size(); ++at) {
-    const auto is = [&](std::string_view word) { return equals_ignoring_case(args[at], word); };
-    if (is("count") || is("block")) {
-      ++at;
-    } else if (is("group")) {
-      at += 2;
-    } else if (is("streams")) {
-      const std::size_t streams = (args.size() - at - 1) / 2;
-      for (std::size_t i = 0; i < streams; ++i) visit(at + 1 + i);
-      return;
-    }
-  }
 }
 
 }  // namespace forebay::server

@@ -53,7 +53,7 @@ namespace {
 std::string_view encoding_of(const Collection& all) {
   if (all.kind() == CollectionKind::kStream) return "stream";
   if (all.encoding() == Collection::Encoding::kIntegers) return "intset";
-  if (all.encoding() == Collection::Encoding::kPacked) return "listpack";
+  if (all.encoding() == Collection::Encoding::kPacked) return all.may_end() ? "listpackex" : "listpack";
   if (all.kind() == CollectionKind::kList) return "quicklist";
   return all.kind() == CollectionKind::kSortedSet ? "skiplist" : "hashtable";
 }
