@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "server/commands/harness.h"
 #include "server/server_fixture.h"
 #include "server/tracking/key_feed.h"
 
@@ -10,6 +11,16 @@ namespace forebay::server {
 namespace {
 
 class SortTest : public ServerTest {};
+class SortOfPlainKeys : public PlainKeys {};
+
+TEST_F(SortOfPlainKeys, ManyElementsAreSortedOnTheSlowLane) {
+  for (int i = 0; i < 9'999; ++i) run("RPUSH", "l", std::to_string(i));
+  EXPECT_EQ(run("SORT", "l", "DESC", "LIMIT", "0", "1"), "*1|$4|9998");
+  EXPECT_FALSE(client_->last_was_deferred());
+  run("RPUSH", "l", "x");
+  EXPECT_EQ(run("SORT", "l"), "-ERR One or more scores can't be converted into double");
+  EXPECT_TRUE(client_->last_was_deferred());
+}
 
 TEST_F(SortTest, ByNumbersByTextsAndByWhatOtherKeysSay) {
   start();
