@@ -8,7 +8,7 @@
 // plain key, and notes those that somebody waits for, on the thread that made the change. That thread serves them
 // once it is done with the command, the transaction or the script: it tries again for the first client of the
 // queue, under the lock of the key's shard, answers it, and goes on with the next. So when whoever pushed sends
-// its next command, those who waited have been served, as in Redis.
+// its next command, those who waited have been served, as in Redis, unless another thread was serving just then.
 //
 // One thread serves at a time. Others hand their keys to it and go on, so nobody waits for it, and clients are served
 // in the order in which they came, on whichever event loop they are.

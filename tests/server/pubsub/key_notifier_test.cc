@@ -55,6 +55,27 @@ TEST_F(KeyNotifierTest, SaysWhatBecameOfPlainKeys) {
   EXPECT_EQ(after({"EXEC"}), "setrange a, del b");
 }
 
+TEST_F(KeyNotifierTest, SaysWhatBecameOfPlacesAndCounts) {
+  start();
+  auto writer = connect();
+  EXPECT_EQ(writer->ask({"CONFIG", "SET", "notify-keyspace-events", "Ez$"}), "+OK");
+  auto listener = connect();
+  listener->ask({"PSUBSCRIBE", "__keyevent@0__:*"});
+  const auto after = [&](const std::vector<std::string>& command) {
+    writer->ask(command);
+    return events(*listener, *writer);
+  };
+  EXPECT_EQ(after({"ZADD", "z", "1", "m"}), "zadd z");
+  EXPECT_EQ(after({"GEOADD", "g", "1", "2", "here"}), "zadd g");
+  EXPECT_EQ(after({"GEORADIUS", "g", "1", "2", "3", "km", "STORE", "s"}), "georadiusstore s");
+  EXPECT_EQ(after({"GEORADIUSBYMEMBER", "g", "here", "3", "km", "STORE", "s"}), "georadiusstore s");
+  EXPECT_EQ(after({"GEOSEARCHSTORE", "s", "g", "FROMMEMBER", "here", "BYRADIUS", "3", "km"}),
+            "geosearchstore s");
+  EXPECT_EQ(after({"PFADD", "h", "e"}), "pfadd h");
+  EXPECT_EQ(after({"PFMERGE", "h", "none"}), "pfadd h");
+  EXPECT_EQ(after({"PFCOUNT", "h"}), "");
+}
+
 TEST_F(KeyNotifierTest, SaysWhatBecameOfStreams) {
   start();
   auto writer = connect();

@@ -64,8 +64,10 @@ TEST_F(WaitersTest, OnePushServesAsManyAsItHasElements) {
   EXPECT_EQ(connect()->ask({"LRANGE", "k", "0", "-1"}), "[d]");
 }
 
-// As in Redis, where those who wait are served before the next command is executed.
+// As in Redis, where those who wait are served before the next command is executed. With one loop, as another one that
+// serves at that moment is not waited for.
 TEST_F(WaitersTest, HaveBeenServedWhenThePushersNextCommandRuns) {
+  options.threads = 1;
   start();
   for (int i = 0; i < 50; ++i) {
     auto client = waits({"BLPOP", "k", "0"});
