@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sort_stably.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/geo.h"
@@ -230,8 +231,10 @@ std::vector<Hit> find(const Ranking& ranking, const Search& search) {
       return hits.size() < most;
     });
   }
-  if (search.order == Order::kNearest) std::ranges::stable_sort(hits, std::less<>(), &Hit::metres);
-  if (search.order == Order::kFarthest) std::ranges::stable_sort(hits, std::greater<>(), &Hit::metres);
+  if (search.order == Order::kNearest)
+    sort_stably(hits, [](const Hit& a, const Hit& b) { return a.metres < b.metres; });
+  if (search.order == Order::kFarthest)
+    sort_stably(hits, [](const Hit& a, const Hit& b) { return a.metres > b.metres; });
   if (search.count != 0 && hits.size() > search.count) hits.resize(search.count);
   return hits;
 }

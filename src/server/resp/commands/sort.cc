@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/database_key.h"
+#include "base/sort_stably.h"
 #include "memory/collection/fields.h"
 #include "memory/collection/ranking.h"
 #include "memory/collection/sequence.h"
@@ -197,7 +198,7 @@ void Sort::order() {
     if (by_number && a.number != b.number) return a.number < b.number;
     return a.text < b.text;
   };
-  std::ranges::stable_sort(elements_, [&](const Element& a, const Element& b) {
+  sort_stably(elements_, [&](const Element& a, const Element& b) {
     return sorting_.descending ? less(b, a) : less(a, b);
   });
 }
