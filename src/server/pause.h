@@ -15,6 +15,7 @@ class Pause {
 
   // A longer one, or one of more, is not made less.
   void begin(Of what, Instant until) {
+    if (over_.load(std::memory_order_relaxed)) return;
     if (what > of_.load(std::memory_order_relaxed) || until_.load(std::memory_order_relaxed) == Instant{})
       of_.store(what, std::memory_order_relaxed);
     if (until > until_.load(std::memory_order_relaxed)) until_.store(until, std::memory_order_relaxed);
@@ -22,6 +23,11 @@ class Pause {
   void end() {
     of_.store(Of::kNothing, std::memory_order_relaxed);
     until_.store(Instant{}, std::memory_order_relaxed);
+  }
+  // The server ends: whoever is held back is answered, and nobody is any more.
+  void end_for_good() {
+    over_.store(true, std::memory_order_relaxed);
+    end();
   }
   // What waits now. One that is over is forgotten.
   Of of(Instant now) {
@@ -36,6 +42,7 @@ class Pause {
  private:
   std::atomic<Of> of_{Of::kNothing};
   std::atomic<Instant> until_{Instant{}};
+  std::atomic<bool> over_{false};
 };
 
 }  // namespace forebay::server

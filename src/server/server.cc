@@ -227,6 +227,7 @@ void Server::start() {
 void Server::stop() {
   if (std::exchange(impl_->stopped, true)) return;
   impl_->serving.store(false);
+  impl_->pause.end_for_good();
   for (const auto& loop : impl_->loops) loop->drain();
   const auto until = std::chrono::steady_clock::now() + impl_->options.drain_timeout;
   for (const auto& loop : impl_->loops) loop->wait_until_empty(until);

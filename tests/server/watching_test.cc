@@ -124,6 +124,16 @@ TEST_F(WatchingTest, APauseHoldsCommandsBack) {
   EXPECT_EQ(operator_->ask({"CLIENT", "PAUSE", "1", "SOME"}), "-ERR CLIENT PAUSE mode must be WRITE or ALL");
 }
 
+TEST_F(WatchingTest, APauseDoesNotHoldUpTheEnd) {
+  start();
+  auto client = connect();
+  client->ask({"CLIENT", "PAUSE", "3600000", "WRITE"});
+  client->send_command({"SET", "k", "v"});
+  connect()->ask({"PING"});
+  server->stop();
+  EXPECT_EQ(client->reply(), "+OK");
+}
+
 TEST_F(WatchingTest, MemoryUsageGrowsWithTheValue) {
   start();
   auto client = connect();

@@ -42,8 +42,14 @@ class KeyFeed final : public KeyListener, public std::enable_shared_from_this<Ke
   void fresh_until(const NamespaceInfo& space, std::string_view key, Instant until) override {
     tracking_->fresh_until(space, without_database(key), until);
   }
-  void purged(const NamespaceInfo& space) override { tracking_->purged(space); }
-  void cleared() override { tracking_->cleared(); }
+  void purged(const NamespaceInfo& space) override {
+    tracking_->purged(space);
+    waiters_.all_changed();
+  }
+  void cleared() override {
+    tracking_->cleared();
+    waiters_.all_changed();
+  }
 
  private:
   void stop();

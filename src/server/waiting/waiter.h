@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,13 +53,9 @@ struct Waiter {
 
   // ---- Of Waiters, which guards it by its mutex.
   enum class State : std::uint8_t { kWaits, kIsTried, kEnded };
-  struct Place {  // in the queue of a key
-    std::uint64_t number;
-    std::shared_ptr<Waiter> waiter;
-  };
   State state = State::kWaits;
-  std::optional<Unserved> ends;                    // why it is to end once it has been tried
-  std::vector<std::list<Place>::iterator> places;  // for each of `keys`
+  std::optional<Unserved> ends;  // why it is to end once it has been tried
+  std::uint64_t number = 0;      // rising in the order in which they came
 };
 
 }  // namespace forebay::server

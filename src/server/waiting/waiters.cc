@@ -4,18 +4,15 @@
 #include <iterator>
 #include <utility>
 
+#include "base/database_key.h"
 #include "server/tracking/current_client.h"
 
 namespace forebay::server {
-namespace {
-
-// Keys that this thread has changed, and that clients wait for, in the order of the changes.
-std::vector<std::string>& noted_here() {
-  thread_local std::vector<std::string> keys;
+// Keys that this thread is to serve, in the order of what made them so.
+std::vector<Waiters::Ready>& Waiters::noted_here() {
+  thread_local std::vector<Ready> keys;
   return keys;
 }
-
-}  // namespace
 
 void Waiters::close() {
   const MutexLock lock(listen_mutex_);
@@ -46,27 +43,25 @@ void Waiters::join(const std::shared_ptr<Waiter>& waiter) {
   listen();
   {
     const MutexLock lock(mutex_);
+    waiter->number = ++last_number_;
     for (const std::string& key : waiter->keys) {
-      std::list<Place>& queue = queues_[key];
-      waiter->places.push_back(queue.insert(queue.end(), Place{++last_number_, waiter}));
+      queues_[key].emplace(waiter->number, waiter);
       filter(key).fetch_add(1, std::memory_order_relaxed);
     }
     by_client_.insert_or_assign(waiter->client, waiter);
   }
-  std::vector<std::string>& noted = noted_here();
-  noted.insert(noted.end(), waiter->keys.begin(), waiter->keys.end());
+  for (const std::string& key : waiter->keys) noted_here().push_back({key, waiter->number});
   noted_ = true;
 }
 
 void Waiters::leave_locked(Waiter& waiter) {
-  for (std::size_t i = 0; i < waiter.keys.size(); ++i) {
-    const auto queue = queues_.find(waiter.keys[i]);
-    // The place holds the waiter, whom the caller holds, too.
-    queue->second.erase(waiter.places[i]);
+  for (const std::string& key : waiter.keys) {
+    const auto queue = queues_.find(key);
+    // The queue holds the waiter, whom the caller holds, too.
+    queue->second.erase(waiter.number);
     if (queue->second.empty()) queues_.erase(queue);
-    filter(waiter.keys[i]).fetch_sub(1, std::memory_order_relaxed);
+    filter(key).fetch_sub(1, std::memory_order_relaxed);
   }
-  waiter.places.clear();
   by_client_.erase(waiter.client);
   waiter.state = Waiter::State::kEnded;
   waiting_.fetch_sub(1, std::memory_order_relaxed);
@@ -115,32 +110,49 @@ void Waiters::changed(std::string_view key) {
   if (Mailbox::of_this_thread() == nullptr) {
     if (home_ == nullptr) return;  // without event loops there are no clients
     home_->post([text = std::string(key)] {
-      noted_here().push_back(text);
+      noted_here().push_back({text});
       noted_ = true;
     });
     return;
   }
-  std::vector<std::string>& noted = noted_here();
-  if (noted.empty() || noted.back() != key) noted.emplace_back(key);
+  std::vector<Ready>& noted = noted_here();
+  if (noted.empty() || noted.back().key != key || noted.back().joiner != 0)
+    noted.push_back({std::string(key)});
   noted_ = true;
 }
 
+void Waiters::all_changed() {
+  if (size() == 0) return;
+  std::vector<std::string> keys;
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& [key, queue] : queues_) keys.push_back(key);
+  }
+  for (const std::string& key : keys) changed(key);
+}
+
+bool Waiters::waits_at(unsigned place) const {
+  if (size() == 0) return false;
+  const MutexLock lock(mutex_);
+  return std::ranges::any_of(queues_, [&](const auto& queue) { return database_of(queue.first) == place; });
+}
+
 void Waiters::take_noted_locked() {
-  std::vector<std::string>& noted = noted_here();
+  std::vector<Ready>& noted = noted_here();
   std::ranges::move(noted, std::back_inserter(ready_));
   noted.clear();
   noted_ = false;
 }
 
 // The next key to be served; nothing: there is none, or another thread serves. `goes_on`: this thread serves already.
-std::optional<std::string> Waiters::take(bool goes_on, FunctionRef<bool()> hold) {
+std::optional<Waiters::Ready> Waiters::take(bool goes_on, FunctionRef<bool()> hold) {
   const MutexLock lock(mutex_);
   take_noted_locked();
   if (!goes_on && serving_) return std::nullopt;
   serving_ = !ready_.empty() && !hold();
   left_.store(!ready_.empty() && !serving_, std::memory_order_relaxed);
   if (!serving_) return std::nullopt;
-  std::string key = std::move(ready_.front());
+  Ready key = std::move(ready_.front());
   ready_.pop_front();
   return key;
 }
@@ -149,13 +161,32 @@ void Waiters::serve(const Clock& clock, FunctionRef<bool()> hold) {
   for (auto key = take(false, hold); key; key = take(true, hold)) serve_key(*key, clock.now());
 }
 
-void Waiters::serve_key(std::string_view key, Instant now) {
+void Waiters::serve_key(const Ready& ready, Instant now) {
+  using enum Waiter::Tried::Outcome;
   std::uint64_t after = 0;
-  while (const std::shared_ptr<Waiter> waiter = next(key, after)) {
-    const std::vector<std::string_view> args(waiter->args.begin(), waiter->args.end());
-    const CommandScope scope(waiter->client, *waiter->command, args);
-    if (!settle(waiter, waiter->attempt(key, now))) return;
+  Waiter::Tried::Outcome outcome = serve_next(ready.key, after, now);
+  if (ready.joiner != 0 && outcome == kNotMine && after < ready.joiner) {
+    // Those between were tried when they joined, and at each change since.
+    after = ready.joiner - 1;
+    serve_next(ready.key, after, now);
+    return;
   }
+  if (ready.joiner != 0 && outcome == kNotMine) return;
+  while (outcome != kNothing) outcome = serve_next(ready.key, after, now);
+}
+
+// Tries for the first in the key's queue behind the one with this number. kNothing: there is nothing for those behind
+// it, or nobody is.
+Waiter::Tried::Outcome Waiters::serve_next(std::string_view key, std::uint64_t& after, Instant now) {
+  const std::shared_ptr<Waiter> waiter = next(key, after);
+  if (waiter == nullptr) return Waiter::Tried::Outcome::kNothing;
+  const std::vector<std::string_view> args(waiter->args.begin(), waiter->args.end());
+  const CommandScope scope(waiter->client, *waiter->command, args);
+  tried_.fetch_add(1, std::memory_order_relaxed);
+  Waiter::Tried tried = waiter->attempt(key, now);
+  const Waiter::Tried::Outcome outcome = tried.outcome;
+  settle(waiter, std::move(tried));
+  return outcome;
 }
 
 // The first in the key's queue behind the one with this number.
@@ -163,16 +194,14 @@ std::shared_ptr<Waiter> Waiters::next(std::string_view key, std::uint64_t& after
   const MutexLock lock(mutex_);
   const auto queue = queues_.find(key);
   if (queue == queues_.end()) return nullptr;
-  const auto place =
-      std::ranges::find_if(queue->second, [&](const Place& one) { return one.number > after; });
+  const auto place = queue->second.upper_bound(after);
   if (place == queue->second.end()) return nullptr;
-  after = place->number;
-  place->waiter->state = Waiter::State::kIsTried;
-  return place->waiter;
+  after = place->first;
+  place->second->state = Waiter::State::kIsTried;
+  return place->second;
 }
 
-// False: there is nothing for those behind.
-bool Waiters::settle(const std::shared_ptr<Waiter>& waiter, Waiter::Tried tried) {
+void Waiters::settle(const std::shared_ptr<Waiter>& waiter, Waiter::Tried tried) {
   const bool served = tried.outcome == Waiter::Tried::Outcome::kServed;
   std::optional<Unserved> why;
   {
@@ -189,7 +218,6 @@ bool Waiters::settle(const std::shared_ptr<Waiter>& waiter, Waiter::Tried tried)
   } else if (why) {
     answer(*waiter, *why);
   }
-  return tried.outcome != Waiter::Tried::Outcome::kNothing;
 }
 
 }  // namespace forebay::server

@@ -4,7 +4,8 @@
 // served next.
 //
 // A command first tries. If there is nothing it defers its reply and joins the queues of its keys; then each of these
-// is tried again, as an element may have come in between. From then on changed() is told of every change of a
+// is tried again, as an element may have come in between: for the first of the queue, and for the one that has just
+// joined if it is nothing for that. From then on changed() is told of every change of a
 // plain key, and notes those that somebody waits for, on the thread that made the change. That thread serves them
 // once it is done with the command, the transaction or the script: it tries again for the first client of the
 // queue, under the lock of the key's shard, answers it, and goes on with the next. So when whoever pushed sends
@@ -28,11 +29,12 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/hash.h"
 #include "base/mutex.h"
@@ -65,8 +67,15 @@ class Waiters {
   bool end(const std::shared_ptr<Waiter>& waiter, Unserved why);
   // The same by the client's id. False: it does not wait.
   bool end(std::uint64_t client, Unserved why);
+  // How often it was tried whether there is something for one of them, since the start.
+  std::uint64_t tried() const { return tried_.load(std::memory_order_relaxed); }
   // Clients that wait.
   std::size_t size() const { return waiting_.load(std::memory_order_relaxed); }
+
+  // Any key may have another value: everything, or a namespace, was dropped. With locks of the layer held.
+  void all_changed();
+  // Whether a client waits for a key that is there (server/databases.h). O(keys that clients wait for).
+  bool waits_at(unsigned place) const;
 
   // A plain key has another value, or none any more. With locks of the layer held (forebay/key_listener.h).
   void changed(std::string_view key);
@@ -83,16 +92,23 @@ class Waiters {
   void upkeep();
 
  private:
-  using Place = Waiter::Place;
+  using Queue = std::map<std::uint64_t, std::shared_ptr<Waiter>>;  // by their numbers
+  // A key that is to be served: for all, as it has changed, or for the one with this number, which has joined.
+  struct Ready {
+    std::string key;
+    std::uint64_t joiner = 0;
+  };
+  static std::vector<Ready>& noted_here();
 
   std::atomic<std::uint32_t>& filter(std::string_view key) { return filter_[hash_bytes(key) % kFilter]; }
   void listen();
   void take_noted_locked() REQUIRES(mutex_);
   void leave_locked(Waiter& waiter) REQUIRES(mutex_);
-  std::optional<std::string> take(bool goes_on, FunctionRef<bool()> hold);
-  void serve_key(std::string_view key, Instant now);
+  std::optional<Ready> take(bool goes_on, FunctionRef<bool()> hold);
+  void serve_key(const Ready& ready, Instant now);
+  Waiter::Tried::Outcome serve_next(std::string_view key, std::uint64_t& after, Instant now);
   std::shared_ptr<Waiter> next(std::string_view key, std::uint64_t& after);
-  bool settle(const std::shared_ptr<Waiter>& waiter, Waiter::Tried tried);
+  void settle(const std::shared_ptr<Waiter>& waiter, Waiter::Tried tried);
   static void answer(Waiter& waiter, Unserved why);
 
   static constexpr std::size_t kFilter = 1024;
@@ -103,13 +119,14 @@ class Waiters {
   // Relaxed, as is the filter: who must see them has taken the lock of a shard after the waiter has (above).
   std::atomic<std::size_t> waiting_{0};
   std::array<std::atomic<std::uint32_t>, kFilter> filter_{};  // places by the hash of their keys
+  std::atomic<std::uint64_t> tried_{0};
   std::atomic<bool> left_{false};  // relaxed: a hint; keys are left in ready_, and nobody serves them
   Mutex listen_mutex_;             // outside of locks that listening takes; none of the layer's shards
   std::shared_ptr<void> token_ GUARDED_BY(listen_mutex_);
   mutable Mutex mutex_;
-  std::unordered_map<std::string, std::list<Place>, StringHash, std::equal_to<>> queues_ GUARDED_BY(mutex_);
+  std::unordered_map<std::string, Queue, StringHash, std::equal_to<>> queues_ GUARDED_BY(mutex_);
   std::unordered_map<std::uint64_t, std::shared_ptr<Waiter>> by_client_ GUARDED_BY(mutex_);
-  std::deque<std::string> ready_ GUARDED_BY(mutex_);
+  std::deque<Ready> ready_ GUARDED_BY(mutex_);
   std::uint64_t last_number_ GUARDED_BY(mutex_) = 0;
   bool serving_ GUARDED_BY(mutex_) = false;
 };

@@ -13,6 +13,28 @@ namespace {
 class SortTest : public ServerTest {};
 class SortOfPlainKeys : public PlainKeys {};
 
+TEST_F(SortOfPlainKeys, OtherTypesAreRefused) {
+  run("XADD", "stream", "1-1", "f", "v");
+  run("HSET", "hash", "f", "v");
+  run("SET", "text", "x");
+  for (const char* key : {"stream", "hash", "text"}) {
+    EXPECT_TRUE(run("SORT", key, "ALPHA").starts_with("-WRONGTYPE")) << key;
+    EXPECT_TRUE(run("SORT", key, "BY", "nosort", "STORE", "to").starts_with("-WRONGTYPE")) << key;
+  }
+  EXPECT_EQ(run("EXISTS", "to"), ":0");
+}
+
+// As many keys are looked at as there are elements and patterns.
+TEST_F(SortOfPlainKeys, SoAreFewElementsWithManyPatterns) {
+  for (int i = 0; i < 200; ++i) run("RPUSH", "l", std::to_string(i));
+  std::vector<std::string_view> command{"SORT", "l"};
+  for (int i = 0; i < 100; ++i) command.insert(command.end(), {"GET", "x*"});
+  EXPECT_TRUE(client_->run(command).starts_with("*20000|"));
+  EXPECT_TRUE(client_->last_was_deferred());
+  run("SORT", "l", "GET", "x*");
+  EXPECT_FALSE(client_->last_was_deferred());
+}
+
 TEST_F(SortOfPlainKeys, ManyElementsAreSortedOnTheSlowLane) {
   for (int i = 0; i < 9'999; ++i) run("RPUSH", "l", std::to_string(i));
   EXPECT_EQ(run("SORT", "l", "DESC", "LIMIT", "0", "1"), "*1|$4|9998");

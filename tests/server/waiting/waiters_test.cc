@@ -79,6 +79,48 @@ TEST_F(WaitersTest, HaveBeenServedWhenThePushersNextCommandRuns) {
   }
 }
 
+// Each is tried when it comes, and the others are not tried again for that: it would take as long as their square.
+TEST_F(WaitersTest, ManyReadersOfOneStreamCostNoMoreThanTheirNumber) {
+  options.threads = 2;
+  start();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  constexpr std::size_t kClients = 300;
+  for (std::size_t i = 0; i < kClients; ++i) {
+    clients.push_back(connect());
+    clients.back()->send_command({"XREAD", "BLOCK", "0", "STREAMS", "s", "$"});
+  }
+  ASSERT_TRUE(eventually([&] { return waiting() == kClients; }));
+  const std::uint64_t tried = server->key_feed().waiters().tried();
+  EXPECT_LE(tried, 2 * kClients);
+  connect()->ask({"XADD", "s", "1-1", "f", "v"});
+  for (auto& client : clients) EXPECT_EQ(client->reply(), "[[s [[1-1 [f v]]]]]");
+}
+
+TEST_F(WaitersTest, AreToldThatEverythingIsGone) {
+  start();
+  for (const std::string_view flush : {"FLUSHALL", "FLUSHDB"}) {
+    auto other = connect();
+    other->ask({"XGROUP", "CREATE", "s", "g", "$", "MKSTREAM"});
+    auto client = waits({"XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">"});
+    other->ask({std::string(flush)});
+    EXPECT_TRUE(client->reply().starts_with("-NOGROUP ")) << flush;
+  }
+}
+
+TEST_F(WaitersTest, KeepTheirDatabaseFromBeingSwapped) {
+  start();
+  auto client = connect();
+  client->ask({"SELECT", "1"});
+  client->send_command({"BLPOP", "k", "0"});
+  ASSERT_TRUE(eventually([&] { return waiting() == 1; }));
+  auto other = connect();
+  EXPECT_TRUE(other->ask({"SWAPDB", "2", "1"}).starts_with("-ERR clients wait for keys of these databases"));
+  EXPECT_EQ(other->ask({"SWAPDB", "3", "2"}), "+OK");
+  other->ask({"SELECT", "1"});
+  other->ask({"RPUSH", "k", "a"});
+  EXPECT_EQ(client->reply(), "[k a]");
+}
+
 TEST_F(WaitersTest, AreServedByWhateverMakesTheKeyAList) {
   start();
   auto pusher = connect();

@@ -59,6 +59,12 @@ void swapdb(Context& context) {
       return context.reply.error(
           "ERR the keys of namespaces are in the database that was the first, which can't be swapped");
     }
+    const Waiters& waiters = context.server.key_feed().waiters();
+    if (waiters.waits_at(databases.place_of(*first)) || waiters.waits_at(databases.place_of(*second))) {
+      return context.reply.error(
+          "ERR clients wait for keys of these databases (BLPOP and its like), which can't be swapped "
+          "meanwhile");
+    }
     databases.swap(*first, *second);
     // What a client keeps of a key may be another database's now.
     context.server.key_feed().tracking()->cleared();

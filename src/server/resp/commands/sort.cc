@@ -25,7 +25,7 @@
 namespace forebay::server {
 namespace {
 
-// From this many elements on it is done on the slow lane, and is no longer one step for others.
+// From this many elements, each with what other keys say of it, on it is done on the slow lane, and is no longer one step for others.
 constexpr std::size_t kMany = 10'000;
 constexpr std::string_view kNoNumber = "ERR One or more scores can't be converted into double";
 
@@ -125,9 +125,9 @@ void Sort::load_all(Collection& all, CollectionKind kind) {
 // False: error_ says why.
 bool Sort::load() {
   layer_.look_up(sorting_.key, now_, [&](const EntryView& entry) {
-    const bool some = is_collection(entry);
-    const CollectionKind kind = some ? Collection::kind_of(entry.bytes()) : CollectionKind::kHash;
-    if (!some || kind == CollectionKind::kHash) {
+    const CollectionKind kind =
+        is_collection(entry) ? Collection::kind_of(entry.bytes()) : CollectionKind::kHash;
+    if (kind != CollectionKind::kList && kind != CollectionKind::kSet && kind != CollectionKind::kSortedSet) {
       error_ = kWrongType;
     } else {
       Collection all(entry.bytes());
@@ -205,6 +205,9 @@ void Sort::order() {
 
 Sorted Sort::answer() {
   const auto [from, end] = limits(sorting_, elements_.size());
+  constexpr std::size_t kMostParts = 4'000'000;
+  if ((end - from) * std::max<std::size_t>(1, sorting_.get.size()) > kMostParts)
+    return failed("ERR SORT would have more than 4000000 parts: use LIMIT");
   Sorted found;
   for (std::size_t i = from; i < end; ++i) {
     if (sorting_.get.empty()) found.parts.emplace_back(std::move(elements_[i].text));
@@ -322,7 +325,8 @@ void sort(Context& context) {
   context.layer.peek(sorting->key, context.now, [&](const EntryView& entry) {
     if (is_collection(entry)) size = Collection(entry.bytes()).size();
   });
-  if (size >= kMany && !sorting->in_exec) return sort_slowly(context, std::move(*sorting));
+  const std::size_t looks = size * (1 + sorting->get.size() + (sorting->by ? 1 : 0));
+  if (looks >= kMany && !sorting->in_exec) return sort_slowly(context, std::move(*sorting));
   // Of which keys it will ask nobody knows before.
   std::optional<Layer::Guard> guard;
   if (!sorting->in_exec && (sorting->by || !sorting->get.empty() || sorting->store))
