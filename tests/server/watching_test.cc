@@ -155,6 +155,10 @@ TEST_F(WatchingTest, AServerThatIsAloneSaysSo) {
   EXPECT_EQ(client->ask({"CLUSTER", "INFO"}), "-ERR This instance has cluster support disabled");
   EXPECT_EQ(client->ask({"READONLY"}), "-ERR This instance has cluster support disabled");
   EXPECT_EQ(client->ask({"LATENCY", "LATEST"}), "[]");
+  EXPECT_EQ(client->ask({"ACL", "WHOAMI"}), "default");
+  EXPECT_EQ(client->ask({"ACL", "USERS"}), "[default]");
+  EXPECT_EQ(client->ask({"MODULE", "LIST"}), "[]");
+  EXPECT_TRUE(client->ask({"LASTSAVE"}).starts_with(":"));
   EXPECT_NE(client->ask({"LOLWUT"}).find("Forebay "), std::string::npos);
   EXPECT_EQ(client->ask({"CONFIG", "SET", "save", "", "appendonly", "no", "maxmemory-samples", "10"}), "+OK");
   EXPECT_TRUE(client->ask({"CONFIG", "SET", "appendonly", "yes"}).starts_with("-ERR CONFIG SET failed"));

@@ -1,5 +1,7 @@
 // What a server answers that is alone: clients ask before they know.
 
+#include "server/resp/commands/standalone.h"
+
 #include <array>
 #include <string>
 
@@ -15,6 +17,12 @@ constexpr std::string_view kNoCluster = "ERR This instance has cluster support d
 
 void no_cluster(Context& context) {
   context.reply.error(kNoCluster);
+}
+
+// Nothing is ever saved: as Redis says it before the first time.
+void lastsave(Context& context) {
+  const Clock& clock = context.layer.clock();
+  context.reply.integer(clock.to_wall_ms(context.server.started_at()) / 1000);
 }
 
 void role(Context& context) {
@@ -45,6 +53,11 @@ void lolwut(Context& context) {
 constexpr std::uint32_t kQuick = kFast | kConcurrent;
 
 constexpr std::array kCommands{
+    Command{"acl", -2, kAdmin, 0, 0, 0, acl, "A container for Access List Control commands.", "6.0.0",
+            "server"},
+    Command{"lastsave", 1, kQuick, 0, 0, 0, lastsave, "Returns when the server started: nothing is saved.",
+            "1.0.0", "server"},
+    Command{"module", -2, kAdmin, 0, 0, 0, module, "A container for module commands.", "4.0.0", "server"},
     Command{"asking", 1, kFast, 0, 0, 0, no_cluster, "Refused: this is no cluster.", "3.0.0", "connection"},
     Command{"cluster", -2, kQuick, 0, 0, 0, no_cluster, "Refused: this is no cluster.", "3.0.0",
             "connection"},
