@@ -112,7 +112,7 @@ class Connection final : public ConnectionControl, public PushTarget {
   bool is_pushed_to() { return subscriptions_.any() || session_.tracking() != nullptr || session_.watches(); }
   bool is_paused(const Command& command);
   void wait_for_pause();
-  void call(const Registered& found);
+  void run_timed(const Registered& found);
   void run_attended(const Command& command);
   void count_failed();
   // Before a client has given its password: most bytes of unread replies.
