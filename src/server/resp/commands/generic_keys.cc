@@ -3,6 +3,7 @@
 
 #include "base/database_key.h"
 #include "server/databases.h"
+#include "server/hash_upkeep.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/collections.h"
@@ -27,6 +28,7 @@ Moved move_entry(Context& context, std::string_view from, std::string_view to, O
   std::optional<Value> value;
   bool collection = false;
   bool copied = false;
+  bool ends = false;
   Stamp old;
   auto type = EntryType::kText;
   context.layer.peek(from, context.now, [&](const EntryView& entry) {
@@ -52,7 +54,10 @@ Moved move_entry(Context& context, std::string_view from, std::string_view to, O
     context.layer.peek(from, context.now, [&](const EntryView& entry) {
       Collection all(entry.bytes());
       copied = copy_collection(context, all, to, stamp);
+      ends = all.may_end();
     });
+    // A walk may have passed the place where its fields that end are now.
+    if (copied && ends) context.server.hash_upkeep().expect();
     if (copied && source == Source::kGoes) context.layer.drop(from, context.now);
     return copied ? Moved::kDone : Moved::kFailed;
   }
