@@ -255,7 +255,6 @@ void Connection::resume() {
 void Connection::on_turn() {
   const Self keep(this);
   in_line_ = yielded_ = false;
-  if (paced_ && writing_) return on_writable();
   process();
 }
 
