@@ -171,6 +171,7 @@ struct Namespace {
   std::string version_column;         // `version`
   std::vector<Dependency> depends_on;
   OnFeedLoss on_feed_loss = OnFeedLoss::kTtl;
+  milliseconds max_staleness{0};               // an answer was right that long ago at most; 0: no such bound
   ReadStrategy read = ReadStrategy::kThrough;  // kAside where there is no source
   WriteStrategy write = WriteStrategy::kAside;
   milliseconds ttl{0};  // 0: fresh until invalidated or evicted

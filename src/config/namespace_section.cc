@@ -156,6 +156,7 @@ class NamespaceReader {
     ttl_good_ = section_.duration("ttl", space_.ttl, 0ms, kLongest) || !section_.has("ttl");
     section_.share("jitter", space_.jitter, 0.0, 0.9);
     section_.duration("stale_while_revalidate", space_.stale_while_revalidate, 0ms, kLongest);
+    section_.duration("max_staleness", space_.max_staleness, 0ms, kLongest);
     section_.duration("stale_if_error", space_.stale_if_error, 0ms, kLongest);
     section_.duration("stale_throttle", space_.stale_throttle, 0ms, 1h);
     if (section_.share("refresh_ahead", space_.refresh_ahead, 0.0, 1.0) && space_.refresh_ahead == 1.0) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "forebay/change_log.h"
+#include "forebay/clock.h"
 
 namespace forebay::feed {
 
@@ -28,6 +29,11 @@ class ChangeSink {
                                               std::uint64_t transaction) = 0;
   // Changes were missed: everything that came from this source's watched tables is in doubt.
   virtual void lost(const std::string& source) = 0;
+  // The source went away and is back. It may have lost commits that it had shown to readers, of which no log tells:
+  // what was loaded since is in doubt.
+  virtual void came_back(const std::string& source, Instant since) = 0;
+  // All that was committed at the source before this has been done.
+  virtual void complete_as_of(const std::string& source, Instant when) = 0;
   // Whether the source's changes are heard of from now on. Called when that has changed.
   virtual void heard(const std::string& source, bool heard) = 0;
 };

@@ -58,6 +58,12 @@ class Feed {
                                           const CallContext& context);
   // Nothing up to here has to be delivered again.
   virtual void confirm(std::uint64_t position);
+  // How often Delivery::complete_as_of is wanted at least. Thread-safe.
+  virtual void prove_every(std::chrono::milliseconds /*interval*/) {}
+  // Whether it tells of all changes of all tables that are wanted.
+  virtual bool follows_all() const { return true; }
+  // Whether the source may lose commits that it has shown to readers, when it crashes.
+  virtual bool may_lose_commits() const { return false; }
   // What a person must see to, one sentence each: tables that it can't tell of, a log that is soon lost.
   virtual std::vector<std::string> warnings() const { return {}; }
 };

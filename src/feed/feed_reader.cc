@@ -154,7 +154,10 @@ void FeedReader::finish_settled() {
   while (!batches_.empty() && batches_.front().waiting.empty()) {
     const Batch& batch = batches_.front();
     position = std::max(position, batch.position);
-    if (batch.complete_as_of) known_at_.store(*batch.complete_as_of, std::memory_order_relaxed);
+    if (batch.complete_as_of) {
+      known_at_.store(*batch.complete_as_of, std::memory_order_relaxed);
+      if (feed_->follows_all()) sink_.complete_as_of(options_.source, *batch.complete_as_of);
+    }
     batches_.pop_front();
   }
   if (position != 0) feed_->confirm(position);
@@ -189,6 +192,9 @@ void FeedReader::works() {
   }
   begun_ = true;
   if (again) spdlog::info("feed of source '{}': works again", options_.source);
+  // Whatever was loaded before the last proof includes nothing that was not in the log.
+  if (again && feed_->may_lose_commits())
+    sink_.came_back(options_.source, known_at_.load(std::memory_order_relaxed));
   sink_.heard(options_.source, true);
 }
 

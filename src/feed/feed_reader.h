@@ -46,6 +46,9 @@ class FeedReader {
   // As Feed::watch(). Thread-safe.
   Result<void> watch(std::span<const WatchedTable> tables) { return feed_->watch(tables); }
 
+  // As Feed::prove_every(). Thread-safe.
+  void prove_every(std::chrono::milliseconds interval) { feed_->prove_every(interval); }
+
   // Thread-safe.
   struct Stats {
     std::string source;

@@ -45,6 +45,9 @@ constexpr std::size_t kMostChanges = 5000;
 // A note that has not come back by then tells that the log is late.
 constexpr std::chrono::seconds kLate{10};
 
+// So many notes are in the log at once: more would only make a log that is late later.
+constexpr std::size_t kMostNotes = 20;
+
 class Logical final : public Feed {
  public:
   Logical(const config::Source& source, const Clock& clock)
@@ -89,6 +92,11 @@ class Logical final : public Feed {
 
   void confirm(std::uint64_t position) override { confirmed_ = std::max(confirmed_, position); }
 
+  void prove_every(milliseconds interval) override { note_every_.store(interval, std::memory_order_relaxed); }
+  bool follows_all() const override { return follows_all_; }
+  // With synchronous_commit = off.
+  bool may_lose_commits() const override { return true; }
+
   std::vector<std::string> warnings() const override { return warnings_; }
 
  private:
@@ -110,6 +118,8 @@ class Logical final : public Feed {
     const bool asked = wanted_changed_.exchange(false, std::memory_order_acq_rel);
     if (asked || now - looked_at_ >= kLookEvery) {
       if (auto looked = look_again(delivery); !looked) return looked;
+    }
+    if (now - noted_at_ >= note_every_.load(std::memory_order_relaxed)) {
       if (auto noted = send_note(); !noted) return noted;
     }
     if (now - status_at_ >= kStatusEvery || confirmed_ > reported_) return send_status();
@@ -172,6 +182,7 @@ class Logical final : public Feed {
       delivery.changes.push_back({std::move(change), 0});
     }
     warnings_ = shortcomings(followed_);
+    follows_all_ = warnings_.empty();
     auto state = slot_.warnings(call());
     if (!state) return std::move(state).error();
     std::ranges::move(*state, std::back_inserter(warnings_));
@@ -184,7 +195,8 @@ class Logical final : public Feed {
 
   // A line in the log: when it comes back, all that was committed before it has come.
   Result<void> send_note() {
-    if (notes_.size() >= static_cast<std::size_t>(kLate.count()) * 2) return {};
+    noted_at_ = std::chrono::steady_clock::now();
+    if (notes_.size() >= kMostNotes) return {};
     const Instant now = clock_.now();
     const std::string text = fmt::format("{} {}", slot_.name(), ++last_note_);
     auto put = put_note(pool_, Transactions::kNotePrefix, text, call());
@@ -281,6 +293,9 @@ class Logical final : public Feed {
   Lsn received_ = 0;
   SteadyTime looked_at_{};
   SteadyTime status_at_{};
+  SteadyTime noted_at_{};
+  bool follows_all_ = false;
+  std::atomic<milliseconds> note_every_{milliseconds(1000)};  // relaxed: a number that stands for itself
 
   // Release and acquire are the mutex's; this only saves taking it.
   std::atomic<bool> wanted_changed_{false};

@@ -63,6 +63,7 @@ Explanation Core::explain(std::string_view key) {
           return;
         }
         present = true;
+        if (space.too_old(stamp, now)) add("max_staleness", "exceeded: the next read loads");
         negative = stamp.negative;
         add("tier", "memory");
         add("state", std::string(state_of(space.config, space.port != nullptr, stamp, now)));
@@ -85,6 +86,10 @@ Explanation Core::explain(std::string_view key) {
   if (space.info.bound) add("source", space.gate->name());
   if (unconfirmed_.has(key)) add("write", "its commit is not confirmed: in progress");
   if (keys_.unsettled(place) || space.unsettled.load(std::memory_order_acquire) > 0) add("unsettled", "yes");
+  if (space.config.max_staleness.count() > 0 && space.feed != nullptr) {
+    const Instant right = space.feed->complete_as_of.load(std::memory_order_relaxed);
+    if (right != Instant{}) add("right_as_of", ms(now - right) + " ms ago");
+  }
   if (space.feed != nullptr) {
     const bool heard = space.feed->heard.load(std::memory_order_acquire);
     add("feed", heard              ? "heard"

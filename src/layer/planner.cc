@@ -139,6 +139,16 @@ std::vector<WatchedTable> tables_to_watch(const Plan& plan, const std::string& s
   return watched;
 }
 
+// How often it must be known that a source has nothing new: several times within the shortest max_staleness.
+std::chrono::milliseconds proofs_wanted(const Plan& plan, const std::string& source) {
+  std::chrono::milliseconds every{1000};
+  for (const Namespace* space : plan.spaces) {
+    if (space->config.source == source && space->config.max_staleness.count() > 0)
+      every = std::min(every, std::max(space->config.max_staleness / 4, std::chrono::milliseconds(10)));
+  }
+  return every;
+}
+
 }  // namespace
 
 Result<Plan> Planner::plan(const config::Model& model, Unreachable unreachable, const Present& present) {
@@ -400,6 +410,8 @@ void Planner::start_feeds(Draft& draft) {
     const auto same = [](const WatchedTable& a, const WatchedTable& b) {
       return a.name == b.name && a.columns == b.columns;
     };
+    const auto proofs = proofs_wanted(draft.plan, source->config.name);
+    if (source->feed) source->feed->prove_every(proofs);
     if (source->feed && std::ranges::equal(wanted, source->watched, same)) continue;
     std::unique_ptr<feed::Feed> made;
     if (!source->feed) {
@@ -412,6 +424,7 @@ void Planner::start_feeds(Draft& draft) {
     }
     source->watched = std::move(wanted);
     if (made == nullptr) continue;
+    made->prove_every(proofs);
     feed::FeedReader::Options options;
     options.source = source->config.name;
     options.timeout = source->config.timeout;

@@ -36,6 +36,9 @@ class Script final : public Feed {
 
   std::deque<Result<Delivery>> steps;
   std::uint64_t shown_up_to = 0;
+  bool may_lose_commits() const override { return loses; }
+
+  bool loses = false;
   bool away = false;
   std::uint64_t confirmed = 0;
   int asked = 0;
@@ -61,11 +64,20 @@ class Diary final : public ChangeSink {
     text += std::to_string(transaction) + ":" + change.table + (change.whole_table ? "(all) " : " ");
     return std::make_unique<Line>(*this, change.table);
   }
+  void came_back(const std::string&, Instant since) override {
+    text += "since " +
+            std::to_string(std::chrono::duration_cast<std::chrono::seconds>(since - begin_).count()) + " ";
+  }
+  void complete_as_of(const std::string&, Instant) override {}
   void lost(const std::string&) override { text += "lost "; }
   void heard(const std::string&, bool heard) override { text += heard ? "heard " : "deaf "; }
 
+  void begin(Instant now) { begin_ = now; }
   std::string take() { return std::exchange(text, ""); }
   std::string text;
+
+ private:
+  Instant begin_{};
 };
 
 class Reading : public testing::Test {
@@ -152,6 +164,20 @@ TEST_F(Reading, AFeedThatFailsIsSaidToBeDeafOnceAndThenHeardAgain) {
   reader_.step();
   EXPECT_EQ(diary_.take(), "heard deaf heard db/a ");
   EXPECT_TRUE(reader_.stats().heard);
+}
+
+TEST_F(Reading, ASourceThatComesBackMayHaveLostWhatWasLoadedSinceTheLastProof) {
+  diary_.begin(clock_.now());
+  feed_->loses = true;
+  clock_.advance(3s);
+  deliver({}, 1);
+  reader_.step();
+  clock_.advance(5s);
+  feed_->steps.emplace_back(Error{ErrorCode::kUnavailable, "gone"});
+  reader_.step();
+  deliver({}, 2);
+  reader_.step();
+  EXPECT_EQ(diary_.take(), "heard deaf since 3 heard ");
 }
 
 TEST_F(Reading, WhatWasReportedStaysUnsettledWhileTheSourceCannotBeAsked) {

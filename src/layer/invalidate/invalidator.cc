@@ -153,6 +153,22 @@ std::shared_ptr<FeedState> Invalidator::feed_of(const std::string& source) {
   return state;
 }
 
+void Invalidator::came_back(const std::string& source, Instant since) {
+  constexpr std::size_t kStep = 1000;
+  const Instant now = clock_.now();
+  const auto is_in_doubt = [&](const EntryView& entry, const Namespace& space) {
+    return space.config.source == source && space.owns(entry.stamp()) && entry.stamp().loaded_at >= since;
+  };
+  std::uint64_t cursor = 0;
+  do {
+    std::vector<std::string> keys;
+    cursor = copies_.tier().scan(cursor, kStep, now, [&](const EntryView& entry) {
+      if (is_in_doubt(entry, router().route(entry.key()))) keys.emplace_back(entry.key());
+    });
+    for (const std::string& key : keys) drop({router().route(key), key}, observe::Invalidation::kChange);
+  } while (cursor != 0);
+}
+
 void Invalidator::heard(const std::string& source, bool heard) {
   feed_of(source)->heard.store(heard, std::memory_order_release);
   if (heard) return;

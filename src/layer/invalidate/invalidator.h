@@ -68,6 +68,10 @@ class Invalidator final : public feed::ChangeSink {
   std::unique_ptr<feed::ChangeSink::Unsettled> reported(const std::string& source, const RowChange& change,
                                                         std::uint64_t transaction) override;
   void lost(const std::string& source) override;
+  void complete_as_of(const std::string& source, Instant when) override {
+    feed_of(source)->complete_as_of.store(when, std::memory_order_relaxed);
+  }
+  void came_back(const std::string& source, Instant since) override;  // O(entries), in steps
   void heard(const std::string& source, bool heard) override;
 
  private:

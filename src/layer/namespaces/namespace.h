@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 #include <memory>
@@ -85,6 +86,16 @@ struct Namespace {
   bool bypassed() const {
     return feed != nullptr && config.on_feed_loss == config::OnFeedLoss::kBypass &&
            !feed->heard.load(std::memory_order_acquire);
+  }
+
+  // Whether a copy may not answer any more (max_staleness): it is that long ago that it was known to be right. A copy
+  // that a change would have ended is right as of the time up to which all changes are known.
+  bool too_old(const Stamp& stamp, Instant now) const {
+    if (config.max_staleness.count() == 0) [[likely]]
+      return false;
+    Instant right = stamp.loaded_at;
+    if (feed != nullptr) right = std::max(right, feed->complete_as_of.load(std::memory_order_relaxed));
+    return now - right > config.max_staleness;
   }
 
   bool owns(const Stamp& stamp) const {

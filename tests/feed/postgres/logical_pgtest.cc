@@ -4,6 +4,8 @@
 #include <libpq-fe.h>
 
 #include <atomic>
+#include <chrono>
+#include <csignal>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -100,6 +102,15 @@ class LogicalFeed : public testing::Test {
     return eventually([&] {
       return sql("SELECT count(*) FROM pg_replication_slots WHERE confirmed_flush_lsn >= '" + position +
                  "'") != "0";
+    });
+  }
+
+  // All that is cached by now is known to be in the log.
+  bool proved() {
+    const auto since = std::chrono::steady_clock::now();
+    return eventually([&] {
+      const std::chrono::duration<double> ago = std::chrono::steady_clock::now() - since;
+      return feed().lag_seconds < ago.count();
     });
   }
 
@@ -228,6 +239,7 @@ TEST_F(LogicalFeed, ATemporarySlotThatIsTornLeavesAGapAndOneThatStaysDoesNot) {
     get("item:1");
     get("item:2");
     ASSERT_TRUE(caught_up());
+    ASSERT_TRUE(proved());
     sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active;"
         "UPDATE items SET name = name || '!' WHERE id = 1");
     EXPECT_TRUE(
@@ -235,6 +247,23 @@ TEST_F(LogicalFeed, ATemporarySlotThatIsTornLeavesAGapAndOneThatStaysDoesNot) {
     EXPECT_EQ(feed().gaps, gaps + (stays ? 0 : 1));
     EXPECT_EQ(cached("item:2"), stays);
   }
+}
+
+TEST_F(LogicalFeed, WhatWasLoadedSinceTheLastProofGoesWhenTheServerComesBack) {
+  open("slot = \"kept\"\n");
+  get("item:2");
+  ASSERT_TRUE(proved());
+  // Unless a proof comes just between the two.
+  bool gone = false;
+  for (int round = 0; round < 5 && !gone; ++round) {
+    get("item:1");
+    server().stop(SIGKILL);
+    server().start();
+    ASSERT_TRUE(eventually([&] { return feed().heard && feed().lag_seconds < 1; }));
+    gone = !cached("item:1");
+  }
+  EXPECT_TRUE(gone) << "its commit may have vanished";
+  EXPECT_TRUE(cached("item:2"));
 }
 
 TEST_F(LogicalFeed, WhileTheFeedIsTornItsNamespacesDoAsTheyAreTold) {
