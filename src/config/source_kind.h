@@ -26,6 +26,7 @@ struct SourceKind {
 inline constexpr SourceKind kSourceKinds[] = {
     {"sqlite", SourcePlace::kPath, Dialect::kSqlite, true, true},
     {"postgres", SourcePlace::kUrl, Dialect::kPostgres, true, false},
+    {"mysql", SourcePlace::kUrl, Dialect::kMysql, true, false},
     {"function", SourcePlace::kNone, std::nullopt, false, false},
 };
 
