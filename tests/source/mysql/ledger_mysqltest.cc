@@ -61,7 +61,10 @@ TEST_F(MysqlLedger, ABatchThatLosesADeadlockIsAppliedOnce) {
   batch.writes.push_back({dataset.get(), {"1"}, {Add{"n", "5"}}});
   batch.writes.push_back({dataset.get(), {"2"}, {Add{"n", "5"}}});
   auto applying = std::async(std::launch::async, [&] { return ledger->apply(batch, within()); });
-  wait_for_statement("FOR UPDATE");
+  ASSERT_TRUE(test::eventually([&] {
+    return sql("SELECT variable_value FROM information_schema.global_status WHERE variable_name = "
+               "'INNODB_ROW_LOCK_CURRENT_WAITS'") == "1";
+  }));
   other.run("UPDATE things SET n = 10 WHERE id = 1");
   other.run("COMMIT");
   const auto applied = applying.get();
