@@ -27,6 +27,7 @@ struct SourceKind {
 inline constexpr SourceKind kSourceKinds[] = {
     {"sqlite", SourcePlace::kPath, Dialect::kSqlite, true, true, false},
     {"postgres", SourcePlace::kUrl, Dialect::kPostgres, true, false, true},
+    {"mysql", SourcePlace::kUrl, Dialect::kMysql, true, false, false},
     {"function", SourcePlace::kNone, std::nullopt, false, false, false},
 };
 

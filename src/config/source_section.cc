@@ -14,7 +14,7 @@
 namespace forebay::config {
 namespace {
 
-constexpr std::string_view kLaterKinds[] = {"mysql", "mariadb", "http"};
+constexpr std::string_view kLaterKinds[] = {"http"};
 
 constexpr auto kNames = [] {
   std::array<std::string_view, std::size(kSourceKinds)> names;
@@ -24,11 +24,12 @@ constexpr auto kNames = [] {
 
 constexpr std::string_view kPoolers[] = {"none", "transaction"};  // as Pooler has them
 
-// Whether one of these letters stands unescaped in a URI's user or password, so that what libpq takes for the
+// Whether one of these letters stands unescaped in a URI's user or password, so that what is taken for the
 // host, the port or the database, and names in its errors, is a part of the password.
 bool is_ambiguous(std::string_view url) {
   const std::size_t scheme = url.find("://");
-  if (!url.starts_with("postgres") || scheme == std::string_view::npos) return false;
+  const bool is_uri = url.starts_with("postgres") || url.starts_with("mysql") || url.starts_with("mariadb");
+  if (!is_uri || scheme == std::string_view::npos) return false;
   std::string_view rest = url.substr(scheme + 3);
   const std::size_t end = std::min(rest.find_first_of("/?"), rest.size());
   const std::string_view authority = rest.substr(0, end);
@@ -172,10 +173,10 @@ void read_source(Section& section, Source& source, std::string_view folder) {
   if (kind != nullptr) read_place(section, source, kind->place, folder);
   if (const auto choice = section.choice("pooler", kPoolers)) {
     source.pooler = *choice == 1 ? Pooler::kTransaction : Pooler::kNone;
-    if (kind != nullptr && kind->place != SourcePlace::kUrl)
+    if (kind != nullptr && kind->dialect != Dialect::kPostgres)
       section.report(section.key_at("pooler"),
                      fmt::format("pooler is for kind = {}", source_kinds_that([](const SourceKind& each) {
-                                   return each.place == SourcePlace::kUrl;
+                                   return each.dialect == Dialect::kPostgres;
                                  })));
   }
   section.count("pool", source.pool, std::size_t{1}, std::size_t{256});
