@@ -108,10 +108,12 @@ class NamespaceReader {
       space_.zset = kTypes[*type] == "zset";
     }
     read_member();
+    read_max_members();
     type_good_ = !section_.has("type") || space_.kind != ValueKind::kJson;
   }
 
   void read_member();
+  void read_max_members();
   void read_dependencies();
   void read_dependency(const Node& node);
 
@@ -211,6 +213,12 @@ void NamespaceReader::read_member() {
     space_.key.literals.emplace_back();
     space_.key.fields.push_back(member);
   }
+}
+
+void NamespaceReader::read_max_members() {
+  section_.count("max_members", space_.max_members, std::size_t{1}, std::size_t{10'000'000});
+  if (section_.has("max_members") && !space_.zset)
+    section_.report(section_.key_at("max_members"), "max_members is for type = \"zset\"");
 }
 
 // `table` or `table(column -> field, …)`.

@@ -218,6 +218,10 @@ const Row kAfterBase[] = {
      "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"text\"\nvalue = \"v\"\n"
      "member = \"m\"\n",
      18, 1, "member is for type = \"zset\""},
+    {"MaxMembersOfText",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"text\"\nvalue = \"v\"\n"
+     "max_members = 5\n",
+     18, 1, "max_members is for type = \"zset\""},
     {"TypeUnknown", "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"jsn\"\n", 16, 8,
      "did you mean \"json\"?"},
     // The query.
