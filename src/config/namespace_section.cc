@@ -53,6 +53,9 @@ class NamespaceReader {
     section_.text("version", space_.version_column);
     read_type();
     read_dependencies();
+    static constexpr std::string_view kLosses[] = {"ttl", "bypass"};  // as OnFeedLoss has them
+    if (const auto loss = section_.choice("on_feed_loss", kLosses))
+      space_.on_feed_loss = static_cast<OnFeedLoss>(*loss);
     read_strategies();
     read_times();
     read_behind();

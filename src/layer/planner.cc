@@ -9,6 +9,7 @@
 
 #include "base/database_key.h"
 #include "config/source_kind.h"
+#include "feed/registry.h"
 #include "layer/namespaces/collection_query.h"
 #include "layer/port/collection_port.h"
 #include "layer/port/ledger_port.h"
@@ -347,8 +348,14 @@ bool Planner::bind_boards(Draft& draft, const Namespace& members, Namespace& spa
   watch_shape(space);
   space.gate = source->gate;
   space.loads = source->loads;
+  give_feed(space, source->config);
   give_times(space, source->config);
   return true;
+}
+
+void Planner::give_feed(Namespace& space, const config::Source& source) {
+  if (source.changes || source.feed != config::Feed::kNone)
+    space.feed = parts_.invalidator.feed_of(source.name);
 }
 
 void Planner::give_times(Namespace& space, const config::Source& source) {
@@ -377,6 +384,7 @@ bool Planner::bind(Draft& draft, Namespace& space, const SourceInForcePtr& sourc
   watch_shape(space);
   space.gate = source->gate;
   space.loads = source->loads;
+  give_feed(space, source->config);
   // A table's rows are found by an index, and a function that takes many keys was made for that. What a query
   // does is anybody's guess.
   constexpr std::size_t kFirstOfQueries = 16;
@@ -458,24 +466,27 @@ void Planner::check_left_behind(Draft& draft) {
 
 void Planner::start_feeds(Draft& draft) {
   for (const auto& source : draft.plan.sources) {
-    ChangeLog* log = source->config.changes ? source->port->change_log() : nullptr;
-    if (log == nullptr) continue;
     std::vector<WatchedTable> wanted = tables_to_watch(draft.plan, source->config.name);
     const auto same = [](const WatchedTable& a, const WatchedTable& b) {
       return a.name == b.name && a.columns == b.columns;
     };
-    if (source->poller && std::ranges::equal(wanted, source->watched, same)) continue;
-    if (auto watching = log->watch_columns(wanted); !watching) {
+    if (source->feed && std::ranges::equal(wanted, source->watched, same)) continue;
+    std::unique_ptr<feed::Feed> made;
+    if (!source->feed) {
+      made = feed::open_feed(source->config, source->port->change_log(), parts_.clock);
+      if (made == nullptr) continue;
+    }
+    if (auto watching = made ? made->watch(wanted) : source->feed->watch(wanted); !watching) {
       draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, watching.error().message));
       continue;
     }
     source->watched = std::move(wanted);
-    if (!source->poller) {
-      source->poller = std::make_unique<feed::ChangePoller>(
-          feed::ChangePoller::Options{source->config.name, source->config.poll_interval,
-                                      source->config.timeout},
-          *log, parts_.invalidator, parts_.clock);
-    }
+    if (made == nullptr) continue;
+    feed::FeedReader::Options options;
+    options.source = source->config.name;
+    options.timeout = source->config.timeout;
+    source->feed =
+        std::make_unique<feed::FeedReader>(options, std::move(made), parts_.invalidator, parts_.clock);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "base/striped.h"
 #include "config/model.h"
 #include "forebay/layer.h"
+#include "layer/namespaces/feed_state.h"
 #include "layer/port/source_port.h"
 
 namespace forebay::journal {
@@ -69,6 +70,8 @@ struct Namespace {
   // are any, loads answer and are not stored. Raised and lowered with release, read with acquire: who sees it
   // raised sees the epoch raised, too.
   std::atomic<std::uint32_t> unsettled{0};
+  // Of its source's feed; null: there is none. Set before the first request.
+  std::shared_ptr<const FeedState> feed;
   StripedCounters<kCounts> counters;
 
   // A reload is taking the namespace elsewhere: its writes behind wait until it has (write/behind.h). Relaxed:
@@ -81,6 +84,12 @@ struct Namespace {
   bool sole = false;
   // Whether entries say when they were loaded and what that took.
   bool notes_loads = true;
+
+  // Whether nothing may be kept for now, as changes of its rows would not be heard of (on_feed_loss = "bypass").
+  bool bypassed() const {
+    return feed != nullptr && config.on_feed_loss == config::OnFeedLoss::kBypass &&
+           !feed->heard.load(std::memory_order_acquire);
+  }
 
   bool owns(const Stamp& stamp) const {
     return sole || (stamp.space == info.index && stamp.epoch == epoch.load(std::memory_order_acquire));

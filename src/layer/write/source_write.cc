@@ -93,8 +93,9 @@ void SourceWrites::send(const std::shared_ptr<Waiting>& waiting) {
 bool SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, const Fence& reported,
                         WriteAnswer& answer, Instant now) {
   const KeyRef at = waiting.at();
-  const bool known = result && waiting.after == AfterCommit::kStore && !at.space.config.append &&
-                     reported.admits({result->after.evidence, result->after.version});
+  const bool known =
+      result && waiting.after == AfterCommit::kStore && !at.space.config.append &&
+      reported.admits({result->after.evidence, result->after.version, result->transaction});
   if (!known) {
     copies_.drop(at, now);
     return false;
@@ -103,7 +104,7 @@ bool SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, c
     copies_.remove(at, now);
     return true;
   }
-  const Evidence evidence{result->after.evidence, result->after.version};
+  const Evidence evidence{result->after.evidence, result->after.version, result->transaction};
   answer.value = Value::bytes(*result->after.value);
   NewCopy copy;
   copy.value = answer.value;

@@ -118,12 +118,8 @@ void Connection::close() {
   if (unknown_since_ != kNever) loop_.server().lobby().leave(session_.id());
   loop_.remove(*this);
   // From here on nobody else chooses it to be closed.
-  ClientMemory& memory = loop_.server().client_memory();
-  memory.report(session_.memory(), 0);
-  if (const std::size_t doomed = session_.doomed(); doomed != 0) {
-    memory.undoom(doomed);
-    loop_.own_tallies().closed_memory.add();
-  }
+  loop_.server().client_memory().report(session_.memory(), 0);
+  if (session_.doomed()) loop_.own_tallies().closed_memory.add();
   socket_.reset();
 }
 
@@ -167,7 +163,8 @@ void Connection::report_memory() {
   ClientMemory& memory = loop_.server().client_memory();
   memory.report(before, now);
   session_.set_memory(now);
-  while (now > before && memory.over() && loop_.server().clients().close_largest(memory)) {
+  if (session_.doomed()) return;
+  while (now > before && memory.over() && loop_.server().clients().close_largest(memory.limit())) {
   }
 }
 
@@ -255,6 +252,7 @@ void Connection::resume() {
 void Connection::on_turn() {
   const Self keep(this);
   in_line_ = yielded_ = false;
+  if (paced_ && writing_) return on_writable();
   process();
 }
 

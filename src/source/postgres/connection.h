@@ -91,6 +91,9 @@ class Connection {
   // settings.
   Outcome<ResultPtr> command(const std::string& sql, const Call& call);
 
+  // As PQserverVersion(): 150018 for 15.18.
+  int server_version() const { return PQserverVersion(connection_); }
+
   // Whether the database's own encoding is UTF-8, so that it takes all text.
   bool is_utf8() const;
 
