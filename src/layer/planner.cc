@@ -291,7 +291,9 @@ void Planner::plan_space(Draft& draft, const config::Namespace& wanted) {
   }
   auto space = describe(wanted);
   space->watch_columns = watch;
-  if (bound && !bind(draft, *space, *source)) return;
+  const bool collection = wanted.collection != config::CollectionType::kNone;
+  if (bound && !(collection ? bind_boards(draft, *space, *space, *source) : bind(draft, *space, *source)))
+    return;
   draft.plan.spaces.push_back(space.get());
   draft.plan.made.push_back(std::move(space));
   if (wanted.zset && bound) plan_boards(draft, *source);
@@ -312,16 +314,18 @@ void Planner::plan_boards(Draft& draft, const SourceInForcePtr& source) {
   wanted.write = config::WriteStrategy::kAside;  // its members are written
   auto space = describe(wanted);
   if (!bind_boards(draft, members, *space, source)) return;
+  // What changes in the table is told of the members, and with them of their boards: it watches no table itself.
+  space->config.table.clear();
   space->members = &members;
   members.boards = space.get();
   draft.plan.spaces.push_back(space.get());
   draft.plan.made.push_back(std::move(space));
 }
 
-// What changes in the table is told of the members, and with them of their boards: it watches no table itself.
-bool Planner::bind_boards(Draft& draft, const Namespace& members, Namespace& space,
+// `named`: whose name stands in messages.
+bool Planner::bind_boards(Draft& draft, const Namespace& named, Namespace& space,
                           const SourceInForcePtr& source) {
-  config::Namespace& wanted = space.config;
+  const config::Namespace& wanted = space.config;
   const config::SourceKind* kind = config::find_source_kind(source->config.kind);
   if (kind == nullptr || !kind->dialect) return false;
   const auto wrong = [&](const Error& error) {
@@ -341,10 +345,11 @@ bool Planner::bind_boards(Draft& draft, const Namespace& members, Namespace& spa
   auto port = open_dataset(draft, source, spec);
   if (!port) return wrong(port.error());
   space.port = std::make_shared<CollectionPort>(
-      std::move(*port),
-      CollectionPort::Options{members.name(), memory::CollectionKind::kSortedSet, wanted.max_members});
-  wanted.query = std::move(*query);
-  wanted.table.clear();
+      std::move(*port), CollectionPort::Options{named.name(),
+                                                wanted.collection == config::CollectionType::kSet
+                                                    ? memory::CollectionKind::kSet
+                                                    : memory::CollectionKind::kSortedSet,
+                                                wanted.max_members});
   watch_shape(space);
   space.gate = source->gate;
   space.loads = source->loads;

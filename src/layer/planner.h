@@ -73,7 +73,7 @@ class Planner {
   void plan_space(Draft& draft, const config::Namespace& wanted);
   std::unique_ptr<Namespace> describe(const config::Namespace& wanted);
   void plan_boards(Draft& draft, const SourceInForcePtr& source);
-  bool bind_boards(Draft& draft, const Namespace& members, Namespace& space, const SourceInForcePtr& source);
+  bool bind_boards(Draft& draft, const Namespace& named, Namespace& space, const SourceInForcePtr& source);
   bool bind(Draft& draft, Namespace& space, const SourceInForcePtr& source);
   Result<std::shared_ptr<DatasetPort>> open_dataset(Draft& draft, const SourceInForcePtr& source,
                                                     const DatasetSpec& spec);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "memory/collection/fields.h"
 #include "memory/collection/own_collection.h"
 #include "memory/collection/ranking.h"
 
@@ -47,25 +48,32 @@ class Elements {
   std::string_view rest_;
 };
 
-// What is wrong with the text; nothing: its members are in `ranking` now.
-std::optional<Error> read_scores(std::string_view text, const CollectionPort::Options& options,
-                                 memory::Ranking& ranking) {
+Error refused(const CollectionPort::Options& options, std::string_view what) {
+  return {ErrorCode::kRefused, fmt::format("namespace '{}': {}", options.name, what)};
+}
+
+// What is wrong with the text; nothing: what it has is in the collection now.
+std::optional<Error> read_elements(std::string_view text, const CollectionPort::Options& options,
+                                   memory::Collection& all) {
+  const bool scored = options.kind == memory::CollectionKind::kSortedSet;
   Elements elements(text);
   for (std::size_t count = 0; !elements.at_end(); ++count) {
     if (count == options.max_members) {
-      return Error{ErrorCode::kRefused,
-                   fmt::format("namespace '{}': the key has more than max_members = {} members in the table: "
-                               "raise max_members to read them together",
-                               options.name, options.max_members)};
+      return refused(options,
+                     fmt::format("the key has more than max_members = {} members in the table: raise "
+                                 "max_members to read them together",
+                                 options.max_members));
     }
     const auto member = elements.bytes();
-    const auto score = member ? elements.score() : std::nullopt;
-    if (!score) {
-      return Error{ErrorCode::kRefused,
-                   fmt::format("namespace '{}': a score in the table is not a valid float", options.name)};
+    if (!member) return refused(options, "the table's members can't be read");
+    if (!scored) {
+      memory::Fields(all).add(*member);
+      continue;
     }
+    const auto score = elements.score();
+    if (!score) return refused(options, "a score in the table is not a valid float");
     // A command could not name it: the key of its entry would end where it begins.
-    if (!member->empty()) ranking.put(*member, *score);
+    if (!member->empty()) memory::Ranking(all).put(*member, *score);
   }
   return std::nullopt;
 }
@@ -81,8 +89,7 @@ void CollectionPort::load(std::vector<KeyFields> keys, CallOptions options, Load
                    auto all = std::make_shared<OwnCollection>(options_.kind);
                    std::optional<Error> wrong;
                    all->edit([&](memory::Collection& edited) {
-                     memory::Ranking ranking(edited);
-                     wrong = read_scores(value.value->view(), options_, ranking);
+                     wrong = read_elements(value.value->view(), options_, edited);
                    });
                    if (wrong) return done(std::move(*wrong));
                    value.value.reset();

@@ -86,7 +86,7 @@ bool refuse_sourced(Context& context, std::string_view key) {
 
 bool refuse_unreadable(Context& context, std::string_view key) {
   const NamespaceInfo& space = context.layer.route(key);
-  if (space.bound && space.type == EntryType::kCollection) return false;
+  if (space.bound && space.type == EntryType::kCollection && !space.value_column.empty()) return false;
   return refuse_sourced(context, key);
 }
 
