@@ -23,11 +23,13 @@ class BoardCommands : public testing::TestWithParam<const char*> {
         "INSERT INTO scores VALUES ('eu','ann',10),('eu','bob',2.5),('eu','cid',-7),('eu','dan',2.5),"
         "('eu','none',NULL),('eu','eve',0.1),('us','ann',1);"
         "CREATE TABLE levels(game INTEGER, player TEXT, level INTEGER NOT NULL, PRIMARY KEY (game, player));"
-        "INSERT INTO levels VALUES (7,'ann',3),(7,'bob',9007199254740991)");
+        "INSERT INTO levels VALUES (7,'ann',3),(7,'bob',9007199254740991);"
+        "CREATE TABLE clans(game TEXT COLLATE NOCASE, player TEXT, score REAL, PRIMARY KEY (game, player));"
+        "INSERT INTO clans VALUES ('Red','ann',3)");
     auto layer = Layer::open(
         "[journal]\npath = '" + (folder_ / "journal").string() + "'\n[source.db]\nkind = 'sqlite'\npath = '" +
         path_ + "'\nchanges = true\npoll_interval = '5ms'\n" + space("board", "scores", "score", "") +
-        space("level", "levels", "level", "max_members = 3\n") +
+        space("level", "levels", "level", "max_members = 3\n") + space("clan", "clans", "score", "") +
         "[namespace.row]\nkey = 'row:{game}:{player}'\nsource = 'db'\ntable = 'scores'\nwrite = 'through'\n");
     if (!layer) throw std::runtime_error(layer.error().message);
     layer_ = std::move(*layer);
@@ -71,6 +73,8 @@ TEST_P(BoardCommands, RowsAreMembersTiesAreInTheOrderOfTheirBytes) {
   EXPECT_EQ(run("ZRANK", "board:nowhere", "ann"), "$-1");
   EXPECT_EQ(run("ZRANGE", "level:7", "0", "-1", "WITHSCORES"), "*4|$3|ann|$1|3|$3|bob|$16|9007199254740991");
   EXPECT_EQ(run("ZCARD", "level:07"), ":0") << "equal to the database, spelled otherwise";
+  EXPECT_EQ(run("ZCARD", "clan:Red"), ":1");
+  EXPECT_EQ(run("ZCARD", "clan:RED"), ":0");
 }
 
 TEST_P(BoardCommands, ABoardIsReadOnceAndWritesEditItInPlace) {
