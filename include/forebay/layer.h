@@ -82,6 +82,9 @@ struct WriteAnswer {
   // The write's op_id had been used before, and nothing was written now. `existed` and `added` are those
   // of the first answer, there is no `value`, and the token is a new one.
   bool repeated = false;
+  // As Written's, of a write with a condition.
+  bool held = true;
+  OptionalText before = {};
 };
 // The answer of Layer::add_at_once().
 struct AddAnswer {

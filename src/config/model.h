@@ -153,6 +153,9 @@ struct Pattern {
 // Between the key of a sorted set and one of its members, in the key of the member's entry.
 inline constexpr char kMemberSeparator = '\0';
 
+// What the rows of a table are together, where they are one value.
+enum class CollectionType : std::uint8_t { kNone, kSet, kSortedSet, kList };
+
 // What becomes of copies while nobody hears of changes at their source.
 enum class OnFeedLoss : std::uint8_t {
   kTtl,     // they are good for their ttl, as without a feed
@@ -167,6 +170,10 @@ struct Namespace {
   std::string query;
   ValueKind kind = ValueKind::kJson;  // `type`
   bool zset = false;                  // type = "zset": `kind` is kText then, of a member's score
+  // With `zset`: that of the sets themselves, which the layer adds. A value is the rows that a key finds, then.
+  CollectionType collection = CollectionType::kNone;
+  std::string member_column;          // of a collection but a list
+  std::size_t max_members = 100'000;  // of a collection that is loaded, 1 to 10,000,000
   std::string value_column;           // `value`
   std::string version_column;         // `version`
   std::vector<Dependency> depends_on;

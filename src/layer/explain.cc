@@ -50,7 +50,7 @@ Explanation Core::explain(std::string_view key) {
   auto& facts = explanation.facts;
   const auto add = [&](const char* name, std::string value) { facts.emplace_back(name, std::move(value)); };
   add("key", std::string(key));
-  add("namespace", space.info.name);
+  add("namespace", space.members != nullptr ? space.members->info.name : space.info.name);
   bool present = false;
   bool negative = false;
   bool outdated = false;

@@ -216,6 +216,20 @@ const Row kAfterBase[] = {
      "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"text\"\nvalue = \"v\"\n"
      "member = \"m\"\n",
      18, 1, "member is for type = \"zset\""},
+    {"MaxMembersOfText",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"text\"\nvalue = \"v\"\n"
+     "max_members = 5\n",
+     18, 1, "max_members is for type = \"zset\""},
+    {"SetWithoutMember", "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"set\"\n",
+     16, 8, "type = \"set\" needs member"},
+    {"SetWithValue",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"set\"\nmember = \"m\"\n"
+     "value = \"v\"\n",
+     18, 1, "value is not for type = \"set\""},
+    {"SetThatIsWritten",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"set\"\nmember = \"m\"\n"
+     "write = \"through\"\n",
+     18, 9, "read from a table and not written"},
     {"TypeUnknown", "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"jsn\"\n", 16, 8,
      "did you mean \"json\"?"},
     // The query.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "layer/key/boards.h"
+
 namespace forebay::layer {
 
 // A change that a feed has reported.
@@ -42,6 +44,7 @@ bool Invalidator::drop(const KeyRef& at, observe::Invalidation cause, const Chan
   const bool fenced =
       keys_.change(at, change, visible, [&] { dropped = copies_.drop_before(at, change, now); });
   if (dropped || fenced) copies_.invalidated(at, cause, now);
+  if (at.space.boards != nullptr) drop(board_of(at), cause, change, visible);
   return dropped;
 }
 
@@ -109,6 +112,7 @@ Invalidator::Unsettled Invalidator::row_changes(const std::string& source, const
   const auto unsettle = [&](const KeyRef& at, observe::Invalidation cause) {
     drop(at, cause, unsettled.change, Visible::kNotYet);
     unsettled.keys.emplace_back(&at.space, at.text);
+    if (at.space.boards != nullptr) unsettled.keys.emplace_back(at.space.boards, board_of(at).text);
   };
   if (written != nullptr) unsettle(*written, observe::Invalidation::kWrite);
   each_concerned(source, change, written == nullptr ? std::string_view() : written->text, unsettle,

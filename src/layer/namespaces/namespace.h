@@ -54,6 +54,10 @@ struct Namespace {
   std::size_t first_batch = std::numeric_limits<std::size_t>::max();
   Duration load_timeout{};    // hard limit of one call to the source
   Duration caller_timeout{};  // how long a reader waits at most
+  // Of a namespace whose entries are members of collections (type = "zset"): that of the collections; and of that
+  // one: that of the members. Null: it is neither. Fixed before the first request.
+  Namespace* boards = nullptr;
+  Namespace* members = nullptr;
   // Not 0: it is that of all keys of another database than the first (base/database_key.h).
   unsigned database = 0;
   // Where its writes behind are appended. Set before the first request; null: no journal, or no source.
