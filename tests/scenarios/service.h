@@ -48,6 +48,7 @@ class Service {
     return clients;
   }
 
+  std::uint16_t port() const { return server_->resp_port(); }
   Layer& layer() { return *layer_; }
   SourceStats source() const { return layer_->stats().sources.at(0); }
   NamespaceStats space(std::string_view name) const {

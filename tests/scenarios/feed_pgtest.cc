@@ -1,0 +1,114 @@
+// Clients that keep what they have read, while rows are changed by plain SQL.
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <random>
+#include <set>
+#include <string>
+
+#include "scenarios/service.h"
+#include "support/eventually.h"
+#include "support/postgres_server.h"
+#include "support/test_client.h"
+
+namespace forebay::test {
+namespace {
+
+class Followed : public testing::Test {
+ protected:
+  Followed() {
+    postgres_.exec("CREATE TABLE items (id int PRIMARY KEY, team int, n int);"
+                   "ALTER TABLE items REPLICA IDENTITY FULL;"
+                   "INSERT INTO items SELECT i, i % 5, 0 FROM generate_series(0, 49) i");
+    service_.emplace("[source.db]\nkind = 'postgres'\nurl = '" + postgres_.url() + R"toml('
+feed = "logical"
+slot = "kept"
+timeout = "20s"
+[namespace.item]
+key = "item:{id}"
+source = "db"
+table = "items"
+[namespace.team]
+key = "team:{team}"
+source = "db"
+query = "SELECT id, n FROM items WHERE team = {team}::int ORDER BY id"
+depends_on = ["items(team -> team)"]
+)toml");
+    EXPECT_TRUE(eventually([&] { return service_->layer().stats().feeds.at(0).heard; }));
+  }
+
+  PostgresServer postgres_{{"wal_level = logical", "max_slot_wal_keep_size = '1GB'"}};
+  std::optional<Service> service_;
+};
+
+TEST_F(Followed, AClientsOwnCopyIsTakenBackAlsoWhenForebaysHasGone) {
+  TestClient near(service_->port());
+  near.ask({"HELLO", "3"});
+  EXPECT_EQ(near.ask({"CLIENT", "TRACKING", "ON"}), "+OK");
+  near.ask({"GET", "item:1"});
+  near.ask({"GET", "team:1"});
+  postgres_.exec("UPDATE items SET n = 1 WHERE id = 1");
+  std::set<std::string> told{near.reply(), near.reply()};
+  EXPECT_EQ(told, (std::set<std::string>{"[invalidate [item:1]]", "[invalidate [team:1]]"}));
+
+  near.ask({"GET", "item:2"});
+  EXPECT_EQ(service_->layer().set_memory(1U << 20, std::nullopt).has_value(), true);
+  TestClient other(service_->port());
+  for (int i = 0; i < 2000; ++i) other.ask({"SET", "filler:" + std::to_string(i), std::string(2000, 'x')});
+  postgres_.exec("UPDATE items SET n = 1 WHERE id = 2");
+  EXPECT_EQ(near.reply(), "[invalidate [item:2]]");
+}
+
+// Rows are changed all the while, and the server, its sessions and the connection of the feed are killed at random. In
+// the end every cached copy is what the database has.
+TEST_F(Followed, KillsLeaveNoStaleCopyBehind) {
+  std::minstd_rand random(20261130);
+  TestClient client(service_->port());
+  const auto touch = [&] {
+    for (int i = 0; i < 50; ++i) client.ask({"GET", "item:" + std::to_string(i)});
+    for (int i = 0; i < 5; ++i) client.ask({"GET", "team:" + std::to_string(i)});
+  };
+  for (int round = 0; round < 12; ++round) {
+    touch();
+    try {
+      for (int i = 0; i < 20; ++i) {
+        const std::string id = std::to_string(random() % 50);
+        postgres_.exec("UPDATE items SET n = n + 1, team = " + std::to_string(random() % 5) + " WHERE id = " + id);
+      }
+      switch (random() % 4) {
+        case 0:
+          postgres_.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'walsender'");
+          break;
+        case 1:
+          postgres_.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'forebay%'");
+          break;
+        case 2:
+          postgres_.stop(SIGKILL);
+          postgres_.start();
+          break;
+        default:
+          break;
+      }
+      for (int i = 0; i < 5; ++i)
+        postgres_.exec("UPDATE items SET n = n + 1 WHERE id = " + std::to_string(random() % 50));
+    } catch (const std::runtime_error&) {
+      // The server was not back yet.
+    }
+  }
+  ASSERT_TRUE(eventually([&] {
+    const FeedStats feed = service_->layer().stats().feeds.at(0);
+    return feed.heard && feed.unsettled == 0 && feed.lag_seconds < 2;
+  }));
+  touch();
+  for (int i = 0; i < 50; ++i) {
+    const std::string id = std::to_string(i);
+    EXPECT_EQ(client.ask({"GET", "item:" + id}),
+              "$" + postgres_.exec("SELECT row_to_json(i) FROM items i WHERE id = " + id))
+        << id;
+  }
+  EXPECT_EQ(service_->layer().stats().feeds.at(0).gaps, 0u) << "the slot stays";
+}
+
+}  // namespace
+}  // namespace forebay::test
