@@ -60,17 +60,24 @@ bool Connection::settle() {
   return moved;
 }
 
+// As send() answers; 0: nothing is left.
+std::ptrdiff_t Connection::send_parts(const resp::Output& replies, const resp::Output::Cursor& from) {
+  std::array<iovec, kParts> parts;
+  const std::size_t count = replies.gather(from, parts);
+  if (count == 0) return 0;
+  if (tls_ != nullptr) return tls_->send(std::span(parts).first(count));
+  if (count == 1) return ::send(socket_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = count;
+  return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+}
+
 // Sends from `from` on until all is sent or the socket is full. False: the connection has closed.
 bool Connection::transmit(const resp::Output& replies, resp::Output::Cursor& from) {
-  std::array<iovec, kParts> parts;
   for (;;) {
-    const std::size_t count = replies.gather(from, parts);
-    if (count == 0) return true;
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = count == 1 ? ::send(socket_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
-                                    : ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = send_parts(replies, from);
+    if (sent == 0) return true;
     if (sent > 0) {
       replies.advance(from, static_cast<std::size_t>(sent));
       sent_bytes_ += static_cast<std::size_t>(sent);
