@@ -1,8 +1,10 @@
 // Rules of a user: no crash; and what is told of a user makes the same user again, which is told in the same words.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
