@@ -3,7 +3,7 @@
 set_property(GLOBAL PROPERTY FOREBAY_ROOMS "")
 
 set(FOREBAY_LIBRARY_DEPENDENCIES
-  Threads::Threads Boost::headers Boost::json SQLite::SQLite3 PostgreSQL::PostgreSQL
+  Threads::Threads Boost::headers Boost::json SQLite::SQLite3 PostgreSQL::PostgreSQL mariadb
   fmt::fmt spdlog::spdlog tomlplusplus::tomlplusplus prometheus-cpp::core)
 
 function(forebay_room name)
@@ -13,7 +13,7 @@ function(forebay_room name)
   endif()
   add_library(forebay_${name} OBJECT ${sources})
   target_include_directories(forebay_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
-  target_include_directories(forebay_${name} SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR})
+  target_include_directories(forebay_${name} SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR} ${MARIADB_INCLUDE_DIR})
   target_compile_definitions(forebay_${name} PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
   target_link_libraries(forebay_${name} PRIVATE forebay_compile_options PUBLIC ${FOREBAY_LIBRARY_DEPENDENCIES})
   set_property(GLOBAL APPEND PROPERTY FOREBAY_ROOMS ${name})
@@ -83,6 +83,7 @@ function(forebay_tests)
   if(support)
     add_library(forebay_test_support STATIC ${support})
     target_include_directories(forebay_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+    target_include_directories(forebay_test_support SYSTEM PRIVATE ${MARIADB_INCLUDE_DIR})
     target_link_libraries(forebay_test_support PUBLIC forebay_compile_options forebay_inside GTest::gtest GTest::gmock)
   endif()
   # What tests and benchmarks of write-behind share; it drives a server by its protocol.
@@ -98,7 +99,7 @@ function(forebay_tests)
     if(room STREQUAL "packaging" AND FOREBAY_SANITIZE)
       continue()  # what is installed is the release build
     endif()
-    foreach(kind test pgtest clienttest)
+    foreach(kind test pgtest mysqltest clienttest)
       file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*_${kind}.cc)
       if(NOT sources)
         continue()
@@ -106,7 +107,7 @@ function(forebay_tests)
       set(target ${room}_${kind})
       add_executable(${target} ${sources})
       target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-      target_include_directories(${target} SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR} ${ZSTD_INCLUDE_DIR})
+      target_include_directories(${target} SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR} ${ZSTD_INCLUDE_DIR} ${MARIADB_INCLUDE_DIR})
       # A library room's tests need not wait for the program to compile.
       set(subject forebay_server)
       if(TARGET forebay_${room} AND NOT room STREQUAL "server")

@@ -95,10 +95,19 @@ struct Upsert {
   std::vector<bool> strings = {};
   bool insert = false;  // the row must not exist yet: kRefused if it does
 };
+// What a write asks of the row as it is when the write is made: the source decides it in the write's own
+// transaction. Where it does not hold nothing is written, which is no error (Written::held). For kText and
+// kCounter.
+struct WriteCondition {
+  enum class Row : std::uint8_t { kAny, kAbsent, kPresent } row = Row::kAny;
+  // Of a row that is there: the number must become greater than it is, or less.
+  enum class Than : std::uint8_t { kAny, kGreater, kLess } than = Than::kAny;
+};
 // Changes fields of a row that exists; a row that does not is not created unless `create`.
 struct Update {
   Fields fields;
   bool create = false;
+  std::optional<WriteCondition> condition = {};
 };
 // Adds to a numeric column, in the database, so that other writers' additions are kept. Creates the row if
 // absent.
@@ -106,6 +115,7 @@ struct Add {
   std::string field;   // column; for kCounter the value_column
   std::string amount;  // decimal text, signed; an integer unless `floating`
   bool floating = false;
+  std::optional<WriteCondition> condition = {};
 };
 struct Remove {};
 using Write = std::variant<Upsert, Update, Add, Remove>;
@@ -138,8 +148,15 @@ struct Written {
   RowImages images;      // watch_columns only; empty when there are none
   OptionalText added;    // Add: the column's new value as text
   AlsoChanged also = {};
+  // By which the source's feed tells of this write, so that what it left in the cache stays. 0: it has no feed, or
+  // does not say.
+  std::uint64_t transaction = 0;
   // Set: the write may have happened, may still happen, or will not. The rest is what it is if it does.
   std::optional<Unconfirmed> unconfirmed = {};
+  // Of a write with a condition: whether it held, and the column's text before the write (nothing: no row, or
+  // NULL).
+  bool held = true;
+  OptionalText before = {};
 };
 
 // How a column's value stands in a row's JSON.

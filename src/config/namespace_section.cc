@@ -53,6 +53,9 @@ class NamespaceReader {
     section_.text("version", space_.version_column);
     read_type();
     read_dependencies();
+    static constexpr std::string_view kLosses[] = {"ttl", "bypass"};  // as OnFeedLoss has them
+    if (const auto loss = section_.choice("on_feed_loss", kLosses))
+      space_.on_feed_loss = static_cast<OnFeedLoss>(*loss);
     read_strategies();
     read_times();
     read_behind();
@@ -99,19 +102,22 @@ class NamespaceReader {
   }
 
   void read_type() {
-    static constexpr std::string_view kTypes[] = {"json", "text", "counter", "zset"};
+    static constexpr std::string_view kTypes[] = {"json", "text", "counter", "zset", "set"};
     static constexpr ValueKind kKinds[] = {ValueKind::kJson, ValueKind::kText, ValueKind::kCounter,
-                                           ValueKind::kText};
+                                           ValueKind::kText, ValueKind::kText};
     static constexpr std::string_view kLater[] = {"hash"};
     if (const auto type = section_.choice("type", kTypes, kLater)) {
       space_.kind = kKinds[*type];
       space_.zset = kTypes[*type] == "zset";
+      if (kTypes[*type] == "set") space_.collection = CollectionType::kSet;
     }
     read_member();
+    read_max_members();
     type_good_ = !section_.has("type") || space_.kind != ValueKind::kJson;
   }
 
   void read_member();
+  void read_max_members();
   void read_dependencies();
   void read_dependency(const Node& node);
 
@@ -153,6 +159,7 @@ class NamespaceReader {
     ttl_good_ = section_.duration("ttl", space_.ttl, 0ms, kLongest) || !section_.has("ttl");
     section_.share("jitter", space_.jitter, 0.0, 0.9);
     section_.duration("stale_while_revalidate", space_.stale_while_revalidate, 0ms, kLongest);
+    section_.duration("max_staleness", space_.max_staleness, 0ms, kLongest);
     section_.duration("stale_if_error", space_.stale_if_error, 0ms, kLongest);
     section_.duration("stale_throttle", space_.stale_throttle, 0ms, 1h);
     if (section_.share("refresh_ahead", space_.refresh_ahead, 0.0, 1.0) && space_.refresh_ahead == 1.0) {
@@ -190,15 +197,17 @@ class NamespaceReader {
 void NamespaceReader::read_member() {
   std::string member;
   const bool given = section_.text("member", member);
-  if (!space_.zset) {
+  const bool set = space_.collection == CollectionType::kSet;
+  if (!space_.zset && !set) {
     if (section_.has("member"))
       section_.report(section_.key_at("member"),
-                      "member is for type = \"zset\": the column that names a member");
+                      "member is for type = \"zset\" or \"set\": the column that names a member");
     return;
   }
   if (!section_.has("member")) {
     section_.report_missing(section_.at("type"),
-                            "type = \"zset\" needs member = \"…\": the column that names a member");
+                            fmt::format("type = \"{}\" needs member = \"…\": the column that names a member",
+                                        set ? "set" : "zset"));
     return;
   }
   if (!given) return;
@@ -206,11 +215,19 @@ void NamespaceReader::read_member() {
     mistake("member", "member must name a column");
   } else if (has_field(space_.key, member)) {
     mistake("member", fmt::format("member = \"{}\" is a field of the key already", member));
+  } else if (set) {
+    space_.member_column = member;
   } else if (key_good_) {
     space_.key.literals.back() += kMemberSeparator;
     space_.key.literals.emplace_back();
     space_.key.fields.push_back(member);
   }
+}
+
+void NamespaceReader::read_max_members() {
+  section_.count("max_members", space_.max_members, std::size_t{1}, std::size_t{10'000'000});
+  if (section_.has("max_members") && !space_.zset && space_.collection == CollectionType::kNone)
+    section_.report(section_.key_at("max_members"), "max_members is for type = \"zset\" or \"set\"");
 }
 
 // `table` or `table(column -> field, …)`.
@@ -265,7 +282,8 @@ void NamespaceReader::check_table() {
                 "the key \"{}\" has no field, so it can't name a row of the table: write a column in braces",
                 space_.key.text));
   }
-  const bool needs_value = space_.kind != ValueKind::kJson;
+  const bool set = space_.collection == CollectionType::kSet;
+  const bool needs_value = space_.kind != ValueKind::kJson && !set;
   if (needs_value && !section_.has("value")) {
     section_.report_missing(
         section_.at("type"),
@@ -274,7 +292,10 @@ void NamespaceReader::check_table() {
                     : space_.kind == ValueKind::kText ? "text"
                                                       : "counter"));
   }
-  if (!needs_value && type_good_ && section_.has("value")) {
+  if (set && section_.has("value"))
+    section_.report(section_.key_at("value"),
+                    "value is not for type = \"set\", whose members are all that it has");
+  if (!needs_value && !set && type_good_ && section_.has("value")) {
     section_.report(section_.key_at("value"),
                     "value is for type = \"text\", \"counter\" or \"zset\"; a json value is the whole row");
   }
@@ -323,7 +344,10 @@ void NamespaceReader::check_parameters() {
 void NamespaceReader::check_query() {
   // What is quoted differs between databases, so an unknown source leaves the text alone.
   if (kind_ != nullptr && kind_->dialect) check_parameters();
-  if (space_.zset) mistake("type", "type = \"zset\" needs a table with a row for each member");
+  if (space_.zset || space_.collection != CollectionType::kNone) {
+    mistake("type", fmt::format("type = \"{}\" needs a table with a row for each member",
+                                space_.zset ? "zset" : "set"));
+  }
   if (space_.kind == ValueKind::kCounter)
     mistake("type", "type = \"counter\" needs a table: a query's result can't be added to");
   for (const std::string_view key : {"value", "version"}) {
@@ -371,6 +395,11 @@ void NamespaceReader::check_strategies() {
   const std::string_view write = space_.write == WriteStrategy::kThrough  ? "through"
                                  : space_.write == WriteStrategy::kAround ? "around"
                                                                           : "behind";
+  if (space_.collection != CollectionType::kNone && writes)
+    mistake("write", "type = \"set\" is read from a table and not written: leave write out");
+  if (space_.collection != CollectionType::kNone && section_.has("read") &&
+      space_.read == ReadStrategy::kAside)
+    mistake("read", "type = \"set\" is what is loaded from a table: it needs read = \"through\"");
   if (!section_.has("source")) {
     if (section_.has("read") && space_.read == ReadStrategy::kThrough) {
       mistake("read",

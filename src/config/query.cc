@@ -20,7 +20,10 @@ bool is_name_char(char c) {
 class Scanner {
  public:
   Scanner(std::string_view text, Dialect dialect, std::vector<TextMistake>& mistakes)
-      : text_(text), postgres_(dialect == Dialect::kPostgres), mistakes_(mistakes) {
+      : text_(text),
+        postgres_(dialect == Dialect::kPostgres),
+        mysql_(dialect == Dialect::kMysql),
+        mistakes_(mistakes) {
     query_.texts.emplace_back();
   }
 
@@ -45,12 +48,12 @@ class Scanner {
 
   void piece() {
     const char c = text_[at_];
-    if (starts_with("--")) return copy_to(std::min(text_.find('\n', at_), text_.size()));
+    if (begins_comment()) return copy_to(std::min(text_.find('\n', at_), text_.size()));
     if (starts_with("/*")) return comment();
-    if (c == '\'') return quoted(c, "string literal", false);
-    if (c == '"') return quoted(c, "quoted name", false);
+    if (c == '\'') return quoted(c, "string literal", mysql_);
+    if (c == '"') return quoted(c, mysql_ ? "string literal" : "quoted name", mysql_);
     if (!postgres_ && c == '`') return quoted(c, "quoted name", false);
-    if (!postgres_ && c == '[') return quoted(']', "quoted name", false);
+    if (!postgres_ && !mysql_ && c == '[') return quoted(']', "quoted name", false);
     if (is_own_parameter(c)) {
       mistake("a parameter of its own, which nothing is bound to: write {field} instead");
       return copy_to(at_ + 1);
@@ -62,8 +65,16 @@ class Scanner {
     copy_to(at_ + 1);
   }
 
+  // To the end of the line. MySQL takes `1--1` for a difference.
+  bool begins_comment() const {
+    if (mysql_ && text_[at_] == '#') return true;
+    if (!starts_with("--")) return false;
+    return !mysql_ || at_ + 2 >= text_.size() || static_cast<unsigned char>(text_[at_ + 2]) <= ' ';
+  }
+
   bool is_own_parameter(char c) const {
     if (postgres_) return c == '$' && is_digit(next());
+    if (mysql_) return c == '?';
     return c == '?' || ((c == ':' || c == '@' || c == '$' || c == '#') && is_name_char(next()));
   }
 
@@ -90,7 +101,7 @@ class Scanner {
     never_closed(what);
   }
 
-  // PostgreSQL's comments nest, SQLite's don't.
+  // PostgreSQL's comments nest, the others' don't.
   void comment() {
     std::size_t depth = 0;
     for (std::size_t i = at_; i + 1 < text_.size();) {
@@ -129,6 +140,7 @@ class Scanner {
 
   std::string_view text_;
   bool postgres_;
+  bool mysql_;
   std::vector<TextMistake>& mistakes_;
   std::size_t at_ = 0;
   Query query_;

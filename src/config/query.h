@@ -4,7 +4,7 @@
 //
 // A parameter is a name in braces, outside of what the database quotes or comments: 'text', "name", -- to the
 // line's end, /* … */; in SQLite `name` and [name]; in PostgreSQL E'text\'s', $tag$text$tag$ and comments
-// within comments. Braces inside those are the query's own ('{"a":1}'). Parameters in the database's own
+// within comments; in MySQL `name`, 'text\'s', "text" and # to the line's end, where -- needs a blank after it. Braces inside those are the query's own ('{"a":1}'). Parameters in the database's own
 // notation (?, :name, $1) are mistakes: nothing would be bound to them.
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace forebay::config {
 
-enum class Dialect : std::uint8_t { kSqlite, kPostgres };
+enum class Dialect : std::uint8_t { kSqlite, kPostgres, kMysql };
 
 // A query, split: text, parameter, text, parameter, …, text.
 struct Query {

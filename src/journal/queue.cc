@@ -136,6 +136,18 @@ std::optional<PendingKey> Queue::of(std::string_view key, std::uint64_t hash) co
   return Lanes::pending_of(slot, {key, hash});
 }
 
+std::vector<std::string> Queue::keys(std::string_view prefix) const {
+  std::vector<std::string> found;
+  if (records_.load(std::memory_order_relaxed) == 0) return found;  // relaxed: as in of()
+  for (const Lanes::Slot& slot : lanes_->slots) {
+    const MutexLock lock(slot.mutex);
+    for (const auto& [key, parts] : slot.keys) {
+      if (key.starts_with(prefix)) found.push_back(key);
+    }
+  }
+  return found;
+}
+
 std::uint64_t Queue::when_flushed(std::string_view key, std::uint64_t hash, Flushed done) {
   Lanes::Slot& slot = lanes_->slot_of(key);
   {

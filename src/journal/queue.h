@@ -109,6 +109,8 @@ class Queue {
   // pending. `hash`: hash_bytes() of the key, for who knows it.
   std::optional<PendingKey> of(std::string_view key) const;
   std::optional<PendingKey> of(std::string_view key, std::uint64_t hash) const;
+  // The keys with pending writes that begin with this text. O(keys with pending writes).
+  std::vector<std::string> keys(std::string_view prefix) const;
   bool empty() const { return records_.load(std::memory_order_acquire) == 0; }
 
   // Calls `done` once the database has (or has put aside) what is pending for the key now; at once if that is

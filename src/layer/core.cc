@@ -27,6 +27,7 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
       event_observer_(events_),
       curve_observer_(curves_),
       copies_(*tier_, random_),
+      boards_(copies_),
       keys_(scheduler_),
       no_router_({&no_namespace_}),
       router_(&no_router_),
@@ -49,6 +50,8 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
   copies_.observe(event_observer_);
   copies_.observe(curve_observer_);
   copies_.observe(news_);
+  copies_.observe_members(boards_);
+  loads_.set_boards(boards_);
   tier_->observe(news_);
   follow_memory();
 }

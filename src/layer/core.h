@@ -17,6 +17,7 @@
 #include "config/model.h"
 #include "forebay/layer.h"
 #include "layer/configuration.h"
+#include "layer/key/boards.h"
 #include "layer/key/key_news.h"
 #include "layer/key/observers.h"
 #include "layer/keyspace.h"
@@ -97,6 +98,7 @@ class Core {
   EventObserver event_observer_;
   CurveObserver curve_observer_;
   CopyStore copies_;
+  Boards boards_;
   KeyTable keys_;
   // Stored with release and read with acquire: who sees a router sees the namespaces that it points to. Until
   // the first configuration is in force, no key has a source.

@@ -8,6 +8,10 @@
 #include <utility>
 
 #include "base/database_key.h"
+#include "config/source_kind.h"
+#include "feed/registry.h"
+#include "layer/namespaces/collection_query.h"
+#include "layer/port/collection_port.h"
 #include "layer/port/ledger_port.h"
 #include "layer/write/behind/journaled_writes.h"
 #include "layer/write/behind/left_behind.h"
@@ -78,6 +82,7 @@ std::vector<Error> wrong_dependencies(SourcePort& source, const config::Namespac
 // What the values of a namespace are that has a source; of one without, each client's command says it.
 EntryType type_of(const config::Namespace& space) {
   if (space.source.empty()) return EntryType::kText;
+  if (space.collection != config::CollectionType::kNone) return EntryType::kCollection;
   if (space.kind == ValueKind::kCounter) return EntryType::kCounter;
   return space.kind == ValueKind::kJson && !space.table.empty() ? EntryType::kRow : EntryType::kText;
 }
@@ -136,6 +141,16 @@ std::vector<WatchedTable> tables_to_watch(const Plan& plan, const std::string& s
   for (auto& [id, table] : tables)
     watched.push_back({std::move(table.name), {table.columns.begin(), table.columns.end()}});
   return watched;
+}
+
+// How often it must be known that a source has nothing new: several times within the shortest max_staleness.
+std::chrono::milliseconds proofs_wanted(const Plan& plan, const std::string& source) {
+  std::chrono::milliseconds every{1000};
+  for (const Namespace* space : plan.spaces) {
+    if (space->config.source == source && space->config.max_staleness.count() > 0)
+      every = std::min(every, std::max(space->config.max_staleness / 4, std::chrono::milliseconds(10)));
+  }
+  return every;
 }
 
 }  // namespace
@@ -274,6 +289,7 @@ void Planner::plan_space(Draft& draft, const config::Namespace& wanted) {
     const bool same_source = !bound || space->gate == (*source)->gate;
     if (same_source && config::same_settings(space->config, wanted) && space->watch_columns == watch) {
       draft.plan.spaces.push_back(space);
+      if (space->boards != nullptr) draft.plan.spaces.push_back(space->boards);
       return;
     }
   }
@@ -285,9 +301,81 @@ void Planner::plan_space(Draft& draft, const config::Namespace& wanted) {
   }
   auto space = describe(wanted);
   space->watch_columns = watch;
-  if (bound && !bind(draft, *space, *source)) return;
+  const bool collection = wanted.collection != config::CollectionType::kNone;
+  if (bound && !(collection ? bind_boards(draft, *space, *space, *source) : bind(draft, *space, *source)))
+    return;
   draft.plan.spaces.push_back(space.get());
   draft.plan.made.push_back(std::move(space));
+  if (wanted.zset && bound) plan_boards(draft, *source);
+}
+
+// Beside a namespace of members, which was planned last, that of the sets that they make.
+void Planner::plan_boards(Draft& draft, const SourceInForcePtr& source) {
+  Namespace& members = *draft.plan.spaces.back();
+  config::Namespace wanted = members.config;
+  if (wanted.key.fields.empty() || wanted.read != config::ReadStrategy::kThrough) return;
+  wanted.name += " (sets)";
+  wanted.member_column = wanted.key.fields.back();
+  wanted.key.fields.pop_back();
+  wanted.key.literals.pop_back();
+  wanted.key.literals.back().pop_back();
+  wanted.zset = false;
+  wanted.collection = config::CollectionType::kSortedSet;
+  wanted.write = config::WriteStrategy::kAside;  // its members are written
+  auto space = describe(wanted);
+  if (!bind_boards(draft, members, *space, source)) return;
+  // What changes in the table is told of the members, and with them of their boards: it watches no table itself.
+  space->config.table.clear();
+  space->members = &members;
+  members.boards = space.get();
+  draft.plan.spaces.push_back(space.get());
+  draft.plan.made.push_back(std::move(space));
+}
+
+// `named`: whose name stands in messages.
+bool Planner::bind_boards(Draft& draft, const Namespace& named, Namespace& space,
+                          const SourceInForcePtr& source) {
+  const config::Namespace& wanted = space.config;
+  const config::SourceKind* kind = config::find_source_kind(source->config.kind);
+  if (kind == nullptr || !kind->dialect) return false;
+  const auto wrong = [&](const Error& error) {
+    draft.mistake(wanted.at, fmt::format("namespace '{}': {}", wanted.name, error.message));
+    return false;
+  };
+  auto query = collection_query(wanted, *kind->dialect);
+  if (!query) return wrong(query.error());
+  DatasetSpec spec;
+  spec.name = wanted.name;
+  spec.key_fields = wanted.key.fields;
+  spec.query = *query;
+  spec.kind = ValueKind::kText;
+  TableDependency table{wanted.table, {}};
+  for (const std::string& field : wanted.key.fields) table.columns.emplace_back(field, field);
+  spec.depends_on = {std::move(table)};
+  auto port = open_dataset(draft, source, spec);
+  if (!port) return wrong(port.error());
+  space.port = std::make_shared<CollectionPort>(
+      std::move(*port), CollectionPort::Options{named.name(),
+                                                wanted.collection == config::CollectionType::kSet
+                                                    ? memory::CollectionKind::kSet
+                                                    : memory::CollectionKind::kSortedSet,
+                                                wanted.max_members});
+  watch_shape(space);
+  space.gate = source->gate;
+  space.loads = source->loads;
+  give_feed(space, source->config);
+  give_times(space, source->config);
+  return true;
+}
+
+void Planner::give_feed(Namespace& space, const config::Source& source) {
+  if (source.changes || source.feed != config::Feed::kNone)
+    space.feed = parts_.invalidator.feed_of(source.name);
+}
+
+void Planner::give_times(Namespace& space, const config::Source& source) {
+  space.load_timeout = source.timeout;
+  space.caller_timeout = space.config.timeout.count() > 0 ? space.config.timeout : source.timeout;
 }
 
 // Gives a namespace what it needs of its source. False: there is a mistake.
@@ -311,12 +399,12 @@ bool Planner::bind(Draft& draft, Namespace& space, const SourceInForcePtr& sourc
   watch_shape(space);
   space.gate = source->gate;
   space.loads = source->loads;
+  give_feed(space, source->config);
   // A table's rows are found by an index, and a function that takes many keys was made for that. What a query
   // does is anybody's guess.
   constexpr std::size_t kFirstOfQueries = 16;
   if (!wanted.query.empty() && source->config.kind != "function") space.first_batch = kFirstOfQueries;
-  space.load_timeout = source->config.timeout;
-  space.caller_timeout = wanted.timeout.count() > 0 ? wanted.timeout : source->config.timeout;
+  give_times(space, source->config);
   return true;
 }
 
@@ -393,24 +481,30 @@ void Planner::check_left_behind(Draft& draft) {
 
 void Planner::start_feeds(Draft& draft) {
   for (const auto& source : draft.plan.sources) {
-    ChangeLog* log = source->config.changes ? source->port->change_log() : nullptr;
-    if (log == nullptr) continue;
     std::vector<WatchedTable> wanted = tables_to_watch(draft.plan, source->config.name);
     const auto same = [](const WatchedTable& a, const WatchedTable& b) {
       return a.name == b.name && a.columns == b.columns;
     };
-    if (source->poller && std::ranges::equal(wanted, source->watched, same)) continue;
-    if (auto watching = log->watch_columns(wanted); !watching) {
+    const auto proofs = proofs_wanted(draft.plan, source->config.name);
+    if (source->feed) source->feed->prove_every(proofs);
+    if (source->feed && std::ranges::equal(wanted, source->watched, same)) continue;
+    std::unique_ptr<feed::Feed> made;
+    if (!source->feed) {
+      made = feed::open_feed(source->config, source->port->change_log(), parts_.clock);
+      if (made == nullptr) continue;
+    }
+    if (auto watching = made ? made->watch(wanted) : source->feed->watch(wanted); !watching) {
       draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, watching.error().message));
       continue;
     }
     source->watched = std::move(wanted);
-    if (!source->poller) {
-      source->poller = std::make_unique<feed::ChangePoller>(
-          feed::ChangePoller::Options{source->config.name, source->config.poll_interval,
-                                      source->config.timeout},
-          *log, parts_.invalidator, parts_.clock);
-    }
+    if (made == nullptr) continue;
+    made->prove_every(proofs);
+    feed::FeedReader::Options options;
+    options.source = source->config.name;
+    options.timeout = source->config.timeout;
+    source->feed =
+        std::make_unique<feed::FeedReader>(options, std::move(made), parts_.invalidator, parts_.clock);
   }
 }
 

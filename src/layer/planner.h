@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "config/model.h"
-#include "feed/change_poller.h"
+#include "feed/feed_reader.h"
 #include "layer/invalidate/invalidator.h"
 #include "layer/load/source_gate.h"
 #include "layer/port/source_port.h"
@@ -27,8 +27,8 @@ struct SourceInForce {
   config::Source config;
   std::shared_ptr<SourcePort> port;
   std::shared_ptr<SourceGate> gate;
-  std::shared_ptr<LoadStage> loads;  // the first of the stages before the gate, or the gate
-  std::unique_ptr<feed::ChangePoller> poller;
+  std::shared_ptr<LoadStage> loads;        // the first of the stages before the gate, or the gate
+  std::unique_ptr<feed::FeedReader> feed;  // null: others' changes are not heard of
   std::vector<WatchedTable> watched;
 };
 using SourceInForcePtr = std::shared_ptr<SourceInForce>;
@@ -72,12 +72,16 @@ class Planner {
   void plan_databases(Draft& draft);
   void plan_space(Draft& draft, const config::Namespace& wanted);
   std::unique_ptr<Namespace> describe(const config::Namespace& wanted);
+  void plan_boards(Draft& draft, const SourceInForcePtr& source);
+  bool bind_boards(Draft& draft, const Namespace& named, Namespace& space, const SourceInForcePtr& source);
   bool bind(Draft& draft, Namespace& space, const SourceInForcePtr& source);
   Result<std::shared_ptr<DatasetPort>> open_dataset(Draft& draft, const SourceInForcePtr& source,
                                                     const DatasetSpec& spec);
   void check_journal(Draft& draft);
   static bool note_if_away(Draft& draft, const SourceInForcePtr& source, const Error& error);
   void watch_shape(Namespace& space);
+  void give_feed(Namespace& space, const config::Source& source);
+  static void give_times(Namespace& space, const config::Source& source);
   void check_left_behind(Draft& draft);
   void start_feeds(Draft& draft);
 

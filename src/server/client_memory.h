@@ -24,20 +24,14 @@ class ClientMemory {
   void report(std::size_t before, std::size_t now) {
     used_.fetch_add(now - before, std::memory_order_relaxed);  // wraps where it is less
   }
-  // Of a client that is being closed; `doomed` again with its bytes negated once it has reported 0.
-  void doom(std::size_t bytes) { doomed_.fetch_add(bytes, std::memory_order_relaxed); }
-  void undoom(std::size_t bytes) { doomed_.fetch_sub(bytes, std::memory_order_relaxed); }
-
   std::size_t used() const { return used_.load(std::memory_order_relaxed); }
   std::size_t limit() const { return limit_.load(std::memory_order_relaxed); }
   bool tight() const { return limit() != 0 && used() > limit() / 4 * 3; }
-  // Even without those that are being closed.
-  bool over() const { return limit() != 0 && used() > limit() + doomed_.load(std::memory_order_relaxed); }
+  bool over() const { return limit() != 0 && used() > limit(); }
 
  private:
   const std::atomic<std::size_t>& limit_;
   std::atomic<std::size_t> used_{0};
-  std::atomic<std::size_t> doomed_{0};
 };
 
 }  // namespace forebay::server

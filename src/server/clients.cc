@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/client_memory.h"
 #include "server/log.h"
 #include "server/resp/session.h"
 
@@ -81,19 +80,23 @@ bool ClientRegistry::any_paused() const {
                      [](const auto& client) { return client.second.session->paused(); });
 }
 
-bool ClientRegistry::close_largest(ClientMemory& memory) {
+bool ClientRegistry::close_largest(std::size_t limit) {
   const MutexLock lock(mutex_);
   Client* largest = nullptr;
+  std::size_t bytes = 0;
+  std::size_t together = 0;
   for (auto& [id, client] : clients_) {
-    if (client.session->doomed() != 0 || client.session->memory() == 0) continue;
-    if (largest == nullptr || client.session->memory() > largest->session->memory()) largest = &client;
+    if (client.session->doomed()) continue;
+    const std::size_t held = client.session->memory();
+    together += held;
+    if (held <= bytes) continue;
+    largest = &client;
+    bytes = held;
   }
-  if (largest == nullptr) return false;
-  const std::size_t bytes = largest->session->memory();
-  largest->session->set_doomed(bytes);
-  memory.doom(bytes);
-  static LogLimit limit;
-  log_warning(limit,
+  if (largest == nullptr || together <= limit) return false;
+  largest->session->set_doomed();
+  static LogLimit log_limit;
+  log_warning(log_limit,
               fmt::format("resp: closed client {}: it held {} bytes, the most of those that had come to "
                           "max_client_memory together",
                           largest->session->origin().address, bytes));

@@ -49,9 +49,10 @@ class ClientRegistry {
   bool forget(std::uint64_t id, std::shared_ptr<const Invalidation> what);
   // Whether the server waits for memory before it reads more from one of them.
   bool any_paused() const;
-  // Closes the one that holds most memory of those that are not being closed for it, and says so in the log.
-  // False: there is none.
-  bool close_largest(ClientMemory& memory);
+  // Closes the one that holds most memory, if it and the others together hold more than `limit` bytes, and says
+  // so in the log. Those that are being closed for it already don't count: until their loops notice they may
+  // still grow, and nobody else is to go for that. False: none was closed. Linear in the number of clients.
+  bool close_largest(std::size_t limit);
 
  private:
   struct Client {

@@ -382,7 +382,7 @@ void Server::relieve_pressure() {
     impl_->tight_since = now;
   } else if (now - impl_->tight_since >= kPatience) {
     impl_->tight_since = now;
-    if (impl_->clients.any_paused()) impl_->clients.close_largest(impl_->client_memory);
+    if (impl_->clients.any_paused()) impl_->clients.close_largest(impl_->client_memory.limit() / 4 * 3);
   }
 }
 

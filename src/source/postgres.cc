@@ -16,8 +16,6 @@
 namespace forebay::source {
 namespace {
 
-using postgres::Call;
-
 class PostgresSource final : public Source {
  public:
   explicit PostgresSource(const config::Source& settings)

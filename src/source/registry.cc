@@ -7,6 +7,7 @@
 
 #include "config/source_kind.h"
 #include "source/function.h"
+#include "source/mysql.h"
 #include "source/postgres.h"
 #include "source/sqlite.h"
 
@@ -22,6 +23,7 @@ struct Kind {
 constexpr Kind kKinds[] = {
     {"sqlite", [](const config::Source& settings, const Functions&) { return open_sqlite(settings); }},
     {"postgres", [](const config::Source& settings, const Functions&) { return open_postgres(settings); }},
+    {"mysql", [](const config::Source& settings, const Functions&) { return open_mysql(settings); }},
     {"function", [](const config::Source& settings,
                     const Functions& functions) { return open_function(settings, functions); }},
 };

@@ -144,8 +144,6 @@ const Row kAlone[] = {
     // [source.X]
     {"KindMissing", "[source.a]\npath = \"x\"\n", 1, 9, "[source.a] needs a kind"},
     {"KindUnknown", "[source.a]\nkind = \"sqlit\"\npath = \"x\"\n", 2, 8, "did you mean \"sqlite\"?"},
-    {"KindMysql", "[source.a]\nkind = \"mysql\"\n", 2, 8,
-     "kind = \"mysql\" is not available in this version"},
     {"KindHttp", "[source.a]\nkind = \"http\"\n", 2, 8, "kind = \"http\" is not available in this version"},
     {"PathMissing", "[source.a]\nkind = \"sqlite\"\n", 1, 9, "[source.a] needs a path"},
     {"PathEmpty", "[source.a]\nkind = \"sqlite\"\npath = \"\"\n", 3, 8, "path must name the database file"},
@@ -230,6 +228,20 @@ const Row kAfterBase[] = {
      "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"text\"\nvalue = \"v\"\n"
      "member = \"m\"\n",
      18, 1, "member is for type = \"zset\""},
+    {"MaxMembersOfText",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"text\"\nvalue = \"v\"\n"
+     "max_members = 5\n",
+     18, 1, "max_members is for type = \"zset\""},
+    {"SetWithoutMember", "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"set\"\n",
+     16, 8, "type = \"set\" needs member"},
+    {"SetWithValue",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"set\"\nmember = \"m\"\n"
+     "value = \"v\"\n",
+     18, 1, "value is not for type = \"set\""},
+    {"SetThatIsWritten",
+     "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"set\"\nmember = \"m\"\n"
+     "write = \"through\"\n",
+     18, 9, "read from a table and not written"},
     {"TypeUnknown", "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\ntype = \"jsn\"\n", 16, 8,
      "did you mean \"json\"?"},
     // The query.
@@ -301,8 +313,9 @@ const Row kAfterBase[] = {
      18, 9, "result of a query can't be written"},
     {"WriteBehindToAFunction",
      "[journal]\npath = \"j\"\n[namespace.a]\nkey = \"a:{x}\"\nsource = \"fn\"\nwrite = \"behind\"\n", 17, 9,
-     "needs a source of kind \"sqlite\" or \"postgres\", which records what has been applied; \"fn\" is a "
-     "function"},
+     "needs a source of kind \"sqlite\", \"postgres\" or \"mysql\", which records what has been applied; "
+     "\"fn\" "
+     "is a function"},
     {"WriteUnknown",
      "[namespace.a]\nkey = \"a:{x}\"\nsource = \"db\"\ntable = \"t\"\nwrite = \"behnd\"\nflush = { batch = 3 "
      "}\n",

@@ -49,6 +49,9 @@ TEST(Query, BracesInQuotesAndCommentsAreTheQuerysOwn) {
       {"SELECT [{x}]", Dialect::kSqlite},       {"SELECT 1 -- {x}", Dialect::kPostgres},
       {"SELECT /* {x} */ 1", Dialect::kSqlite}, {"SELECT /* /* */ {x} */ 1", Dialect::kPostgres},
       {"SELECT $${x}$$", Dialect::kPostgres},   {"SELECT $tag$ $$ {x} $tag$", Dialect::kPostgres},
+      {"SELECT '\\'{x}'", Dialect::kMysql},     {"SELECT \"a'{x}\"", Dialect::kMysql},
+      {"SELECT `{x}`", Dialect::kMysql},        {"SELECT 1 # {x}", Dialect::kMysql},
+      {"SELECT 1 -- {x}", Dialect::kMysql},     {"SELECT /* {x} */ 1", Dialect::kMysql},
       {"SELECT E'\\'{x}'", Dialect::kPostgres}, {"SELECT e'\\\\' , '{x}'", Dialect::kPostgres},
   };
   for (const Row& row : rows) {
@@ -65,7 +68,9 @@ TEST(Query, AParameterBehindWhatIsQuotedIsSeen) {
       {"SELECT a$b$ {x} c$b$", Dialect::kPostgres}, {"SELECT tablE'\\' {x}", Dialect::kPostgres},
       {"SELECT E'\\' {x}", Dialect::kSqlite},       {"SELECT '''' {x}", Dialect::kSqlite},
       {"SELECT - {x} / 2", Dialect::kSqlite},       {"SELECT a[{x}]", Dialect::kPostgres},
-      {"SELECT {x}::text", Dialect::kPostgres},
+      {"SELECT {x}::text", Dialect::kPostgres},     {"SELECT 1--{x}", Dialect::kMysql},
+      {"SELECT @row, {x}", Dialect::kMysql},        {"SELECT 'it''s' + {x}", Dialect::kMysql},
+      {"SELECT # no\n{x}", Dialect::kMysql},
   };
   for (const Row& row : rows) {
     const Parsed parsed = parse(row.text, row.dialect);

@@ -41,6 +41,13 @@ class SourceUnderTest {
   virtual std::string json_list(const std::string& expression) const = 0;  // aggregate to a JSON array
   virtual std::string endless_query() const = 0;  // uses {name}; runs for a minute at least
   virtual bool stores_nul() const = 0;            // whether text may contain NUL
+  // Of a column of text that may be in a key, and the longest that goes into it: bytes.
+  virtual std::string key_type() const { return "text"; }
+  virtual std::size_t key_max() const { return 100'000; }
+  virtual std::string exact_type() const { return "numeric"; }  // of a column of exact numbers with fractions
+  virtual std::string long_text_type() const { return "text"; }  // of a column of text of any length
+  virtual bool defers_foreign_keys() const { return true; }
+  virtual std::size_t json_depth() const { return 500; }  // of nesting that a column of JSON takes
 
   // Every type of column that there is something to say about, in tables that are made with `options`.
   struct Columns {
@@ -63,19 +70,19 @@ class SourceContract : public testing::TestWithParam<MakeSourceUnderTest> {
     execute("DROP TABLE IF EXISTS items");
     execute("DROP TABLE IF EXISTS orders");
     execute("DROP TABLE IF EXISTS views");
-    execute(
-        "CREATE TABLE items(name text PRIMARY KEY, body text, amount bigint, ratio double precision, doc " +
-        database_->json_type() + ", data " + database_->bytes_type() +
-        ", note text NOT NULL DEFAULT 'none', ver bigint)");
-    execute(
-        "CREATE TABLE orders(region text NOT NULL, id bigint NOT NULL, customer text NOT NULL, total bigint "
-        "CHECK (total >= "
-        "0), PRIMARY KEY (region, id))");
-    execute("CREATE TABLE views(name text PRIMARY KEY, n bigint, label text)");
+    execute("CREATE TABLE items(name " + key_type() + " PRIMARY KEY, body " + database_->long_text_type() +
+            ", amount bigint, ratio double precision, doc " + database_->json_type() + ", data " +
+            database_->bytes_type() + ", note text NOT NULL DEFAULT 'none', ver bigint)");
+    execute("CREATE TABLE orders(region " + key_type() +
+            " NOT NULL, id bigint NOT NULL, customer text NOT NULL, total bigint "
+            "CHECK (total >= "
+            "0), PRIMARY KEY (region, id))");
+    execute("CREATE TABLE views(name " + key_type() + " PRIMARY KEY, n bigint, label text)");
   }
 
   void execute(const std::string& sql) { database_->execute(sql); }
   std::string ask(const std::string& sql) { return database_->ask(sql); }
+  std::string key_type() const { return database_->key_type(); }
   std::string rows(const std::string& table) { return ask("SELECT count(*) FROM " + table); }
 
   std::unique_ptr<Dataset> open(const DatasetSpec& spec) {

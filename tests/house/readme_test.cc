@@ -43,6 +43,19 @@ TEST(Readme, TheFirstConfigurationPassesItsCheck) {
   EXPECT_EQ(checked.status, 0) << checked.text;
 }
 
+TEST(Documentation, ShowsTheLeaderboardThatPassesItsCheck) {
+  const std::string page = read("docs/configuration.md");
+  const std::string board = read("examples/board/board.toml");
+  EXPECT_NE(page.find("```toml\n" + board + "```"), std::string::npos);
+  const test::TempDir folder;
+  fs::copy_file(test::source_dir() / "examples/board/board.toml", folder / "board.toml");
+  const test::Output imported = test::run(
+      {"sqlite3", folder / "game.db", ".read " + (test::source_dir() / "examples/board/board.sql").string()});
+  ASSERT_EQ(imported.status, 0) << imported.text;
+  const test::Output checked = test::run({test::binary_dir() / "forebay", "check", folder / "board.toml"});
+  EXPECT_EQ(checked.status, 0) << checked.text;
+}
+
 TEST(Readme, NamesEveryCommand) {
   const std::regex row(R"re(\{"([a-z]+)", -?\d+, )re");
   const std::string readme = read("README.md");

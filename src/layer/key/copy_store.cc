@@ -6,6 +6,7 @@
 
 #include "layer/namespaces/freshness.h"
 #include "memory/collection/collection.h"
+#include "memory/collection/own_collection.h"
 
 namespace forebay::layer {
 namespace {
@@ -71,8 +72,13 @@ Stamp CopyStore::stamp_of(const KeyRef& at, const NewCopy& copy, Instant now) {
 }
 
 CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant now) {
+  if (copy.collection != nullptr) return store_collection(at, copy, now);
   Namespace& space = at.space;
   const bool present = copy.value || copy.bytes;
+  // The value goes on being read after it has been moved.
+  std::optional<Value> written;
+  if (space.boards != nullptr && copy.cause == CopyCause::kWritten && present)
+    written = copy.value ? *copy.value : Value::bytes(std::string(*copy.bytes));
   const bool remember = present || space.config.negative_ttl.count() > 0;
   const Stamp stamp = stamp_of(at, copy, now);
   const std::string_view text = copy.bytes.value_or(std::string_view());
@@ -114,12 +120,60 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant no
       break;
     case Stored::kFull:
     case Stored::kPurged:
-      if (copy.cause != CopyCause::kLoaded) drop(at, now);
+      if (copy.cause != CopyCause::kLoaded) drop_copy(at, now);
       break;
     case Stored::kOlder:
       break;
   }
+  if (written) {
+    if (outcome.stored == Stored::kOlder) {
+      members_->lost(at, now);
+    } else {
+      members_->written(at, written->view(), now);
+    }
+  }
   return outcome;
+}
+
+CopyStore::Outcome CopyStore::store_collection(const KeyRef& at, const NewCopy& copy, Instant now) {
+  const Namespace& space = at.space;
+  const Stamp stamp = stamp_of(at, copy, now);
+  const std::size_t bytes = copy.collection->charge();
+  Outcome outcome;
+  std::optional<Stored> refused;
+  const PutOutcome put =
+      tier_.edit(at.hash, at.text, now, memory::Tier::edit_room(1, at.text.size()) + bytes,
+                 [&](const EntryView* current, memory::Collection& all) -> std::optional<Stamp> {
+                   // As in store().
+                   if (copy.epoch != space.epoch.load(std::memory_order_acquire)) {
+                     refused = Stored::kPurged;
+                     return std::nullopt;
+                   }
+                   if (current != nullptr && space.owns(current->stamp())) {
+                     outcome.existed = !current->stamp().negative;
+                     if (copy.evidence.older_than(Evidence::of(current->stamp()))) {
+                       refused = Stored::kOlder;
+                       return std::nullopt;
+                     }
+                   }
+                   if (all.exists()) all.forget();
+                   memory::Collection from = copy.collection->read();
+                   all.copy(from);
+                   return stamp;
+                 });
+  outcome.stored = refused.value_or(stored_of(put));
+  if (outcome.stored == Stored::kYes) {
+    const bool renewed = outcome.existed && copy.cause == CopyCause::kLoaded;
+    tell_stored(at, renewed ? CopyCause::kRenewed : copy.cause, bytes, stamp);
+  } else if (outcome.stored == Stored::kTooLarge) {
+    tell_dropped(at, copy.cause, outcome.existed);
+  }
+  return outcome;
+}
+
+void CopyStore::written(const KeyRef& member, const std::optional<Value>& value, Instant now) const {
+  if (member.space.boards == nullptr) return;
+  members_->written(member, value ? std::optional(value->view()) : std::nullopt, now);
 }
 
 bool CopyStore::revise(const KeyRef& at, std::string_view bytes, Instant now) {
@@ -132,10 +186,11 @@ bool CopyStore::revise(const KeyRef& at, std::string_view bytes, Instant now) {
   });
   if (put == PutOutcome::kStored) {
     tell_stored(at, CopyCause::kWritten, bytes.size(), stamp);
-    return true;
+  } else {
+    drop_copy(at, now);
   }
-  drop(at, now);
-  return false;
+  if (at.space.boards != nullptr) members_->written(at, bytes, now);
+  return put == PutOutcome::kStored;
 }
 
 PutOutcome CopyStore::edit(const KeyRef& at, Instant now, FunctionRef<Change(const EntryView*)> decide) {
@@ -212,6 +267,16 @@ PutOutcome CopyStore::edit_collection(
 }
 
 bool CopyStore::drop(const KeyRef& at, Instant now) {
+  if (at.space.boards != nullptr) members_->lost(at, now);
+  return drop_copy(at, now);
+}
+
+void CopyStore::remove(const KeyRef& at, Instant now) {
+  if (at.space.boards != nullptr) members_->written(at, std::nullopt, now);
+  drop_copy(at, now);
+}
+
+bool CopyStore::drop_copy(const KeyRef& at, Instant now) {
   const bool dropped = tier_.erase(at.text, now, Departure::kInvalidated);
   // Told even if there was none: what has been evicted would have been dropped, too, had there been more
   // memory.
@@ -237,9 +302,16 @@ bool CopyStore::drop_before(const KeyRef& at, const ChangeMark& change, Instant 
 }
 
 void CopyStore::drop_space(Namespace& space) {
+  // A purge of members is one of their boards.
+  if (space.boards != nullptr) drop_space(*space.boards);
   space.epoch.fetch_add(1, std::memory_order_acq_rel);
   space.counters.add(kInvalidations);
   if (space.sole) tier_.clear();
+  for (CopyObserver* observer : observers_) observer->purged(space);
+}
+
+void CopyStore::doubt(const Namespace& space) const {
+  if (space.boards != nullptr) doubt(*space.boards);
   for (CopyObserver* observer : observers_) observer->purged(space);
 }
 

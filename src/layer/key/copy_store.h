@@ -22,6 +22,10 @@
 #include "layer/key/evidence.h"
 #include "memory/tier.h"
 
+namespace forebay::memory {
+class OwnCollection;
+}
+
 namespace forebay::layer {
 
 // A copy to be.
@@ -30,11 +34,26 @@ struct NewCopy {
   // The value, by reference or as bytes. Neither: the source has no such row.
   std::optional<Value> value = {};
   std::optional<std::string_view> bytes = {};
+  // Where the value is a collection: it as well, borrowed; the copy is made of it.
+  const memory::OwnCollection* collection = nullptr;
   Evidence evidence = {};
   std::uint32_t epoch = 0;  // the namespace's when the value was true
   Instant loaded_at{};      // when the load, or the write, began
   Duration took{};          // kLoaded: the load
   Instant until = kNever;   // it is kept no longer, whatever the namespace's times say
+};
+
+// Is told what writes make of members of collections (Namespace::boards), under the member's lock. Called without
+// the memory tier's locks, before the writer is answered.
+class MemberObserver {
+ public:
+  virtual ~MemberObserver() = default;
+  // This is the member's value from now on; nothing: there is no such member any more.
+  virtual void written(const KeyRef& member, std::optional<std::string_view> value, Instant now) = 0;
+  // The transaction that applies the member's pending writes is about to be sent, or is over and about to be settled.
+  virtual void applying(const KeyRef& member) = 0;
+  // The member changed, and what it is now is not known.
+  virtual void lost(const KeyRef& member, Instant now) = 0;
 };
 
 class CopyStore {
@@ -44,6 +63,7 @@ class CopyStore {
 
   // Before the first request.
   void observe(CopyObserver& observer) { observers_.push_back(&observer); }
+  void observe_members(MemberObserver& observer) { members_ = &observer; }
 
   // ---- Looking.
 
@@ -92,12 +112,22 @@ class CopyStore {
   // ---- Dropping. True: there was a copy in memory.
 
   bool drop(const KeyRef& at, Instant now);
+  // The same for a key of which it is known that a write has removed it at the source, or will.
+  void remove(const KeyRef& at, Instant now);
+  // A member's value after a write whose copy came with a load.
+  void written(const KeyRef& member, const std::optional<Value>& value, Instant now) const;
+  // As MemberObserver's, for any key.
+  void applying(const KeyRef& at) const {
+    if (at.space.boards != nullptr) members_->applying(at);
+  }
   // Drops what does not belong to the namespace any more. Nobody is told: that it is gone they have been.
   void drop_invalid(const KeyRef& at, Instant now);
   // Leaves a copy that is proved to include the change.
   bool drop_before(const KeyRef& at, const ChangeMark& change, Instant now);
   // All copies of a namespace, and all loads and writes of it in progress. O(1).
   void drop_space(Namespace& space);
+  // Copies of a namespace stay, and whoever keeps copies of its own is told that they may be wrong.
+  void doubt(const Namespace& space) const;
   // All copies of these namespaces, which are all that there are. O(shards). May be called with the tier's
   // shards held.
   void drop_everything(const std::vector<Namespace*>& spaces);
@@ -118,6 +148,8 @@ class CopyStore {
 
  private:
   Stamp stamp_of(const KeyRef& at, const NewCopy& copy, Instant now);
+  Outcome store_collection(const KeyRef& at, const NewCopy& copy, Instant now);
+  bool drop_copy(const KeyRef& at, Instant now);
   void tell_stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) const;
   void tell_dropped(const KeyRef& at, CopyCause cause, bool existed) const;
   bool watched(const KeyRef& at, CopyCause cause) const;
@@ -125,6 +157,7 @@ class CopyStore {
   memory::Tier& tier_;
   Random& random_;
   std::vector<CopyObserver*> observers_;
+  MemberObserver* members_ = nullptr;
   // Relaxed: who must not miss an answer is told of it on the thread that set this, or after it.
   std::atomic<bool> follows_answers_{false};
 };

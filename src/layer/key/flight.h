@@ -65,6 +65,7 @@ struct Flight {
   Instant started_at{};
   std::vector<Waiter> waiters;
   SourceCallPtr call;
+  std::shared_ptr<void> log;  // Boards' own, for a load of a board; set before the source is asked
   Instant timer_at = kNever;  // when the timer for the waiters' deadlines is due
   std::uint64_t timer_id = 0;
 };

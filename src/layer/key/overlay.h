@@ -1,6 +1,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "forebay/value.h"
 #include "layer/key/key_ref.h"
@@ -21,6 +24,8 @@ class Overlay {
   // Makes a value that was loaded (nothing: no row) what it is with the key's pending writes. Requires that
   // none is being applied.
   virtual void lay(const KeyRef& at, const KeyFields& fields, std::optional<Value>& value) const = 0;
+  // The keys with pending writes that begin with this text. O(keys with pending writes, whatever they begin with).
+  virtual std::vector<std::string> pending(std::string_view prefix) const = 0;
   // What the key's pending writes come to whatever the source holds: a value, or no row. Nothing: that
   // depends on the source, or none is pending.
   virtual std::optional<std::optional<Value>> alone(const KeyRef& at) const = 0;
@@ -31,6 +36,7 @@ class NoOverlay final : public Overlay {
  public:
   bool applying(const KeyRef&) const override { return false; }
   void lay(const KeyRef&, const KeyFields&, std::optional<Value>&) const override {}
+  std::vector<std::string> pending(std::string_view) const override { return {}; }
   std::optional<std::optional<Value>> alone(const KeyRef&) const override { return std::nullopt; }
 };
 

@@ -19,6 +19,10 @@
 #include "forebay/value.h"
 #include "journal/effect.h"
 
+namespace forebay::memory {
+class OwnCollection;
+}
+
 namespace forebay::layer {
 
 class LedgerPort;
@@ -28,6 +32,8 @@ struct LoadedValue {
   std::optional<Value> value;  // nothing: the source has no such row
   std::uint64_t version = 0;   // as Loaded's (forebay/dataset.h), as is `evidence`
   std::uint64_t evidence = 0;
+  // Where the value is a collection: the same, for who has it alone yet and may edit it.
+  std::shared_ptr<memory::OwnCollection> collection = {};
   // False: it is kept nowhere, and the next read loads again.
   bool storable = true;
   // How long it may be kept at most, from the time at which its load began; the namespace's own limit applies

@@ -153,7 +153,9 @@ void Loads::resume(const std::vector<FlightPtr>& flights) {
 // ---- Back from the source
 
 bool Loads::starting(Flight& flight, const SourceCallPtr& call) {
-  return keys_.start(flight, clock_.now(), call);
+  if (!keys_.start(flight, clock_.now(), call)) return false;
+  if (flight.space.members != nullptr) boards_->starting(flight);
+  return true;
 }
 
 Loads::Kept Loads::keep(const Flight& flight, const LoadedValue& value, Duration took, Instant now,
@@ -161,13 +163,14 @@ Loads::Kept Loads::keep(const Flight& flight, const LoadedValue& value, Duration
   const KeyRef at = flight.at();
   const Evidence evidence{value.evidence, value.version};
   // Whoever reports changes of unknown keys raises `unsettled` first and the epoch then, so it is read first.
-  const bool settled = at.space.unsettled.load(std::memory_order_acquire) == 0;
+  const bool settled = at.space.unsettled.load(std::memory_order_acquire) == 0 && !at.space.bypassed();
   const bool purged = flight.epoch != at.space.epoch.load(std::memory_order_acquire);
   if (!seen.admits(evidence) || purged || !settled) return Kept::kFenced;
   if (!value.storable) return Kept::kRejected;
   NewCopy copy;
   copy.cause = CopyCause::kLoaded;
   copy.value = value.value;
+  if (value.value) copy.collection = value.collection.get();
   copy.evidence = evidence;
   copy.epoch = flight.epoch;
   copy.loaded_at = flight.started_at;
@@ -178,9 +181,30 @@ Loads::Kept Loads::keep(const Flight& flight, const LoadedValue& value, Duration
   return kept ? Kept::kStored : Kept::kRejected;
 }
 
+Loads::Kept Loads::keep_and_tell(const Flight& flight, const LoadedValue& value, Duration took, Instant now,
+                                 const KeyTable::Seen& seen) {
+  const Kept kept = keep(flight, value, took, now, seen);
+  if (kept == Kept::kStored) return kept;
+  if (kept == Kept::kFenced) flight.space.counters.add(kFenced);
+  copies_.unstored(flight.at(),
+                   kept == Kept::kFenced ? observe::Unstored::kFenced : observe::Unstored::kRejected);
+  return kept;
+}
+
+KeyTable::Landing Loads::land_board(const Flight& flight, LoadedValue& value, Duration took, Instant now,
+                                    const KeyTable::Seen& seen) {
+  const bool landed = boards_->land(flight, value, *overlay_, now, [&](bool may_be_stored) {
+    value.storable &= may_be_stored;
+    keep_and_tell(flight, value, took, now, seen);
+  });
+  // No apply of this key ends, so it is looked at again by the clock.
+  return landed ? KeyTable::Landing::kEnd : KeyTable::Landing::kPark;
+}
+
 KeyTable::Landing Loads::land(const Flight& flight, LoadedValue& value, Duration took, Instant now,
                               const KeyTable::Seen& seen) {
   const KeyRef at = flight.at();
+  if (at.space.members != nullptr) return land_board(flight, value, took, now, seen);
   if (overlay_->applying(at)) return KeyTable::Landing::kPark;
   if (seen.overlapped) return KeyTable::Landing::kAgain;
   overlay_->lay(at, flight.fields, value.value);
@@ -190,12 +214,10 @@ KeyTable::Landing Loads::land(const Flight& flight, LoadedValue& value, Duration
     waiter.within(value.value);
     written = true;
   }
-  const Kept kept = keep(flight, value, took, now, seen);
-  if (kept == Kept::kStored) return KeyTable::Landing::kEnd;
-  if (kept == Kept::kFenced) at.space.counters.add(kFenced);
-  copies_.unstored(at, kept == Kept::kFenced ? observe::Unstored::kFenced : observe::Unstored::kRejected);
+  const Kept kept = keep_and_tell(flight, value, took, now, seen);
   // A copy that is better than what was loaded does not have what was just written.
-  if (written) copies_.drop(at, now);
+  if (written && kept != Kept::kStored) copies_.drop(at, now);
+  if (written) copies_.written(at, value.value, now);
   return KeyTable::Landing::kEnd;
 }
 

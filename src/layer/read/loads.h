@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "layer/key/boards.h"
 #include "layer/key/key_loader.h"
 #include "layer/key/key_table.h"
 #include "layer/key/overlay.h"
@@ -40,6 +41,8 @@ class Loads final : public FlightSink, public KeyLoader {
 
   // Before the first request; nothing is pending otherwise. Borrowed.
   void set_overlay(const Overlay& overlay) { overlay_ = &overlay; }
+  // Before the first load of a collection. Borrowed.
+  void set_boards(Boards& boards) { boards_ = &boards; }
   // Where the flights of all namespaces go: what dispatch() calls.
   void set_stages(std::vector<std::shared_ptr<LoadStage>> stages);
 
@@ -70,6 +73,11 @@ class Loads final : public FlightSink, public KeyLoader {
   // What becomes of a flight that has come in. Under the key's lock.
   KeyTable::Landing land(const Flight& flight, LoadedValue& value, Duration took, Instant now,
                          const KeyTable::Seen& seen);
+  KeyTable::Landing land_board(const Flight& flight, LoadedValue& value, Duration took, Instant now,
+                               const KeyTable::Seen& seen);
+  // Stores it, and tells what became of it.
+  Kept keep_and_tell(const Flight& flight, const LoadedValue& value, Duration took, Instant now,
+                     const KeyTable::Seen& seen);
   Kept keep(const Flight& flight, const LoadedValue& value, Duration took, Instant now,
             const KeyTable::Seen& seen);
   // Sends a parked flight once its key is no longer being applied, which nobody will report: what a journal
@@ -86,6 +94,7 @@ class Loads final : public FlightSink, public KeyLoader {
   Scheduler& scheduler_;
   NoOverlay nothing_pending_;
   const Overlay* overlay_ = &nothing_pending_;
+  Boards* boards_ = nullptr;
   std::atomic<bool> dispatch_armed_{false};
   std::atomic<int> gathering_{0};  // relaxed: a hint for the timer, nothing is published through it
   Mutex stages_mutex_;

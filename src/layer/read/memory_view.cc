@@ -1,15 +1,33 @@
 #include "layer/read/memory_view.h"
 
+#include <memory>
+#include <utility>
+
+#include "memory/collection/own_collection.h"
+
 namespace forebay::layer {
 
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
+namespace {
+
+// A collection is the tier's own; what leaves it is a copy. O(elements) for one.
+Value value_of(const EntryView& entry) {
+  if (entry.type() != EntryType::kCollection) return entry.value();
+  auto all = std::make_shared<memory::OwnCollection>(memory::Collection::kind_of(entry.bytes()));
+  all->copy(entry.bytes());
+  const std::size_t charge = all->charge();
+  return Value::object(std::shared_ptr<const memory::OwnCollection>(std::move(all)), charge);
+}
+
+}  // namespace
+
 Answer answer_of(const EntryView& entry, Instant now, ReadResult result) {
   Answer answer;
   answer.result = result;
   const Stamp& stamp = entry.stamp();
-  if (!stamp.negative) answer.value = entry.value();
+  if (!stamp.negative) answer.value = value_of(entry);
   if (stamp.loaded_at != Instant{}) answer.age = duration_cast<milliseconds>(now - stamp.loaded_at);
   if (stamp.fresh_until != kNever) answer.fresh_for = duration_cast<milliseconds>(stamp.fresh_until - now);
   answer.version = stamp.version;

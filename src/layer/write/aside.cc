@@ -15,6 +15,7 @@ class Aside final : public WriteStrategy {
   explicit Aside(const WriteParts& parts) : parts_(parts) {}
 
   bool write(const KeyRef& at, Write, WriteCallback done, const WriteOptions&) override {
+    if (at.space.info.type == EntryType::kCollection) return refuse_collection(at, done);
     done(
         Error{ErrorCode::kUnsupported,
               fmt::format("namespace '{}' does not write its source (write = \"aside\"): write the database, "
@@ -25,6 +26,7 @@ class Aside final : public WriteStrategy {
 
   bool write_value(const KeyRef& at, std::string_view value, WriteCallback done,
                    const WriteOptions&) override {
+    if (at.space.info.type == EntryType::kCollection) return refuse_collection(at, done);
     WriteAnswer answer;
     answer.value = Value::bytes(std::string(value));
     NewCopy copy;
@@ -41,6 +43,14 @@ class Aside final : public WriteStrategy {
   }
 
  private:
+  // It is what the table's rows are, and never a client's.
+  static bool refuse_collection(const KeyRef& at, WriteCallback& done) {
+    done(Error{ErrorCode::kUnsupported,
+               fmt::format("namespace '{}' holds what is read from a table: the key can't be given a value",
+                           at.space.name())});
+    return false;
+  }
+
   const WriteParts parts_;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/decimal.h"
+#include "base/write_condition.h"
 #include "layer/write/behind/journaled_writes.h"
 #include "layer/write/behind/pending.h"
 #include "layer/write/source_write.h"
@@ -23,6 +24,7 @@ struct Behind::Prepared {
   Fingerprint fingerprint = {};
   std::optional<OpIds::First> first = {};  // it has been written before by its id
   std::uint64_t seq = 0;                   // its number, once appended
+  const Write* conditional = nullptr;      // a write with a condition, borrowed
 };
 
 // The value of a key, as far as it can be told without the source.
@@ -101,7 +103,8 @@ std::unique_ptr<WriteStrategy> make_behind(const WriteParts& parts) {
 
 Behind::Prepared Behind::prepare(const KeyRef& at, const Write& write) {
   Prepared prepared{at, shape_of(at.space, at.text), journal::effect_of(write)};
-  prepared.needs_value = std::holds_alternative<Add>(write);
+  if (condition_of(write) != nullptr) prepared.conditional = &write;
+  prepared.needs_value = std::holds_alternative<Add>(write) || prepared.conditional != nullptr;
   prepared.whole = journal::absolute(prepared.shape, prepared.effect);
   return prepared;
 }
@@ -114,6 +117,7 @@ std::optional<Result<WriteAnswer>> Behind::write_at_once(const KeyRef& at, const
   if (policy.append) return std::nullopt;
   Fingerprint fingerprint;
   if (!options.op_id.empty()) {
+    if (condition_of(write) != nullptr) return std::nullopt;
     fingerprint = fingerprint_of(at.text, write);
     const auto first = op_ids_.find(options.op_id, fingerprint, now);
     if (!first) return first.error();
@@ -174,6 +178,8 @@ bool Behind::write(const KeyRef& at, Write write, WriteCallback done, const Writ
   auto good = adapt(at.space, write);
   if (!options.op_id.empty()) {
     fingerprint = fingerprint_of(at.text, write);
+    if (condition_of(write) != nullptr)
+      good = Error{ErrorCode::kUnsupported, "an op-id is not for writes with a condition"};
     if (good) {
       const auto first = op_ids_.find(options.op_id, fingerprint, parts_.clock.now());
       if (first && *first) {
@@ -267,6 +273,7 @@ void Behind::load_for(const WaitingPtr& waiting) {
         outcome.answer = append(waiting->prepared, before, parts_.clock.now(), outcome.value);
         if (!outcome.answer || waiting->prepared.first) return;
         outcome.taken = Outcome::Taken::kYes;
+        if (!outcome.answer->held) return;
         loaded.reset();
         if (outcome.value) loaded = Value::bytes(*outcome.value);
       },
@@ -347,7 +354,10 @@ Behind::Outcome Behind::take(Prepared& write, Instant now, bool stale_ok) {
   if (write.first) outcome.taken = Outcome::Taken::kRepeated;
   if (!outcome.answer || write.first) return outcome;
   outcome.taken = Outcome::Taken::kYes;
-  if (!outcome.value || space.config.append) {
+  if (!outcome.answer->held) return outcome;
+  if (!outcome.value && (before.known || write.whole)) {
+    parts_.copies.remove(write.at, now);
+  } else if (!outcome.value || space.config.append) {
     parts_.copies.drop(write.at, now);
   } else if (before.copied && !write.whole) {
     parts_.copies.revise(write.at, *outcome.value, now);
@@ -371,7 +381,8 @@ Behind::Before Behind::value_before(const Prepared& write, Instant now, bool sta
         before.known = true;
         if (entry.stamp().negative) return;
         before.existed = before.copied = true;
-        if (!write.whole) before.value = entry.shared() ? entry.shared()->view() : entry.bytes();
+        if (!write.whole || write.conditional != nullptr)
+          before.value = entry.shared() ? entry.shared()->view() : entry.bytes();
       },
       Touch::kNo);
   if (before.known) return before;
@@ -408,6 +419,15 @@ Result<WriteAnswer> Behind::append_new(Prepared& write, const Before& before, In
   std::optional<std::string> merged_value;
   if (before.known) {
     answer.existed = before.existed;
+    if (write.conditional != nullptr) {
+      answer.before = before.value;
+      answer.held =
+          holds(*condition_of(*write.conditional), *write.conditional, before.existed, before.value);
+      if (!answer.held) {
+        answer.token = parts_.tokens.next();
+        return answer;
+      }
+    }
     if (write.effect.insert && answer.existed) {
       return Error{ErrorCode::kRefused,
                    fmt::format("namespace '{}' takes each row once, and this one is there", space.name())};

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "layer/key/boards.h"
 #include "layer/load/source_gate.h"
 #include "layer/namespaces/router.h"
 
@@ -89,20 +90,21 @@ void SourceWrites::send(const std::shared_ptr<Waiting>& waiting) {
                     [this, waiting](Result<Written> result) { written(*waiting, std::move(result)); });
 }
 
-void SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, const Fence& reported,
+bool SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, const Fence& reported,
                         WriteAnswer& answer, Instant now) {
   const KeyRef at = waiting.at();
-  const bool store = result && waiting.after == AfterCommit::kStore && !at.space.config.append &&
-                     result->after.value.has_value();
-  if (!store) {
+  const bool known =
+      result && waiting.after == AfterCommit::kStore && !at.space.config.append &&
+      reported.admits({result->after.evidence, result->after.version, result->transaction});
+  if (!known) {
     copies_.drop(at, now);
-    return;
+    return false;
   }
-  const Evidence evidence{result->after.evidence, result->after.version};
-  if (!reported.admits(evidence)) {
-    copies_.drop(at, now);
-    return;
+  if (!result->after.value) {
+    copies_.remove(at, now);
+    return true;
   }
+  const Evidence evidence{result->after.evidence, result->after.version, result->transaction};
   answer.value = Value::bytes(*result->after.value);
   NewCopy copy;
   copy.value = answer.value;
@@ -110,6 +112,7 @@ void SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, c
   copy.epoch = waiting.epoch;
   copy.loaded_at = now;
   copies_.store(at, std::move(copy), now);
+  return true;
 }
 
 void SourceWrites::written(Waiting& waiting, Result<Written> result) {
@@ -131,12 +134,17 @@ void SourceWrites::written(Waiting& waiting, Result<Written> result) {
   }
   const bool committed = result || result.error().code == ErrorCode::kUnknownOutcome;
   WriteAnswer answer;
-  Task next = keys_.end_write(at, committed,
-                              [&](const Fence& reported) { keep(waiting, result, reported, answer, now); });
+  bool known = true;
+  Task next = keys_.end_write(
+      at, committed, [&](const Fence& reported) { known = keep(waiting, result, reported, answer, now); });
   if (committed) copies_.invalidated(at, observe::Invalidation::kWrite, now);
+  // Loads of the collection that have begun may not have seen it: nobody else may join them.
+  if (!known && at.space.boards != nullptr) invalidator_.drop(board_of(at), observe::Invalidation::kWrite);
   if (result) {
     answer.existed = result->existed;
     answer.added = result->added;
+    answer.held = result->held;
+    answer.before = std::move(result->before);
     answer.token = tokens_.next();
     invalidator_.row_changed(at.space.config.source, change, at.text);
     invalidator_.also_changed(at.space.config.source, result->also);

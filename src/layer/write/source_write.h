@@ -58,7 +58,7 @@ class SourceWrites {
   void pass(const Waiting& waiting);
   void written(Waiting& waiting, Result<Written> result);
   // What becomes of the copy. Under the key's lock.
-  void keep(const Waiting& waiting, const Result<Written>& result, const Fence& reported, WriteAnswer& answer,
+  bool keep(const Waiting& waiting, const Result<Written>& result, const Fence& reported, WriteAnswer& answer,
             Instant now);
 
   CopyStore& copies_;

@@ -124,12 +124,8 @@ void Connection::close() {
   loop_.remove(*this);
   if (tls_ != nullptr) tls_->say_goodbye();
   // From here on nobody else chooses it to be closed.
-  ClientMemory& memory = loop_.server().client_memory();
-  memory.report(session_.memory(), 0);
-  if (const std::size_t doomed = session_.doomed(); doomed != 0) {
-    memory.undoom(doomed);
-    loop_.own_tallies().closed_memory.add();
-  }
+  loop_.server().client_memory().report(session_.memory(), 0);
+  if (session_.doomed()) loop_.own_tallies().closed_memory.add();
   socket_.reset();
 }
 
@@ -177,7 +173,8 @@ void Connection::report_memory() {
   ClientMemory& memory = loop_.server().client_memory();
   memory.report(before, now);
   session_.set_memory(now);
-  while (now > before && memory.over() && loop_.server().clients().close_largest(memory)) {
+  if (session_.doomed()) return;
+  while (now > before && memory.over() && loop_.server().clients().close_largest(memory.limit())) {
   }
 }
 
@@ -269,6 +266,7 @@ void Connection::resume() {
 void Connection::on_turn() {
   const Self keep(this);
   in_line_ = yielded_ = false;
+  if (paced_ && writing_) return on_writable();
   process();
 }
 

@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "resp/request_parser.h"
@@ -108,7 +109,7 @@ class Connection final : public ConnectionControl, public PushTarget {
   bool stopped() const { return waiting_ || throttled_ || yielded_ || closing_ || session_.paused(); }
   void receive();
   bool known() const;
-  std::ptrdiff_t send_parts(const resp::Output& replies, const resp::Output::Cursor& from);
+  std::ptrdiff_t send_parts(std::span<iovec> parts);
   void process();
   enum class Step : bool { kContinue, kStop };
   Step process_one();
@@ -191,7 +192,8 @@ class Connection final : public ConnectionControl, public PushTarget {
 
   bool readable_ = false;    // the socket may hold something to receive
   bool hung_up_ = false;     // the client has ended its side: after what is left to receive comes the end
-  bool writing_ = false;     // the socket is full; the rest is in sending_
+  bool writing_ = false;     // the socket is full, or others have their turn; the rest is in sending_
+  bool paced_ = false;       // the latter: it stands in line to send more
   bool processing_ = false;  // process() is on the stack
   bool unflushed_ = false;   // flush() will be called
   bool overrun_ = false;     // it leaves so much unread that pushes are dropped: flush() closes it

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "server/clients.h"
@@ -22,6 +23,21 @@ constexpr std::size_t kSendEarly = std::size_t{256} << 10;
 constexpr std::size_t kKeptOutput = std::size_t{64} << 10;
 // Parts of one vectored send.
 constexpr std::size_t kParts = 64;
+// What is sent at once: a client that reads as fast as the socket takes could keep the loop for as long as its replies
+// last.
+constexpr std::size_t kSendPerTurn = std::size_t{256} << 10;
+
+// The parts up to so many bytes; returns how many parts that are.
+std::size_t cut(std::span<iovec> parts, std::size_t most) {
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].iov_len >= most) {
+      parts[i].iov_len = most;
+      return i + 1;
+    }
+    most -= parts[i].iov_len;
+  }
+  return parts.size();
+}
 
 }  // namespace
 
@@ -44,7 +60,8 @@ Connection::Step Connection::check_output() {
     close();
     return Step::kStop;
   }
-  throttled_ = session_.authenticated() && unsent() > limit / 2;
+  // What the socket would still take goes first: it must not count against the client.
+  throttled_ = session_.authenticated() && (unsent() > limit / 2 || (paced_ && unsent() > kSendPerTurn));
   return throttled_ ? Step::kStop : Step::kContinue;
 }
 
@@ -60,27 +77,35 @@ bool Connection::settle() {
   return moved;
 }
 
-// As send() answers; 0: nothing is left.
-std::ptrdiff_t Connection::send_parts(const resp::Output& replies, const resp::Output::Cursor& from) {
-  std::array<iovec, kParts> parts;
-  const std::size_t count = replies.gather(from, parts);
-  if (count == 0) return 0;
-  if (tls_ != nullptr) return tls_->send(std::span(parts).first(count));
-  if (count == 1) return ::send(socket_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+// As send() answers.
+std::ptrdiff_t Connection::send_parts(std::span<iovec> parts) {
+  if (tls_ != nullptr) return tls_->send(parts);
+  if (parts.size() == 1) return ::send(socket_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
   msghdr message{};
   message.msg_iov = parts.data();
-  message.msg_iovlen = count;
+  message.msg_iovlen = parts.size();
   return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
 }
 
-// Sends from `from` on until all is sent or the socket is full. False: the connection has closed.
+// Sends from `from` on until all is sent, the socket is full, or others have their turn. False: the connection has
+// closed.
 bool Connection::transmit(const resp::Output& replies, resp::Output::Cursor& from) {
+  std::array<iovec, kParts> parts;
+  std::size_t left = kSendPerTurn;
   for (;;) {
-    const ssize_t sent = send_parts(replies, from);
-    if (sent == 0) return true;
+    std::size_t count = replies.gather(from, parts);
+    if (count == 0) return true;
+    if (left == 0) {
+      paced_ = true;
+      if (!std::exchange(in_line_, true)) loop_.stand_in_line(*this);
+      return true;
+    }
+    count = cut(std::span(parts).first(count), left);
+    const ssize_t sent = send_parts(std::span(parts).first(count));
     if (sent > 0) {
       replies.advance(from, static_cast<std::size_t>(sent));
       sent_bytes_ += static_cast<std::size_t>(sent);
+      left -= static_cast<std::size_t>(sent);
       loop_.own_tallies().bytes_out.add(static_cast<std::size_t>(sent));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return true;
@@ -200,6 +225,7 @@ void Connection::flush(Instant now) {
 
 void Connection::on_writable() {
   const std::size_t before = sent_bytes_;
+  paced_ = false;
   if (!transmit(sending_, sent_)) return;
   if (sent_bytes_ == sending_.bytes()) {
     writing_ = false;
@@ -212,7 +238,7 @@ void Connection::on_writable() {
     if (sent_bytes_ > before) stalled_since_ = loop_.now();
     session_.on_output(output_memory());
     report_memory();
-    if (!throttled_ || unsent() > output_limit() / 4) return;
+    if (!throttled_ || unsent() > (paced_ ? kSendPerTurn : output_limit() / 4)) return;
   }
   process();
 }

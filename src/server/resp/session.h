@@ -146,14 +146,14 @@ class Session {
   }
   // Bytes of replies that the client has not taken, those of deferred ones that are complete included.
   void on_output(std::size_t bytes) { output_.store(bytes, std::memory_order_relaxed); }
-  // What counts for max_client_memory, whether the connection waits until others hold less of that, and what
-  // the client held when it was chosen to be closed for it (0: it wasn't). Any thread.
+  // What counts for max_client_memory, whether the connection waits until others hold less of that, and whether
+  // the client has been chosen to be closed for it. Any thread.
   std::size_t memory() const { return memory_.load(std::memory_order_relaxed); }
   void set_memory(std::size_t bytes) { memory_.store(bytes, std::memory_order_relaxed); }
   bool paused() const { return paused_.load(std::memory_order_relaxed); }
   void set_paused(bool value) { paused_.store(value, std::memory_order_relaxed); }
-  std::size_t doomed() const { return doomed_.load(std::memory_order_relaxed); }
-  void set_doomed(std::size_t bytes) { doomed_.store(bytes, std::memory_order_relaxed); }
+  bool doomed() const { return doomed_.load(std::memory_order_relaxed); }
+  void set_doomed() { doomed_.store(true, std::memory_order_relaxed); }
   Instant last_active() const { return last_active_.load(std::memory_order_relaxed); }
 
   // The line that CLIENT LIST and CLIENT INFO show, without a line end. Any thread.
@@ -183,7 +183,7 @@ class Session {
   std::atomic<std::size_t> output_{0};
   std::atomic<std::size_t> memory_{0};
   std::atomic<bool> paused_{false};
-  std::atomic<std::size_t> doomed_{0};
+  std::atomic<bool> doomed_{false};
   // As CLIENT LIST shows them: the client that is told instead (-1: it tracks nothing), and flags.
   std::atomic<std::int64_t> redirect_{-1};
   std::atomic<bool> broadcasts_{false};

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "source/answer_bound.h"
+#include "source/cancel_watch.h"
 
 namespace forebay::source::postgres {
 namespace {
@@ -67,33 +68,6 @@ std::int64_t lock_milliseconds(std::chrono::milliseconds limit) {
 std::chrono::milliseconds limit_of(std::chrono::milliseconds time) {
   return std::clamp(time, std::chrono::milliseconds(1), std::chrono::milliseconds(2'000'000'000));
 }
-
-int milliseconds_until(Clock::time_point deadline) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000'000));
-}
-
-// Makes an eventfd readable when the call is cancelled, for as long as this lives.
-class CancelWatch {
- public:
-  CancelWatch(CancelToken* token, int fd) : token_(token) {
-    if (token_ == nullptr) return;
-    std::uint64_t earlier = 0;
-    static_cast<void>(read(fd, &earlier, sizeof(earlier)));  // a wake-up that came too late for the last call
-    token_->on_cancel([fd] {
-      const std::uint64_t one = 1;
-      static_cast<void>(write(fd, &one, sizeof(one)));
-    });
-  }
-  ~CancelWatch() {
-    if (token_ != nullptr) token_->on_cancel({});
-  }
-  CancelWatch(const CancelWatch&) = delete;
-  CancelWatch& operator=(const CancelWatch&) = delete;
-
- private:
-  CancelToken* token_;
-};
 
 bool is_good(const PGresult* result) {
   const ExecStatusType status = PQresultStatus(result);

@@ -29,27 +29,11 @@
 
 #include "config/model.h"
 #include "forebay/source.h"
+#include "source/call.h"
 #include "source/postgres/canceller.h"
 #include "source/postgres/error.h"
 
 namespace forebay::source::postgres {
-
-using Clock = std::chrono::steady_clock;
-
-// How long after its deadline a call may still wait for the server's own word.
-inline constexpr std::chrono::milliseconds kGrace{100};
-
-// One call of the Source or Dataset with the moment by which it must be over.
-struct Call {
-  explicit Call(const CallContext& context)
-      : timeout(context.timeout), deadline(Clock::now() + context.timeout), cancel(context.cancel) {}
-
-  bool cancelled() const { return cancel != nullptr && cancel->cancelled(); }
-
-  std::chrono::milliseconds timeout;
-  Clock::time_point deadline;
-  CancelToken* cancel;
-};
 
 // A statement with its parameters as text (no NUL in them).
 struct Statement {
@@ -90,6 +74,9 @@ class Connection {
   // Runs a statement without parameters and without preparing it, in a transaction or where it needs no
   // settings.
   Outcome<ResultPtr> command(const std::string& sql, const Call& call);
+
+  // As PQserverVersion(): 150018 for 15.18.
+  int server_version() const { return PQserverVersion(connection_); }
 
   // Whether the database's own encoding is UTF-8, so that it takes all text.
   bool is_utf8() const;

@@ -90,6 +90,12 @@ Fields TableRows::watched(const ResultPtr& rows, int row) const {
   return fields;
 }
 
+OptionalText TableRows::behind_image(const ResultPtr& rows, const Column& column) const {
+  const int at = static_cast<int>(key_types_.size() + spec_.watch_columns.size());
+  if (is_null(rows, 0, at)) return std::nullopt;
+  return plain_text(column.type, cell(rows, 0, at));
+}
+
 Fields TableRows::before_image(const ResultPtr& rows) const {
   Fields fields;
   int at = static_cast<int>(key_types_.size());

@@ -40,6 +40,8 @@ class TableRows {
   OptionalText added_text(const ResultPtr& rows, const Column* column) const;
   // A row of read_for_write(watch_columns).
   Fields before_image(const ResultPtr& rows) const;
+  // The column that read_for_write() was asked for behind those, of the first row.
+  OptionalText behind_image(const ResultPtr& rows, const Column& column) const;
 
  private:
   OptionalText column_text(const ResultPtr& rows, int row, const Column* column) const;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/write_condition.h"
 #include "source/postgres/keys.h"
 #include "source/row_write.h"
 
@@ -33,6 +34,7 @@ TableWrite::TableWrite(const TableRows& rows, KeyFields key, Change change)
 Outcome<void> TableWrite::take(ResultPtr rows) {
   switch (step_) {
     case Step::kLook:
+      if (!judge(rows)) return {};
       if (row_count(rows) == 0) {
         // A row that has come since then must not be changed before it was looked at.
         insert_or_end();
@@ -58,6 +60,7 @@ Outcome<void> TableWrite::take(ResultPtr rows) {
     case Step::kLock:
       if (row_count(rows) > 0) {
         if (!rows_.spec().watch_columns.empty()) written_.images.before = rows_.before_image(rows);
+        if (!judge(rows)) return {};
         run(Step::kChangeLocked, change_.statement, change_.parameters);
       } else if (!change_.create) {
         if (rows_.row_security()) {
@@ -101,8 +104,8 @@ void TableWrite::start() {
   written_ = Written();
   changed_ = false;
   facts_ = {};
-  if (!rows_.spec().watch_columns.empty() && !change_.remove) {
-    run(Step::kLook, rows_.sql().read_for_write(rows_.spec().watch_columns), only_key());
+  if (const auto wanted = looked_at(); !wanted.empty() && !change_.remove) {
+    run(Step::kLook, rows_.sql().read_for_write(wanted), only_key());
   } else {
     change_row();
   }
@@ -163,7 +166,28 @@ void TableWrite::show(const ResultPtr& row) {
 }
 
 void TableWrite::lock() {
-  run(Step::kLock, rows_.sql().read_for_write(rows_.spec().watch_columns), only_key());
+  run(Step::kLock, rows_.sql().read_for_write(looked_at()), only_key());
+}
+
+std::vector<std::string> TableWrite::looked_at() const {
+  std::vector<std::string> columns = rows_.spec().watch_columns;
+  if (change_.conditional) columns.push_back(change_.judged->name);
+  return columns;
+}
+
+bool TableWrite::judge(const ResultPtr& row) {
+  if (!change_.conditional) return true;
+  const bool exists = row_count(row) > 0;
+  written_.before = exists ? rows_.behind_image(row, *change_.judged) : std::nullopt;
+  written_.held = holds(*condition_of(*change_.conditional), *change_.conditional, exists, written_.before);
+  if (written_.held) return true;
+  written_.existed = exists;
+  if (exists) {
+    read(Step::kReadAgain);
+  } else {
+    step_ = Step::kDone;
+  }
+  return false;
 }
 
 void TableWrite::read(Step step) {

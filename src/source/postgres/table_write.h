@@ -54,6 +54,10 @@ class TableWrite final : public WriteSteps {
   Outcome<void> changed(ResultPtr row);
   void show(const ResultPtr& row);
   void lock();
+  // Looks at the row, or that there is none, for a write with a condition. False: it does not hold, and the write
+  // goes on to its end.
+  bool judge(const ResultPtr& row);
+  std::vector<std::string> looked_at() const;
   void read(Step step);
   void run(Step step, std::string sql, std::vector<OptionalText> parameters);
   std::vector<OptionalText> only_key() const;

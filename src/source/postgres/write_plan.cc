@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/decimal.h"
+#include "base/write_condition.h"
 
 namespace forebay::source::postgres {
 namespace {
@@ -153,6 +154,10 @@ Result<Change> WritePlanner::plan(const KeyFields& key, const Write& write) cons
   } else {
     change.remove = true;
     change.statement = sql_.remove();
+  }
+  if (condition_of(write) != nullptr && !change.columns.empty()) {
+    change.conditional = write;
+    change.judged = rows_.columns().find(change.columns.front());
   }
   return change;
 }

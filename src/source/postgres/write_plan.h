@@ -20,6 +20,9 @@ struct Change {
   bool insert = false;  // the row must not exist
   const Column* added = nullptr;
   bool whole = false;  // what is added is an integer
+  // A write with a condition, and the column that is to be looked at for it.
+  std::optional<Write> conditional = {};
+  const Column* judged = nullptr;
 };
 
 // Whether a text is digits with a sign before them; with `fraction` also a point and an exponent.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/decimal.h"
+#include "base/write_condition.h"
 
 namespace forebay::source::sqlite {
 namespace {
@@ -316,7 +317,10 @@ Result<Written> TableWriter::write(Connection& connection, const KeyFields& key,
   const auto* upsert = std::get_if<Upsert>(&write);
   const auto* update = std::get_if<Update>(&write);
 
-  auto before = read_existing(connection, key, add_to);
+  const WriteCondition* condition = condition_of(write);
+  const Column* looked_at =
+      condition != nullptr && add_to == nullptr ? planned->fields.front().column : add_to;
+  auto before = read_existing(connection, key, looked_at);
   if (!before) return before.error();
   if (upsert != nullptr && upsert->insert && before->exists) {
     return rows_.at_source(row_exists());
@@ -325,8 +329,14 @@ Result<Written> TableWriter::write(Connection& connection, const KeyFields& key,
   Written written;
   written.existed = before->exists;
   written.images.before = before->watched;
+  if (condition != nullptr) {
+    written.held = holds(*condition, write, before->exists, before->add_text);
+    written.before = before->add_text;
+  }
   Result<void> done;
-  if (add_to != nullptr) {
+  if (!written.held) {
+    // The row is read all the same.
+  } else if (add_to != nullptr) {
     done = add(connection, key, std::get<Add>(write), *add_to, *before);
   } else if (upsert != nullptr || (update != nullptr && (before->exists || update->create))) {
     done = assign(connection, key, planned->fields, before->exists);

@@ -197,7 +197,17 @@ TEST_F(BoundKeys, RowsAreReadAsHashes) {
   EXPECT_EQ(run("HEXISTS", "pkg:curl", "name"), ":1");
   EXPECT_EQ(run("HSTRLEN", "pkg:curl", "name"), ":4");
   EXPECT_EQ(run("HSCAN", "pkg:curl", "0", "MATCH", "v*"), "*2|$1|0|*2|$7|version|$3|8.1");
+  EXPECT_EQ(run("HRANDFIELD", "pkg:curl", "9", "WITHVALUES"),
+            "*6|$4|name|$4|curl|$7|version|$3|8.1|$4|size|$3|300");
+  EXPECT_EQ(run("HRANDFIELD", "pkg:curl").substr(0, 1), "$");
+  EXPECT_EQ(run("HRANDFIELD", "pkg:curl", "-7").substr(0, 3), "*7|");
+  EXPECT_EQ(run("HRANDFIELD", "pkg:none"), "$-1");
+  EXPECT_EQ(run("HRANDFIELD", "pkg:none", "3"), "*0");
+  EXPECT_EQ(run("HRANDFIELD", "pkg:curl", "x"), "-ERR value is not an integer or out of range");
+  EXPECT_EQ(run("HRANDFIELD", "pkg:curl", "1", "x"), "-ERR syntax error");
+  EXPECT_EQ(run("HRANDFIELD", "report:curl").substr(0, 10), "-WRONGTYPE");
   Client client(*layer_, *server_, resp::Protocol::kResp3);
+  EXPECT_EQ(client("HRANDFIELD", "pkg:curl", "1", "WITHVALUES").substr(0, 6), "*1|*2|");
   EXPECT_EQ(client("HGETALL", "pkg:curl"), "%3|$4|name|$4|curl|$7|version|$3|8.1|$4|size|$3|300");
 }
 

@@ -122,7 +122,11 @@ void FlushTarget::read_ledger(const std::string& source, LedgerPort& ledger,
 }
 
 void FlushTarget::applying(const journal::Batch& batch) {
-  for (const journal::Item& item : batch.items) parts_.keys.begin_apply({space_of(item.space), item.key});
+  for (const journal::Item& item : batch.items) {
+    const KeyRef at(space_of(item.space), item.key);
+    parts_.keys.begin_apply(at);
+    parts_.copies.applying(at);
+  }
 }
 
 void FlushTarget::not_applied(const journal::Batch& batch) {
@@ -224,10 +228,12 @@ void FlushTarget::settled(const journal::Batch& batch, std::vector<std::optional
 void FlushTarget::settle(const KeyRef& at, const std::optional<Written>& written) {
   const Instant now = parts_.clock.now();
   const auto waiting = parts_.keys.end_apply(at, [&](const KeyState::Apply* apply) {
+    parts_.copies.applying(
+        at);  // before the write is no longer pending, after which only the copy tells of it
     parts_.queue.settle(at.text, at.hash);
     bool copied = false;
     parts_.copies.find(at, now, [&](const EntryView&) { copied = true; }, Touch::kNo);
-    if (!copied) return;
+    if (!copied && at.space.boards == nullptr) return;
     const bool keep = written && apply != nullptr &&
                       apply->epoch == at.space.epoch.load(std::memory_order_acquire) &&
                       apply->changes.admits({written->after.evidence, written->after.version});
@@ -242,7 +248,7 @@ void FlushTarget::store(const KeyRef& at, const Written& written, std::uint32_t 
   if (const auto pending = parts_.queue.of(at.text, at.hash))
     value = with_pending(shape_of(at.space, at.text), std::move(value), pending->steps);
   if (!value) {
-    parts_.copies.drop(at, now);
+    parts_.copies.remove(at, now);
     return;
   }
   NewCopy copy;

@@ -36,6 +36,7 @@ class PendingOverlay final : public Overlay {
 
   bool applying(const KeyRef& at) const override;
   void lay(const KeyRef& at, const KeyFields& fields, std::optional<Value>& value) const override;
+  std::vector<std::string> pending(std::string_view prefix) const override { return queue_.keys(prefix); }
   std::optional<std::optional<Value>> alone(const KeyRef& at) const override;
 
  private:

@@ -251,6 +251,7 @@ void load_value(Context& context, std::string_view key, Render render) {
             [answer = std::move(answer), render = std::move(render)](resp::Writer& reply) mutable {
               if (!answer) return reply.error(error_text(answer.error()));
               if (!answer->value) return render(reply, std::nullopt);
+              if (answer->value->is_object()) return reply.error(kWrongType);  // a collection
               reply.lend(&*answer->value);
               render(reply, answer->value->view());
               reply.lend(nullptr);

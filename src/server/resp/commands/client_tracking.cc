@@ -201,13 +201,12 @@ void note_reads(Context& context, const Command& command) {
   Tracking* const tracking = context.session.tracking();
   if (tracking == nullptr || (command.flags & kReadonly) == 0 || !tracking->notes_reads()) return;
   for (const std::string_view key : keys_of(command, context.args)) {
-    const NamespaceInfo* space = &context.layer.route(key);
-    if (!space->bound) {
-      // Of a table's scores the entries are the members.
-      const NamespaceInfo& members = context.layer.route(zset_entry(key, {}));
-      if (members.zset) space = &members;
-    }
-    tracking->note(*space, without_database(key));
+    const NamespaceInfo& space = context.layer.route(key);
+    tracking->note(space, without_database(key));
+    if (!space.bound || space.type != EntryType::kCollection) continue;
+    // Of a table's scores the members are entries, too, and a change may be told of one of them only.
+    const NamespaceInfo& members = context.layer.route(zset_entry(key, "m"));
+    if (members.zset) tracking->note(members, without_database(key));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "base/random.h"
+#include "memory/collection/own_collection.h"
 #include "memory/tier.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
@@ -27,6 +28,21 @@ Seen see_collection(Context& context, std::string_view key, CollectionKind kind,
   });
   if (seen == Seen::kRefused) context.reply.error(kWrongType);
   return seen;
+}
+
+void load_collection(Context& context, std::string_view key, RenderCollection render) {
+  context.layer.load(
+      key, [slot = context.defer(), render = std::move(render)](Result<Answer> answer) mutable {
+        const std::size_t bytes = answer && answer->value ? answer->value->charge() : 0;
+        slot->complete(
+            [answer = std::move(answer), render = std::move(render)](resp::Writer& reply) mutable {
+              if (!answer) return reply.error(error_text(answer.error()));
+              if (!answer->value) return render(reply, nullptr);
+              Collection all = answer->value->as<memory::OwnCollection>()->read();
+              render(reply, &all);
+            },
+            bytes);
+      });
 }
 
 bool collect(Context& context, std::string_view key, CollectionKind kind,

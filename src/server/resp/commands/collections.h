@@ -30,6 +30,26 @@ enum class Seen : std::uint8_t { kNothing, kShown, kRefused };
 Seen see_collection(Context& context, std::string_view key, CollectionKind kind,
                     FunctionRef<void(Collection&)> show);
 
+// Writes the reply from a key's collection; null: there is no such key.
+using RenderCollection = std::move_only_function<void(resp::Writer&, Collection*)>;
+// Answers from the collection of a key that has a source, once it is loaded.
+void load_collection(Context& context, std::string_view key, RenderCollection render);
+// The same for any key, from memory if that has the answer. `render` may outlive the call: it owns what it
+// captures. It may run with the key's shard locked: it must not call the layer.
+template <class R>
+void with_collection(Context& context, std::string_view key, CollectionKind kind, R render) {
+  bool refused = false;
+  const LookUp found = find_entry(context, key, [&](const EntryView& entry) {
+    refused = !is_collection(entry, kind);
+    if (refused) return;
+    Collection all(entry.bytes());
+    render(context.reply, &all);
+  });
+  if (refused) return context.reply.error(kWrongType);
+  if (found == LookUp::kAbsent) return render(context.reply, nullptr);
+  if (found == LookUp::kLoad) load_collection(context, key, RenderCollection(std::move(render)));
+}
+
 // Collects nothing where there is no such key. False: an error has been answered. For commands on several keys,
 // which hold them (hold_keys()).
 bool collect(Context& context, std::string_view key, CollectionKind kind,

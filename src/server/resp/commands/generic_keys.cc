@@ -2,6 +2,7 @@
 #include <string>
 
 #include "base/database_key.h"
+#include "memory/collection/own_collection.h"
 #include "server/databases.h"
 #include "server/hash_upkeep.h"
 #include "server/resp/commands/access.h"
@@ -139,8 +140,10 @@ void type(Context& context) {
   const LookUp found = find_entry(context, key, [&](const EntryView& entry) { name = type_name(entry); });
   if (found != LookUp::kLoad) return context.reply.simple(name);
   name = type_name(context.layer.route(key).type);
-  load_value(context, key, [name](resp::Writer& reply, std::optional<std::string_view> value) {
-    reply.simple(value ? name : "none");
+  load_values(context, std::span(&key, 1), [name](resp::Writer& reply, const std::vector<Answer>& answers) {
+    const auto& value = answers.front().value;
+    if (!value) return reply.simple("none");
+    reply.simple(value->is_object() ? type_name(value->as<memory::OwnCollection>()->kind()) : name);
   });
 }
 

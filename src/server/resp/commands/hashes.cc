@@ -39,7 +39,7 @@ constexpr Command kCommands[] = {
      "Returns the length of the value of a field.", "3.2.0", "hash"},
     {"hscan", -3, kRead, 1, 1, 1, by_key<hscan, plain::hscan>, "Iterates over fields and values of a hash.",
      "2.8.0", "hash"},
-    {"hrandfield", -2, kReadonly, 1, 1, 1, by_key<refuse_row, plain::hrandfield>,
+    {"hrandfield", -2, kReadonly, 1, 1, 1, by_key<hrandfield, plain::hrandfield>,
      "Returns one or more random fields from a hash.", "6.2.0", "hash"},
     {"hsetnx", 4, kWrite | kDenyOom | kFast, 1, 1, 1, by_key<refuse_row, plain::hsetnx>,
      "Sets the value of a field in a hash only when the field doesn't exist.", "2.0.0", "hash"},

@@ -17,6 +17,13 @@ void hlen(Context& context);
 void hexists(Context& context);
 void hstrlen(Context& context);
 void hscan(Context& context);
+void hrandfield(Context& context);
+// HRANDFIELD's count and WITHVALUES, which it has been given. Nothing: an error has been answered.
+struct DrawnFields {
+  std::int64_t count = 0;
+  bool values = false;
+};
+std::optional<DrawnFields> parse_drawn_fields(Context& context);
 
 // hashes_write.cc
 void hset(Context& context);

@@ -7,6 +7,7 @@
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/collections.h"
+#include "server/resp/commands/hashes.h"
 #include "server/resp/commands/registry.h"
 #include "server/tracking/current_client.h"
 
@@ -195,20 +196,15 @@ void hrandfield(Context& context) {
     if (seen == Seen::kNothing) context.reply.null();
     return;
   }
-  const auto count = parse_integer(context.args[2]);
-  if (!count) return context.reply.error(kNotAnInteger);
-  const bool values = context.args.size() == 4;
-  if (context.args.size() > 4 || (values && !equals_ignoring_case(context.args[3], "withvalues")))
-    return context.reply.error(kSyntaxError);
-  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 2;
-  if (*count < -kMost || *count > kMost) return context.reply.error("ERR value is out of range");
-  if (*count < -kMostDrawn) return context.reply.error("ERR value is out of range");
+  const auto wanted = parse_drawn_fields(context);
+  if (!wanted) return;
+  const auto [count, values] = *wanted;
   const bool nested = values && context.reply.protocol() == resp::Protocol::kResp3;
-  const Seen seen = see(context, [&](const Fields& fields) {
+  const Seen seen = see(context, [&, count = count, values = values](const Fields& fields) {
     const auto shown =
-        static_cast<std::size_t>(*count < 0 ? -*count : std::min<std::int64_t>(*count, fields.size()));
+        static_cast<std::size_t>(count < 0 ? -count : std::min<std::int64_t>(count, fields.size()));
     context.reply.array(values && !nested ? 2 * shown : shown);
-    draw(*count, fields.size(), [&](std::uint32_t position) {
+    draw(count, fields.size(), [&](std::uint32_t position) {
       const Item field = fields.at(position);
       if (nested) context.reply.array(2);
       write_item(context.reply, field);

@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "base/glob.h"
 #include "base/row_json.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
+#include "server/resp/commands/collections.h"
 #include "server/resp/commands/hashes.h"
 #include "server/resp/commands/registry.h"
 
@@ -102,6 +104,46 @@ void hvals(Context& context) {
 void hlen(Context& context) {
   with_fields(context, [](resp::Writer& reply, const Fields& fields) {
     reply.integer(static_cast<std::int64_t>(fields.size()));
+  });
+}
+
+std::optional<DrawnFields> parse_drawn_fields(Context& context) {
+  const auto refuse = [&](std::string_view error) {
+    context.reply.error(error);
+    return std::nullopt;
+  };
+  const auto count = parse_integer(context.args[2]);
+  if (!count) return refuse(kNotAnInteger);
+  const bool values = context.args.size() == 4;
+  if (context.args.size() > 4 || (values && !equals_ignoring_case(context.args[3], "withvalues")))
+    return refuse(kSyntaxError);
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 2;
+  if (*count < -kMostDrawn || *count > kMost) return refuse("ERR value is out of range");
+  return DrawnFields{*count, values};
+}
+
+void hrandfield(Context& context) {
+  if (context.args.size() == 2) {
+    return with_fields(context, [](resp::Writer& reply, const Fields& fields) {
+      if (fields.empty()) return reply.null();
+      reply.bulk(fields[draw_one(static_cast<std::uint32_t>(fields.size()))].first);
+    });
+  }
+  const auto wanted = parse_drawn_fields(context);
+  if (!wanted) return;
+  with_fields(context, [wanted = *wanted](resp::Writer& reply, const Fields& fields) {
+    if (fields.empty()) return reply.array(0);
+    const auto size = static_cast<std::uint32_t>(fields.size());
+    const auto shown = static_cast<std::size_t>(
+        wanted.count < 0 ? -wanted.count : std::min<std::int64_t>(wanted.count, size));
+    const bool nested = wanted.values && reply.protocol() == resp::Protocol::kResp3;
+    reply.array(wanted.values && !nested ? 2 * shown : shown);
+    draw(wanted.count, size, [&](std::uint32_t position) {
+      const auto& [name, text] = fields[position];
+      if (nested) reply.array(2);
+      reply.bulk(name);
+      if (wanted.values) reply.bulk(*text);
+    });
   });
 }
 

@@ -47,20 +47,18 @@ void write_score(resp::Writer& reply, std::optional<std::string_view> text) {
   reply.real(static_cast<double>(*score));
 }
 
-// The writes of one command's members. The last one to end answers: with the first error, or with how many
-// rows `counts` says there are in each answer.
+// The writes of one command's members. The last one to end answers: with the first error, or with how many of
+// the answers count.
 class Writes {
  public:
-  Writes(std::shared_ptr<ReplySlot> slot, std::size_t count, bool count_existing)
-      : slot_(std::move(slot)),
-        count_existing_(count_existing),
-        errors_(count),
-        counted_(count),
-        open_(count) {}
+  using Counts = std::move_only_function<bool(std::size_t index, const WriteAnswer& answer) const>;
+
+  Writes(std::shared_ptr<ReplySlot> slot, std::size_t count, Counts counts)
+      : slot_(std::move(slot)), counts_(std::move(counts)), errors_(count), counted_(count), open_(count) {}
 
   void ended(std::size_t index, Result<WriteAnswer> answer, const std::shared_ptr<Writes>& self) {
     if (answer) {
-      counted_[index] = answer->existed == count_existing_ ? 1 : 0;
+      counted_[index] = counts_(index, *answer) ? 1 : 0;
     } else {
       errors_[index] = std::move(answer.error());
     }
@@ -80,11 +78,51 @@ class Writes {
   }
 
   std::shared_ptr<ReplySlot> slot_;
-  const bool count_existing_;
+  const Counts counts_;
   std::vector<std::optional<Error>> errors_;
   std::vector<char> counted_;
   std::atomic<std::size_t> open_;  // lowered with acquire and release: see ended()
 };
+
+void write_all(Context& context, std::vector<std::pair<std::string, Write>> members, Writes::Counts counts) {
+  auto writes = std::make_shared<Writes>(context.defer(), members.size(), std::move(counts));
+  bool in_effect = true;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    in_effect &= context.layer.write(
+        members[i].first, std::move(members[i].second),
+        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); },
+        {context.op_id});
+  }
+  if (in_effect) context.session.control().in_effect();
+}
+
+WriteCondition condition_of(const AddOptions& options) {
+  WriteCondition condition;
+  if (options.nx) condition.row = WriteCondition::Row::kAbsent;
+  if (options.xx) condition.row = WriteCondition::Row::kPresent;
+  if (options.gt) condition.than = WriteCondition::Than::kGreater;
+  if (options.lt) condition.than = WriteCondition::Than::kLess;
+  return condition;
+}
+
+bool changed(const WriteAnswer& answer, const std::string& score) {
+  if (!answer.held) return false;
+  if (!answer.existed || !answer.before) return true;
+  return parse_float(*answer.before) != parse_float(score);
+}
+
+// ZADD key INCR increment member
+void add_to_score(Context& context, const NamespaceInfo& space, const AddOptions& options, std::size_t at) {
+  auto amount = score_of(context, context.args[at]);
+  if (!amount) return;
+  Add add{space.value_column, std::move(*amount), true};
+  if (options.nx || options.xx || options.gt || options.lt) add.condition = condition_of(options);
+  write_source(context, zset_entry(context.args[1], context.args[at + 1]), std::move(add),
+               [](resp::Writer& reply, const WriteAnswer& answer) {
+                 const bool done = answer.held && answer.added;
+                 write_score(reply, done ? std::optional<std::string_view>(*answer.added) : std::nullopt);
+               });
+}
 
 }  // namespace
 
@@ -96,46 +134,37 @@ const NamespaceInfo* scored_table(Context& context, std::string_view key) {
 
 namespace table {
 
+// Each member is a write of its own: what its options ask is decided where it is made.
 void zadd(Context& context) {
   const NamespaceInfo* space = scored_table(context, context.args[1]);
-  for (const std::string_view option : {"nx", "xx", "gt", "lt", "ch", "incr"}) {
-    if (equals_ignoring_case(context.args[2], option)) {
-      return context.reply.error("ERR ZADD's options are not available on keys of namespace '" + space->name +
-                                 "', which have a source");
-    }
-  }
-  if (context.args.size() % 2 != 0) return context.reply.error(kSyntaxError);
-  std::vector<std::pair<std::string, Update>> members;
-  for (std::size_t at = 2; at < context.args.size(); at += 2) {
+  std::size_t at = 2;
+  const auto options = parse_add_options(context, at);
+  if (!options) return;
+  if (options->incr) return add_to_score(context, *space, *options, at);
+  std::vector<std::pair<std::string, Write>> members;
+  std::vector<std::string> scores;
+  for (; at < context.args.size(); at += 2) {
     auto score = score_of(context, context.args[at]);
     if (!score) return;
-    members.emplace_back(zset_entry(context.args[1], context.args[at + 1]),
-                         Update{{{space->value_column, std::move(*score)}}, true});
+    scores.push_back(*score);
+    Update update{{{space->value_column, std::move(*score)}}, !options->xx};
+    if (options->any()) update.condition = condition_of(*options);
+    members.emplace_back(zset_entry(context.args[1], context.args[at + 1]), std::move(update));
   }
   if (refuse_several(context, members.size())) return;
-  auto writes = std::make_shared<Writes>(context.defer(), members.size(), false);
-  bool in_effect = true;
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    in_effect &= context.layer.write(
-        members[i].first, std::move(members[i].second),
-        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); },
-        {context.op_id});
-  }
-  if (in_effect) context.session.control().in_effect();
+  write_all(context, std::move(members),
+            [scores = std::move(scores), ch = options->ch](std::size_t index, const WriteAnswer& answer) {
+              return ch ? changed(answer, scores[index]) : answer.held && !answer.existed;
+            });
 }
 
 void zrem(Context& context) {
-  const auto members = keys_from(context, 2);
+  std::vector<std::pair<std::string, Write>> members;
+  for (const std::string_view member : keys_from(context, 2))
+    members.emplace_back(zset_entry(context.args[1], member), Remove{});
   if (refuse_several(context, members.size())) return;
-  auto writes = std::make_shared<Writes>(context.defer(), members.size(), true);
-  bool in_effect = true;
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    in_effect &= context.layer.write(
-        zset_entry(context.args[1], members[i]), Remove{},
-        [writes, i](Result<WriteAnswer> answer) { writes->ended(i, std::move(answer), writes); },
-        {context.op_id});
-  }
-  if (in_effect) context.session.control().in_effect();
+  write_all(context, std::move(members),
+            [](std::size_t, const WriteAnswer& answer) { return answer.existed; });
 }
 
 void zincrby(Context& context) {

@@ -16,9 +16,39 @@ namespace {
 using memory::Fields;
 constexpr std::uint32_t kRead = kReadonly | kConcurrent;
 
-Seen see(Context& context, FunctionRef<void(const Fields&)> show) {
-  return see_collection(context, context.args[1], CollectionKind::kSet,
-                        [&](Collection& all) { show(Fields(all)); });
+// Answers from the set args[1], as with_collection(). `render` gets its members, or null.
+template <class R>
+void with_set(Context& context, R render) {
+  with_collection(context, context.args[1], CollectionKind::kSet,
+                  [render = std::move(render)](resp::Writer& reply, Collection* all) mutable {
+                    if (all == nullptr) return render(reply, static_cast<const Fields*>(nullptr));
+                    const Fields fields(*all);
+                    render(reply, &fields);
+                  });
+}
+
+// Whether the key is a set that is read from a table: its namespace has no column of values.
+bool is_of_table(Context& context, std::string_view key) {
+  const NamespaceInfo& space = context.layer.route(key);
+  return space.bound && space.type == EntryType::kCollection && space.value_column.empty();
+}
+
+// For commands that read one set.
+bool refuse_other_than_set(Context& context, std::string_view key) {
+  return !is_of_table(context, key) && refuse_other_than_plain(context, key);
+}
+
+// For all others.
+bool refuse_not_plain(Context& context, std::string_view key) {
+  if (!is_of_table(context, key)) return refuse_other_than_plain(context, key);
+  context.reply.error("ERR " + std::string(command_name(context)) +
+                      " is not available on keys of namespace '" + context.layer.route(key).name +
+                      "', which are read from a table: write it there");
+  return true;
+}
+
+bool refuse_not_plain(Context& context, std::span<const std::string_view> keys) {
+  return std::ranges::any_of(keys, [&](std::string_view key) { return refuse_not_plain(context, key); });
 }
 
 bool edit(Context& context, std::string_view key, Missing missing, Growth growth,
@@ -30,7 +60,7 @@ bool edit(Context& context, std::string_view key, Missing missing, Growth growth
 }
 
 void sadd(Context& context) {
-  if (refuse_other_than_plain(context, context.args[1])) return;
+  if (refuse_not_plain(context, context.args[1])) return;
   std::int64_t added = 0;
   const Growth growth{context.args.size() - 2, bytes_of_arguments(context, 2)};
   const bool done = edit(context, context.args[1], Missing::kIsMade, growth, [&](Fields& fields) {
@@ -41,7 +71,7 @@ void sadd(Context& context) {
 }
 
 void srem(Context& context) {
-  if (refuse_other_than_plain(context, context.args[1])) return;
+  if (refuse_not_plain(context, context.args[1])) return;
   std::int64_t erased = 0;
   const bool done = edit(context, context.args[1], Missing::kStays, {}, [&](Fields& fields) {
     for (const std::string_view member : context.args.subspan(2)) erased += fields.erase(member) ? 1 : 0;
@@ -51,41 +81,39 @@ void srem(Context& context) {
 }
 
 void smembers(Context& context) {
-  if (refuse_other_than_plain(context, context.args[1])) return;
-  const Seen seen = see(context, [&](const Fields& fields) {
-    context.reply.set(fields.size());
-    fields.visit([&](Item member) {
-      write_item(context.reply, member);
+  if (refuse_other_than_set(context, context.args[1])) return;
+  with_set(context, [](resp::Writer& reply, const Fields* members) {
+    reply.set(members == nullptr ? 0 : members->size());
+    if (members == nullptr) return;
+    members->visit([&](Item member) {
+      write_item(reply, member);
       return true;
     });
   });
-  if (seen == Seen::kNothing) context.reply.set(0);
 }
 
 void sismember(Context& context) {
-  if (refuse_other_than_plain(context, context.args[1])) return;
-  bool has = false;
-  const Seen seen = see(context, [&](const Fields& fields) { has = fields.has(context.args[2]); });
-  if (seen != Seen::kRefused) context.reply.integer(has ? 1 : 0);
+  if (refuse_other_than_set(context, context.args[1])) return;
+  with_set(context, [member = std::string(context.args[2])](resp::Writer& reply, const Fields* members) {
+    reply.integer(members != nullptr && members->has(member) ? 1 : 0);
+  });
 }
 
 void smismember(Context& context) {
-  if (refuse_other_than_plain(context, context.args[1])) return;
-  const auto members = context.args.subspan(2);
-  std::vector<bool> has(members.size());
-  const Seen seen = see(context, [&](const Fields& fields) {
-    for (std::size_t i = 0; i < members.size(); ++i) has[i] = fields.has(members[i]);
+  if (refuse_other_than_set(context, context.args[1])) return;
+  const auto asked = context.args.subspan(2);
+  with_set(context, [asked = std::vector<std::string>(asked.begin(), asked.end())](resp::Writer& reply,
+                                                                                   const Fields* members) {
+    reply.array(asked.size());
+    for (const std::string& member : asked) reply.integer(members != nullptr && members->has(member) ? 1 : 0);
   });
-  if (seen == Seen::kRefused) return;
-  context.reply.array(has.size());
-  for (const bool one : has) context.reply.integer(one ? 1 : 0);
 }
 
 void scard(Context& context) {
-  if (refuse_other_than_plain(context, context.args[1])) return;
-  std::int64_t size = 0;
-  const Seen seen = see(context, [&](const Fields& fields) { size = fields.size(); });
-  if (seen != Seen::kRefused) context.reply.integer(size);
+  if (refuse_other_than_set(context, context.args[1])) return;
+  with_set(context, [](resp::Writer& reply, const Fields* members) {
+    reply.integer(members == nullptr ? 0 : members->size());
+  });
 }
 
 void spop(Context& context) {
@@ -97,7 +125,7 @@ void spop(Context& context) {
     if (!number || *number < 0) return context.reply.error("ERR value is out of range, must be positive");
     count = *number;
   }
-  if (refuse_other_than_plain(context, context.args[1])) return;
+  if (refuse_not_plain(context, context.args[1])) return;
   std::vector<std::string> popped;
   const bool done = edit(context, context.args[1], Missing::kStays, {}, [&](Fields& fields) {
     if (count >= fields.size()) {
@@ -124,31 +152,29 @@ void spop(Context& context) {
 }
 
 void srandmember(Context& context) {
-  if (refuse_other_than_plain(context, context.args[1])) return;
+  if (refuse_other_than_set(context, context.args[1])) return;
   if (context.args.size() == 2) {
-    const Seen seen = see(context, [&](const Fields& fields) {
-      write_item(context.reply, fields.at(draw_one(fields.size())));
+    return with_set(context, [](resp::Writer& reply, const Fields* members) {
+      if (members == nullptr) return reply.null();
+      write_item(reply, members->at(draw_one(members->size())));
     });
-    if (seen == Seen::kNothing) context.reply.null();
-    return;
   }
   if (context.args.size() > 3) return context.reply.error(kSyntaxError);
   const auto count = parse_integer(context.args[2]);
   if (!count) return context.reply.error(kNotAnInteger);
   if (*count < -kMostDrawn) return context.reply.error("ERR value is out of range");
-  const Seen seen = see(context, [&](const Fields& fields) {
-    context.reply.array(
-        static_cast<std::size_t>(*count < 0 ? -*count : std::min<std::int64_t>(*count, fields.size())));
-    draw(*count, fields.size(),
-         [&](std::uint32_t position) { write_item(context.reply, fields.at(position)); });
+  with_set(context, [count = *count](resp::Writer& reply, const Fields* members) {
+    if (members == nullptr) return reply.array(0);
+    reply.array(
+        static_cast<std::size_t>(count < 0 ? -count : std::min<std::int64_t>(count, members->size())));
+    draw(count, members->size(), [&](std::uint32_t position) { write_item(reply, members->at(position)); });
   });
-  if (seen == Seen::kNothing) context.reply.array(0);
 }
 
 void smove(Context& context) {
   const std::string_view pair[] = {context.args[1], context.args[2]};
   const std::string_view member = context.args[3];
-  if (refuse_other_than_plain(context, pair[0]) || refuse_other_than_plain(context, pair[1])) return;
+  if (refuse_not_plain(context, pair[0]) || refuse_not_plain(context, pair[1])) return;
   const auto guard = hold_keys(context, pair);
   bool has = false;
   const auto look = [&](Collection& all) { has = Fields(all).has(member); };
@@ -168,7 +194,7 @@ void smove(Context& context) {
 template <SetOperation operation>
 void combine(Context& context) {
   const auto keys = keys_from(context, 1);
-  if (refuse_other_than_plain(context, keys)) return;
+  if (refuse_not_plain(context, keys)) return;
   const auto guard = hold_keys(context, keys);
   const auto members = combine_sets(context, operation, keys);
   if (!members) return;
@@ -179,7 +205,7 @@ void combine(Context& context) {
 template <SetOperation operation>
 void combine_and_store(Context& context) {
   const auto keys = keys_from(context, 1);
-  if (refuse_other_than_plain(context, keys)) return;
+  if (refuse_not_plain(context, keys)) return;
   const auto guard = hold_keys(context, keys);
   const auto members = combine_sets(context, operation, std::span(keys).subspan(1));
   if (!members) return;
@@ -203,7 +229,7 @@ void sintercard(Context& context) {
     if (!limit || *limit < 0) return context.reply.error("ERR LIMIT can't be negative");
     most = *limit == 0 ? std::numeric_limits<std::size_t>::max() : static_cast<std::size_t>(*limit);
   }
-  if (refuse_other_than_plain(context, *keys)) return;
+  if (refuse_not_plain(context, *keys)) return;
   const auto guard = hold_keys(context, *keys);
   const auto members = combine_sets(context, SetOperation::kIntersection, *keys, most);
   if (members) context.reply.integer(static_cast<std::int64_t>(members->size()));
@@ -211,16 +237,16 @@ void sintercard(Context& context) {
 
 void sscan(Context& context) {
   const auto scan = parse_collection_scan(context);
-  if (!scan || refuse_other_than_plain(context, context.args[1])) return;
-  std::vector<std::string> shown;
-  std::uint64_t next = 0;
-  const Seen seen = see(context, [&](const Fields& fields) {
-    next = fields.scan(scan->cursor, scan->count, [&](Item member) {
+  if (!scan || refuse_other_than_set(context, context.args[1])) return;
+  with_set(context, [scan = std::move(*scan)](resp::Writer& reply, const Fields* members) {
+    std::vector<std::string> shown;
+    const auto show = [&](Item member) {
       std::string text = text_of(member);
-      if (!scan->match || scan->match->matches(text)) shown.push_back(std::move(text));
-    });
+      if (!scan.match || scan.match->matches(text)) shown.push_back(std::move(text));
+    };
+    const std::uint64_t next = members == nullptr ? 0 : members->scan(scan.cursor, scan.count, show);
+    write_scan(reply, next, shown);
   });
-  if (seen != Seen::kRefused) write_scan(context.reply, next, shown);
 }
 
 constexpr Command kCommands[] = {

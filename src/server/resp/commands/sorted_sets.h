@@ -37,9 +37,30 @@ void zmscore(Context& context);
 std::optional<double> parse_score(Context& context, std::string_view text,
                                   std::string_view error = "ERR value is not a valid float");
 
+struct AddOptions {
+  bool nx = false, xx = false, gt = false, lt = false, ch = false, incr = false;
+  bool any() const { return nx || xx || gt || lt || ch || incr; }
+};
+// Of ZADD, whose scores begin at args[at] then. Nothing: an error has been answered.
+std::optional<AddOptions> parse_add_options(Context& context, std::size_t& at);
+
 // Answers an error if the key is one that has a source. True: answered.
 bool refuse_sourced(Context& context, std::string_view key);
 bool refuse_sourced(Context& context, std::span<const std::string_view> keys);
+
+// The same for commands that read one key: not if it has a board (layer/key/boards.h).
+bool refuse_unreadable(Context& context, std::string_view key);
+
+// As with_collection(). `render` gets a Ranking, or null.
+template <class R>
+void with_ranking(Context& context, std::string_view key, R render) {
+  with_collection(context, key, CollectionKind::kSortedSet,
+                  [render = std::move(render)](resp::Writer& reply, Collection* all) mutable {
+                    if (all == nullptr) return render(reply, static_cast<const Ranking*>(nullptr));
+                    const Ranking ranking(*all);
+                    render(reply, &ranking);
+                  });
+}
 
 Seen see_ranking(Context& context, std::string_view key, FunctionRef<void(const Ranking&)> show);
 bool edit_ranking(Context& context, std::string_view key, Missing missing, Growth growth,

@@ -95,20 +95,21 @@ void answer_range(Context& context, RangeOptions defaults, Named named) {
   const auto options = parse_options(context, 4, defaults, named, true);
   if (!options) return;
   const auto range = parse_range(context, *options, 2);
-  if (!range || refuse_sourced(context, context.args[1])) return;
-  const Seen seen = see_ranking(context, context.args[1], [&](const Ranking& ranking) {
-    const Ranks ranks = limit(range->ranks(ranking, options->downwards), *options);
-    context.reply.array(options->scores ? scored_elements(context.reply, ranks.count) : ranks.count);
-    show(ranking, ranks, options->downwards, [&](Item member, double score) {
-      ItemDigits digits;
-      if (options->scores) {
-        write_scored(context.reply, member.text(digits), score);
-      } else {
-        write_item(context.reply, member);
-      }
-    });
-  });
-  if (seen == Seen::kNothing) context.reply.array(0);
+  if (!range || refuse_unreadable(context, context.args[1])) return;
+  with_ranking(context, context.args[1],
+               [options = *options, range = std::move(*range)](resp::Writer& reply, const Ranking* ranking) {
+                 if (ranking == nullptr) return reply.array(0);
+                 const Ranks ranks = limit(range.ranks(*ranking, options.downwards), options);
+                 reply.array(options.scores ? scored_elements(reply, ranks.count) : ranks.count);
+                 show(*ranking, ranks, options.downwards, [&](Item member, double score) {
+                   ItemDigits digits;
+                   if (options.scores) {
+                     write_scored(reply, member.text(digits), score);
+                   } else {
+                     write_item(reply, member);
+                   }
+                 });
+               });
 }
 
 void erase_range(Context& context, RangeBy by) {

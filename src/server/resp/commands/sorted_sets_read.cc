@@ -15,31 +15,51 @@ namespace {
 
 void count_range(Context& context, RangeBy by) {
   const auto range = Range::parse(context, by, context.args[2], context.args[3]);
-  if (!range || refuse_sourced(context, context.args[1])) return;
-  std::int64_t count = 0;
-  const Seen seen = see_ranking(context, context.args[1],
-                                [&](const Ranking& ranking) { count = range->ranks(ranking, false).count; });
-  if (seen != Seen::kRefused) context.reply.integer(count);
+  if (!range || refuse_unreadable(context, context.args[1])) return;
+  with_ranking(context, context.args[1], [range = *range](resp::Writer& reply, const Ranking* ranking) {
+    reply.integer(ranking == nullptr ? 0 : range.ranks(*ranking, false).count);
+  });
 }
 
 void answer_rank(Context& context, bool downwards) {
   const bool with_score = context.args.size() == 4;
   if (context.args.size() > 4 || (with_score && !equals_ignoring_case(context.args[3], "withscore")))
     return context.reply.error(kSyntaxError);
-  if (refuse_sourced(context, context.args[1])) return;
-  std::optional<double> score;
-  std::int64_t rank = 0;
-  const Seen seen = see_ranking(context, context.args[1], [&](const Ranking& ranking) {
-    score = ranking.score(context.args[2]);
-    if (!score) return;
-    rank = ranking.rank({*score, context.args[2]});
-    if (downwards) rank = ranking.size() - 1 - rank;
+  if (refuse_unreadable(context, context.args[1])) return;
+  with_ranking(context, context.args[1],
+               [member = std::string(context.args[2]), downwards, with_score](resp::Writer& reply,
+                                                                              const Ranking* ranking) {
+                 const auto score = ranking == nullptr ? std::nullopt : ranking->score(member);
+                 if (!score) return with_score ? reply.null_array() : reply.null();
+                 const std::int64_t rank = ranking->rank({*score, member});
+                 if (with_score) reply.array(2);
+                 reply.integer(downwards ? ranking->size() - 1 - rank : rank);
+                 if (with_score) reply.real(*score);
+               });
+}
+
+void write_drawn(resp::Writer& reply, const memory::Fields& members, std::int64_t count, bool scores) {
+  const auto shown =
+      static_cast<std::size_t>(count < 0 ? -count : std::min<std::int64_t>(count, members.size()));
+  reply.array(scores ? scored_elements(reply, shown) : shown);
+  draw(count, members.size(), [&](std::uint32_t position) {
+    const Item member = members.at(position);
+    ItemDigits digits;
+    if (scores) {
+      write_scored(reply, member.text(digits), Item(member.end()).score());
+    } else {
+      write_item(reply, member);
+    }
   });
-  if (seen == Seen::kRefused) return;
-  if (!score) return with_score ? context.reply.null_array() : context.reply.null();
-  if (with_score) context.reply.array(2);
-  context.reply.integer(rank);
-  if (with_score) context.reply.real(*score);
+}
+
+std::uint64_t show_scan(Collection& all, const CollectionScan& scan, std::vector<std::string>& shown) {
+  return memory::Fields(all).scan(scan.cursor, scan.count, [&](Item member) {
+    std::string text = text_of(member);
+    if (scan.match && !scan.match->matches(text)) return;
+    shown.push_back(std::move(text));
+    shown.push_back(resp::Writer::text_of_real(Item(member.end()).score()));
+  });
 }
 
 }  // namespace
@@ -62,6 +82,12 @@ bool refuse_sourced(Context& context, std::string_view key) {
     return true;
   }
   return refuse_other_than_plain(context, key);
+}
+
+bool refuse_unreadable(Context& context, std::string_view key) {
+  const NamespaceInfo& space = context.layer.route(key);
+  if (space.bound && space.type == EntryType::kCollection && !space.value_column.empty()) return false;
+  return refuse_sourced(context, key);
 }
 
 bool refuse_sourced(Context& context, std::span<const std::string_view> keys) {
@@ -101,11 +127,10 @@ std::size_t scored_elements(const resp::Writer& reply, std::size_t members) {
 }
 
 void zcard(Context& context) {
-  if (refuse_sourced(context, context.args[1])) return;
-  std::int64_t size = 0;
-  const Seen seen =
-      see_ranking(context, context.args[1], [&](const Ranking& ranking) { size = ranking.size(); });
-  if (seen != Seen::kRefused) context.reply.integer(size);
+  if (refuse_unreadable(context, context.args[1])) return;
+  with_ranking(context, context.args[1], [](resp::Writer& reply, const Ranking* ranking) {
+    reply.integer(ranking == nullptr ? 0 : ranking->size());
+  });
 }
 
 void zscore(Context& context) {
@@ -150,17 +175,14 @@ void zrevrank(Context& context) {
 void zrandmember(Context& context) {
   const std::string_view key = context.args[1];
   // In the order of hashes, where a position costs as little as in the order of scores.
-  const auto see = [&](FunctionRef<void(const memory::Fields&)> show) {
-    return see_collection(context, key, CollectionKind::kSortedSet,
-                          [&](Collection& all) { show(memory::Fields(all)); });
-  };
   if (context.args.size() == 2) {
-    if (refuse_sourced(context, key)) return;
-    const Seen seen = see([&](const memory::Fields& members) {
-      write_item(context.reply, members.at(draw_one(members.size())));
-    });
-    if (seen == Seen::kNothing) context.reply.null();
-    return;
+    if (refuse_unreadable(context, key)) return;
+    return with_collection(context, key, CollectionKind::kSortedSet,
+                           [](resp::Writer& reply, Collection* all) {
+                             if (all == nullptr) return reply.null();
+                             const memory::Fields members(*all);
+                             write_item(reply, members.at(draw_one(members.size())));
+                           });
   }
   const auto count = parse_integer(context.args[2]);
   if (!count) return context.reply.error(kNotAnInteger);
@@ -168,39 +190,24 @@ void zrandmember(Context& context) {
   if (context.args.size() > 4 || (scores && !equals_ignoring_case(context.args[3], "withscores")))
     return context.reply.error(kSyntaxError);
   if (*count < -kMostDrawn) return context.reply.error("ERR value is out of range");
-  if (refuse_sourced(context, key)) return;
-  const Seen seen = see([&](const memory::Fields& members) {
-    const auto shown =
-        static_cast<std::size_t>(*count < 0 ? -*count : std::min<std::int64_t>(*count, members.size()));
-    context.reply.array(scores ? scored_elements(context.reply, shown) : shown);
-    draw(*count, members.size(), [&](std::uint32_t position) {
-      const Item member = members.at(position);
-      ItemDigits digits;
-      if (scores) {
-        write_scored(context.reply, member.text(digits), Item(member.end()).score());
-      } else {
-        write_item(context.reply, member);
-      }
-    });
-  });
-  if (seen == Seen::kNothing) context.reply.array(0);
+  if (refuse_unreadable(context, key)) return;
+  with_collection(context, key, CollectionKind::kSortedSet,
+                  [count = *count, scores](resp::Writer& reply, Collection* all) {
+                    if (all == nullptr) return reply.array(0);
+                    write_drawn(reply, memory::Fields(*all), count, scores);
+                  });
 }
 
 void zscan(Context& context) {
   const auto scan = parse_collection_scan(context);
-  if (!scan || refuse_sourced(context, context.args[1])) return;
-  std::vector<std::string> shown;
-  std::uint64_t next = 0;
-  const Seen seen =
-      see_collection(context, context.args[1], CollectionKind::kSortedSet, [&](Collection& all) {
-        next = memory::Fields(all).scan(scan->cursor, scan->count, [&](Item member) {
-          std::string text = text_of(member);
-          if (scan->match && !scan->match->matches(text)) return;
-          shown.push_back(std::move(text));
-          shown.push_back(resp::Writer::text_of_real(Item(member.end()).score()));
-        });
-      });
-  if (seen != Seen::kRefused) write_scan(context.reply, next, shown);
+  if (!scan || refuse_unreadable(context, context.args[1])) return;
+  with_collection(context, context.args[1], CollectionKind::kSortedSet,
+                  [scan = std::move(*scan)](resp::Writer& reply, Collection* all) {
+                    std::vector<std::string> shown;
+                    std::uint64_t next = 0;
+                    if (all != nullptr) next = show_scan(*all, scan, shown);
+                    write_scan(reply, next, shown);
+                  });
 }
 
 }  // namespace forebay::server

@@ -15,41 +15,6 @@ namespace {
 
 constexpr std::string_view kNotANumber = "ERR resulting score is not a number (NaN)";
 
-struct AddOptions {
-  bool nx = false, xx = false, gt = false, lt = false, ch = false, incr = false;
-};
-
-// Of ZADD, whose scores begin at args[at] then. Nothing: an error has been answered.
-std::optional<AddOptions> parse_add_options(Context& context, std::size_t& at) {
-  AddOptions options;
-  for (; at < context.args.size(); ++at) {
-    const std::string_view word = context.args[at];
-    bool* const option = equals_ignoring_case(word, "nx")     ? &options.nx
-                         : equals_ignoring_case(word, "xx")   ? &options.xx
-                         : equals_ignoring_case(word, "gt")   ? &options.gt
-                         : equals_ignoring_case(word, "lt")   ? &options.lt
-                         : equals_ignoring_case(word, "ch")   ? &options.ch
-                         : equals_ignoring_case(word, "incr") ? &options.incr
-                                                              : nullptr;
-    if (option == nullptr) break;
-    *option = true;
-  }
-  const std::size_t rest = context.args.size() - at;
-  std::string_view error;
-  if (rest == 0 || rest % 2 != 0) {
-    error = kSyntaxError;
-  } else if (options.nx && options.xx) {
-    error = "ERR XX and NX options at the same time are not compatible";
-  } else if ((options.gt && options.nx) || (options.lt && options.nx) || (options.gt && options.lt)) {
-    error = "ERR GT, LT, and/or NX options at the same time are not compatible";
-  } else if (options.incr && rest > 2) {
-    error = "ERR INCR option supports a single increment-element pair";
-  }
-  if (error.empty()) return options;
-  context.reply.error(error);
-  return std::nullopt;
-}
-
 // What became of one member.
 struct Added {
   bool is_new = false;
@@ -127,6 +92,36 @@ void pop(Context& context, bool highest) {
 }
 
 }  // namespace
+
+std::optional<AddOptions> parse_add_options(Context& context, std::size_t& at) {
+  AddOptions options;
+  for (; at < context.args.size(); ++at) {
+    const std::string_view word = context.args[at];
+    bool* const option = equals_ignoring_case(word, "nx")     ? &options.nx
+                         : equals_ignoring_case(word, "xx")   ? &options.xx
+                         : equals_ignoring_case(word, "gt")   ? &options.gt
+                         : equals_ignoring_case(word, "lt")   ? &options.lt
+                         : equals_ignoring_case(word, "ch")   ? &options.ch
+                         : equals_ignoring_case(word, "incr") ? &options.incr
+                                                              : nullptr;
+    if (option == nullptr) break;
+    *option = true;
+  }
+  const std::size_t rest = context.args.size() - at;
+  std::string_view error;
+  if (rest == 0 || rest % 2 != 0) {
+    error = kSyntaxError;
+  } else if (options.nx && options.xx) {
+    error = "ERR XX and NX options at the same time are not compatible";
+  } else if ((options.gt && options.nx) || (options.lt && options.nx) || (options.gt && options.lt)) {
+    error = "ERR GT, LT, and/or NX options at the same time are not compatible";
+  } else if (options.incr && rest > 2) {
+    error = "ERR INCR option supports a single increment-element pair";
+  }
+  if (error.empty()) return options;
+  context.reply.error(error);
+  return std::nullopt;
+}
 
 std::vector<Scored> pop_scored(Ranking& ranking, std::int64_t count, bool highest) {
   std::vector<Scored> popped;

@@ -126,7 +126,7 @@ void mget(Context& context) {
                   later.encoded(partial.rendered, from, partial.gaps[index]);
                   from = partial.gaps[index];
                   const auto& value = answers[index].value;
-                  if (value) {
+                  if (value && !value->is_object()) {
                     later.bulk(*value);
                   } else {
                     later.null();

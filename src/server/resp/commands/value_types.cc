@@ -32,8 +32,11 @@ std::string_view type_name(EntryType type) {
 }
 
 std::string_view type_name(const EntryView& entry) {
-  if (!is_collection(entry)) return type_name(entry.type());
-  switch (Collection::kind_of(entry.bytes())) {
+  return is_collection(entry) ? type_name(Collection::kind_of(entry.bytes())) : type_name(entry.type());
+}
+
+std::string_view type_name(CollectionKind kind) {
+  switch (kind) {
     case CollectionKind::kHash:
       return "hash";
     case CollectionKind::kSet:

@@ -5,12 +5,14 @@
 
 #include <string_view>
 
+#include "memory/collection/collection.h"
 #include "server/resp/commands/command.h"
 
 namespace forebay::server {
 
 // TYPE's answer: a row is a hash of its columns, texts and counters are strings.
 std::string_view type_name(EntryType type);
+std::string_view type_name(memory::CollectionKind kind);
 std::string_view type_name(const EntryView& entry);
 
 // OBJECT ENCODING's answer: Redis's name for how it would hold the value. A client that asks wants to know
