@@ -11,10 +11,12 @@ find_package(tomlplusplus REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 find_library(JEMALLOC_LIBRARY jemalloc)
-# The program only: traces of `forebay simulate`.
+# The program only: TLS, and the hashes of passwords.
+find_package(OpenSSL 3.0 REQUIRED)
 # The program only: scripts.
 find_path(LUAJIT_INCLUDE_DIR luajit.h PATH_SUFFIXES luajit-2.1 REQUIRED)
 find_library(LUAJIT_LIBRARY luajit-5.1 REQUIRED)
 find_library(LUA_CJSON_LIBRARY lua5.1-cjson REQUIRED)
+# The program only: traces of `forebay simulate`.
 find_path(ZSTD_INCLUDE_DIR zstd.h REQUIRED)
 find_library(ZSTD_LIBRARY zstd REQUIRED)

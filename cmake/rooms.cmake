@@ -63,7 +63,7 @@ function(forebay_program)
   target_compile_definitions(forebay_server PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
     FOREBAY_VERSION="${PROJECT_VERSION}")
   target_link_libraries(forebay_server PRIVATE forebay_compile_options PUBLIC forebay ${FOREBAY_LIBRARY_DEPENDENCIES}
-    PRIVATE ${ZSTD_LIBRARY} ${LUAJIT_LIBRARY} ${LUA_CJSON_LIBRARY} Boost::context)
+    PRIVATE ${ZSTD_LIBRARY} ${LUAJIT_LIBRARY} ${LUA_CJSON_LIBRARY} Boost::context OpenSSL::SSL OpenSSL::Crypto)
 
   add_executable(forebay_program ${PROJECT_SOURCE_DIR}/src/cli/main.cc)
   set_target_properties(forebay_program PROPERTIES OUTPUT_NAME forebay RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})

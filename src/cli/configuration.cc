@@ -6,6 +6,7 @@
 
 #include "config/reader.h"
 #include "memory/eviction/registry.h"
+#include "server/access/users.h"
 
 namespace forebay::cli {
 
@@ -16,6 +17,8 @@ Result<config::Model> load_configuration(const std::string& file) {
   options.policies = policies;
   const auto with_options = memory::policy_names_with_options();
   options.policies_with_options = with_options;
+  options.check_rules = server::access::check_rules;
+  options.lets_everybody_in = server::access::lets_everybody_in;
   return config::read_file(file, options);
 }
 

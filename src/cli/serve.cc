@@ -13,6 +13,7 @@
 #include "forebay/layer.h"
 #include "layer/open.h"
 #include "server/server.h"
+#include "server/tls/tls.h"
 
 namespace forebay::cli {
 namespace {
@@ -82,8 +83,7 @@ class Service {
     log_info(fmt::format("forebay " FOREBAY_VERSION " serves {}: {}, {}, Redis protocol on {}, HTTP on {}",
                          file_.empty() ? "without a configuration file" : file_,
                          count(model_.sources.size(), "source"), count(model_.namespaces.size(), "namespace"),
-                         listening(model_.server.resp, server_->resp_port()),
-                         listening(model_.server.http, server_->http_port())));
+                         redis_fronts(), listening(model_.server.http, server_->http_port())));
   }
 
   // SIGHUP. A configuration that can't be taken over changes nothing.
@@ -97,11 +97,15 @@ class Service {
     }
     set_log_level(model->log);
     take_over_limits(model->server);
+    take_over_users(model->server);
+    reload_certificates(model->server);
     // What the sockets and the threads were made with stays: it is compared again at the next SIGHUP.
     const config::Server running = model_.server;
     const bool restart = running.resp != model->server.resp || running.http != model->server.http ||
                          running.threads != model->server.threads ||
-                         running.password != model->server.password ||
+                         running.unix_socket != model->server.unix_socket ||
+                         running.unix_socket_mode != model->server.unix_socket_mode ||
+                         running.tls.address != model->server.tls.address ||
                          running.protected_mode != model->server.protected_mode ||
                          running.http_hosts != model->server.http_hosts ||
                          running.metrics_password != model->server.metrics_password ||
@@ -111,7 +115,8 @@ class Service {
                          running.drain_timeout != model->server.drain_timeout;
     if (restart) {
       log_warning(fmt::format(
-          "SIGHUP: resp, http, http_hosts, threads, password, metrics_password, protected_mode, "
+          "SIGHUP: resp, http, http_hosts, unix_socket, unix_socket_mode, tls.address, threads, "
+          "metrics_password, protected_mode, "
           "max_arguments, "
           "login_timeout, request_timeout and drain_timeout of [server] in {} take effect at the next start",
           file_));
@@ -132,6 +137,14 @@ class Service {
   }
 
  private:
+  std::string redis_fronts() const {
+    std::string text = listening(model_.server.resp, server_->resp_port());
+    if (!model_.server.tls.address.empty())
+      text += fmt::format(", TLS on {}", listening(model_.server.tls.address, server_->tls_port()));
+    if (!model_.server.unix_socket.empty()) text += ", " + model_.server.unix_socket;
+    return text;
+  }
+
   static std::string listening(const std::string& address, std::uint16_t port) {
     if (address.empty()) return "none";
     return fmt::format("{}:{}", address.substr(0, address.rfind(':')), port);
@@ -150,6 +163,22 @@ class Service {
       log_warning(fmt::format(
           "the journal keeps {} that the databases do not have yet: they get them at the next start",
           count(left, "write")));
+    }
+  }
+
+  // The rules were right when the file was read.
+  void take_over_users(const config::Server& wanted) {
+    if (auto taken = server_->take_over_users(wanted); !taken)
+      log_warning("SIGHUP: " + taken.error().message);
+    model_.server.password = wanted.password;
+    model_.server.users = wanted.users;
+  }
+
+  // Also where the file says the same: what it names may be new. Broken ones leave the old ones in use.
+  void reload_certificates(const config::Server& wanted) {
+    if (model_.server.tls.address.empty() || wanted.tls.address.empty()) return;
+    if (auto reloaded = server_->tls().reload(wanted.tls); !reloaded) {
+      log_warning(fmt::format("SIGHUP: {}; the certificates in use stay", reloaded.error().message));
     }
   }
 

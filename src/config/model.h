@@ -26,11 +26,45 @@ struct Position {
   bool operator==(const Position&) const = default;
 };
 
+// Somebody who may log in, and the rules of what they may do: docs/security.md. Rules are the server's business, which
+// checks them for ReadOptions.
+struct User {
+  std::string name;
+  std::string acl;
+  Position at;
+  bool operator==(const User&) const = default;
+};
+
+// What is wrong with a user's rules.
+struct WrongRules {
+  std::size_t offset = 0;  // bytes of the text before what is wrong
+  std::string what;
+};
+
+enum class ClientAuth : std::uint8_t { kNo, kOptional, kRequired };
+
+// The Redis front once more, encrypted: [server.tls].
+struct Tls {
+  std::string address;      // host:port; empty: there is none
+  std::string certificate;  // PEM file: the server's, then those that vouch for it
+  std::string key;          // PEM file
+  std::string client_ca;    // PEM file: who vouches for clients; empty: nobody
+  ClientAuth client_auth = ClientAuth::kNo;
+  bool only_1_3 = false;     // min_version; false: 1.2
+  std::string ciphers;       // of TLS 1.2, as OpenSSL names them; empty: its own choice
+  std::string ciphersuites;  // of TLS 1.3
+  bool operator==(const Tls&) const = default;
+};
+
 struct Server {
   std::string resp = "127.0.0.1:6380";  // host:port; empty: no Redis front
   std::string http = "127.0.0.1:8380";  // host:port; empty: no HTTP front
-  unsigned threads = 0;                 // event loops; 0: one per core; at most 256
-  std::string password;                 // empty: none; then only loopback peers are served
+  Tls tls;
+  std::string unix_socket;           // a path; empty: none
+  unsigned unix_socket_mode = 0700;  // permissions of its file
+  unsigned threads = 0;              // event loops; 0: one per core; at most 256
+  std::string password;        // the default user's; empty: none, and then only loopback peers are served
+  std::vector<User> users;     // [user.NAME], which stand outside of [server]
   bool protected_mode = true;  // false: serve beyond loopback without a password (a choice to be sorry for)
   // Names under which the HTTP front may be asked for without a password, beside addresses and localhost
   std::vector<std::string> http_hosts;

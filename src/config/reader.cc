@@ -20,7 +20,7 @@
 namespace forebay::config {
 namespace {
 
-// Names of sources and namespaces go into metrics, logs and commands.
+// Names of sources, users and namespaces go into metrics, logs and commands.
 bool is_name(std::string_view text) {
   constexpr std::size_t kLongest = 64;
   return !text.empty() && text.size() <= kLongest && std::ranges::all_of(text, [](char c) {
@@ -38,8 +38,8 @@ class Reader {
   std::expected<Model, std::vector<Mistake>> read();
 
  private:
-  static constexpr std::string_view kTables[] = {"server",  "memory", "default",  "log",
-                                                 "journal", "source", "namespace"};
+  static constexpr std::string_view kTables[] = {"server", "user",    "memory", "default",
+                                                 "log",    "journal", "source", "namespace"};
 
   const NodeEntry* find(std::string_view key) const;
   template <class Read>
@@ -166,7 +166,14 @@ void hide_credentials(std::string& text) {
 
 std::expected<Model, std::vector<Mistake>> Reader::read() {
   check_top_level();
-  read_table("server", [&](Section& section) { read_server(section, model_.server); });
+  read_named("user", model_.server.users,
+             [&](Section& section, User& user) { read_user(section, user, options_); });
+  const bool rules_are_right = mistakes_.empty();
+  read_table("server", [&](Section& section) {
+    ReadOptions options = options_;
+    if (!rules_are_right) options.lets_everybody_in = nullptr;
+    read_server(section, model_.server, options);
+  });
   read_table("memory", [&](Section& section) { read_memory(section, model_.memory, options_); });
   read_table("default", [&](Section& section) { read_defaults(section, model_.defaults); });
   read_table("log", [&](Section& section) { read_log(section, model_.log); });

@@ -8,6 +8,7 @@
 // can be wrong in a way of its own, a line in the documentation.
 
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,10 @@ struct ReadOptions {
   std::span<const std::string_view> policies_with_options;
   // Where a relative sqlite path starts; empty: the working directory.
   std::string_view folder;
+  // What is wrong with the rules of a user of that name, if anything; null: they are not looked at.
+  std::optional<WrongRules> (*check_rules)(std::string_view user, std::string_view rules) = nullptr;
+  // Whether clients need no password under these settings, users included; null: where [server] has none.
+  bool (*lets_everybody_in)(const Server& server) = nullptr;
 };
 
 // At most this many mistakes are reported; then one line says how many more there are.

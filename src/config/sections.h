@@ -12,7 +12,9 @@
 
 namespace forebay::config {
 
-void read_server(Section& section, Server& server);
+// `options`: who else has a say in whether there is a password. The users have been read.
+void read_server(Section& section, Server& server, const ReadOptions& options);
+void read_user(Section& section, User& user, const ReadOptions& options);
 void read_memory(Section& section, Memory& memory, const ReadOptions& options);
 void read_defaults(Section& section, Default& defaults);
 void read_log(Section& section, Log& log);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "base/database_key.h"
@@ -18,7 +19,12 @@ namespace {
 constexpr std::size_t kKiB = 1024;
 constexpr std::size_t kGiB = std::size_t{1} << 30;
 
-void check_front(Section& section, std::string_view key, const std::string& text, const Server& server) {
+bool lets_everybody_in(const Server& server, const ReadOptions& options) {
+  return options.lets_everybody_in == nullptr ? server.password.empty() : options.lets_everybody_in(server);
+}
+
+void check_front(Section& section, std::string_view key, const std::string& text, const Server& server,
+                 const ReadOptions& options) {
   if (text.empty()) return;
   const auto address = parse_address(text);
   if (!address) {
@@ -26,7 +32,7 @@ void check_front(Section& section, std::string_view key, const std::string& text
                    fmt::format("{} = \"{}\" is no address: write \"127.0.0.1:6380\" or \"[::1]:6380\", "
                                "or \"\" to switch this front off",
                                key, text));
-  } else if (!is_loopback(*address) && server.password.empty() && server.protected_mode) {
+  } else if (!is_loopback(*address) && server.protected_mode && lets_everybody_in(server, options)) {
     section.report(
         section.at(key),
         fmt::format("{} = \"{}\" can be reached from other machines, and there is no password: set "
@@ -35,10 +41,54 @@ void check_front(Section& section, std::string_view key, const std::string& text
   }
 }
 
+// Relative to the configuration file.
+void read_path(Section& section, std::string_view key, std::string& to, std::string_view folder) {
+  if (!section.text(key, to)) return;
+  if (to.empty()) return section.report(section.at(key), fmt::format("{} must name a file", key));
+  if (!folder.empty()) to = (std::filesystem::path(folder) / to).lexically_normal().string();
+}
+
+void read_mode(Section& section, unsigned& mode) {
+  std::string text;
+  if (!section.text("unix_socket_mode", text)) return;
+  constexpr unsigned kMost = 0777;
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, 8);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || number > kMost) {
+    return section.report(section.at("unix_socket_mode"),
+                          "unix_socket_mode must be an octal number up to \"0777\", such as \"0700\"");
+  }
+  mode = number;
+}
+
+void read_tls(Section& section, Tls& tls, std::string_view folder) {
+  section.text("address", tls.address);
+  read_path(section, "certificate", tls.certificate, folder);
+  read_path(section, "key", tls.key, folder);
+  read_path(section, "client_ca", tls.client_ca, folder);
+  static constexpr std::string_view kClientAuth[] = {"no", "optional", "required"};
+  if (const auto auth = section.choice("client_auth", kClientAuth))
+    tls.client_auth = static_cast<ClientAuth>(*auth);
+  static constexpr std::string_view kVersions[] = {"1.2", "1.3"};
+  if (const auto version = section.choice("min_version", kVersions)) tls.only_1_3 = *version == 1;
+  section.text("ciphers", tls.ciphers);
+  section.text("ciphersuites", tls.ciphersuites);
+  for (const std::string_view key : {"address", "certificate", "key"}) {
+    if (!section.has(key))
+      section.report_missing(section.header(), fmt::format("{} needs {}", section.name(), key));
+  }
+  if (tls.client_auth != ClientAuth::kNo && !section.has("client_ca")) {
+    section.report(section.at("client_auth"),
+                   "client_auth needs client_ca: the file of who vouches for clients' certificates");
+  }
+}
+
 }  // namespace
 
-void read_server(Section& section, Server& server) {
+void read_server(Section& section, Server& server, const ReadOptions& options) {
   section.text("resp", server.resp);
+  read_path(section, "unix_socket", server.unix_socket, options.folder);
+  read_mode(section, server.unix_socket_mode);
   section.text("http", server.http);
   section.count("threads", server.threads, 0U, 256U);
   section.text("password", server.password);
@@ -53,7 +103,7 @@ void read_server(Section& section, Server& server) {
     }
   }
   if (section.flag("metrics_password", server.metrics_password) && server.metrics_password &&
-      server.password.empty()) {
+      lets_everybody_in(server, options)) {
     section.report(section.at("metrics_password"), "metrics_password = true needs a password");
   }
   section.count("databases", server.databases, 1U, kMostDatabases);
@@ -68,8 +118,13 @@ void read_server(Section& section, Server& server) {
   section.duration("login_timeout", server.login_timeout, 0ms, 24h);
   section.duration("drain_timeout", server.drain_timeout, 0ms, 1h);
 
-  check_front(section, "resp", server.resp, server);
-  check_front(section, "http", server.http, server);
+  if (auto tls = section.table("tls")) {
+    read_tls(*tls, server.tls, options.folder);
+    tls->finish();
+    check_front(*tls, "address", server.tls.address, server, options);
+  }
+  check_front(section, "resp", server.resp, server, options);
+  check_front(section, "http", server.http, server, options);
   if (!server.resp.empty() && server.resp == server.http && !server.resp.ends_with(":0")) {
     section.report(section.at("http"), fmt::format("resp and http can't both listen on \"{}\"", server.http));
   }
@@ -85,6 +140,20 @@ void read_server(Section& section, Server& server) {
         fmt::format("a value of max_value ({}) does not fit into max_query_buffer ({}): raise the latter",
                     format_size(server.max_value), format_size(server.max_query_buffer)));
   }
+}
+
+void read_user(Section& section, User& user, const ReadOptions& options) {
+  if (!section.text("acl", user.acl)) {
+    if (!section.has("acl")) {
+      section.report_missing(section.header(),
+                             fmt::format("{} needs its rules, such as acl = \"on >secret ~{}:* +@read\"",
+                                         section.name(), user.name));
+    }
+    return;
+  }
+  if (options.check_rules == nullptr) return;
+  if (const auto wrong = options.check_rules(user.name, user.acl))
+    section.report(section.inside("acl", wrong->offset), wrong->what);
 }
 
 void read_memory(Section& section, Memory& memory, const ReadOptions& options) {

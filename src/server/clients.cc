@@ -15,9 +15,9 @@ std::uint64_t ClientRegistry::next_id() {
   return ++last_id_;
 }
 
-void ClientRegistry::add(Session& session, Kill kill, Forget forget) {
+void ClientRegistry::add(Session& session, Kill kill, Forget forget, LookAtUser look) {
   const MutexLock lock(mutex_);
-  clients_.emplace(session.id(), Client{&session, std::move(kill), std::move(forget)});
+  clients_.emplace(session.id(), Client{&session, std::move(kill), std::move(forget), std::move(look)});
 }
 
 void ClientRegistry::remove(const Session& session) {
@@ -57,6 +57,13 @@ bool ClientRegistry::kill(std::uint64_t id) {
 bool ClientRegistry::contains(std::uint64_t id) const {
   const MutexLock lock(mutex_);
   return clients_.contains(id);
+}
+
+void ClientRegistry::look_at_users(std::string_view user) {
+  const MutexLock lock(mutex_);
+  for (auto& [id, client] : clients_) {
+    if (user.empty() || client.session->user_name() == user) client.look();
+  }
 }
 
 bool ClientRegistry::forget(std::uint64_t id, std::shared_ptr<const Invalidation> what) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string_view>
 
 #include "base/mutex.h"
 #include "forebay/function_ref.h"
@@ -26,8 +27,11 @@ class ClientRegistry {
   using Forget = std::move_only_function<void(std::shared_ptr<const Invalidation>)>;
 
   std::uint64_t next_id();
+  // Has the client look at its user again, from any thread; must not block or call back.
+  using LookAtUser = std::move_only_function<void()>;
+
   // The session stays valid until remove() has returned.
-  void add(Session& session, Kill kill, Forget forget);
+  void add(Session& session, Kill kill, Forget forget, LookAtUser look);
   void remove(const Session& session);
   std::size_t size() const;
 
@@ -38,6 +42,9 @@ class ClientRegistry {
   // False: there is no such client.
   bool kill(std::uint64_t id);
   bool contains(std::uint64_t id) const;
+  // Users have changed: clients whose user is gone close, and so do subscribers to what theirs may not listen to any
+  // more. `user`: whose clients are concerned; empty: everybody's.
+  void look_at_users(std::string_view user);
   // The client is told what another one is to forget (CLIENT TRACKING REDIRECT). False: there is no such client.
   bool forget(std::uint64_t id, std::shared_ptr<const Invalidation> what);
   // Whether the server waits for memory before it reads more from one of them.
@@ -52,6 +59,7 @@ class ClientRegistry {
     Session* session;
     Kill kill;
     Forget forget;
+    LookAtUser look;
   };
   mutable Mutex mutex_;
   std::uint64_t last_id_ GUARDED_BY(mutex_) = 0;

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "server/access/denial_log.h"
+#include "server/access/users.h"
 #include "server/admission.h"
 #include "server/client_memory.h"
 #include "server/clients.h"
@@ -23,7 +25,9 @@
 #include "server/resp/event_loop.h"
 #include "server/script/scripts.h"
 #include "server/slow_lane.h"
+#include "server/tls/tls.h"
 #include "server/tracking/key_feed.h"
+#include "server/unix_socket.h"
 #include "server/watch/monitors.h"
 #include "server/watch/slow_log.h"
 
@@ -41,7 +45,7 @@ Result<HostPort> checked_address(std::string_view setting, std::string_view text
     return address;
   }
   const bool local = !address->host.empty() && is_loopback(address->host);
-  if (!local && options.password.empty() && options.protected_mode) {
+  if (!local && access::lets_everybody_in(options) && options.protected_mode) {
     return Error{
         ErrorCode::kConfig,
         fmt::format("server.{} = \"{}\" is reachable from other machines and there is no password: set "
@@ -52,10 +56,10 @@ Result<HostPort> checked_address(std::string_view setting, std::string_view text
 }
 
 // Sharing a port would hide that another process serves it already; so it is first tried alone.
-Result<std::uint16_t> probe(Server& server, const HostPort& address) {
+Result<std::uint16_t> probe(Server& server, const HostPort& address, Entrance entrance) {
   EventLoop loop(server);
-  if (auto bound = loop.listen(address, Port::kOwn); !bound) return bound.error();
-  return loop.port();
+  if (auto bound = loop.listen(address, Port::kOwn, entrance); !bound) return bound.error();
+  return loop.port(entrance);
 }
 
 ServerStats add_up(const std::vector<std::unique_ptr<EventLoop>>& loops) {
@@ -115,10 +119,9 @@ ServerStats since(ServerStats a, const ServerStats& b) {
   return a;
 }
 
-// By default where everybody who can reach the server is trusted: a script can take all of its time.
-bool may_send_scripts(const config::Server& options) {
-  if (options.scripts) return *options.scripts;
-  if (!options.password.empty() || options.resp.empty()) return true;
+// Where everybody who can reach the server is trusted: a script can take all of its time.
+bool reaches_this_machine_only(const config::Server& options) {
+  if (options.resp.empty()) return true;
   const auto address = parse_host_port(options.resp);
   return address && !address->host.empty() && is_loopback(address->host);
 }
@@ -136,14 +139,18 @@ struct Server::Impl {
   ClientMemory client_memory{limits.max_client_memory};
   ClientRegistry clients;
   AuthThrottle auth_throttle;
+  access::Users users;
+  access::DenialLog denial_log;
   Lobby lobby;
   Databases databases{options.databases};
   script::Scripts scripts{layer};
   SlowLog slow_log;
   Pause pause;
   const std::shared_ptr<Monitors> monitors = std::make_shared<Monitors>();
-  const bool scripts_allowed = may_send_scripts(options);
+  const bool local = reaches_this_machine_only(options);
   Broker broker;
+  std::unique_ptr<TlsContext> tls;          // null: no [server.tls]
+  std::unique_ptr<UnixSocket> unix_socket;  // null: none
   std::vector<std::unique_ptr<EventLoop>> loops;
   const std::shared_ptr<SlowLane> slow_lane = std::make_shared<SlowLane>();
   const std::shared_ptr<KeyFeed> key_feed = std::make_shared<KeyFeed>(layer, slow_lane);
@@ -176,24 +183,16 @@ Server::~Server() {
 Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Layer& layer) {
   std::unique_ptr<Server> server(new Server(std::make_unique<Impl>(options, layer)));
   Impl& impl = *server->impl_;
-  if (!options.resp.empty()) {
-    Result<HostPort> address = checked_address("resp", options.resp, options);
-    if (!address) return address.error();
-    unsigned count =
+  if (auto taken = impl.users.take_over(options); !taken) return taken.error();
+  if (!options.resp.empty() || !options.tls.address.empty() || !options.unix_socket.empty()) {
+    const unsigned count =
         options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
-    count = std::min(count, kMaxLoops);
-    if (count > 1) {
-      const Result<std::uint16_t> port = probe(*server, *address);
-      if (!port) return port.error();
-      address->port = *port;
-    }
-    for (unsigned i = 0; i < count; ++i) {
+    for (unsigned i = 0; i < std::min(count, kMaxLoops); ++i) {
       impl.loops.push_back(std::make_unique<EventLoop>(*server));
-      const auto how = count > 1 ? Port::kShared : Port::kOwn;
       impl.loops.back()->outlet().join();
-      if (auto bound = impl.loops.back()->listen(*address, how); !bound) return bound.error();
     }
   }
+  if (auto open = server->open_entrances(); !open) return open.error();
   if (!impl.loops.empty()) {
     impl.key_feed->notifier().open(impl.broker, impl.databases, impl.loops.front()->mailbox());
     impl.key_feed->waiters().open(impl.loops.front()->mailbox());
@@ -206,6 +205,47 @@ Result<std::unique_ptr<Server>> Server::open(const config::Server& options, Laye
     impl.http = std::move(*http);
   }
   return server;
+}
+
+// Of the Redis front, on all of its loops.
+Result<void> Server::open_entrances() {
+  const config::Server& options = impl_->options;
+  if (!options.resp.empty()) {
+    if (auto bound = listen_on_loops("resp", options.resp, Entrance::kPlain); !bound) return bound;
+  }
+  if (!options.tls.address.empty()) {
+    auto context = TlsContext::open(options.tls);
+    if (!context) return context.error();
+    impl_->tls = std::move(*context);
+    if (auto bound = listen_on_loops("tls.address", options.tls.address, Entrance::kTls); !bound)
+      return bound;
+  }
+  if (options.unix_socket.empty()) return {};
+  auto socket = UnixSocket::open(options.unix_socket, options.unix_socket_mode);
+  if (!socket) return socket.error();
+  impl_->unix_socket = std::move(*socket);
+  for (const auto& loop : impl_->loops) {
+    Result<Descriptor> copy = impl_->unix_socket->copy();
+    if (!copy) return copy.error();
+    if (auto bound = loop->listen(std::move(*copy), Entrance::kUnix); !bound) return bound;
+  }
+  return {};
+}
+
+Result<void> Server::listen_on_loops(std::string_view setting, const std::string& text, Entrance entrance) {
+  Result<HostPort> address = checked_address(setting, text, impl_->options);
+  if (!address) return address.error();
+  const bool several = impl_->loops.size() > 1;
+  if (several) {
+    const Result<std::uint16_t> port = probe(*this, *address, entrance);
+    if (!port) return port.error();
+    address->port = *port;
+  }
+  for (const auto& loop : impl_->loops) {
+    const auto how = several ? Port::kShared : Port::kOwn;
+    if (auto bound = loop->listen(*address, how, entrance); !bound) return bound;
+  }
+  return {};
 }
 
 void Server::start() {
@@ -228,6 +268,7 @@ void Server::stop() {
   if (std::exchange(impl_->stopped, true)) return;
   impl_->serving.store(false);
   impl_->pause.end_for_good();
+  impl_->unix_socket.reset();
   for (const auto& loop : impl_->loops) loop->drain();
   const auto until = std::chrono::steady_clock::now() + impl_->options.drain_timeout;
   for (const auto& loop : impl_->loops) loop->wait_until_empty(until);
@@ -241,7 +282,13 @@ void Server::stop() {
 }
 
 std::uint16_t Server::resp_port() const {
-  return impl_->loops.empty() ? 0 : impl_->loops.front()->port();
+  return impl_->loops.empty() ? 0 : impl_->loops.front()->port(Entrance::kPlain);
+}
+std::uint16_t Server::tls_port() const {
+  return impl_->loops.empty() ? 0 : impl_->loops.front()->port(Entrance::kTls);
+}
+TlsContext& Server::tls() {
+  return *impl_->tls;
 }
 std::uint16_t Server::http_port() const {
   return impl_->http ? impl_->http->port() : 0;
@@ -286,7 +333,19 @@ script::Scripts& Server::scripts() {
   return impl_->scripts;
 }
 bool Server::scripts_allowed() const {
-  return impl_->scripts_allowed;
+  if (impl_->options.scripts) return *impl_->options.scripts;
+  return impl_->local || !impl_->users.some_need_no_password();
+}
+access::Users& Server::users() {
+  return impl_->users;
+}
+access::DenialLog& Server::denial_log() {
+  return impl_->denial_log;
+}
+Result<void> Server::take_over_users(const config::Server& options) {
+  auto taken = impl_->users.take_over(options);
+  if (taken) impl_->clients.look_at_users({});
+  return taken;
 }
 Broker& Server::broker() {
   return impl_->broker;

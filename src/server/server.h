@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "config/model.h"
 #include "forebay/layer.h"
@@ -21,8 +22,13 @@
 
 namespace forebay::server {
 
+namespace access {
+class DenialLog;
+class Users;
+}  // namespace access
 class AuthThrottle;
 class Broker;
+enum class Entrance : std::uint8_t;
 class ClientMemory;
 class ClientRegistry;
 class HashUpkeep;
@@ -33,6 +39,7 @@ class Databases;
 class Monitors;
 class Pause;
 class SlowLog;
+class TlsContext;
 namespace script {
 class Scripts;
 }
@@ -82,6 +89,7 @@ class Server {
 
   // The ports that were bound; 0 where a front is off.
   std::uint16_t resp_port() const;
+  std::uint16_t tls_port() const;
   std::uint16_t http_port() const;
   // Serving: started and not draining.
   bool serving() const;
@@ -92,6 +100,12 @@ class Server {
   RuntimeLimits& limits();
   ClientRegistry& clients();
   AuthThrottle& auth_throttle();
+  // Requires: the configuration has [server.tls].
+  TlsContext& tls();
+  access::Users& users();
+  access::DenialLog& denial_log();
+  // The users of another configuration. Fails, and changes nothing, where their rules are wrong.
+  Result<void> take_over_users(const config::Server& options);
   ClientMemory& client_memory();
   Lobby& lobby();
   Broker& broker();
@@ -106,7 +120,7 @@ class Server {
   SlowLog& slow_log();
   Monitors& monitors();
   Pause& pause();
-  // Whether clients may send scripts ([server] scripts).
+  // Whether clients may send scripts ([server] scripts). Asked each time: users may have got or lost passwords.
   bool scripts_allowed() const;
   ServerStats stats() const;  // since start or reset_stats()
   void reset_stats();
@@ -116,6 +130,8 @@ class Server {
 
  private:
   explicit Server(std::unique_ptr<Impl> impl);
+  Result<void> open_entrances();
+  Result<void> listen_on_loops(std::string_view setting, const std::string& text, Entrance entrance);
   void sample();            // for commands_per_second
   void relieve_pressure();  // on client memory that keeps clients waiting
   std::unique_ptr<Impl> impl_;

@@ -123,6 +123,39 @@ append = true
 alarm = { age = "10m", dead_letters = 100 }
 )toml";
 
+TEST(Reader, WhoMayComeAndHowReachesTheModel) {
+  ReadOptions options;
+  options.folder = "/etc/forebay";
+  const auto model = read(R"toml(
+[server]
+resp = ""
+unix_socket = "run/f.sock"
+unix_socket_mode = "0770"
+[server.tls]
+address = "127.0.0.1:6390"
+certificate = "/certificates/server.crt"
+key = "server.key"
+client_ca = "clients.crt"
+client_auth = "optional"
+min_version = "1.3"
+ciphers = "HIGH"
+ciphersuites = "TLS_AES_128_GCM_SHA256"
+[user.reader]
+acl = "on >secret +@read"
+)toml",
+                          "f.toml", options);
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  const Server& server = model->server;
+  EXPECT_EQ(server.unix_socket, "/etc/forebay/run/f.sock");
+  EXPECT_EQ(server.unix_socket_mode, 0770U);
+  EXPECT_EQ(server.tls,
+            (Tls{"127.0.0.1:6390", "/certificates/server.crt", "/etc/forebay/server.key",
+                 "/etc/forebay/clients.crt", ClientAuth::kOptional, true, "HIGH", "TLS_AES_128_GCM_SHA256"}));
+  ASSERT_EQ(server.users.size(), 1U);
+  EXPECT_EQ(server.users[0].name, "reader");
+  EXPECT_EQ(server.users[0].acl, "on >secret +@read");
+}
+
 TEST(Reader, EveryKeyReachesTheModel) {
   const auto model = read(kFull, "f.toml");
   ASSERT_TRUE(model.has_value()) << model.error().message;

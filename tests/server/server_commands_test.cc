@@ -154,7 +154,7 @@ TEST_F(ServerCommandsTest, CommandDescribesEveryCommand) {
   client->send_command({"COMMAND"});
   EXPECT_EQ(":" + std::to_string(client->reply_tree().children.size()), count);
   EXPECT_EQ(client->ask({"COMMAND", "INFO", "get", "nope"}),
-            "[[get :2 [+readonly +fast] :1 :1 :1 [+@read +@fast +@string] [] "
+            "[[get :2 [+readonly +fast] :1 :1 :1 [+@read +@string +@fast] [] "
             "[[flags [+RO +access] begin_search [type index spec [index :1]] "
             "find_keys [type range spec [lastkey :0 keystep :1 limit :0]]]] []] (nil)]");
   EXPECT_EQ(client->ask({"COMMAND", "DOCS", "ping"}),

@@ -21,6 +21,8 @@ class TestClient {
 
   // `receive_buffer`: SO_RCVBUF, 0 for the system's.
   explicit TestClient(std::uint16_t port, int receive_buffer = 0);
+  // Over a Unix socket.
+  explicit TestClient(const std::string& path);
   ~TestClient();
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;

@@ -9,7 +9,10 @@
 
 #include "base/row_json.h"
 #include "forebay/layer.h"
+#include "server/access/permission.h"
+#include "server/access/users.h"
 #include "server/admission.h"
+#include "server/resp/commands/registry.h"
 #include "server/server.h"
 
 namespace forebay::server {
@@ -155,16 +158,21 @@ bool is_dead_letters(std::string_view target) {
   return path == kPath || (path.starts_with(kPath) && path[kPath.size()] == '/');
 }
 
-bool has_password(const Server& server, std::string_view authorization) {
-  const std::string& secret = server.options().password;
-  if (secret.empty()) return true;
+bool has_password(Server& server, std::string_view target, std::string_view authorization) {
+  if (server.users().open_to_all()) return true;
   constexpr std::string_view kBasic = "Basic ";
   if (!authorization.starts_with(kBasic)) return false;
   const auto pair = decode_base64(authorization.substr(kBasic.size()));
   if (!pair) return false;
   const std::size_t colon = pair->find(':');
-  return colon != std::string::npos &&
-         equal_in_constant_time(std::string_view(*pair).substr(colon + 1), secret);
+  if (colon == std::string::npos) return false;
+  const std::string_view password = std::string_view(*pair).substr(colon + 1);
+  // A name that no user has stands for the default one, as it did before there were others.
+  access::UserRef user = server.users().find(std::string_view(*pair).substr(0, colon));
+  if (user == nullptr) user = server.users().default_user();
+  static constexpr std::string_view kAsked[] = {"forebay", "deadletters", "list"};
+  if (!user->accepts(password)) return false;
+  return !is_dead_letters(target) || !access::check(*user, *find_command(kAsked[0]), kAsked);
 }
 
 void answer_dead_letters(Server& server, const HttpRequest& request, HttpDone done) {

@@ -33,7 +33,7 @@ bool is_dead_letters(std::string_view target);
 using HttpDone = std::move_only_function<void(HttpAnswer)>;
 void answer_dead_letters(Server& server, const HttpRequest& request, HttpDone done);
 
-// Whether the request has the server's password, or there is none.
-bool has_password(const Server& server, std::string_view authorization);
+// Whether the request has the password of a user who may have the target, or there is none.
+bool has_password(Server& server, std::string_view target, std::string_view authorization);
 
 }  // namespace forebay::server

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "observe/metrics.h"
+#include "server/access/users.h"
 #include "server/admission.h"
 #include "server/http/dead_letters.h"
 #include "server/resp/commands/registry.h"
@@ -86,8 +87,8 @@ HttpAnswer metrics(Server& server) {
 
 }  // namespace
 
-bool admits_host(const Server& server, std::string_view target, bool has_host, std::string_view host) {
-  if (!server.options().password.empty() || !has_host) return true;
+bool admits_host(Server& server, std::string_view target, bool has_host, std::string_view host) {
+  if (!server.users().open_to_all() || !has_host) return true;
   const std::string_view path = target.substr(0, target.find('?'));
   if (path == "/healthz" || path == "/readyz") return true;
   return names_this_server(host, server.options().http_hosts);

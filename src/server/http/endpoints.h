@@ -20,7 +20,7 @@ HttpAnswer answer_http(Server& server, std::string_view method, std::string_view
 
 // Whether a request with this Host header (if it has one) may be answered. Without a password, names that a
 // page in a browser may have had point here are refused, but for the health checks, which tell nothing.
-bool admits_host(const Server& server, std::string_view target, bool has_host, std::string_view host);
+bool admits_host(Server& server, std::string_view target, bool has_host, std::string_view host);
 // Whether the target is for those who have the password.
 bool needs_password(const Server& server, std::string_view target);
 

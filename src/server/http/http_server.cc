@@ -118,7 +118,7 @@ class Client : public std::enable_shared_from_this<Client> {
                      "this name is not in server.http_hosts, and there is no password\n"},
                     request.keep_alive());
     }
-    if (needs_password(server_, asked.target) && !has_password(server_, asked.authorization))
+    if (needs_password(server_, asked.target) && !has_password(server_, asked.target, asked.authorization))
       return refuse(request.keep_alive(), !asked.authorization.empty());
     if (!is_dead_letters(asked.target))
       return answer(answer_http(server_, asked.method, asked.target), request.keep_alive());

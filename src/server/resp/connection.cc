@@ -9,6 +9,7 @@
 #include <chrono>
 #include <utility>
 
+#include "server/access/permission.h"
 #include "server/admission.h"
 #include "server/client_memory.h"
 #include "server/clients.h"
@@ -83,19 +84,23 @@ std::string unknown_command(std::span<const std::string_view> args) {
 
 }  // namespace
 
-void Connection::serve(EventLoop& loop, Descriptor socket, Session::Origin origin) {
-  const Self connection(new Connection(loop, std::move(socket), std::move(origin)));
+void Connection::serve(EventLoop& loop, Descriptor socket, std::unique_ptr<TlsStream> tls,
+                       Session::Origin origin) {
+  const Self connection(new Connection(loop, std::move(socket), std::move(tls), std::move(origin)));
   connection->own_ = connection;
   loop.add(*connection);
   connection->watch_login();
   if (!loop.watch(connection->socket_.get(), *connection)) connection->close();
 }
 
-Connection::Connection(EventLoop& loop, Descriptor socket, Session::Origin origin)
+Connection::Connection(EventLoop& loop, Descriptor socket, std::unique_ptr<TlsStream> tls,
+                       Session::Origin origin)
     : loop_(loop),
       socket_(std::move(socket)),
+      tls_(std::move(tls)),
       subscriptions_(loop.outlet(), *this),
-      session_(std::move(origin), *this, loop.server().options().password.empty()),
+      session_(std::move(origin), *this, loop.server().users().default_user(),
+               loop.server().users().open_to_all()),
       link_(std::make_shared<Connection*>(this)),
       writer_(replies_.target(), resp::Protocol::kResp2),
       context_{{}, loop.layer(), loop.server(), session_, writer_, Instant{}, [this] { return defer(); }} {
@@ -117,6 +122,7 @@ void Connection::close() {
   session_.watch(nullptr);
   if (unknown_since_ != kNever) loop_.server().lobby().leave(session_.id());
   loop_.remove(*this);
+  if (tls_ != nullptr) tls_->say_goodbye();
   // From here on nobody else chooses it to be closed.
   loop_.server().client_memory().report(session_.memory(), 0);
   if (session_.doomed()) loop_.own_tallies().closed_memory.add();
@@ -133,10 +139,14 @@ bool Connection::login_overdue(Instant now) const {
   return limit.count() > 0 && unknown_since_ != kNever && now - unknown_since_ > limit;
 }
 
-// The client has logged in, or has yet to.
+bool Connection::known() const {
+  return session_.authenticated() && (tls_ == nullptr || tls_->ready());
+}
+
+// The client has logged in, or has yet to, or to finish its TLS handshake.
 void Connection::watch_login() {
   const bool unknown = unknown_since_ != kNever;
-  if (unknown == !session_.authenticated()) return;
+  if (unknown == !known()) return;
   Server& server = loop_.server();
   if (unknown) {
     unknown_since_ = kNever;
@@ -190,6 +200,7 @@ void Connection::on_events(std::uint32_t events) {
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
   // Whoever waits for a key and has gone gets none of its elements.
   if (hung_up_ && session_.waits()) return close();
+  if (tls_ != nullptr && !tls_->ready()) readable_ = true;  // a handshake sends, too
   if (writing_ && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) on_writable();
   if (readable_ && !stopped() && !closed_) receive();
 }
@@ -197,20 +208,23 @@ void Connection::on_events(std::uint32_t events) {
 void Connection::receive() {
   const std::size_t most = loop_.server().limits().max_query_buffer.load(std::memory_order_relaxed);
   const std::span<char> room = input_.prepare(most);
-  const ssize_t bytes = ::recv(socket_.get(), room.data(), room.size(), 0);
+  const ssize_t bytes =
+      tls_ == nullptr ? ::recv(socket_.get(), room.data(), room.size(), 0) : tls_->receive(room);
+  if (tls_ != nullptr) watch_login();
   if (bytes < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
       readable_ = false;
       return;
     }
     if (errno == EINTR) return resume();
+    if (tls_ != nullptr) tls_->log_failure(session_.origin().address);
     return close();
   }
   const auto count = static_cast<std::size_t>(bytes);
   if (count == 0) ended_ = true;
   // A short read empties the socket, and more will raise a new event; but the end of the stream has had its
-  // event.
-  if (count == 0 || (count < room.size() && !hung_up_)) readable_ = false;
+  // event. Of TLS more may be decrypted already.
+  if (count == 0 || (tls_ == nullptr && count < room.size() && !hung_up_)) readable_ = false;
   input_.commit(count);
   loop_.own_tallies().bytes_in.add(count);
   process();
@@ -281,6 +295,10 @@ void Connection::process() {
   pause_ = loop_.server().pause().of(context_.now);
   shown_ = loop_.server().monitors().any();
   session_.set_notified(loop_.server().key_feed().notifier().on());
+  if (users_seen_ != loop_.server().users().generation() && !refresh_user()) {
+    processing_ = false;
+    return close();
+  }
   waiting_ = throttled_ = yielded_ = false;
   const std::size_t before = input_.pending().size();
   const bool paused = session_.memory() > ClientMemory::kModest && loop_.server().client_memory().tight();
@@ -441,6 +459,7 @@ Connection::Ran Connection::run(const Registered& found) {
     writer_.error("NOAUTH Authentication required.");
     return Ran::kRefused;
   }
+  if (session_.restricted() && !permitted(*command)) return Ran::kRefused;
   // A RESP2 client could not tell a reply from a message.
   if (subscriptions_.any() && session_.protocol() == resp::Protocol::kResp2 &&
       (command->flags & (kPushes | kWhileSubscribed)) == 0) {
@@ -465,6 +484,43 @@ Connection::Ran Connection::run(const Registered& found) {
     command->handler(context_);
   }
   return Ran::kYes;
+}
+
+// Of the names as the client gave them: those of other databases have a mark in context_.
+bool Connection::permitted(const Command& command) {
+  session_.on_command(command);  // which the log of what is refused tells
+  const auto where =
+      session_.transaction().open() ? access::DenialLog::Where::kMulti : access::DenialLog::Where::kToplevel;
+  const auto denial = access::check_client(context_, command, parser_.args(), where);
+  if (!denial) return true;
+  writer_.error("NOPERM " + access::text_of(*session_.user(), *denial, access::Tell::kReason));
+  return false;
+}
+
+// False: its user has been removed.
+bool Connection::refresh_user() {
+  const access::Users& users = loop_.server().users();
+  users_seen_ = users.generation();
+  access::UserRef user = users.find(session_.user()->name());
+  if (user == nullptr) return false;
+  if (user != session_.user()) session_.become(std::move(user));
+  if (!session_.authenticated() && users.open_to_all()) session_.set_authenticated(true);
+  return true;
+}
+
+void Connection::look_at_user() {
+  if (!refresh_user()) return close();
+  const auto may_listen = [&](Topic topic, access::Selector::Channel what) {
+    return std::ranges::all_of(subscriptions_.names(topic), [&](const std::string& name) {
+      return session_.user()->allows_channel(name, what);
+    });
+  };
+  using Channel = access::Selector::Channel;
+  if (!session_.restricted() || !subscriptions_.any()) return;
+  if (!may_listen(Topic::kChannel, Channel::kName) || !may_listen(Topic::kShard, Channel::kName) ||
+      !may_listen(Topic::kPattern, Channel::kPattern)) {
+    close();
+  }
 }
 
 void Connection::run_timed(const Registered& found) {

@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "resp/request_parser.h"
@@ -32,6 +33,7 @@
 #include "server/resp/input_buffer.h"
 #include "server/resp/reply_queue.h"
 #include "server/resp/session.h"
+#include "server/tls/tls.h"
 #include "server/tracking/tracked_client.h"
 
 namespace forebay::server {
@@ -39,7 +41,9 @@ namespace forebay::server {
 class Connection final : public ConnectionControl, public PushTarget {
  public:
   // Starts serving; the connection owns itself until it closes.
-  static void serve(EventLoop& loop, Descriptor socket, Session::Origin origin);
+  // `tls`: null where the client speaks without it.
+  static void serve(EventLoop& loop, Descriptor socket, std::unique_ptr<TlsStream> tls,
+                    Session::Origin origin);
   ~Connection() override;
 
   Session& session() { return session_; }
@@ -67,6 +71,9 @@ class Connection final : public ConnectionControl, public PushTarget {
   // The writes with tickets up to this one are kept; `error`: not empty where that failed, and then what
   // takes the place of their replies.
   void on_kept(std::uint64_t ticket, std::string_view error);
+
+  // Users have changed: closes if its own is gone, or must not listen to what it is subscribed to.
+  void look_at_user();
 
   // Keys that it tracks have changed.
   void on_invalidation(Invalidation&& what);
@@ -97,10 +104,12 @@ class Connection final : public ConnectionControl, public PushTarget {
  private:
   using Self = boost::intrusive_ptr<Connection>;
 
-  Connection(EventLoop& loop, Descriptor socket, Session::Origin origin);
+  Connection(EventLoop& loop, Descriptor socket, std::unique_ptr<TlsStream> tls, Session::Origin origin);
 
   bool stopped() const { return waiting_ || throttled_ || yielded_ || closing_ || session_.paused(); }
   void receive();
+  bool known() const;
+  std::ptrdiff_t send_parts(std::span<iovec> parts);
   void process();
   enum class Step : bool { kContinue, kStop };
   Step process_one();
@@ -108,6 +117,8 @@ class Connection final : public ConnectionControl, public PushTarget {
   enum class Ran : std::uint8_t { kYes, kQueued, kRefused };
   Ran run(const Registered& found);
   Ran refuse_busy();
+  bool permitted(const Command& command);
+  bool refresh_user();
   void stop_waiting();
   bool is_pushed_to() { return subscriptions_.any() || session_.tracking() != nullptr || session_.watches(); }
   bool is_paused(const Command& command);
@@ -146,6 +157,7 @@ class Connection final : public ConnectionControl, public PushTarget {
 
   EventLoop& loop_;
   Descriptor socket_;
+  const std::unique_ptr<TlsStream> tls_;  // over socket_; null: none
   Subscriptions subscriptions_;
   Session session_;
   std::size_t references_ = 0;  // all on one thread
@@ -174,6 +186,7 @@ class Connection final : public ConnectionControl, public PushTarget {
 
   std::optional<EventLoop::Timers::iterator> timer_;
 
+  std::uint64_t users_seen_ = 0;           // Users::generation() when its user was last looked at
   Pause::Of pause_ = Pause::Of::kNothing;  // what waits, of this batch
   bool shown_ = false;                     // this batch is shown to those who watch (MONITOR)
 

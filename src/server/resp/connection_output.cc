@@ -77,6 +77,16 @@ bool Connection::settle() {
   return moved;
 }
 
+// As send() answers.
+std::ptrdiff_t Connection::send_parts(std::span<iovec> parts) {
+  if (tls_ != nullptr) return tls_->send(parts);
+  if (parts.size() == 1) return ::send(socket_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+}
+
 // Sends from `from` on until all is sent, the socket is full, or others have their turn. False: the connection has
 // closed.
 bool Connection::transmit(const resp::Output& replies, resp::Output::Cursor& from) {
@@ -91,11 +101,7 @@ bool Connection::transmit(const resp::Output& replies, resp::Output::Cursor& fro
       return true;
     }
     count = cut(std::span(parts).first(count), left);
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = count == 1 ? ::send(socket_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
-                                    : ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = send_parts(std::span(parts).first(count));
     if (sent > 0) {
       replies.advance(from, static_cast<std::size_t>(sent));
       sent_bytes_ += static_cast<std::size_t>(sent);

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <utility>
 
+#include "server/access/users.h"
 #include "server/admission.h"
 #include "server/clients.h"
 #include "server/lobby.h"
@@ -21,6 +22,7 @@
 #include "server/resp/commands/access.h"
 #include "server/resp/connection.h"
 #include "server/script/scripts.h"
+#include "server/tls/tls.h"
 #include "server/tracking/key_feed.h"
 #include "server/tracking/tracked_client.h"
 
@@ -34,6 +36,9 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 // Clients accepted in one turn, so that a flood of them doesn't hold up those that are connected.
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::size_t kEventsPerTurn = 256;
+
+// In place of a host's address, for clients of the Unix socket.
+constexpr std::string_view kUnixHost = "unix socket";
 
 bool out_of_resources(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
@@ -65,7 +70,8 @@ EventLoop::~EventLoop() {
   mailbox_->close();
 }
 
-Result<void> EventLoop::listen(const HostPort& address, Port port) {
+Result<void> EventLoop::watch_wake() {
+  if (std::exchange(watches_wake_, true)) return {};
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.ptr = &wake_;
@@ -74,10 +80,21 @@ Result<void> EventLoop::listen(const HostPort& address, Port port) {
     return Error{ErrorCode::kInternal,
                  fmt::format("server.resp: can't make an event loop: {}", std::strerror(errno))};
   }
-  Result<Descriptor> listener = listen_on(address, port, "resp");
-  if (!listener) return listener.error();
-  listener_ = std::move(*listener);
-  port_ = port_of(listener_);
+  return {};
+}
+
+Result<void> EventLoop::listen(const HostPort& address, Port port, Entrance entrance) {
+  Result<Descriptor> socket = listen_on(address, port, entrance == Entrance::kTls ? "tls.address" : "resp");
+  if (!socket) return socket.error();
+  const std::uint16_t bound = port_of(*socket);
+  auto listening = listen(std::move(*socket), entrance);
+  listeners_.at(index_of(entrance)).port = bound;
+  return listening;
+}
+
+Result<void> EventLoop::listen(Descriptor listener, Entrance entrance) {
+  if (auto watched = watch_wake(); !watched) return watched;
+  listeners_.at(index_of(entrance)) = {std::move(listener), entrance, 0};
   return {};
 }
 
@@ -91,7 +108,7 @@ void EventLoop::join() {
 
 void EventLoop::run() {
   Mailbox::of_this_thread() = mailbox_.get();
-  listen_for_clients(true);
+  for (Listener& listener : listeners_) listen_for_clients(listener, true);
   sweep();
   std::array<epoll_event, kEventsPerTurn> events;
   while (!finished_ || !connections_.empty()) {
@@ -103,9 +120,7 @@ void EventLoop::run() {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.ptr == &wake_) {
         woken = true;
-      } else if (event.data.ptr == &listener_) {
-        accept_pending();
-      } else {
+      } else if (!accept_from(event.data.ptr)) {
         // Still alive: within one turn a connection is closed by its own event only.
         static_cast<Connection*>(event.data.ptr)->on_events(event.events);
       }
@@ -258,6 +273,12 @@ void EventLoop::add(Connection& connection) {
           const auto found = connections_.find(id);
           if (found != connections_.end()) found->second->forget(*what, Connection::Told::kForAnother);
         });
+      },
+      [mailbox = mailbox_, this, id] {
+        mailbox->post([this, id] {
+          const auto found = connections_.find(id);
+          if (found != connections_.end()) found->second->look_at_user();
+        });
       });
 }
 
@@ -288,44 +309,87 @@ void EventLoop::wait_until_empty(std::chrono::steady_clock::time_point until) {
   empty_changed_.wait_until(empty_mutex_, until, [this]() NO_THREAD_SAFETY_ANALYSIS { return empty_; });
 }
 
-void EventLoop::listen_for_clients(bool on) {
-  if (!listener_.is_open()) return;
+void EventLoop::listen_for_clients(Listener& listener, bool on) {
+  if (!listener.socket.is_open()) return;
   epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.ptr = &listener_;
-  ::epoll_ctl(epoll_.get(), on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener_.get(), &event);
+  // All loops have the one Unix socket: a new client wakes one of them, not all.
+  event.events = EPOLLIN | (listener.entrance == Entrance::kUnix ? EPOLLEXCLUSIVE : 0U);
+  event.data.ptr = &listener;
+  ::epoll_ctl(epoll_.get(), on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener.socket.get(), &event);
 }
 
-void EventLoop::accept_pending() {
-  for (int accepted = 0; accepted < kAcceptsPerTurn && listener_.is_open(); ++accepted) {
-    Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+void EventLoop::stop_listening() {
+  for (Listener& listener : listeners_) {
+    // Other loops may have the same socket open, and then closing it takes it out of no epoll.
+    listen_for_clients(listener, false);
+    listener.socket.reset();
+  }
+}
+
+// False: that is none of the listeners.
+bool EventLoop::accept_from(const void* listener) {
+  for (Listener& each : listeners_) {
+    if (listener != &each) continue;
+    accept_pending(each);
+    return true;
+  }
+  return false;
+}
+
+void EventLoop::accept_pending(Listener& listener) {
+  for (int accepted = 0; accepted < kAcceptsPerTurn && listener.socket.is_open(); ++accepted) {
+    Descriptor socket(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket.is_open()) {
-      admit(std::move(socket));
+      admit(std::move(socket), listener.entrance);
       continue;
     }
     if (!out_of_resources(errno)) return;  // nobody waits, or who did has gone
     static LogLimit limit;
     log_warning(limit, fmt::format("resp: can't accept clients: {}; trying again", std::strerror(errno)));
-    listen_for_clients(false);
-    run_after(kAcceptPause, [this] { listen_for_clients(true); });
+    listen_for_clients(listener, false);
+    run_after(kAcceptPause, [this, &listener] { listen_for_clients(listener, true); });
     return;
   }
 }
 
-void EventLoop::admit(Descriptor socket) {
+// Nothing: it has gone already.
+std::optional<Session::Origin> EventLoop::origin_of(const Descriptor& socket, Entrance entrance) {
+  Session::Origin origin;
+  origin.descriptor = socket.get();
+  origin.connected_at = now();
+  if (entrance == Entrance::kUnix) {
+    // As Redis tells such clients. All of them are one peer to whoever counts wrong passwords.
+    origin.address = origin.local_address = server_.options().unix_socket + ":0";
+    origin.host = kUnixHost;
+    return origin;
+  }
   sockaddr_storage peer{};
   sockaddr_storage local{};
   socklen_t peer_size = sizeof peer;
   socklen_t local_size = sizeof local;
   if (::getpeername(socket.get(), reinterpret_cast<sockaddr*>(&peer), &peer_size) != 0 ||
       ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&local), &local_size) != 0) {
-    return;
+    return std::nullopt;
   }
   const AddressText address = text_of(peer);
-  if (!admits(address.host, !server_.options().password.empty(), server_.options().protected_mode)) {
+  origin.address = address.host_port;
+  origin.host = address.host;
+  origin.local_address = text_of(local).host_port;
+  const int on = 1;
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  return origin;
+}
+
+void EventLoop::admit(Descriptor socket, Entrance entrance) {
+  std::optional<Session::Origin> origin = origin_of(socket, entrance);
+  if (!origin) return;
+  const std::string& host = origin->host;
+  if (entrance != Entrance::kUnix &&
+      !admits(host, !server_.users().open_to_all(), server_.options().protected_mode)) {
     static LogLimit limit;
-    log_warning(limit, fmt::format("resp: refused a client from {}: protected mode without a password",
-                                   address.host));
+    log_warning(limit,
+                fmt::format("resp: refused a client from {}: protected mode without a password", host));
     tallies_.rejected.add();
     return turn_away(socket, kDenied);
   }
@@ -335,18 +399,14 @@ void EventLoop::admit(Descriptor socket) {
     tallies_.rejected.add();
     return turn_away(socket, "ERR max number of clients reached");
   }
-  const int on = 1;
-  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  std::unique_ptr<TlsStream> tls;
+  if (entrance == Entrance::kTls) {
+    tls = server_.tls().accept(socket.get());
+    if (tls == nullptr) return;  // out of memory
+  }
   tallies_.connections.add();
-  Session::Origin origin;
-  origin.id = server_.clients().next_id();
-  origin.address = address.host_port;
-  origin.host = address.host;
-  origin.local_address = text_of(local).host_port;
-  origin.descriptor = socket.get();
-  origin.connected_at = now();
-  Connection::serve(*this, std::move(socket), std::move(origin));
+  origin->id = server_.clients().next_id();
+  Connection::serve(*this, std::move(socket), std::move(tls), std::move(*origin));
 }
 
 // Beyond max_clients a client that has not logged in makes room for one that may.
@@ -395,7 +455,7 @@ void EventLoop::sweep() {
 void EventLoop::drain() {
   mailbox_->post([this] {
     draining_ = true;
-    listener_.reset();
+    stop_listening();
     for (const auto& [id, connection] : connections_) connection->drain();
     report_if_empty();
   });
@@ -405,7 +465,7 @@ void EventLoop::finish() {
   mailbox_->post([this] {
     finished_ = true;
     draining_ = true;
-    listener_.reset();
+    stop_listening();
     std::vector<Connection*> all;
     for (const auto& [id, connection] : connections_) all.push_back(connection);
     for (Connection* connection : all) connection->close();

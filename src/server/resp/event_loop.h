@@ -17,6 +17,7 @@
 // what the sockets of one turn ask for at first, and for one more turn's length, however many clients ask for
 // much.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -34,6 +35,7 @@
 #include "server/listen.h"
 #include "server/pubsub/outlet.h"
 #include "server/resp/mailbox.h"
+#include "server/resp/session.h"
 #include "server/resp/turn.h"
 #include "server/server.h"
 #include "server/stats.h"
@@ -47,6 +49,9 @@ namespace script {
 class Scripts;
 }
 
+// By which socket clients come.
+enum class Entrance : std::uint8_t { kPlain, kTls, kUnix };
+
 class EventLoop {
  public:
   // `server` outlives the loop.
@@ -56,8 +61,11 @@ class EventLoop {
   EventLoop& operator=(const EventLoop&) = delete;
 
   // Binds and listens; clients queue up until start().
-  Result<void> listen(const HostPort& address, Port port);
-  std::uint16_t port() const { return port_; }
+  Result<void> listen(const HostPort& address, Port port, Entrance entrance);
+  // The same with a socket that listens already, and that other loops may have, too.
+  Result<void> listen(Descriptor listener, Entrance entrance);
+  // 0: none.
+  std::uint16_t port(Entrance entrance) const { return listeners_.at(index_of(entrance)).port; }
 
   void start();
   // `task` runs on the loop's thread about ten times a second. Before start().
@@ -120,9 +128,21 @@ class EventLoop {
   void flush();
   void ask_when_kept();
   void run_timers();
-  void accept_pending();
-  void listen_for_clients(bool on);
-  void admit(Descriptor socket);
+  struct Listener {
+    Descriptor socket;
+    Entrance entrance = Entrance::kPlain;
+    std::uint16_t port = 0;
+  };
+  static constexpr std::size_t kEntrances = 3;
+  static constexpr std::size_t index_of(Entrance entrance) { return static_cast<std::size_t>(entrance); }
+
+  Result<void> watch_wake();
+  bool accept_from(const void* listener);
+  void accept_pending(Listener& listener);
+  void listen_for_clients(Listener& listener, bool on);
+  void stop_listening();
+  void admit(Descriptor socket, Entrance entrance);
+  std::optional<Session::Origin> origin_of(const Descriptor& socket, Entrance entrance);
   bool has_room();
   void sweep();
   void report_if_empty();
@@ -133,14 +153,14 @@ class EventLoop {
   LoopTallies tallies_;
   unsigned samples_ = 0;
   Descriptor epoll_;
-  Descriptor wake_;  // an eventfd
-  Descriptor listener_;
+  Descriptor wake_;                             // an eventfd
+  std::array<Listener, kEntrances> listeners_;  // by entrance
+  bool watches_wake_ = false;
   std::shared_ptr<Mailbox> mailbox_;
   Outlet outlet_;
   std::vector<Task> posted_;
   Timers timers_;
   std::unordered_map<std::uint64_t, Connection*> connections_;
-  std::uint16_t port_ = 0;
   Turn turn_;
   std::deque<std::uint64_t> line_;
   std::deque<std::uint64_t> unflushed_;

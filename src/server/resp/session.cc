@@ -11,11 +11,13 @@
 
 namespace forebay::server {
 
-Session::Session(Origin origin, ConnectionControl& control, bool authenticated)
+Session::Session(Origin origin, ConnectionControl& control, access::UserRef user, bool authenticated)
     : origin_(std::move(origin)),
       control_(control),
       authenticated_(authenticated),
-      last_active_(origin_.connected_at) {}
+      last_active_(origin_.connected_at) {
+  become(std::move(user));
+}
 
 Session::~Session() = default;
 
@@ -46,6 +48,18 @@ bool Session::subscribed() const {
   return control_.subscriptions().any();
 }
 
+void Session::become(access::UserRef user) {
+  user_ = std::move(user);
+  restricted_ = !user_->unrestricted();
+  const MutexLock lock(texts_);
+  user_name_ = user_->name();
+}
+
+std::string Session::user_name() const {
+  const MutexLock lock(texts_);
+  return user_name_;
+}
+
 std::string Session::name() const {
   const MutexLock lock(texts_);
   return name_;
@@ -66,7 +80,7 @@ void Session::set_library_version(std::string_view version) {
   library_version_ = version;
 }
 
-void Session::reset(bool authenticated) {
+void Session::reset(access::UserRef user, bool authenticated) {
   transaction_.reset();
   subscriptions().clear();
   track(nullptr);
@@ -77,6 +91,7 @@ void Session::reset(bool authenticated) {
   set_no_evict(false);
   set_name({});
   set_authenticated(authenticated);
+  become(std::move(user));
   select(0);
 }
 
@@ -103,14 +118,14 @@ std::string Session::describe(Instant now) const {
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi=-1 "
       "qbuf={} "
       "qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} "
-      "user=default "
+      "user={} "
       "redir={} resp={} lib-name={} lib-ver={}",
       origin_.id, origin_.address, origin_.local_address, origin_.descriptor, name_,
       seconds(origin_.connected_at), seconds(last_active()), flags, database(),
       subscriptions.count(Topic::kChannel), subscriptions.count(Topic::kPattern),
       subscriptions.count(Topic::kShard), unparsed, output, unparsed + output,
-      last == nullptr ? std::string_view("NULL") : last->name, redirect, static_cast<int>(protocol()),
-      library_, library_version_);
+      last == nullptr ? std::string_view("NULL") : last->name, user_name_, redirect,
+      static_cast<int>(protocol()), library_, library_version_);
 }
 
 }  // namespace forebay::server

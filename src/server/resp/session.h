@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "forebay/clock.h"
 #include "resp/writer.h"
+#include "server/access/users.h"
 #include "server/resp/commands/command.h"
 #include "server/resp/commands/transactions.h"
 #include "server/watch/monitors.h"
@@ -74,8 +75,8 @@ class Session {
     Instant connected_at{};
   };
 
-  // `control` outlives the session.
-  Session(Origin origin, ConnectionControl& control, bool authenticated);
+  // `control` outlives the session. `user`: whose permissions it has, not null.
+  Session(Origin origin, ConnectionControl& control, access::UserRef user, bool authenticated);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -113,6 +114,13 @@ class Session {
   void set_protocol(resp::Protocol protocol) { protocol_.store(protocol, std::memory_order_relaxed); }
   bool authenticated() const { return authenticated_.load(std::memory_order_relaxed); }
   void set_authenticated(bool value) { authenticated_.store(value, std::memory_order_relaxed); }
+  // Whose permissions it has, as that user was when this was last looked at. Before it has logged in: the default
+  // user's.
+  const access::UserRef& user() const { return user_; }
+  std::string user_name() const;  // any thread
+  void become(access::UserRef user);
+  // Whether its commands have to be looked at before they run. False for who may do everything.
+  bool restricted() const { return restricted_; }
   // CLIENT NO-TOUCH: this client's reads must not count as uses. CLIENT NO-EVICT is kept and reported only:
   // who holds most may have to go whatever it says.
   bool no_touch() const { return no_touch_.load(std::memory_order_relaxed); }
@@ -127,8 +135,8 @@ class Session {
   void set_library_version(std::string_view version);
 
   // Back to what a new connection is (RESET): RESP2, no name, no transaction, no subscription, no tracking, not
-  // authenticated if there is a password.
-  void reset(bool authenticated);
+  // authenticated if there is a password. `user`: the default one.
+  void reset(access::UserRef user, bool authenticated);
 
   // The connection reports each command and each batch; relaxed stores, read by describe().
   void on_command(const Command& command) { last_command_.store(&command, std::memory_order_relaxed); }
@@ -158,6 +166,8 @@ class Session {
   ReplyMode reply_mode_ = ReplyMode::kOn;
   std::unique_ptr<Tracking> tracking_;
   bool notified_ = false;
+  bool restricted_ = false;
+  access::UserRef user_;
   std::shared_ptr<void> watches_;
   std::shared_ptr<Waiter> waiter_;
 
@@ -181,6 +191,7 @@ class Session {
 
   mutable Mutex texts_;
   std::string name_ GUARDED_BY(texts_);
+  std::string user_name_ GUARDED_BY(texts_);
   std::string library_ GUARDED_BY(texts_);
   std::string library_version_ GUARDED_BY(texts_);
 };

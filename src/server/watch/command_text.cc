@@ -12,6 +12,7 @@ bool is_secret(const Command& command, std::span<const std::string_view> args, s
   if (at == 0) return false;
   if (command.name == "auth") return true;
   if (command.name == "hello") return at >= 2 && !equals_ignoring_case(args[at], "setname");
+  if (command.name == "acl") return args.size() > 1 && equals_ignoring_case(args[1], "setuser") && at >= 2;
   return command.name == "config" && args.size() > 1 && equals_ignoring_case(args[1], "set") && at >= 2;
 }
 

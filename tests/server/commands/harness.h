@@ -97,7 +97,10 @@ class IdleControl final : public ConnectionControl {
 class Client {
  public:
   Client(Layer& layer, Server& server, resp::Protocol protocol = resp::Protocol::kResp2)
-      : layer_(layer), server_(server), control_(server), session_(origin(), control_, true) {
+      : layer_(layer),
+        server_(server),
+        control_(server),
+        session_(origin(), control_, server.users().default_user(), true) {
     session_.set_protocol(protocol);
   }
 

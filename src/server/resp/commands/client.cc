@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/decimal.h"
+#include "server/access/users.h"
 #include "server/clients.h"
 #include "server/pause.h"
 #include "server/resp/commands/arguments.h"
@@ -151,6 +152,7 @@ struct KillFilter {
   std::optional<std::uint64_t> id;
   std::string_view address;
   std::string_view local_address;
+  std::optional<std::string_view> user;
   std::optional<TypeFilter> type;
   std::optional<std::int64_t> max_age_seconds;
   bool skip_me = true;
@@ -159,7 +161,7 @@ struct KillFilter {
     const Session::Origin& origin = session.origin();
     return (!id || *id == origin.id) && (address.empty() || address == origin.address) &&
            (local_address.empty() || local_address == origin.local_address) &&
-           (!type || is_of_type(session, *type)) &&
+           (!type || is_of_type(session, *type)) && (!user || *user == session.user_name()) &&
            (!max_age_seconds || now - origin.connected_at >= std::chrono::seconds(*max_age_seconds));
   }
 };
@@ -190,7 +192,9 @@ bool parse_kill(Context& context, KillFilter& filter) {
     } else if (equals_ignoring_case(option, "laddr")) {
       filter.local_address = value;
     } else if (equals_ignoring_case(option, "user")) {
-      if (value != "default") return fail(fmt::format("ERR No such user '{}'", value.substr(0, 128)));
+      if (context.server.users().find(value) == nullptr)
+        return fail(fmt::format("ERR No such user '{}'", value.substr(0, 128)));
+      filter.user = value;
     } else if (equals_ignoring_case(option, "maxage")) {
       const auto age = canonical_integer_of(value);
       // A thousand years; more would overflow a Duration.
@@ -284,7 +288,7 @@ constexpr std::array kSubcommands{
     Subcommand{"id", 2, "ID: the connection's number", client_id},
     Subcommand{"info", 2, "INFO: what is known of this connection", client_info},
     Subcommand{"kill", -3,
-               "KILL <ip:port> | [ID <id>] [TYPE <type>] [ADDR <ip:port>] [LADDR <ip:port>] [USER default] "
+               "KILL <ip:port> | [ID <id>] [TYPE <type>] [ADDR <ip:port>] [LADDR <ip:port>] [USER <name>] "
                "[MAXAGE <seconds>] [SKIPME yes|no]: closes connections",
                client_kill},
     Subcommand{"list", -2, "LIST [TYPE <type> | ID <id>...]: what is known of all connections", client_list},
@@ -317,13 +321,17 @@ void client(Context& context) {
 
 constexpr std::array kCommands{
     Command{"client", -2, 0, 0, 0, 0, client, "A container for client connection commands.", "2.4.0",
-            "connection"},
+            "connection", 0, nullptr, client_subcommands},
 };
 
 }  // namespace
 
 Family client_commands() {
   return kCommands;
+}
+
+std::span<const Subcommand> client_subcommands() {
+  return kSubcommands;
 }
 
 }  // namespace forebay::server

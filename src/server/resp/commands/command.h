@@ -74,6 +74,8 @@ using Handler = void (*)(Context&);
 // Calls `visit` with the places of keys among the arguments, which may be anything and too few.
 using MoreKeys = void (*)(std::span<const std::string_view> args, FunctionRef<void(std::size_t at)> visit);
 
+struct Subcommand;  // subcommand.h
+
 struct Command {
   std::string_view name;  // lower case; `config|get` style subcommands are parsed by their handler
   int arity;              // as Redis counts it: includes the name; -n means at least n
@@ -87,6 +89,8 @@ struct Command {
   // that only a look at the request tells (null: none).
   std::size_t keys_counted_at = 0;
   MoreKeys more_keys = nullptr;
+  // Of a container such as CONFIG, what run_subcommand() finds there: access rules name them (null: it is none).
+  std::span<const Subcommand> (*subcommands)() = nullptr;
 
   bool has_keys() const { return first_key > 0 || keys_counted_at > 0 || more_keys != nullptr; }
 };

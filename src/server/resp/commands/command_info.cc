@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/access/category.h"
 #include "server/resp/commands/command_keys.h"
 #include "server/resp/commands/registry.h"
 #include "server/resp/commands/server.h"
@@ -18,15 +19,13 @@ namespace {
 
 struct FlagName {
   std::uint32_t flag;
-  std::string_view name;      // in COMMAND INFO
-  std::string_view category;  // the ACL category it implies; empty: none
+  std::string_view name;  // in COMMAND INFO
 };
 
 constexpr std::array kFlagNames{
-    FlagName{kWrite, "write", "@write"},  FlagName{kReadonly, "readonly", "@read"},
-    FlagName{kDenyOom, "denyoom", ""},    FlagName{kAdmin, "admin", "@admin"},
-    FlagName{kFast, "fast", "@fast"},     FlagName{kNoAuth, "no_auth", ""},
-    FlagName{kDenyMulti, "no_multi", ""}, FlagName{kBlocking, "blocking", "@blocking"},
+    FlagName{kWrite, "write"},        FlagName{kReadonly, "readonly"}, FlagName{kDenyOom, "denyoom"},
+    FlagName{kAdmin, "admin"},        FlagName{kFast, "fast"},         FlagName{kNoAuth, "no_auth"},
+    FlagName{kDenyMulti, "no_multi"}, FlagName{kBlocking, "blocking"},
 };
 
 bool is_eval(const Command& command) {
@@ -34,21 +33,12 @@ bool is_eval(const Command& command) {
 }
 
 std::vector<std::string> categories_of(const Command& command) {
-  std::vector<std::string> categories;
-  for (const FlagName& flag : kFlagNames) {
-    if ((command.flags & flag.flag) != 0 && !flag.category.empty()) categories.emplace_back(flag.category);
+  std::vector<std::string> names;
+  const access::Categories categories = access::categories_of(command);
+  for (std::size_t bit = 0; bit < access::kCategoryNames.size(); ++bit) {
+    if ((categories >> bit & 1U) != 0) names.push_back("@" + std::string(access::kCategoryNames[bit]));
   }
-  if ((command.flags & kFast) == 0) categories.emplace_back("@slow");
-  if ((command.flags & kAdmin) != 0) categories.emplace_back("@dangerous");
-  const std::string_view group = command.group;
-  if (group == "generic") {
-    categories.emplace_back("@keyspace");
-  } else if (group == "transactions") {
-    categories.emplace_back("@transaction");
-  } else if (group != "server") {
-    categories.push_back("@" + std::string(group));
-  }
-  return categories;
+  return names;
 }
 
 // One specification: from the argument at `index` on keys are found as `type` says, with these numbers.
@@ -222,6 +212,10 @@ constexpr std::array kSubcommands{
 void command_command(Context& context) {
   if (context.args.size() == 1) return all(context);
   run_subcommand(context, "command", kSubcommands);
+}
+
+std::span<const Subcommand> command_subcommands() {
+  return kSubcommands;
 }
 
 }  // namespace forebay::server

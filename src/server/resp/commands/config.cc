@@ -318,4 +318,8 @@ void config_command(Context& context) {
   run_subcommand(context, "config", kSubcommands);
 }
 
+std::span<const Subcommand> config_subcommands() {
+  return kSubcommands;
+}
+
 }  // namespace forebay::server

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/decimal.h"
+#include "server/access/denial_log.h"
+#include "server/access/users.h"
 #include "server/admission.h"
 #include "server/log.h"
 #include "server/resp/commands/databases.h"
@@ -45,20 +47,24 @@ void quit(Context& context) {
 }
 
 void reset(Context& context) {
-  context.session.reset(context.server.options().password.empty());
+  const access::UserRef user = context.server.users().default_user();
+  context.session.reset(user, user->open());
   context.reply.set_protocol(resp::Protocol::kResp2);
   context.reply.simple("RESET");
 }
 
 // The answer to a wrong password is held back, on this connection only, so that guessing is slow.
-void refuse_password(Context& context, std::string_view address) {
+constexpr std::string_view kWrongPassword = "WRONGPASS invalid username-password pair or user is disabled.";
+
+void refuse_password(Context& context, std::string_view user, std::string_view address) {
+  context.server.denial_log().add(access::DenialLog::Reason::kAuth, access::DenialLog::Where::kToplevel, user,
+                                  user, context.session.describe(context.now),
+                                  context.layer.clock().to_wall_ms(context.now));
   const Duration delay = context.server.auth_throttle().on_failure(address, context.now);
   log_refused_password("resp", context.session.origin().address);
   auto slot = context.defer();
   context.session.control().run_after(delay, [slot = std::move(slot)] {
-    slot->complete([](resp::Writer& reply) {
-      reply.error("WRONGPASS invalid username-password pair or user is disabled.");
-    });
+    slot->complete([](resp::Writer& reply) { reply.error(kWrongPassword); });
   });
 }
 
@@ -66,24 +72,28 @@ void refuse_password(Context& context, std::string_view address) {
 // address has given wrong passwords lately. A wrong password is answered here.
 template <class Then>
 void authenticate(Context& context, std::string_view user, std::string_view password, Then then) {
-  const std::string& secret = context.server.options().password;
-  // As in Redis, the default user without a password accepts any.
-  const bool right = secret.empty() || equal_in_constant_time(password, secret);
+  const access::UserRef right = context.server.users().log_in(user, password);
   const std::string address = address_group(context.session.origin().host);
-  if (user != "default" || !right) return refuse_password(context, address);
+  if (right == nullptr) return refuse_password(context, user, address);
   Session& session = context.session;
+  // As in Redis, a user without a password accepts any.
   const Duration delay =
-      secret.empty() ? Duration(0) : context.server.auth_throttle().delay(address, context.now);
+      right->needs_no_password() ? Duration(0) : context.server.auth_throttle().delay(address, context.now);
   if (delay == Duration(0)) {
     session.set_authenticated(true);
+    session.become(right);
     return then(context.reply);
   }
   auto slot = context.defer();
-  // The reply is written only while the connection, and so its session, is there.
-  auto answer = [&session, &throttle = context.server.auth_throttle(), address,
+  // The reply is written only while the connection, and so its session, is there. The user may have gone meanwhile.
+  auto answer = [&session, &users = context.server.users(), name = std::string(user),
+                 &throttle = context.server.auth_throttle(), address,
                  then = std::move(then)](resp::Writer& reply) mutable {
+    const access::UserRef now = users.find(name);
+    if (now == nullptr || !now->on()) return reply.error(kWrongPassword);
     throttle.on_success(address);
     session.set_authenticated(true);
+    session.become(now);
     then(reply);
   };
   session.control().run_after(delay, [slot = std::move(slot), answer = std::move(answer)]() mutable {
@@ -93,7 +103,7 @@ void authenticate(Context& context, std::string_view user, std::string_view pass
 
 void auth(Context& context) {
   if (context.args.size() > 3) return context.reply.error("ERR syntax error");
-  if (context.args.size() == 2 && context.server.options().password.empty()) {
+  if (context.args.size() == 2 && context.server.users().default_user()->needs_no_password()) {
     return context.reply.error(
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
         "configuration is correct?");

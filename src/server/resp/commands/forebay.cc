@@ -41,13 +41,17 @@ void forebay(Context& context) {
 
 constexpr Command kCommands[] = {
     {"forebay", -2, kWrite | kDenyMulti, 0, 0, 0, forebay, "What Redis has no command for: see FOREBAY HELP.",
-     "7.2.0", "forebay"},
+     "7.2.0", "forebay", 0, nullptr, forebay_subcommands},
 };
 
 }  // namespace
 
 Family forebay_commands() {
   return kCommands;
+}
+
+std::span<const Subcommand> forebay_subcommands() {
+  return kSubcommands;
 }
 
 }  // namespace forebay::server

@@ -1,6 +1,7 @@
 #include "server/resp/commands/generic.h"
 
 #include "server/resp/commands/databases.h"
+#include "server/resp/commands/subcommand.h"
 
 namespace forebay::server {
 namespace {
@@ -35,7 +36,7 @@ constexpr Command kCommands[] = {
      "server"},
     {"flushall", -1, kWrite, 0, 0, 0, flushall, "Removes all keys from all databases.", "1.0.0", "server"},
     {"object", -2, kReadonly, 2, 2, 1, object, "A container for object introspection commands.", "2.2.3",
-     "generic"},
+     "generic", 0, nullptr, object_subcommands},
 };
 
 }  // namespace

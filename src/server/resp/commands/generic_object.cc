@@ -66,4 +66,8 @@ void object(Context& context) {
   run_subcommand(context, "object", kSubcommands);
 }
 
+std::span<const Subcommand> object_subcommands() {
+  return kSubcommands;
+}
+
 }  // namespace forebay::server

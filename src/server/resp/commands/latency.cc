@@ -36,4 +36,8 @@ void latency(Context& context) {
   run_subcommand(context, "latency", kSubcommands);
 }
 
+std::span<const Subcommand> latency_subcommands() {
+  return kSubcommands;
+}
+
 }  // namespace forebay::server

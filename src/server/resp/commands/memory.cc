@@ -76,4 +76,8 @@ void memory(Context& context) {
   run_subcommand(context, "memory", kSubcommands);
 }
 
+std::span<const Subcommand> memory_subcommands() {
+  return kSubcommands;
+}
+
 }  // namespace forebay::server

@@ -22,4 +22,8 @@ void module(Context& context) {
   run_subcommand(context, "module", kSubcommands);
 }
 
+std::span<const Subcommand> module_subcommands() {
+  return kSubcommands;
+}
+
 }  // namespace forebay::server

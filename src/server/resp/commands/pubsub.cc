@@ -12,6 +12,7 @@
 #include "base/glob.h"
 #include "server/pubsub/broker.h"
 #include "server/pubsub/subscriptions.h"
+#include "server/resp/commands/subcommand.h"
 #include "server/resp/session.h"
 #include "server/server.h"
 
@@ -117,7 +118,8 @@ constexpr Command kCommands[] = {
      "Stops listening to messages posted to shard channels.", "7.0.0", "pubsub"},
     {"publish", 3, kFast, 0, 0, 0, publish, "Posts a message to a channel.", "2.0.0", "pubsub"},
     {"spublish", 3, kFast, 0, 0, 0, spublish, "Posts a message to a shard channel.", "7.0.0", "pubsub"},
-    {"pubsub", -2, 0, 0, 0, 0, pubsub_command, "A container for Pub/Sub commands.", "2.8.0", "pubsub"},
+    {"pubsub", -2, 0, 0, 0, 0, pubsub_command, "A container for Pub/Sub commands.", "2.8.0", "pubsub", 0,
+     nullptr, pubsub_subcommands},
 };
 
 }  // namespace

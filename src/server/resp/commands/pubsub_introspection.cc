@@ -78,4 +78,8 @@ void pubsub_command(Context& context) {
   run_subcommand(context, "pubsub", kSubcommands);
 }
 
+std::span<const Subcommand> pubsub_subcommands() {
+  return kSubcommands;
+}
+
 }  // namespace forebay::server

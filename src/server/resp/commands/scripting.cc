@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/access/permission.h"
 #include "server/log.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
@@ -63,9 +64,10 @@ class Caller final : public script::Host {
       return reply.error("ERR Wrong number of args calling Redis command from script");
     if (!may_be_called(*command)) return reply.error("ERR This Redis command is not allowed from script");
     const bool writes = (command->flags & kWrite) != 0;
+    Context inner{args, layer_, server_, session_, reply, now_, {}};
+    if (!permitted(inner, *command)) return;
     if (writes && reads_only_)
       return reply.error("ERR Write commands are not allowed from read-only scripts.");
-    Context inner{args, layer_, server_, session_, reply, now_, {}};
     if (const unsigned place = place_of(inner); place != 0)
       inner.args = args = names_.at_place(place, *command, args);
     keys_.clear();
@@ -95,6 +97,16 @@ class Caller final : public script::Host {
   }
 
  private:
+  // False: an error has been answered.
+  static bool permitted(Context& context, const Command& command) {
+    if (!context.session.restricted()) return true;
+    const auto denial = access::check_client(context, command, context.args, access::DenialLog::Where::kLua);
+    if (!denial) return true;
+    context.reply.error("ERR ACL failure in script: " +
+                        access::text_of(*context.session.user(), *denial, access::Tell::kReason));
+    return false;
+  }
+
   Layer& layer_;
   Server& server_;
   Session& session_;
@@ -294,7 +306,7 @@ constexpr Command kCommands[] = {
     {"evalsha_ro", -3, kReadonly, 0, 0, 0, evalsha_ro,
      "Executes a read-only server-side Lua script by SHA1 digest.", "7.0.0", "scripting"},
     {"script", -2, 0, 0, 0, 0, script_container, "A container for Lua scripts management commands.", "2.6.0",
-     "scripting"},
+     "scripting", 0, nullptr, script_subcommands},
 };
 
 // What neither looks at keys nor takes a lock that somebody who waits for a shard may hold.
@@ -329,6 +341,10 @@ bool waits_for_script(Context& context, const Command& command, std::span<const 
 
 Family scripting_commands() {
   return kCommands;
+}
+
+std::span<const Subcommand> script_subcommands() {
+  return kSubcommands;
 }
 
 }  // namespace forebay::server

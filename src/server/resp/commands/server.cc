@@ -5,6 +5,8 @@
 #include <array>
 #include <string>
 
+#include "server/resp/commands/subcommand.h"
+
 namespace forebay::server {
 namespace {
 
@@ -23,9 +25,10 @@ void shutdown_command(Context& context) {
 
 constexpr std::array kCommands{
     Command{"command", -1, kConcurrent, 0, 0, 0, command_command,
-            "Returns detailed information about all commands.", "2.8.13", "server"},
+            "Returns detailed information about all commands.", "2.8.13", "server", 0, nullptr,
+            command_subcommands},
     Command{"config", -2, kAdmin, 0, 0, 0, config_command, "A container for server configuration commands.",
-            "2.0.0", "server"},
+            "2.0.0", "server", 0, nullptr, config_subcommands},
     Command{"info", -1, 0, 0, 0, 0, info_command, "Returns information and statistics about the server.",
             "1.0.0", "server"},
     Command{"shutdown", -1, kAdmin | kDenyMulti, 0, 0, 0, shutdown_command,

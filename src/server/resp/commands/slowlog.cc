@@ -56,4 +56,8 @@ void slowlog(Context& context) {
   run_subcommand(context, "slowlog", kSubcommands);
 }
 
+std::span<const Subcommand> slowlog_subcommands() {
+  return kSubcommands;
+}
+
 }  // namespace forebay::server

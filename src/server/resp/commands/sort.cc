@@ -14,6 +14,7 @@
 #include "memory/collection/fields.h"
 #include "memory/collection/ranking.h"
 #include "memory/collection/sequence.h"
+#include "server/access/permission.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/collections.h"
@@ -276,6 +277,20 @@ bool parse_option(Context& context, Writes writes, std::size_t& at, Sorting& sor
   return error.empty();
 }
 
+// What the patterns of BY and GET name is known only once it is read.
+bool may_read_all_keys(Context& context) {
+  return !context.session.restricted() || access::may_read_all_keys(context, *find_command(context.args[0]));
+}
+
+// Of the option that was parsed last, for who may not read all keys; empty: none.
+std::string_view refusal_of_pattern(std::string_view option, const Sorting& sorting) {
+  if (equals_ignoring_case(option, "by") && sorting.by && sorting.by->find('*') != std::string::npos)
+    return "ERR BY option of SORT denied due to insufficient ACL permissions.";
+  if (equals_ignoring_case(option, "get"))
+    return "ERR GET option of SORT denied due to insufficient ACL permissions.";
+  return {};
+}
+
 // Nothing: an error has been answered.
 std::optional<Sorting> parse(Context& context, Writes writes) {
   Sorting sorting;
@@ -283,8 +298,14 @@ std::optional<Sorting> parse(Context& context, Writes writes) {
   sorting.database = database_prefix(place_of(context));
   sorting.in_exec = in_exec(context);
   std::string_view error;
+  const bool free = may_read_all_keys(context);
   for (std::size_t at = 2; at < context.args.size(); ++at) {
-    if (parse_option(context, writes, at, sorting, error)) continue;
+    const std::size_t option = at;
+    if (parse_option(context, writes, at, sorting, error)) {
+      if (free) continue;
+      error = refusal_of_pattern(context.args[option], sorting);
+      if (error.empty()) continue;
+    }
     context.reply.error(error.empty() ? kSyntaxError : error);
     return std::nullopt;
   }

@@ -7,6 +7,7 @@
 
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
+#include "server/resp/commands/subcommand.h"
 #include "server/resp/commands/versions.h"
 #include "server/server.h"
 
@@ -54,10 +55,11 @@ constexpr std::uint32_t kQuick = kFast | kConcurrent;
 
 constexpr std::array kCommands{
     Command{"acl", -2, kAdmin, 0, 0, 0, acl, "A container for Access List Control commands.", "6.0.0",
-            "server"},
+            "server", 0, nullptr, acl_subcommands},
     Command{"lastsave", 1, kQuick, 0, 0, 0, lastsave, "Returns when the server started: nothing is saved.",
             "1.0.0", "server"},
-    Command{"module", -2, kAdmin, 0, 0, 0, module, "A container for module commands.", "4.0.0", "server"},
+    Command{"module", -2, kAdmin, 0, 0, 0, module, "A container for module commands.", "4.0.0", "server", 0,
+            nullptr, module_subcommands},
     Command{"asking", 1, kFast, 0, 0, 0, no_cluster, "Refused: this is no cluster.", "3.0.0", "connection"},
     Command{"cluster", -2, kQuick, 0, 0, 0, no_cluster, "Refused: this is no cluster.", "3.0.0",
             "connection"},

@@ -11,6 +11,7 @@
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/arguments.h"
 #include "server/resp/commands/registry.h"
+#include "server/resp/commands/subcommand.h"
 
 namespace forebay::server {
 namespace {
@@ -509,9 +510,9 @@ constexpr Command kCommands[] = {
      "Returns new or historical messages from a stream for a consumer in a group.", "5.0.0", "stream", 0,
      visit_read_keys},
     {"xgroup", -2, kWrite | kDenyOom, 2, 2, 1, xgroup, "A container for consumer groups commands.", "5.0.0",
-     "stream"},
+     "stream", 0, nullptr, xgroup_subcommands},
     {"xinfo", -2, kReadonly, 2, 2, 1, xinfo, "A container for stream introspection commands.", "5.0.0",
-     "stream"},
+     "stream", 0, nullptr, xinfo_subcommands},
     {"xack", -4, kWrite | kFast, 1, 1, 1, xack,
      "Returns the number of messages that were successfully acknowledged by the consumer group member of a "
      "stream.",

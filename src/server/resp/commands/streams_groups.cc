@@ -194,4 +194,8 @@ void xack(Context& context) {
   context.reply.integer(acknowledged);
 }
 
+std::span<const Subcommand> xgroup_subcommands() {
+  return kSubcommands;
+}
+
 }  // namespace forebay::server

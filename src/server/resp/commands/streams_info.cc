@@ -236,4 +236,8 @@ void xinfo(Context& context) {
   run_subcommand(context, "xinfo", kSubcommands);
 }
 
+std::span<const Subcommand> xinfo_subcommands() {
+  return kSubcommands;
+}
+
 }  // namespace forebay::server

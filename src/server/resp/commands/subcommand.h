@@ -26,4 +26,20 @@ void reply_wrong_arity(resp::Writer& reply, std::string_view name);
 bool name_matches(std::string_view pattern, std::string_view name);
 bool arity_fits(int arity, std::size_t arguments);
 
+// What each container has, beside its handler.
+std::span<const Subcommand> acl_subcommands();
+std::span<const Subcommand> client_subcommands();
+std::span<const Subcommand> command_subcommands();
+std::span<const Subcommand> config_subcommands();
+std::span<const Subcommand> forebay_subcommands();
+std::span<const Subcommand> latency_subcommands();
+std::span<const Subcommand> memory_subcommands();
+std::span<const Subcommand> module_subcommands();
+std::span<const Subcommand> object_subcommands();
+std::span<const Subcommand> pubsub_subcommands();
+std::span<const Subcommand> script_subcommands();
+std::span<const Subcommand> slowlog_subcommands();
+std::span<const Subcommand> xgroup_subcommands();
+std::span<const Subcommand> xinfo_subcommands();
+
 }  // namespace forebay::server

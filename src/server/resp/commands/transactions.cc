@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/access/permission.h"
 #include "server/databases.h"
 #include "server/resp/commands/access.h"
 #include "server/resp/commands/client_tracking.h"
@@ -139,6 +140,13 @@ void run_transaction(Context& context, Layer::Alone* alone) {
     if (alone != nullptr && reach_of(command) == Reach::kElsewhere && !is_script(command)) {
       context.reply.error("ERR a transaction with scripts has commands on keys only");
       continue;
+    }
+    if (context.session.restricted()) [[unlikely]] {
+      if (const auto denial = access::check_queued(context, command, arguments[index])) {
+        context.reply.error(access::text_of_change(*denial));
+        context.session.control().on_inner(command, true);
+        continue;
+      }
     }
     // The same where the keys were let go of in between.
     const std::string refusal = refusal_of_bound(context, keys_of(command, arguments[index]), &command);
