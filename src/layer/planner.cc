@@ -314,6 +314,8 @@ void Planner::plan_boards(Draft& draft, const SourceInForcePtr& source) {
   Namespace& members = *draft.plan.spaces.back();
   config::Namespace wanted = members.config;
   if (wanted.key.fields.empty() || wanted.read != config::ReadStrategy::kThrough) return;
+  const config::SourceKind* kind = config::find_source_kind(source->config.kind);
+  if (kind == nullptr || kind->dialect == config::Dialect::kMysql) return;  // collection_query() says why
   wanted.name += " (sets)";
   wanted.member_column = wanted.key.fields.back();
   wanted.key.fields.pop_back();

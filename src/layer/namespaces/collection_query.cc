@@ -8,6 +8,9 @@ namespace forebay::layer {
 
 // A member without a name or without a score is none: ZSCORE does not know it either.
 Result<std::string> collection_query(const config::Namespace& space, config::Dialect dialect) {
+  // What its group_concat() makes is cut off at a length that the server sets, without an error.
+  if (dialect == config::Dialect::kMysql)
+    return Error{ErrorCode::kUnsupported, "a MySQL source can't be read as a set"};
   auto table = source::parse_table_name(space.table);
   if (!table) return std::move(table).error();
   const bool sqlite = dialect == config::Dialect::kSqlite;

@@ -8,6 +8,7 @@
 
 #include "base/decimal.h"
 #include "base/row_json.h"
+#include "base/write_condition.h"
 #include "source/mysql/keys.h"
 #include "source/row_write.h"
 
@@ -40,7 +41,7 @@ class RowWrite {
       auto present = read(rows_.sql().lock());
       if (!present) return std::unexpected(std::move(present).error());
       if (present->count() > 0) return change(*present);
-      if (!change_.create) return std::move(written_);
+      if (!judge(nullptr) || !change_.create) return std::move(written_);
       auto inserted = insert();
       if (inserted) return show();
       if (inserted.error().code != code::kDuplicateKey || race == kRacesMax)
@@ -79,6 +80,7 @@ class RowWrite {
   Outcome<Written> change(const Rows& present) {
     written_.existed = true;
     if (change_.insert) return fail(row_exists());
+    if (!judge(&present)) return show();
     if (!rows_.spec().watch_columns.empty()) written_.images.before = rows_.watched(present, 0);
     if (change_.remove) {
       if (auto done = connection_.execute(rows_.sql().remove(), key_parameters_, call_); !done)
@@ -103,6 +105,16 @@ class RowWrite {
       add_to(written_.also, reactions_.to_update);
     }
     return show();
+  }
+
+  // Whether the write's condition holds of the row, which is locked; null: there is none.
+  bool judge(const Rows* present) {
+    if (!change_.conditional) return true;
+    const Write& write = *change_.conditional;
+    const bool exists = present != nullptr;
+    written_.before = exists ? rows_.added_text(*present, change_.settings.front().column) : std::nullopt;
+    written_.held = holds(*condition_of(write), write, exists, written_.before);
+    return written_.held;
   }
 
   Outcome<void> insert() {

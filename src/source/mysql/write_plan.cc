@@ -8,6 +8,7 @@
 
 #include "base/decimal.h"
 #include "base/row_json.h"
+#include "base/write_condition.h"
 #include "source/mysql/spelling.h"
 
 namespace forebay::source::mysql {
@@ -201,6 +202,7 @@ Result<Change> WritePlanner::plan(const KeyFields& key, const Write& write) cons
   } else {
     change.remove = true;
   }
+  if (condition_of(write) != nullptr && !change.settings.empty()) change.conditional = write;
   return change;
 }
 

@@ -26,6 +26,8 @@ struct Change {
   bool insert = false;            // the row must not exist
   const Column* added = nullptr;  // what settings.front() is added to
   bool whole = false;             // what is added is an integer
+  // A write with a condition, of what settings.front() is to change.
+  std::optional<Write> conditional = {};
 };
 
 // Plans the writes of one namespace. Errors don't say yet where. Thread-safe: nothing changes once it is made.
