@@ -138,6 +138,9 @@ struct Written {
   RowImages images;      // watch_columns only; empty when there are none
   OptionalText added;    // Add: the column's new value as text
   AlsoChanged also = {};
+  // By which the source's feed tells of this write, so that what it left in the cache stays. 0: it has no feed, or
+  // does not say.
+  std::uint64_t transaction = 0;
   // Set: the write may have happened, may still happen, or will not. The rest is what it is if it does.
   std::optional<Unconfirmed> unconfirmed = {};
 };

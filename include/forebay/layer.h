@@ -180,12 +180,22 @@ struct SourceStats {
   std::string breaker;   // closed | open | half-open
   bool reached = false;  // it has answered at least once since it was configured
 };
+// How others' changes at a source are heard of.
+struct FeedStats {
+  std::string source;
+  bool heard = false;           // false: they are not, for now
+  double lag_seconds = 0;       // all that was committed longer ago has been done
+  std::uint64_t changes = 0;    // rows that were told of
+  std::uint64_t gaps = 0;       // times at which changes may have been missed
+  std::uint64_t unsettled = 0;  // changes that the source does not show yet
+};
 struct LayerStats {
   std::size_t entries = 0, bytes = 0, limit = 0, with_expiry = 0;
   std::uint64_t evicted = 0, expired = 0, too_large = 0, refused_full = 0;
   std::vector<NamespaceStats> namespaces;  // index 0: keys without one
   std::vector<SourceStats> sources;
-  double feed_lag_seconds = 0;
+  std::vector<FeedStats> feeds;
+  double feed_lag_seconds = 0;      // the greatest of them
   std::vector<FlushStats> flushes;  // namespaces that are written behind, or were
   std::optional<JournalStats> journal;
   // What a person must see to about writes behind, one sentence each; empty: nothing.

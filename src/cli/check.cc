@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cli/configuration.h"
+#include "cli/feed.h"
 #include "forebay/layer.h"
 #include "layer/open.h"
 
@@ -27,6 +28,7 @@ Result<void> try_sources(config::Model model) {
   for (config::Source& source : model.sources) {
     // A change log is tables and triggers: the server makes them when it starts, a check only looks.
     source.changes = false;
+    source.feed = config::Feed::kNone;  // likewise
     if (source.kind != "function") continue;
     // The function itself is in the program that this configuration is for.
     Function& function = environment.functions[source.name];
@@ -54,6 +56,10 @@ int check(const Options& options) {
   const std::size_t sources = model->sources.size();
   const std::size_t namespaces = model->namespaces.size();
   if (!options.offline) {
+    if (const auto feeds = check_feeds(*model); !feeds) {
+      print_error(fmt::format("{}: {}", options.file, feeds.error().message));
+      return kFailed;
+    }
     if (const auto tried = try_sources(std::move(*model)); !tried) {
       print_error(fmt::format("{}: {}", options.file, tried.error().message));
       return kFailed;

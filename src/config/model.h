@@ -102,6 +102,12 @@ enum class Pooler : std::uint8_t {
   kTransaction,  // a session is lent for one transaction
 };
 
+// How a source's changes are heard of, besides its own change log.
+enum class Feed : std::uint8_t {
+  kNone,
+  kLogical,  // PostgreSQL's logical replication
+};
+
 struct Source {
   std::string name;
   std::string kind;               // sqlite | postgres | function
@@ -111,8 +117,13 @@ struct Source {
   std::size_t pool = 4;           // connections, 1 to 256
   milliseconds timeout{2s};       // hard: one load or write, also sent to the database
   milliseconds connect_timeout{2s};
-  bool changes = false;  // sqlite: keep a change log by triggers, so that others' writes are noticed
-  milliseconds poll_interval{50ms};  // how often the change log is read
+  bool changes = false;     // sqlite: keep a change log by triggers, so that others' writes are noticed
+  Feed feed = Feed::kNone;  // how else others' changes are heard of
+  std::string feed_url;     // kLogical: where the feed connects to; empty: url
+  std::string publication = "forebay";  // kLogical
+  std::string slot;                     // kLogical: of the server, and kept there; empty: a temporary one
+  bool unbounded_wal = false;           // kLogical: the slot may keep all of the server's log
+  milliseconds poll_interval{50ms};     // how often the change log is read
   // Circuit breaker: opens when, within a window, at least breaker_minimum calls failed by breaker_ratio or
   // more.
   double breaker_ratio = 0.5;        // (0, 1]
@@ -142,6 +153,12 @@ struct Pattern {
 // Between the key of a sorted set and one of its members, in the key of the member's entry.
 inline constexpr char kMemberSeparator = '\0';
 
+// What becomes of copies while nobody hears of changes at their source.
+enum class OnFeedLoss : std::uint8_t {
+  kTtl,     // they are good for their ttl, as without a feed
+  kBypass,  // they are dropped, and nothing is kept until the feed is heard again
+};
+
 struct Namespace {
   std::string name;
   Pattern key;         // of an entry; with `zset` its last field, after kMemberSeparator, is the member
@@ -153,6 +170,8 @@ struct Namespace {
   std::string value_column;           // `value`
   std::string version_column;         // `version`
   std::vector<Dependency> depends_on;
+  OnFeedLoss on_feed_loss = OnFeedLoss::kTtl;
+  milliseconds max_staleness{0};               // an answer was right that long ago at most; 0: no such bound
   ReadStrategy read = ReadStrategy::kThrough;  // kAside where there is no source
   WriteStrategy write = WriteStrategy::kAside;
   milliseconds ttl{0};  // 0: fresh until invalidated or evicted

@@ -53,6 +53,9 @@ class NamespaceReader {
     section_.text("version", space_.version_column);
     read_type();
     read_dependencies();
+    static constexpr std::string_view kLosses[] = {"ttl", "bypass"};  // as OnFeedLoss has them
+    if (const auto loss = section_.choice("on_feed_loss", kLosses))
+      space_.on_feed_loss = static_cast<OnFeedLoss>(*loss);
     read_strategies();
     read_times();
     read_behind();
@@ -153,6 +156,7 @@ class NamespaceReader {
     ttl_good_ = section_.duration("ttl", space_.ttl, 0ms, kLongest) || !section_.has("ttl");
     section_.share("jitter", space_.jitter, 0.0, 0.9);
     section_.duration("stale_while_revalidate", space_.stale_while_revalidate, 0ms, kLongest);
+    section_.duration("max_staleness", space_.max_staleness, 0ms, kLongest);
     section_.duration("stale_if_error", space_.stale_if_error, 0ms, kLongest);
     section_.duration("stale_throttle", space_.stale_throttle, 0ms, 1h);
     if (section_.share("refresh_ahead", space_.refresh_ahead, 0.0, 1.0) && space_.refresh_ahead == 1.0) {

@@ -20,14 +20,15 @@ struct SourceKind {
   SourcePlace place;
   std::optional<Dialect> dialect;  // of its tables and queries; nothing: its namespaces name neither
   bool ledger;                     // it can be written behind
-  bool change_log;                 // it can tell of rows that others change
+  bool change_log;                 // it keeps a change log of its own (changes = true)
+  bool logical_feed;               // its log can be followed (feed = "logical")
 };
 
 inline constexpr SourceKind kSourceKinds[] = {
-    {"sqlite", SourcePlace::kPath, Dialect::kSqlite, true, true},
-    {"postgres", SourcePlace::kUrl, Dialect::kPostgres, true, false},
-    {"mysql", SourcePlace::kUrl, Dialect::kMysql, true, false},
-    {"function", SourcePlace::kNone, std::nullopt, false, false},
+    {"sqlite", SourcePlace::kPath, Dialect::kSqlite, true, true, false},
+    {"postgres", SourcePlace::kUrl, Dialect::kPostgres, true, false, true},
+    {"mysql", SourcePlace::kUrl, Dialect::kMysql, true, false, false},
+    {"function", SourcePlace::kNone, std::nullopt, false, false, false},
 };
 
 // Null: there is no such kind.

@@ -115,6 +115,47 @@ void read_place(Section& section, Source& source, SourcePlace place, std::string
   }
 }
 
+constexpr std::string_view kFeeds[] = {"none", "logical"};  // as Feed has them
+constexpr std::string_view kLaterFeeds[] = {"notify", "binlog"};
+
+void read_feed(Section& section, Source& source, const SourceKind* kind) {
+  const auto choice = section.choice("feed", kFeeds, kLaterFeeds);
+  if (choice) source.feed = static_cast<Feed>(*choice);
+  section.text("feed_url", source.feed_url);
+  section.text("publication", source.publication);
+  section.text("slot", source.slot);
+  section.flag("unbounded_wal", source.unbounded_wal);
+  if (source.feed == Feed::kLogical && kind != nullptr && !kind->logical_feed) {
+    section.report(section.at("feed"),
+                   fmt::format("feed = \"logical\" needs kind = {}",
+                               source_kinds_that([](const SourceKind& each) { return each.logical_feed; })));
+  }
+  if (source.feed != Feed::kLogical) {
+    if (section.has("feed") && !choice) return;
+    for (const std::string_view key : {"feed_url", "publication", "slot", "unbounded_wal"}) {
+      if (section.has(key))
+        section.report(section.key_at(key), fmt::format("{} is for feed = \"logical\"", key));
+    }
+    return;
+  }
+  const auto is_bad = [](unsigned char letter) {
+    return !((letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '_');
+  };
+  if (source.slot.size() > 63 || std::ranges::any_of(source.slot, is_bad))
+    section.report(section.at("slot"),
+                   "a slot's name has at most 63 lower-case letters, digits and underscores");
+  if (source.publication.empty() || source.publication.size() > 63)
+    section.report(section.at("publication"), "a publication's name has 1 to 63 bytes");
+  if (source.pooler != Pooler::kNone && source.feed_url.empty())
+    section.report(section.at("feed"),
+                   "a feed can't go through a pooler: feed_url must name the server itself");
+  if (is_ambiguous(source.feed_url))
+    section.report(
+        section.at("feed_url"),
+        "feed_url does not say clearly where the password ends: in a user or a password the letters "
+        "@ : / ? # [ ] % are written %40 %3A %2F %3F %23 %5B %5D %25");
+}
+
 }  // namespace
 
 void read_source(Section& section, Source& source, std::string_view folder) {
@@ -142,6 +183,7 @@ void read_source(Section& section, Source& source, std::string_view folder) {
   section.duration("timeout", source.timeout, 1ms, 1h);
   section.duration("connect_timeout", source.connect_timeout, 1ms, 1h);
   section.flag("changes", source.changes);
+  read_feed(section, source, kind);
   section.duration("poll_interval", source.poll_interval, 1ms, 1h);
   section.share("breaker_ratio", source.breaker_ratio, 0.0, 1.0);
   section.count("breaker_minimum", source.breaker_minimum, std::size_t{1}, std::size_t{10'000});

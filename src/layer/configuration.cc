@@ -67,7 +67,7 @@ void Configuration::take_over_locked(Plan plan) {
   }
   for (auto& source : before) {
     if (std::ranges::find(sources_, source) != sources_.end()) continue;
-    source->poller.reset();
+    source->feed.reset();
     source->gate->close();
     retired_sources_.push_back(std::move(source));
   }
@@ -223,8 +223,16 @@ void Configuration::stats(LayerStats& stats) const {
   MutexLock lock(shown_mutex_);
   for (const auto& source : shown_) {
     stats.sources.push_back(source->gate->stats());
-    if (source->poller)
-      stats.feed_lag_seconds = std::max(stats.feed_lag_seconds, source->poller->lag().count());
+    if (source->feed == nullptr) continue;
+    feed::FeedReader::Stats feed = source->feed->stats();
+    stats.feed_lag_seconds = std::max(stats.feed_lag_seconds, feed.lag_seconds);
+    if (!feed.heard && !feed.failure.empty())
+      stats.health.push_back(
+          fmt::format("the feed of source {} is not heard: {}", feed.source, feed.failure));
+    for (const std::string& warning : feed.warnings)
+      stats.health.push_back(fmt::format("the feed of source {}: {}", feed.source, warning));
+    stats.feeds.push_back(
+        {std::move(feed.source), feed.heard, feed.lag_seconds, feed.changes, feed.gaps, feed.unsettled});
   }
 }
 
@@ -247,7 +255,7 @@ std::vector<SourceInForcePtr> Configuration::all_sources() {
 }
 
 void Configuration::stop_feeds() {
-  for (const auto& source : all_sources()) source->poller.reset();
+  for (const auto& source : all_sources()) source->feed.reset();
 }
 
 void Configuration::close_gates() {

@@ -63,6 +63,7 @@ Explanation Core::explain(std::string_view key) {
           return;
         }
         present = true;
+        if (space.too_old(stamp, now)) add("max_staleness", "exceeded: the next read loads");
         negative = stamp.negative;
         add("tier", "memory");
         add("state", std::string(state_of(space.config, space.port != nullptr, stamp, now)));
@@ -70,7 +71,9 @@ Explanation Core::explain(std::string_view key) {
         if (stamp.fresh_until != kNever) add("fresh_for_ms", ms(stamp.fresh_until - now));
         if (stamp.expires != kNever) add("expires_in_ms", ms(stamp.expires - now));
         add("version", std::to_string(stamp.version));
-        if (stamp.evidence != 0) add("evidence", std::to_string(stamp.evidence));
+        const Evidence evidence = Evidence::of(stamp);
+        if (const std::uint64_t number = evidence.change_number()) add("evidence", std::to_string(number));
+        if (const std::uint64_t number = evidence.transaction()) add("transaction", std::to_string(number));
         add("load_cost_us", std::to_string(stamp.load_cost.count()));
         add("size", std::to_string(size_of(entry)));
       },
@@ -83,6 +86,16 @@ Explanation Core::explain(std::string_view key) {
   if (space.info.bound) add("source", space.gate->name());
   if (unconfirmed_.has(key)) add("write", "its commit is not confirmed: in progress");
   if (keys_.unsettled(place) || space.unsettled.load(std::memory_order_acquire) > 0) add("unsettled", "yes");
+  if (space.config.max_staleness.count() > 0 && space.feed != nullptr) {
+    const Instant right = space.feed->complete_as_of.load(std::memory_order_relaxed);
+    if (right != Instant{}) add("right_as_of", ms(now - right) + " ms ago");
+  }
+  if (space.feed != nullptr) {
+    const bool heard = space.feed->heard.load(std::memory_order_acquire);
+    add("feed", heard              ? "heard"
+                : space.bypassed() ? "not heard: nothing is kept"
+                                   : "not heard: copies live by their ttl");
+  }
   if (journaled_) journaled_->explain(key, explanation);
   if (negative) {
     add("miss_cause", "negative");

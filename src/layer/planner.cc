@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/database_key.h"
+#include "feed/registry.h"
 #include "layer/port/ledger_port.h"
 #include "layer/write/behind/journaled_writes.h"
 #include "layer/write/behind/left_behind.h"
@@ -136,6 +137,16 @@ std::vector<WatchedTable> tables_to_watch(const Plan& plan, const std::string& s
   for (auto& [id, table] : tables)
     watched.push_back({std::move(table.name), {table.columns.begin(), table.columns.end()}});
   return watched;
+}
+
+// How often it must be known that a source has nothing new: several times within the shortest max_staleness.
+std::chrono::milliseconds proofs_wanted(const Plan& plan, const std::string& source) {
+  std::chrono::milliseconds every{1000};
+  for (const Namespace* space : plan.spaces) {
+    if (space->config.source == source && space->config.max_staleness.count() > 0)
+      every = std::min(every, std::max(space->config.max_staleness / 4, std::chrono::milliseconds(10)));
+  }
+  return every;
 }
 
 }  // namespace
@@ -311,6 +322,8 @@ bool Planner::bind(Draft& draft, Namespace& space, const SourceInForcePtr& sourc
   watch_shape(space);
   space.gate = source->gate;
   space.loads = source->loads;
+  if (source->config.changes || source->config.feed != config::Feed::kNone)
+    space.feed = parts_.invalidator.feed_of(source->config.name);
   // A table's rows are found by an index, and a function that takes many keys was made for that. What a query
   // does is anybody's guess.
   constexpr std::size_t kFirstOfQueries = 16;
@@ -393,24 +406,30 @@ void Planner::check_left_behind(Draft& draft) {
 
 void Planner::start_feeds(Draft& draft) {
   for (const auto& source : draft.plan.sources) {
-    ChangeLog* log = source->config.changes ? source->port->change_log() : nullptr;
-    if (log == nullptr) continue;
     std::vector<WatchedTable> wanted = tables_to_watch(draft.plan, source->config.name);
     const auto same = [](const WatchedTable& a, const WatchedTable& b) {
       return a.name == b.name && a.columns == b.columns;
     };
-    if (source->poller && std::ranges::equal(wanted, source->watched, same)) continue;
-    if (auto watching = log->watch_columns(wanted); !watching) {
+    const auto proofs = proofs_wanted(draft.plan, source->config.name);
+    if (source->feed) source->feed->prove_every(proofs);
+    if (source->feed && std::ranges::equal(wanted, source->watched, same)) continue;
+    std::unique_ptr<feed::Feed> made;
+    if (!source->feed) {
+      made = feed::open_feed(source->config, source->port->change_log(), parts_.clock);
+      if (made == nullptr) continue;
+    }
+    if (auto watching = made ? made->watch(wanted) : source->feed->watch(wanted); !watching) {
       draft.mistakes.push_back(fmt::format("source '{}': {}", source->config.name, watching.error().message));
       continue;
     }
     source->watched = std::move(wanted);
-    if (!source->poller) {
-      source->poller = std::make_unique<feed::ChangePoller>(
-          feed::ChangePoller::Options{source->config.name, source->config.poll_interval,
-                                      source->config.timeout},
-          *log, parts_.invalidator, parts_.clock);
-    }
+    if (made == nullptr) continue;
+    made->prove_every(proofs);
+    feed::FeedReader::Options options;
+    options.source = source->config.name;
+    options.timeout = source->config.timeout;
+    source->feed =
+        std::make_unique<feed::FeedReader>(options, std::move(made), parts_.invalidator, parts_.clock);
   }
 }
 

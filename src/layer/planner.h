@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "config/model.h"
-#include "feed/change_poller.h"
+#include "feed/feed_reader.h"
 #include "layer/invalidate/invalidator.h"
 #include "layer/load/source_gate.h"
 #include "layer/port/source_port.h"
@@ -27,8 +27,8 @@ struct SourceInForce {
   config::Source config;
   std::shared_ptr<SourcePort> port;
   std::shared_ptr<SourceGate> gate;
-  std::shared_ptr<LoadStage> loads;  // the first of the stages before the gate, or the gate
-  std::unique_ptr<feed::ChangePoller> poller;
+  std::shared_ptr<LoadStage> loads;        // the first of the stages before the gate, or the gate
+  std::unique_ptr<feed::FeedReader> feed;  // null: others' changes are not heard of
   std::vector<WatchedTable> watched;
 };
 using SourceInForcePtr = std::shared_ptr<SourceInForce>;

@@ -102,6 +102,31 @@ void add_sources(const LayerStats& stats, std::vector<Metric>& out) {
   }
 }
 
+void add_feeds(const LayerStats& stats, std::vector<Metric>& out) {
+  if (stats.feeds.empty()) {
+    return out.push_back(single("forebay_feed_lag_seconds", "Age of the oldest change not yet applied.",
+                                MetricKind::kGauge, stats.feed_lag_seconds));
+  }
+  Metric lag{"forebay_feed_lag_seconds", "Age of the oldest change not yet applied.", MetricKind::kGauge, {}};
+  Metric heard{
+      "forebay_feed_heard", "1 while others' changes at the source are heard of.", MetricKind::kGauge, {}};
+  Metric changes{
+      "forebay_feed_changes_total", "Changed rows that the feed told of.", MetricKind::kCounter, {}};
+  Metric gaps{
+      "forebay_feed_gaps_total", "Times at which changes may have been missed.", MetricKind::kCounter, {}};
+  Metric unsettled{
+      "forebay_feed_unsettled", "Changes that the source does not show yet.", MetricKind::kGauge, {}};
+  for (const FeedStats& feed : stats.feeds) {
+    const auto label = [&feed] { return std::pair<std::string, std::string>("source", feed.source); };
+    lag.samples.push_back({{label()}, feed.lag_seconds});
+    heard.samples.push_back({{label()}, feed.heard ? 1.0 : 0.0});
+    changes.samples.push_back({{label()}, number(feed.changes)});
+    gaps.samples.push_back({{label()}, number(feed.gaps)});
+    unsettled.samples.push_back({{label()}, number(feed.unsettled)});
+  }
+  for (Metric* metric : {&lag, &heard, &changes, &gaps, &unsettled}) out.push_back(std::move(*metric));
+}
+
 void add_behind(const LayerStats& stats, std::vector<Metric>& out) {
   if (stats.flushes.empty()) return;
   Metric pending{"forebay_journal_pending",
@@ -187,8 +212,7 @@ std::vector<Metric> layer_metrics(const LayerStats& stats) {
                       {{{"reason", "refused_full"}}, number(stats.refused_full)}}});
   metrics.push_back(single("forebay_namespace_misfits", "Namespaces that do not fit their tables.",
                            MetricKind::kGauge, number(stats.misfits.size())));
-  metrics.push_back(single("forebay_feed_lag_seconds", "Age of the oldest change not yet applied.",
-                           MetricKind::kGauge, stats.feed_lag_seconds));
+  add_feeds(stats, metrics);
   return metrics;
 }
 

@@ -1,8 +1,22 @@
 #include "layer/invalidate/invalidator.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace forebay::layer {
+
+// A change that a feed has reported.
+class Invalidator::Report final : public feed::ChangeSink::Unsettled {
+ public:
+  Report(Invalidator& invalidator, Invalidator::Unsettled unsettled)
+      : invalidator_(invalidator), unsettled_(std::move(unsettled)) {}
+  void settle() override { invalidator_.settle(unsettled_); }
+
+ private:
+  Invalidator& invalidator_;
+  const Invalidator::Unsettled unsettled_;
+};
+
 namespace {
 
 enum class Mapping { kKey, kNoKey, kUnknown };  // kNoKey: a column is NULL, so no key stands for this row
@@ -90,8 +104,8 @@ void Invalidator::also_changed(const std::string& source, const AlsoChanged& als
 }
 
 Invalidator::Unsettled Invalidator::row_changes(const std::string& source, const RowChange& change,
-                                                const KeyRef* written) {
-  Unsettled unsettled{{change.evidence, 0}, {}, {}};
+                                                const KeyRef* written, std::uint64_t transaction) {
+  Unsettled unsettled{{change.evidence, 0, transaction}, {}, {}};
   const auto unsettle = [&](const KeyRef& at, observe::Invalidation cause) {
     drop(at, cause, unsettled.change, Visible::kNotYet);
     unsettled.keys.emplace_back(&at.space, at.text);
@@ -124,6 +138,48 @@ void Invalidator::rows_may_have_changed(const Namespace& written) {
 
 void Invalidator::lost(const std::string& source) {
   for (Namespace* space : router().changes().of(source)) drop_space(*space);
+}
+
+std::unique_ptr<feed::ChangeSink::Unsettled> Invalidator::reported(const std::string& source,
+                                                                   const RowChange& change,
+                                                                   std::uint64_t transaction) {
+  return std::make_unique<Report>(*this, row_changes(source, change, nullptr, transaction));
+}
+
+std::shared_ptr<FeedState> Invalidator::feed_of(const std::string& source) {
+  MutexLock lock(mutex_);
+  std::shared_ptr<FeedState>& state = feeds_[source];
+  if (state == nullptr) state = std::make_shared<FeedState>();
+  return state;
+}
+
+void Invalidator::came_back(const std::string& source, Instant since) {
+  constexpr std::size_t kStep = 1000;
+  const Instant now = clock_.now();
+  const auto is_in_doubt = [&](const EntryView& entry, const Namespace& space) {
+    return space.config.source == source && space.owns(entry.stamp()) && entry.stamp().loaded_at >= since;
+  };
+  std::uint64_t cursor = 0;
+  do {
+    std::vector<std::string> keys;
+    cursor = copies_.tier().scan(cursor, kStep, now, [&](const EntryView& entry) {
+      if (is_in_doubt(entry, router().route(entry.key()))) keys.emplace_back(entry.key());
+    });
+    for (const std::string& key : keys) drop({router().route(key), key}, observe::Invalidation::kChange);
+  } while (cursor != 0);
+}
+
+void Invalidator::heard(const std::string& source, bool heard) {
+  feed_of(source)->heard.store(heard, std::memory_order_release);
+  if (heard) return;
+  for (Namespace* space : router().changes().of(source)) {
+    // In this order: a load that sees the new epoch sees that the feed is not heard, too.
+    if (space->config.on_feed_loss == config::OnFeedLoss::kBypass) {
+      drop_space(*space);
+    } else {
+      copies_.doubt(*space);
+    }
+  }
 }
 
 }  // namespace forebay::layer

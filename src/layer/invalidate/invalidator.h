@@ -5,11 +5,14 @@
 // never re-populates.
 
 #include <atomic>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "feed/change_sink.h"
 #include "layer/key/copy_store.h"
 #include "layer/key/key_table.h"
@@ -51,15 +54,25 @@ class Invalidator final : public feed::ChangeSink {
   };
   // As row_changed(), for a change that the source may not show yet: until settle() nothing is stored for its
   // keys that isn't proved to include it. Whoever reports must settle. `written`: the key whose write this is,
-  // if it is one.
+  // if it is one. `transaction`: whose change it is; 0: unknown.
   [[nodiscard]] Unsettled row_changes(const std::string& source, const RowChange& change,
-                                      const KeyRef* written = nullptr);
+                                      const KeyRef* written = nullptr, std::uint64_t transaction = 0);
   // The source shows the change now.
   void settle(const Unsettled& unsettled);
 
+  // Of a source that has a feed, which is not heard to begin with.
+  std::shared_ptr<FeedState> feed_of(const std::string& source);
+
   // feed::ChangeSink
   void changed(const std::string& source, const RowChange& change) override { row_changed(source, change); }
+  std::unique_ptr<feed::ChangeSink::Unsettled> reported(const std::string& source, const RowChange& change,
+                                                        std::uint64_t transaction) override;
   void lost(const std::string& source) override;
+  void complete_as_of(const std::string& source, Instant when) override {
+    feed_of(source)->complete_as_of.store(when, std::memory_order_relaxed);
+  }
+  void came_back(const std::string& source, Instant since) override;  // O(entries), in steps
+  void heard(const std::string& source, bool heard) override;
 
  private:
   // Calls `on_key` for each key that the change concerns, or `on_space` for a namespace of which that is not
@@ -69,10 +82,14 @@ class Invalidator final : public feed::ChangeSink {
                       OnKey on_key, OnSpace on_space);
   const Router& router() const { return *router_.load(std::memory_order_acquire); }
 
+  class Report;
+
   const std::atomic<const Router*>& router_;  // read with acquire: Core publishes it with release
   CopyStore& copies_;
   KeyTable& keys_;
   const Clock& clock_;
+  mutable Mutex mutex_;
+  std::map<std::string, std::shared_ptr<FeedState>, std::less<>> feeds_ GUARDED_BY(mutex_);  // by source
 };
 
 }  // namespace forebay::layer

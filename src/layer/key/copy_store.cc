@@ -243,6 +243,10 @@ void CopyStore::drop_space(Namespace& space) {
   for (CopyObserver* observer : observers_) observer->purged(space);
 }
 
+void CopyStore::doubt(const Namespace& space) const {
+  for (CopyObserver* observer : observers_) observer->purged(space);
+}
+
 void CopyStore::drop_everything(const std::vector<Namespace*>& spaces) {
   for (Namespace* space : spaces) {
     space->epoch.fetch_add(1, std::memory_order_acq_rel);

@@ -98,6 +98,8 @@ class CopyStore {
   bool drop_before(const KeyRef& at, const ChangeMark& change, Instant now);
   // All copies of a namespace, and all loads and writes of it in progress. O(1).
   void drop_space(Namespace& space);
+  // Copies of a namespace stay, and whoever keeps copies of its own is told that they may be wrong.
+  void doubt(const Namespace& space) const;
   // All copies of these namespaces, which are all that there are. O(shards). May be called with the tier's
   // shards held.
   void drop_everything(const std::vector<Namespace*>& spaces);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 #include <memory>
@@ -9,6 +10,7 @@
 #include "base/striped.h"
 #include "config/model.h"
 #include "forebay/layer.h"
+#include "layer/namespaces/feed_state.h"
 #include "layer/port/source_port.h"
 
 namespace forebay::journal {
@@ -65,6 +67,8 @@ struct Namespace {
   // are any, loads answer and are not stored. Raised and lowered with release, read with acquire: who sees it
   // raised sees the epoch raised, too.
   std::atomic<std::uint32_t> unsettled{0};
+  // Of its source's feed; null: there is none. Set before the first request.
+  std::shared_ptr<const FeedState> feed;
   StripedCounters<kCounts> counters;
 
   // A reload is taking the namespace elsewhere: its writes behind wait until it has (write/behind.h). Relaxed:
@@ -77,6 +81,22 @@ struct Namespace {
   bool sole = false;
   // Whether entries say when they were loaded and what that took.
   bool notes_loads = true;
+
+  // Whether nothing may be kept for now, as changes of its rows would not be heard of (on_feed_loss = "bypass").
+  bool bypassed() const {
+    return feed != nullptr && config.on_feed_loss == config::OnFeedLoss::kBypass &&
+           !feed->heard.load(std::memory_order_acquire);
+  }
+
+  // Whether a copy may not answer any more (max_staleness): it is that long ago that it was known to be right. A copy
+  // that a change would have ended is right as of the time up to which all changes are known.
+  bool too_old(const Stamp& stamp, Instant now) const {
+    if (config.max_staleness.count() == 0) [[likely]]
+      return false;
+    Instant right = stamp.loaded_at;
+    if (feed != nullptr) right = std::max(right, feed->complete_as_of.load(std::memory_order_relaxed));
+    return now - right > config.max_staleness;
+  }
 
   bool owns(const Stamp& stamp) const {
     return sole || (stamp.space == info.index && stamp.epoch == epoch.load(std::memory_order_acquire));

@@ -161,7 +161,7 @@ Loads::Kept Loads::keep(const Flight& flight, const LoadedValue& value, Duration
   const KeyRef at = flight.at();
   const Evidence evidence{value.evidence, value.version};
   // Whoever reports changes of unknown keys raises `unsettled` first and the epoch then, so it is read first.
-  const bool settled = at.space.unsettled.load(std::memory_order_acquire) == 0;
+  const bool settled = at.space.unsettled.load(std::memory_order_acquire) == 0 && !at.space.bypassed();
   const bool purged = flight.epoch != at.space.epoch.load(std::memory_order_acquire);
   if (!seen.admits(evidence) || purged || !settled) return Kept::kFenced;
   if (!value.storable) return Kept::kRejected;

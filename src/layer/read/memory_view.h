@@ -40,6 +40,7 @@ class MemoryView {
     Look look;
     const config::Namespace& policy = at.space.config;
     copies_.find(at, now, [&](const EntryView& entry) {
+      if (at.space.too_old(entry.stamp(), now)) return;
       judge(policy, entry.stamp(), now, look);
       if (look.found == Found::kHit || look.found == Found::kStale) visit(entry);
       if (copies_.follows_answers()) [[unlikely]]
@@ -54,7 +55,7 @@ class MemoryView {
     copies_.find(
         at, now,
         [&](const EntryView& entry) {
-          found = serves_errors(at.space.config, entry.stamp(), now);
+          found = serves_errors(at.space.config, entry.stamp(), now) && !at.space.too_old(entry.stamp(), now);
           if (found) visit(entry);
         },
         Touch::kNo);

@@ -98,7 +98,7 @@ void SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, c
     copies_.drop(at, now);
     return;
   }
-  const Evidence evidence{result->after.evidence, result->after.version};
+  const Evidence evidence{result->after.evidence, result->after.version, result->transaction};
   if (!reported.admits(evidence)) {
     copies_.drop(at, now);
     return;

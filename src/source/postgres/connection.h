@@ -35,6 +35,10 @@
 
 namespace forebay::source::postgres {
 
+using source::Call;
+using source::Clock;
+using source::kGrace;
+
 // A statement with its parameters as text (no NUL in them).
 struct Statement {
   std::string sql;
@@ -74,6 +78,9 @@ class Connection {
   // Runs a statement without parameters and without preparing it, in a transaction or where it needs no
   // settings.
   Outcome<ResultPtr> command(const std::string& sql, const Call& call);
+
+  // As PQserverVersion(): 150018 for 15.18.
+  int server_version() const { return PQserverVersion(connection_); }
 
   // Whether the database's own encoding is UTF-8, so that it takes all text.
   bool is_utf8() const;

@@ -98,9 +98,12 @@ class TableDataset final : public BatchedDataset {
       steps = begin(key, write);  // anew: this may be run twice
       return write_alone(connection, **steps, call);
     });
-    if (done) return std::move((**steps).written());
-    Error error = failed(done.error());
     const std::uint64_t transaction = (**steps).facts().transaction;
+    if (done) {
+      (**steps).written().transaction = transaction;
+      return std::move((**steps).written());
+    }
+    Error error = failed(done.error());
     if (error.code != ErrorCode::kUnknownOutcome || transaction == 0) return error;
     Written written = std::move((**steps).written());
     written.unconfirmed = Unconfirmed{transaction, std::move(error.message)};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -388,7 +389,7 @@ void JournaledWrites::stats(LayerStats& stats) const {
                              flush.applied_ops, flush.retries, flush.dead, flush.passed_over,
                              flush.dead_letters, flush.flush_seconds, flush.largest_batch});
   }
-  stats.health = flusher_->health();
+  std::ranges::move(flusher_->health(), std::back_inserter(stats.health));
   const journal::Pressure pressure = journal_->pressure();
   const double delay = std::chrono::duration<double>(pressure.ack_delay).count();
   stats.journal = JournalStats{pressure.fill, delay, pressure.delayed, op_ids_.size(), op_ids_.repeats()};
