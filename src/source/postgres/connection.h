@@ -35,6 +35,10 @@
 
 namespace forebay::source::postgres {
 
+using source::Call;
+using source::Clock;
+using source::kGrace;
+
 // A statement with its parameters as text (no NUL in them).
 struct Statement {
   std::string sql;
