@@ -18,9 +18,10 @@ namespace {
 class Followed : public testing::Test {
  protected:
   Followed() {
-    postgres_.exec("CREATE TABLE items (id int PRIMARY KEY, team int, n int);"
-                   "ALTER TABLE items REPLICA IDENTITY FULL;"
-                   "INSERT INTO items SELECT i, i % 5, 0 FROM generate_series(0, 49) i");
+    postgres_.exec(
+        "CREATE TABLE items (id int PRIMARY KEY, team int, n int);"
+        "ALTER TABLE items REPLICA IDENTITY FULL;"
+        "INSERT INTO items SELECT i, i % 5, 0 FROM generate_series(0, 49) i");
     service_.emplace("[source.db]\nkind = 'postgres'\nurl = '" + postgres_.url() + R"toml('
 feed = "logical"
 slot = "kept"
@@ -74,14 +75,18 @@ TEST_F(Followed, KillsLeaveNoStaleCopyBehind) {
     try {
       for (int i = 0; i < 20; ++i) {
         const std::string id = std::to_string(random() % 50);
-        postgres_.exec("UPDATE items SET n = n + 1, team = " + std::to_string(random() % 5) + " WHERE id = " + id);
+        postgres_.exec("UPDATE items SET n = n + 1, team = " + std::to_string(random() % 5) +
+                       " WHERE id = " + id);
       }
       switch (random() % 4) {
         case 0:
-          postgres_.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'walsender'");
+          postgres_.exec(
+              "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'walsender'");
           break;
         case 1:
-          postgres_.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'forebay%'");
+          postgres_.exec(
+              "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE "
+              "'forebay%'");
           break;
         case 2:
           postgres_.stop(SIGKILL);

@@ -93,9 +93,8 @@ void SourceWrites::send(const std::shared_ptr<Waiting>& waiting) {
 bool SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, const Fence& reported,
                         WriteAnswer& answer, Instant now) {
   const KeyRef at = waiting.at();
-  const bool known =
-      result && waiting.after == AfterCommit::kStore && !at.space.config.append &&
-      reported.admits({result->after.evidence, result->after.version, result->transaction});
+  const bool known = result && waiting.after == AfterCommit::kStore && !at.space.config.append &&
+                     reported.admits({result->after.evidence, result->after.version, result->transaction});
   if (!known) {
     copies_.drop(at, now);
     return false;
