@@ -18,7 +18,8 @@ class Clients : public PlainKeys {
     Session::Origin origin;
     origin.id = clients_.next_id();
     const std::size_t place = sessions_.size();
-    sessions_.push_back(std::make_unique<Session>(std::move(origin), control_, server_->users().default_user(), true));
+    sessions_.push_back(
+        std::make_unique<Session>(std::move(origin), control_, server_->users().default_user(), true));
     sessions_.back()->set_memory(bytes);
     clients_.add(*sessions_.back(), [this, place] { killed_.push_back(place); }, [](const auto&) {}, [] {});
     return *sessions_.back();
