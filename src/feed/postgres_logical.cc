@@ -27,8 +27,6 @@ namespace {
 
 using namespace postgres;
 using source::postgres::Call;
-using source::postgres::cell;
-using source::postgres::Connection;
 using source::postgres::Failure;
 using source::postgres::Outcome;
 using source::postgres::Pool;

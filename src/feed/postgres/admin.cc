@@ -16,7 +16,6 @@ using source::quote_identifier;
 using source::postgres::Call;
 using source::postgres::cell;
 using source::postgres::Connection;
-using source::postgres::is_null;
 using source::postgres::Pool;
 using source::postgres::row_count;
 
