@@ -17,7 +17,6 @@
 namespace forebay::source {
 namespace {
 
-using mysql::Connection;
 using mysql::Outcome;
 using mysql::Rows;
 

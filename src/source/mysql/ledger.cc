@@ -208,7 +208,9 @@ void MysqlLedger::end_blockers(const std::string& journal, const Call& call) {
     if (!held) return std::unexpected(std::move(held).error());
     for (std::size_t i = 0; i < held->count(); ++i) {
       if (number_in(*held, i, 0) == connection.id()) continue;
-      static_cast<void>(connection.command(fmt::format("KILL CONNECTION {}", held->cell(i, 0)), call));
+      // One that has gone by itself is no matter.
+      auto killed = connection.command(fmt::format("KILL CONNECTION {}", held->cell(i, 0)), call);
+      if (!killed && killed.error().lost) return killed;
     }
     return {};
   });

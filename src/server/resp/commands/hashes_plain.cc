@@ -198,9 +198,10 @@ void hrandfield(Context& context) {
   }
   const auto wanted = parse_drawn_fields(context);
   if (!wanted) return;
-  const auto [count, values] = *wanted;
+  const std::int64_t count = wanted->count;
+  const bool values = wanted->values;
   const bool nested = values && context.reply.protocol() == resp::Protocol::kResp3;
-  const Seen seen = see(context, [&, count = count, values = values](const Fields& fields) {
+  const Seen seen = see(context, [&](const Fields& fields) {
     const auto shown =
         static_cast<std::size_t>(count < 0 ? -count : std::min<std::int64_t>(count, fields.size()));
     context.reply.array(values && !nested ? 2 * shown : shown);

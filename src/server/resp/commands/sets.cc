@@ -236,7 +236,7 @@ void sintercard(Context& context) {
 }
 
 void sscan(Context& context) {
-  const auto scan = parse_collection_scan(context);
+  auto scan = parse_collection_scan(context);
   if (!scan || refuse_other_than_set(context, context.args[1])) return;
   with_set(context, [scan = std::move(*scan)](resp::Writer& reply, const Fields* members) {
     std::vector<std::string> shown;

@@ -94,7 +94,7 @@ std::optional<Range> parse_range(Context& context, const RangeOptions& options, 
 void answer_range(Context& context, RangeOptions defaults, Named named) {
   const auto options = parse_options(context, 4, defaults, named, true);
   if (!options) return;
-  const auto range = parse_range(context, *options, 2);
+  auto range = parse_range(context, *options, 2);
   if (!range || refuse_unreadable(context, context.args[1])) return;
   with_ranking(context, context.args[1],
                [options = *options, range = std::move(*range)](resp::Writer& reply, const Ranking* ranking) {

@@ -199,7 +199,7 @@ void zrandmember(Context& context) {
 }
 
 void zscan(Context& context) {
-  const auto scan = parse_collection_scan(context);
+  auto scan = parse_collection_scan(context);
   if (!scan || refuse_unreadable(context, context.args[1])) return;
   with_collection(context, context.args[1], CollectionKind::kSortedSet,
                   [scan = std::move(*scan)](resp::Writer& reply, Collection* all) {
