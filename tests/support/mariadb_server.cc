@@ -140,7 +140,7 @@ void MariadbServer::stop(int signal_number) {
 }
 
 void MariadbServer::pause() {
-  server_.signal(SIGSTOP);
+  server_.freeze();
 }
 
 void MariadbServer::resume() {

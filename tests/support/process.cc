@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -126,6 +127,17 @@ bool Process::running() {
   status_ = exit_code(status);
   pid_ = 0;
   return false;
+}
+
+void Process::freeze() {
+  if (pid_ == 0) return;
+  signal(SIGSTOP);
+  int status = 0;
+  while (waitpid(pid_, &status, WUNTRACED) < 0 && errno == EINTR) {
+  }
+  if (WIFSTOPPED(status)) return;
+  status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  pid_ = 0;
 }
 
 void Process::signal(int number) {

@@ -42,6 +42,8 @@ class Process {
   pid_t pid() const { return pid_; }  // 0: none, or it has ended
   bool running();
   void signal(int number);
+  // SIGSTOP, and returns once all its threads stand still: the signal alone takes its time.
+  void freeze();
   // Waits for the end: the exit status, 128 + number if a signal ended it, nothing if it still runs at the
   // deadline.
   std::optional<int> wait(std::chrono::milliseconds deadline = std::chrono::seconds(30));
