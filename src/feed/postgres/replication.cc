@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "source/postgres/settings.h"
+
 namespace forebay::feed::postgres {
 
 using source::postgres::Failure;
@@ -16,9 +18,13 @@ using source::postgres::ResultPtr;
 
 namespace {
 
-// As source/postgres/connection.cc has them, so that a value has one text wherever it comes from.
-constexpr std::string_view kOptions =
-    "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=iso_8601 -c bytea_output=hex -c extra_float_digits=1";
+// As options of the session. `patience`: after which the server ends it.
+std::string session_options(std::chrono::milliseconds patience) {
+  std::string options = fmt::format("-c wal_sender_timeout={}", patience.count());
+  for (const source::postgres::Setting& setting : source::postgres::kSettings)
+    options += fmt::format(" -c {}={}", setting.name, setting.value);
+  return options;
+}
 
 Failure overdue() {
   return {{ErrorCode::kTimeout, "the server did not answer in time"}, {}, true};
@@ -63,7 +69,7 @@ Failure Replication::lost() const {
 Outcome<std::unique_ptr<Replication>> Replication::open(const std::string& url,
                                                         std::chrono::milliseconds patience,
                                                         SteadyTime deadline) {
-  const std::string options = fmt::format("{} -c wal_sender_timeout={}", kOptions, patience.count());
+  const std::string options = session_options(patience);
   // Of two mentions of a parameter the later one holds: what follows the URL is not the user's to say.
   constexpr std::array<const char*, 9> names = {"keepalives_idle",
                                                 "keepalives_interval",

@@ -174,7 +174,7 @@ void Transactions::deliver(RowChange change, std::uint32_t subtransaction, Deliv
   if (streaming_ == 0) return delivery.changes.push_back({std::move(change), current_});
   Parts& parts = parts_[streaming_];
   if (parts.changes.size() < kMostKept) return parts.changes.push_back({subtransaction, std::move(change)});
-  parts.whole.emplace(change.table, true);
+  parts.whole.insert(change.table);
 }
 
 void Transactions::commit_stream(const pgoutput::StreamCommit& commit, std::uint64_t transaction,
@@ -182,7 +182,7 @@ void Transactions::commit_stream(const pgoutput::StreamCommit& commit, std::uint
   if (const auto parts = parts_.find(commit.xid); parts != parts_.end()) {
     for (Part& part : parts->second.changes)
       delivery.changes.push_back({std::move(part.change), transaction});
-    for (const auto& [table, all] : parts->second.whole) {
+    for (const std::string& table : parts->second.whole) {
       RowChange change;
       change.table = table;
       change.whole_table = true;

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -64,7 +65,7 @@ class Transactions {
   };
   struct Parts {
     std::vector<Part> changes;
-    std::map<std::string, bool> whole;  // tables of which more came than is kept
+    std::set<std::string> whole;  // tables of which more came than is kept
   };
 
   Result<const Relation*> relation(std::uint32_t number);

@@ -17,6 +17,7 @@
 
 #include "source/answer_bound.h"
 #include "source/cancel_watch.h"
+#include "source/postgres/settings.h"
 
 namespace forebay::source::postgres {
 namespace {
@@ -35,15 +36,6 @@ constexpr std::chrono::milliseconds kCancelPatience{200};
 
 // How often an idle session may have something to say before it is thought broken.
 constexpr int kLooks = 8;
-
-struct Setting {
-  const char* name;
-  const char* value;
-};
-constexpr Setting kSettings[] = {
-    {"TimeZone", "UTC"},     {"DateStyle", "ISO"},        {"IntervalStyle", "iso_8601"},
-    {"bytea_output", "hex"}, {"extra_float_digits", "1"}, {"standard_conforming_strings", "on"},
-};
 
 // For a session of our own. A cancel request that overtakes its statement is lost; the server then goes on for a
 // client that has left, unless it looks. PostgreSQL has the setting since version 14, and not on every platform:
