@@ -6,6 +6,9 @@ set(FOREBAY_LIBRARY_DEPENDENCIES
   Threads::Threads Boost::headers Boost::json SQLite::SQLite3 PostgreSQL::PostgreSQL mariadb
   fmt::fmt spdlog::spdlog tomlplusplus::tomlplusplus prometheus-cpp::core)
 
+# The rooms that lay out bytes by hand.
+set(FOREBAY_BYTE_ROOMS base resp memory journal)
+
 function(forebay_room name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cc)
   if(NOT sources)
@@ -16,6 +19,9 @@ function(forebay_room name)
   target_include_directories(forebay_${name} SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR} ${MARIADB_INCLUDE_DIR})
   target_compile_definitions(forebay_${name} PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
   target_link_libraries(forebay_${name} PRIVATE forebay_compile_options PUBLIC ${FOREBAY_LIBRARY_DEPENDENCIES})
+  if(NOT name IN_LIST FOREBAY_BYTE_ROOMS)
+    forebay_sanitize_lightly(forebay_${name} null)
+  endif()
   set_property(GLOBAL APPEND PROPERTY FOREBAY_ROOMS ${name})
 endfunction()
 
@@ -64,6 +70,7 @@ function(forebay_program)
     FOREBAY_VERSION="${PROJECT_VERSION}")
   target_link_libraries(forebay_server PRIVATE forebay_compile_options PUBLIC forebay ${FOREBAY_LIBRARY_DEPENDENCIES}
     PRIVATE ${ZSTD_LIBRARY} ${LUAJIT_LIBRARY} ${LUA_CJSON_LIBRARY} Boost::context OpenSSL::SSL OpenSSL::Crypto)
+  forebay_sanitize_lightly(forebay_server null)
 
   add_executable(forebay_program ${PROJECT_SOURCE_DIR}/src/cli/main.cc)
   set_target_properties(forebay_program PROPERTIES OUTPUT_NAME forebay RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
@@ -85,11 +92,13 @@ function(forebay_tests)
     target_include_directories(forebay_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
     target_include_directories(forebay_test_support SYSTEM PRIVATE ${MARIADB_INCLUDE_DIR})
     target_link_libraries(forebay_test_support PUBLIC forebay_compile_options forebay_inside GTest::gtest GTest::gmock)
+    forebay_sanitize_lightly(forebay_test_support all)
   endif()
   # What tests and benchmarks of write-behind share; it drives a server by its protocol.
   file(GLOB campaign CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/campaign/*.cc)
   add_library(forebay_campaign STATIC EXCLUDE_FROM_ALL ${campaign})
   target_link_libraries(forebay_campaign PUBLIC forebay_test_support forebay_server)
+  forebay_sanitize_lightly(forebay_campaign all)
   file(GLOB folders LIST_DIRECTORIES true CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*)
   foreach(folder ${folders})
     if(NOT IS_DIRECTORY ${folder})
@@ -106,6 +115,7 @@ function(forebay_tests)
       endif()
       set(target ${room}_${kind})
       add_executable(${target} ${sources})
+      forebay_sanitize_lightly(${target} all)
       target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
       target_include_directories(${target} SYSTEM PRIVATE ${XXHASH_INCLUDE_DIR} ${ZSTD_INCLUDE_DIR} ${MARIADB_INCLUDE_DIR})
       # A library room's tests need not wait for the program to compile.
