@@ -82,12 +82,17 @@ struct Change {
     kReplace,
     kRevalue,  // other bytes, the same stamp and type; there must be an entry
     kRestamp,  // another stamp, the same value and type; there must be an entry
+    kRetag,    // other tags in place of the marked ones, all else the same; there must be an entry
   };
   Kind kind = Kind::kKeep;
   EntryType type = EntryType::kText;  // kReplace
   std::string_view bytes;             // kReplace, kRevalue; borrowed until the writer's call returns
   std::optional<Value> shared;        // kReplace: used instead of bytes
   Stamp stamp;                        // kReplace, kRestamp
+  // kReplace, kRetag: as the memory tier has them (memory/tag_purges.h); borrowed likewise.
+  std::string_view tags = {};
+  // kReplace: of the tags that were there, those with their lowest bit set stay.
+  bool keeps_marked_tags = false;
 
   static Change keep() { return {}; }
   static Change erase() { return {Kind::kErase, EntryType::kText, {}, {}, {}}; }
@@ -98,6 +103,7 @@ struct Change {
     return {Kind::kReplace, type, {}, std::move(value), stamp};
   }
   static Change revalue(std::string_view bytes) { return {Kind::kRevalue, EntryType::kText, bytes, {}, {}}; }
+  static Change retag(std::string_view tags) { return {Kind::kRetag, EntryType::kText, {}, {}, {}, tags}; }
   static Change restamp(const Stamp& stamp) { return {Kind::kRestamp, EntryType::kText, {}, {}, stamp}; }
 };
 

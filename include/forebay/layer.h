@@ -131,6 +131,19 @@ inline constexpr std::array<double, 4> kPredictedMemory = {0.5, 1, 2, 4};
 // The share of a namespace's reads that memory would answer at each of them, 0 to 1 (docs/what-if.md).
 using PredictedHitRate = std::array<double, kPredictedMemory.size()>;
 
+// What comparing cached copies with their source has found (docs/audit.md).
+struct AuditCounts {
+  std::uint64_t right = 0;       // equal
+  std::uint64_t changed = 0;     // the row changed meanwhile, and the copy was ended by that
+  std::uint64_t stale = 0;       // differs, where no feed promises that it does not
+  std::uint64_t unknown = 0;     // no proof in time, the source failed, or it answers another thing each time
+  std::uint64_t violations = 0;  // differs, though every change up to then is known
+};
+struct AuditReport : AuditCounts {
+  std::uint64_t checked = 0;
+  std::vector<std::string> keys;  // of violations, at most 100
+};
+
 struct NamespaceStats {
   std::string name;
   std::uint64_t hits = 0, stale = 0, negative = 0, misses = 0, errors = 0;  // requests by result
@@ -143,6 +156,7 @@ struct NamespaceStats {
   // Writes behind that the source doesn't have yet.
   std::uint64_t pending_records = 0, pending_bytes = 0;
   double pending_oldest_seconds = 0;
+  AuditCounts audit;
 };
 // Writes behind of one namespace, since the start.
 struct FlushStats {
@@ -398,12 +412,23 @@ class Layer {
   // ---- Invalidation and warming.
   void purge_all();                                     // FLUSHALL: everything, O(1)
   Result<void> purge_namespace(std::string_view name);  // O(1)
+  // Every entry that has the tag, by its namespace's `tags` or by tag(), is gone from here on; a load in progress
+  // whose value turns out to have it is not kept. O(namespaces), whatever number of entries has it.
+  void purge_tag(std::string_view tag);
+  // Gives the key's entry these tags in place of those that this gave it before; none: takes them away. They last as
+  // long as there is an entry of the key, also over new values. False: there is none. kInvalidArgument: more than 64
+  // with those of its namespace; kUnsupported: a collection that a table holds.
+  Result<bool> tag(std::string_view key, std::span<const std::string_view> tags);
   std::size_t purge_match(std::string_view glob);  // scans in bounded steps; returns how many were dropped
   // Loads keys of a namespace that are not fresh, in batches, behind foreground loads. Calls `done` with how
   // many were loaded.
   void warm(std::span<const std::string> keys, std::move_only_function<void(Result<std::size_t>)> done);
 
   // ---- Seeing.
+  // Compares up to `sample` copies, chosen at random, with what their source has; of one namespace, or of all that can
+  // be audited (empty). Answers within some ten seconds. kInvalidArgument: there is no such namespace.
+  void audit(std::string_view space, std::size_t sample,
+             std::move_only_function<void(Result<AuditReport>)> done);
   // The listener is told what becomes of keys from now on, in place of the one before; null: nobody is. Not
   // while the calling thread has a Guard. The layer keeps every listener that it was ever given as long as it
   // lives, as calls to it may be on their way.

@@ -15,6 +15,7 @@
 #include "cli/demo/database.h"
 #include "cli/demo/import.h"
 #include "cli/demo/population.h"
+#include "cli/demo/second_act.h"
 #include "cli/demo/service.h"
 
 namespace forebay::cli {
@@ -148,6 +149,10 @@ Result<bool> demonstrate(Console& console, const DemoOptions& options, const Hel
                         .seconds = options.seconds,
                         .interrupted = HeldSignals::pending};
   if (auto done = give_account(laboratory); !done) return std::move(done.error());
+  if (HeldSignals::pending()) return true;
+  const auto second = second_act(console, HeldSignals::pending);
+  if (!second) return second.error();
+  laboratory.all_held = laboratory.all_held && *second;
   if (HeldSignals::pending()) return true;
   if (options.once) {
     console.line(laboratory.all_held ? "\nEvery claim held." : "\nNot every claim held.");

@@ -19,6 +19,7 @@ struct Options {
   bool all = false;
   std::string space;
   std::string match;
+  std::string tag;
   std::vector<std::string> keys;
 };
 
@@ -28,6 +29,8 @@ int purge(const Options& options) {
     command.emplace_back("ALL");
   } else if (!options.space.empty()) {
     command.insert(command.end(), {"NAMESPACE", options.space});
+  } else if (!options.tag.empty()) {
+    command.insert(command.end(), {"TAG", options.tag});
   } else if (!options.match.empty()) {
     command.insert(command.end(), {"MATCH", options.match});
   } else {
@@ -48,6 +51,8 @@ int purge(const Options& options) {
     fmt::print("dropped {} cached cop{}\n", reply->integer, reply->integer == 1 ? "y" : "ies");
   } else if (options.all) {
     fmt::print("dropped all cached copies\n");
+  } else if (!options.tag.empty()) {
+    fmt::print("dropped all cached copies with the tag {}\n", options.tag);
   } else {
     fmt::print("dropped all cached copies of {}\n", options.space);
   }
@@ -63,6 +68,7 @@ void add_purge(CLI::App& program, Action& chosen) {
   CLI::Option_group* what = command->add_option_group("What to drop", "exactly one of these");
   what->add_flag("--all", options->all, "Everything");
   what->add_option("--namespace", options->space, "All of one namespace");
+  what->add_option("--tag", options->tag, "All that have a tag");
   what->add_option("--match", options->match, "Keys that a pattern matches, such as 'user:4*'");
   what->add_option("KEY", options->keys, "These keys");
   what->require_option(1);

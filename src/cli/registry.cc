@@ -1,3 +1,4 @@
+#include "cli/audit.h"
 #include "cli/check.h"
 #include "cli/command_line.h"
 #include "cli/deadletters.h"
@@ -16,7 +17,7 @@ namespace forebay::cli {
 std::span<const AddSubcommand> subcommands() {
   static constexpr AddSubcommand kRows[] = {
       add_serve, add_check,       add_demo,    add_warm, add_purge,    add_explain,
-      add_drain, add_deadletters, add_journal, add_feed, add_simulate,
+      add_drain, add_deadletters, add_journal, add_feed, add_simulate, add_audit,
   };
   return kRows;
 }

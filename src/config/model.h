@@ -211,8 +211,11 @@ struct Namespace {
   std::string value_column;           // `value`
   std::string version_column;         // `version`
   std::vector<Dependency> depends_on;
+  std::vector<Pattern> tags;  // fields are the key's or, in a json value, columns; at most kMostTags
   OnFeedLoss on_feed_loss = OnFeedLoss::kTtl;
-  milliseconds max_staleness{0};               // an answer was right that long ago at most; 0: no such bound
+  milliseconds audit_every{0};    // a copy is compared with its source that often (`audit`); 0: never
+  bool audit_repair = false;      // a copy that is found wrong is dropped
+  milliseconds max_staleness{0};  // an answer was right that long ago at most; 0: no such bound
   ReadStrategy read = ReadStrategy::kThrough;  // kAside where there is no source
   WriteStrategy write = WriteStrategy::kAside;
   milliseconds ttl{0};  // 0: fresh until invalidated or evicted

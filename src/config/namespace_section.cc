@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 #include <utility>
 
@@ -19,6 +20,7 @@ namespace {
 constexpr milliseconds kLongest = 3650 * 24h;
 // An absence that is remembered longer would too often outlive what made it true.
 constexpr milliseconds kNegativeMax = 30s;
+constexpr std::size_t kMostTags = 64;
 
 std::string_view trim(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t");
@@ -53,13 +55,14 @@ class NamespaceReader {
     section_.text("version", space_.version_column);
     read_type();
     read_dependencies();
+    read_tags();
     static constexpr std::string_view kLosses[] = {"ttl", "bypass"};  // as OnFeedLoss has them
     if (const auto loss = section_.choice("on_feed_loss", kLosses))
       space_.on_feed_loss = static_cast<OnFeedLoss>(*loss);
     read_strategies();
+    read_audit();
     read_times();
     read_behind();
-    section_.later({"tags"}, "invalidation by tag");
     check_dataset();
     check_strategies();
     check_behind();
@@ -120,6 +123,9 @@ class NamespaceReader {
   void read_max_members();
   void read_dependencies();
   void read_dependency(const Node& node);
+  void read_tags();
+  void read_audit();
+  void read_tag(const Node& node);
 
   void read_strategies() {
     static constexpr std::string_view kReads[] = {"aside", "through"};
@@ -272,6 +278,65 @@ void NamespaceReader::read_dependency(const Node& node) {
 
 void NamespaceReader::read_dependencies() {
   for (const Node* node : section_.texts("depends_on")) read_dependency(*node);
+}
+
+void NamespaceReader::read_tag(const Node& node) {
+  const std::string_view text = std::get<std::string>(node.value);
+  std::vector<TextMistake> mistakes;
+  Pattern tag = parse_pattern(text, mistakes);
+  for (const TextMistake& found : mistakes)
+    section_.report(node.at, fmt::format("tag \"{}\": {}", text, found.what));
+  if (!mistakes.empty()) return;
+  const bool rows = section_.has("source") && space_.kind == ValueKind::kJson;
+  for (const std::string& field : tag.fields) {
+    if (rows || !key_good_ || has_field(space_.key, field)) continue;
+    section_.report(
+        node.at,
+        fmt::format("tag \"{}\": the key \"{}\" has no field {{{}}} ({}), and only rows that are read as "
+                    "json have columns",
+                    text, space_.key.text, field, field_list(space_.key)));
+  }
+  space_.tags.push_back(std::move(tag));
+}
+
+void NamespaceReader::read_tags() {
+  const auto tags = section_.texts("tags");
+  if (tags.empty()) return;
+  if (space_.zset || space_.collection != CollectionType::kNone)
+    return section_.report(section_.key_at("tags"), "tags are not for type = \"zset\" or \"set\" yet");
+  if (tags.size() > kMostTags)
+    return section_.report(section_.key_at("tags"), fmt::format("at most {} tags for a key", kMostTags));
+  for (const Node* node : tags) read_tag(*node);
+}
+
+// `audit = "5/s"`: so many checks a second, minute or hour.
+void NamespaceReader::read_audit() {
+  section_.flag("audit_repair", space_.audit_repair);
+  if (!section_.has("audit")) {
+    if (space_.audit_repair) mistake("audit_repair", "audit_repair needs audit, such as audit = \"1/s\"");
+    return;
+  }
+  std::string text;
+  if (!section_.text("audit", text)) return;
+  const std::size_t slash = text.find('/');
+  std::uint64_t count = 0;
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + std::min(slash, text.size()), count);
+  const std::string_view unit = slash == std::string::npos ? "" : std::string_view(text).substr(slash + 1);
+  const milliseconds span = unit == "s" ? 1s : unit == "m" ? 1min : unit == "h" ? 1h : 0s;
+  const bool good = wrong == std::errc() && end == text.data() + slash && span.count() > 0 && count >= 1 &&
+                    count <= static_cast<std::uint64_t>(span.count());
+  if (!good)
+    return mistake(
+        "audit", fmt::format("audit = \"{}\": write how many checks in which time, such as \"1/s\", \"30/m\" "
+                             "or \"100/h\", at most 1000/s",
+                             text));
+  space_.audit_every = span / static_cast<std::int64_t>(count);
+  if (!section_.has("source") || space_.read != ReadStrategy::kThrough || space_.zset ||
+      space_.collection != CollectionType::kNone)
+    mistake(
+        "audit",
+        "audit compares copies with their source: it is for namespaces that are read through, and not for "
+        "type = \"zset\" or \"set\"");
 }
 
 void NamespaceReader::check_table() {

@@ -186,6 +186,9 @@ std::optional<PendingKey> Lanes::pending_of(Slot& slot, const HashedKey& key) {
   }
   for (; from < parts.size(); ++from) merge(pending, parts[from]);
   if (pending.steps.empty()) return std::nullopt;
+  for (const Part& part : parts) {
+    if (!part.stream->refuses.empty()) pending.refused = part.stream->refuses;
+  }
   // Of a stream's generations the first is sent, and those that were restored are the first.
   const OwnStream* seen = nullptr;
   for (const Part& part : parts) {

@@ -46,6 +46,8 @@ struct PendingKey {
   std::uint64_t ops = 0;
   Instant since{};
   std::uint64_t last = 0;  // the newest's number
+  // Why the source takes no writes of this journal (Queue::refuse()), and so perhaps never these; empty: it does.
+  std::string refused;
 };
 
 struct PendingStats {  // of one namespace

@@ -38,6 +38,8 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
       warmer_(loads_, [this](std::string_view key) -> Namespace& { return route(key); }),
       invalidator_(router_, copies_, keys_, clock_),
       keyspace_(router_, copies_, invalidator_, clock_, random_),
+      auditor_({router_, copies_, invalidator_, clock_, random_, scheduler_,
+                [this](std::string_view key) { return explain(key); }, [this] { loads_.dispatch(); }}),
       tokens_(random_),
       unconfirmed_(invalidator_, clock_, scheduler_),
       writes_(router_, copies_, keys_, loads_, invalidator_, unconfirmed_, clock_, scheduler_, tokens_),
@@ -50,6 +52,7 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
   copies_.observe(event_observer_);
   copies_.observe(curve_observer_);
   copies_.observe(news_);
+  copies_.observe(auditor_);
   copies_.observe_members(boards_);
   loads_.set_boards(boards_);
   tier_->observe(news_);
@@ -71,19 +74,26 @@ Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts
   if (auto journal = core->open_journal(model.journal, parts); !journal) return std::move(journal).error();
   Core& me = *core;
   me.writes_.make_strategies(me.journaled_.get());
-  me.configuration_ = std::make_unique<Configuration>(Configuration::Parts{
-      me.router_,
-      *me.tier_,
-      me.loads_,
-      me.journaled_.get(),
-      [&me] { me.follow_memory(); },
-      [&me] { me.shape_watch_.wake(); },
-      {std::move(parts.open_port), me.clock_, me.scheduler_, me.loads_, me.invalidator_, me.writes_, {}}});
-  me.statistics_ = std::make_unique<Statistics>(
-      Statistics::Parts{me.router_, *me.tier_, me.curves_, *me.configuration_, me.journaled_.get()});
+  me.configuration_ = std::make_unique<Configuration>(Configuration::Parts{me.router_,
+                                                                           *me.tier_,
+                                                                           me.loads_,
+                                                                           me.journaled_.get(),
+                                                                           [&me] { me.follow_memory(); },
+                                                                           [&me] { me.shape_watch_.wake(); },
+                                                                           {std::move(parts.open_port),
+                                                                            me.clock_,
+                                                                            me.scheduler_,
+                                                                            me.loads_,
+                                                                            me.invalidator_,
+                                                                            me.writes_,
+                                                                            me.tier_->tags(),
+                                                                            {}}});
+  me.statistics_ = std::make_unique<Statistics>(Statistics::Parts{
+      me.router_, *me.tier_, me.curves_, *me.configuration_, me.journaled_.get(), me.auditor_});
   if (auto opened = me.configuration_->open(model, parts.unreachable); !opened)
     return std::move(opened).error();
   if (parts.watch_shapes) me.shape_watch_.start(*me.configuration_);
+  me.auditor_.start();
   me.upkeep();
   return core;
 }
@@ -101,11 +111,13 @@ Result<void> Core::open_journal(const config::Journal& config, Parts& parts) {
   if (!opened) return std::move(opened).error();
   journaled_ = std::move(*opened);
   loads_.set_overlay(journaled_->overlay());
+  auditor_.set_overlay(journaled_->overlay());
   return {};
 }
 
 Core::~Core() {
   shape_watch_.stop();
+  auditor_.stop();
   if (configuration_) configuration_->stop_feeds();
   if (journaled_) journaled_->stop();
   if (configuration_) configuration_->close_gates();

@@ -16,6 +16,7 @@
 #include "base/thread_scheduler.h"
 #include "config/model.h"
 #include "forebay/layer.h"
+#include "layer/audit/auditor.h"
 #include "layer/configuration.h"
 #include "layer/key/boards.h"
 #include "layer/key/key_news.h"
@@ -74,6 +75,7 @@ class Core {
   Invalidator& invalidator() { return invalidator_; }
   Configuration& configuration() { return *configuration_; }
   Statistics& statistics() { return *statistics_; }
+  Auditor& auditor() { return auditor_; }
   DeadLetters& dead_letters() { return dead_letters_; }
   JournaledWrites* journaled() { return journaled_.get(); }  // null: there is no journal
   const Clock& clock() const { return clock_; }
@@ -112,6 +114,7 @@ class Core {
   Warmer warmer_;
   Invalidator invalidator_;
   Keyspace keyspace_;
+  Auditor auditor_;
   WriteTokens tokens_;
   UnconfirmedWrites unconfirmed_;
   WritePath writes_;

@@ -91,6 +91,29 @@ std::size_t Keyspace::purge_match(std::string_view glob) {
   return dropped;
 }
 
+Result<bool> Keyspace::tag(std::string_view key, std::span<const std::string_view> tags) {
+  const KeyRef at = this->at(key);
+  if (at.space.boards != nullptr || at.space.members != nullptr ||
+      (at.space.info.bound && at.space.info.type == EntryType::kCollection)) {
+    return Error{
+        ErrorCode::kUnsupported,
+        fmt::format("keys of namespace '{}' can't be tagged yet: they are collections that a table holds",
+                    at.space.name())};
+  }
+  std::vector<std::uint64_t> words;
+  for (const std::string_view each : tags) {
+    const std::uint64_t word = tag_of_client(each);
+    if (std::ranges::find(words, word) == words.end()) words.push_back(word);
+  }
+  const auto tagged = copies_.tag(at, words, clock_.now());
+  if (tagged == CopyStore::Tagged::kTooMany) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("a key has at most {} tags, those of its namespace included",
+                             memory::TagPurges::kMostTags)};
+  }
+  return tagged == CopyStore::Tagged::kYes;
+}
+
 void Keyspace::purge_database(unsigned database) {
   for (Namespace* space : router().spaces()) {
     if (space->database == database) invalidator_.drop_space(*space);

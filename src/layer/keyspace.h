@@ -32,6 +32,8 @@ class Keyspace {
   bool random_entry(Instant now, FunctionRef<void(const EntryView&)> visit) const;
   Result<void> purge_namespace(std::string_view name);
   std::size_t purge_match(std::string_view glob);
+  void purge_tag(std::string_view tag) { invalidator_.drop_tag(tag); }
+  Result<bool> tag(std::string_view key, std::span<const std::string_view> tags);
   // As the functions of these names (layer/databases.h).
   void purge_database(unsigned database);
   std::array<memory::SpaceEntries, kMostDatabases> entries_of_databases() const;

@@ -244,12 +244,23 @@ void Layer::purge_all() {
 Result<void> Layer::purge_namespace(std::string_view name) {
   return impl_->core->keyspace().purge_namespace(name);
 }
+void Layer::purge_tag(std::string_view tag) {
+  impl_->core->keyspace().purge_tag(tag);
+}
+Result<bool> Layer::tag(std::string_view key, std::span<const std::string_view> tags) {
+  return impl_->core->keyspace().tag(key, tags);
+}
 std::size_t Layer::purge_match(std::string_view glob) {
   return impl_->core->keyspace().purge_match(glob);
 }
 
 void Layer::warm(std::span<const std::string> keys, std::move_only_function<void(Result<std::size_t>)> done) {
   impl_->core->warmer().warm({keys.begin(), keys.end()}, std::move(done));
+}
+
+void Layer::audit(std::string_view space, std::size_t sample,
+                  std::move_only_function<void(Result<AuditReport>)> done) {
+  impl_->core->auditor().audit(space, sample, std::move(done));
 }
 
 // ---- Writes behind

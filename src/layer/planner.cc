@@ -232,6 +232,7 @@ void Planner::plan_rest(Draft& draft) {
   rest->config.ttl = wanted.ttl;
   rest->config.jitter = wanted.jitter;
   rest->writes = &parts_.writes.strategy(rest->config);
+  rest->tag_purges = &parts_.tag_purges;
   if (draft.present.router != nullptr)
     rest->epoch.store(draft.present.router->spaces().front()->epoch.load());
   draft.plan.spaces.push_back(rest.get());
@@ -264,6 +265,8 @@ std::unique_ptr<Namespace> Planner::describe(const config::Namespace& wanted) {
   auto space = std::make_unique<Namespace>();
   space->config = wanted;
   space->writes = &parts_.writes.strategy(wanted);
+  space->tags = TagTemplates(wanted);
+  space->tag_purges = &parts_.tag_purges;
   NamespaceInfo& info = space->info;
   info.name = wanted.name;
   info.index = next_index_++;

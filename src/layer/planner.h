@@ -51,6 +51,7 @@ class Planner {
     FlightSink& sink;  // what flights are answered to
     Invalidator& invalidator;
     const WritePath& writes;
+    const memory::TagPurges& tag_purges;
     std::function<void()> reshaped;  // called when a dataset was opened anew, or no longer fits
   };
   explicit Planner(Parts parts) : parts_(std::move(parts)) {}

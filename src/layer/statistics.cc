@@ -73,6 +73,7 @@ NamespaceStats Statistics::of(const Namespace& space, const memory::TierStats& t
   stats.invalidations = space.counters.sum(kInvalidations);
   if (space.info.index < tier.by_space.size()) stats.entries = tier.by_space[space.info.index].entries;
   stats.predicted_hit_rate = predicted(space, limit);
+  stats.audit = parts_.auditor.counts(space.name());
   return stats;
 }
 

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "layer/audit/auditor.h"
 #include "layer/configuration.h"
 #include "observe/miss_ratio_curve.h"
 
@@ -22,6 +23,7 @@ class Statistics {
     observe::MissRatioCurves& curves;
     Configuration& configuration;
     const JournaledWrites* journaled;
+    const Auditor& auditor;
   };
   explicit Statistics(const Parts& parts) : parts_(parts) {}
 

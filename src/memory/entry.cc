@@ -103,7 +103,7 @@ Entry* Entry::make(Slabs& slabs, std::string_view key, const Payload& payload, c
   entry->set_revision(0);
   entry->hook_.forget_list();
   store_word(entry->hook_.use_, 0);
-  entry->write_head(plan, key.size(), stamp, base);
+  entry->write_head(plan, key.size(), stamp, base, payload.tags);
   if (payload.shared != nullptr) entry->put_value(plan.key_at - sizeof(Value), *payload.shared);
   entry->put(plan.key_at, key.data(), key.size());
   entry->put(plan.key_at + key.size(), payload.bytes.data(), plan.value_bytes);
@@ -134,7 +134,7 @@ bool Entry::fits(const Plan& plan) const {
 
 void Entry::rewrite(const Plan& plan, const Payload& payload, const Stamp& stamp, const TimeBase& base) {
   const std::size_t key_bytes = layout().key_bytes;
-  write_head(plan, key_bytes, stamp, base);
+  write_head(plan, key_bytes, stamp, base, payload.tags);
   if (payload.shared == nullptr) put(plan.key_at + key_bytes, payload.bytes.data(), plan.value_bytes);
 }
 
@@ -165,7 +165,8 @@ void Entry::overwrite(std::string_view bytes) {
   put(layout.key_at + layout.key_bytes, bytes.data(), bytes.size());
 }
 
-void Entry::write_head(const Plan& plan, std::size_t key_bytes, const Stamp& stamp, const TimeBase& base) {
+void Entry::write_head(const Plan& plan, std::size_t key_bytes, const Stamp& stamp, const TimeBase& base,
+                       std::string_view tags) {
   // Above the shape is the expiry's lower half or, without one, what was there: the key's first bytes.
   const std::uint32_t above = (plan.shape & kExpires) != 0 ? plan.expires_ms & 0xffff : shape_ >> 16;
   store_word(shape_, plan.shape | (above << 16));
@@ -196,6 +197,7 @@ void Entry::write_head(const Plan& plan, std::size_t key_bytes, const Stamp& sta
     const Place place{stamp.space, stamp.epoch};
     put(part_at(plan.parts, kPlace), &place, sizeof(place));
   }
+  put(tags_at(plan.shape, plan.parts), tags.data(), tags.size());
 }
 
 void Entry::put(std::size_t at, const void* from, std::size_t bytes) {

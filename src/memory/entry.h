@@ -14,6 +14,7 @@
 //       fill  20  when it was loaded, until when it is fresh, what the load took
 //       proof 16  version and evidence
 //       place  8  space and epoch
+//       tags   8  and as many for each: the moment and the tags (tag_purges.h); how many is above the parts' flags
 //       payload held as a Value (larger than kInlineMax, or an object), at a multiple of 8
 //       key, then a value of bytes, or what an entry has of a collection (collection/collection.h)
 //
@@ -77,6 +78,8 @@ struct Payload {
   EntryType type = EntryType::kText;
   // kCollection: its nodes are those of the entry that is written over, and not new ones.
   bool keeps_nodes = false;
+  std::string_view tags =
+      {};  // as tag_purges.h has them; empty: none. They may be those of the entry written over.
 };
 
 class Entry {
@@ -179,7 +182,14 @@ class Entry {
   }
   Payload payload() const {
     const Value* const value = shared();
-    return {value != nullptr ? std::string_view() : bytes(), value, type(), is_collection()};
+    return {value != nullptr ? std::string_view() : bytes(), value, type(), is_collection(), tags()};
+  }
+  // Empty: none.
+  std::string_view tags() const {
+    if ((shape() & kWide) == 0) [[likely]]
+      return {};
+    const std::uint16_t parts = layout().parts;
+    return {start() + tags_at(shape(), parts), tags_bytes(parts)};
   }
   // A collection has the wide part, so that a reader without the lock who knows small entries only leaves it.
   bool is_collection() const { return (shape() & kWide) != 0 && (layout().parts & kCollection) != 0; }
@@ -236,7 +246,8 @@ class Entry {
     kPlace = 8,
     kShared = 16,
     kCollection = 256,
-    kParts = kFar | kFill | kProof | kPlace | kShared | kCollection,
+    kTags = 127u << 9,  // a number, that of the tags
+    kParts = kFar | kFill | kProof | kPlace | kShared | kCollection | kTags,
     kNegative = 32,
     kEdited = 64,
     kByWallClock = 128,
@@ -246,6 +257,7 @@ class Entry {
     std::uint16_t value_bytes;
     std::uint16_t parts;
   };
+  static constexpr unsigned kTagsShift = 9;
   static constexpr std::uint32_t kSecondsMask = (1u << 24) - 1;
   static constexpr std::size_t kTail = 22;
   static constexpr std::size_t kWheelAt = 24;
@@ -261,12 +273,14 @@ class Entry {
     std::size_t total() const { return key_at + key_bytes + value_bytes; }
   };
   // `value_bytes` are those that lie in the entry's block; none if the value is held by reference. `kinds`: kShared,
-  // kCollection or neither.
+  // kCollection or neither, and the number of tags.
   static Plan plan(std::size_t key_bytes, std::size_t value_bytes, std::uint16_t kinds, const Stamp& stamp,
                    const TimeBase& base);
   static std::uint16_t kinds(const Payload& payload) {
-    if (payload.shared != nullptr) return kShared;
-    return payload.type == EntryType::kCollection ? kCollection : 0;
+    const std::size_t tags = payload.tags.empty() ? 0 : (payload.tags.size() / sizeof(std::uint64_t)) - 1;
+    const auto counted = static_cast<std::uint16_t>(tags << kTagsShift);
+    if (payload.shared != nullptr) return counted | kShared;
+    return counted | (payload.type == EntryType::kCollection ? kCollection : 0);
   }
   static std::size_t inline_bytes(const Payload& payload) {
     return payload.shared != nullptr ? 0 : payload.bytes.size();
@@ -288,8 +302,16 @@ class Entry {
   static std::size_t tail_at(std::uint16_t shape) {
     return (shape & kExpires) != 0 ? kTailWithExpiry : kTail;
   }
+  // Requires the wide part.
+  static std::size_t tags_at(std::uint16_t shape, std::uint16_t parts) {
+    return tail_at(shape) + sizeof(Wide) + kPartsBytes[parts & (kShared - 1)];
+  }
+  static std::size_t tags_bytes(std::uint16_t parts) {
+    const std::size_t tags = parts >> kTagsShift;
+    return tags == 0 ? 0 : (tags + 1) * sizeof(std::uint64_t);
+  }
   static std::size_t key_at(std::uint16_t shape, std::uint16_t parts) {
-    std::size_t at = tail_at(shape) + sizeof(Wide) + kPartsBytes[parts & (kShared - 1)];
+    std::size_t at = tags_at(shape, parts) + tags_bytes(parts);
     if ((parts & kShared) != 0) at = (at + 7) / 8 * 8 + sizeof(Value);
     return at;
   }
@@ -311,7 +333,8 @@ class Entry {
   Instant far_expires(const TimeBase& base) const;
   void read_rest(const TimeBase& base, Stamp& out) const;
   std::uint32_t read_space() const;
-  void write_head(const Plan& plan, std::size_t key_bytes, const Stamp& stamp, const TimeBase& base);
+  void write_head(const Plan& plan, std::size_t key_bytes, const Stamp& stamp, const TimeBase& base,
+                  std::string_view tags);
 
   char* start() { return reinterpret_cast<char*>(this); }
   const char* start() const { return reinterpret_cast<const char*>(this); }

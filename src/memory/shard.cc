@@ -1,14 +1,13 @@
 // A shard as a whole: how it is set up, what it answers its policy, what is due with time, and its check of
 // itself. Reading, writing and making room have files of their own.
 
-#include "memory/shard.h"
-
 #include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/hash.h"
+#include "memory/shard_scopes.h"
 
 namespace forebay::memory {
 
@@ -104,6 +103,7 @@ void Shard::link(Entry& entry) {
   if (space >= counters_.by_space.size()) counters_.by_space.resize(space + 1);
   SpaceEntries& of_space = counters_.by_space[space];
   ++of_space.entries;
+  if (!entry.tags().empty()) ++tagged_;
   if (!entry.has_expiry()) return;
   wheel_.file(entry.wheel(), entry.due_tick());
   ++of_space.with_expiry;
@@ -112,6 +112,7 @@ void Shard::link(Entry& entry) {
 void Shard::unlink(Entry& entry) {
   SpaceEntries& of_space = counters_.by_space[entry.space()];
   --of_space.entries;
+  if (!entry.tags().empty()) --tagged_;
   if (!entry.has_expiry()) return;
   wheel_.unlink(entry.wheel());
   --of_space.with_expiry;
@@ -131,6 +132,7 @@ std::size_t Shard::upkeep(Instant now, std::size_t budget) {
             policy_->on_erase(entry.hook());
             leave(entry, hash_bytes(entry.key()), Departure::kExpired);
           });
+  if (taken < budget) taken += sweep_purged(budget - taken);
   if (taken == budget) return taken;
   // What writes left undone goes on here, so that a table that is no longer written to gives its memory back;
   // growing waits for room.
@@ -141,6 +143,28 @@ std::size_t Shard::upkeep(Instant now, std::size_t budget) {
   taken += rehash(buckets);
   if (taken < budget) taken += compact(budget - taken);
   return taken;
+}
+
+std::size_t Shard::sweep_purged(std::size_t buckets) {
+  if (tagged_ == 0) {
+    swept_ = common_.tags.now();
+    return 0;
+  }
+  std::size_t looked_at = 0;
+  const Visit inside(*this);
+  while (looked_at < buckets) {
+    if (sweep_at_ == 0) {
+      if (swept_ == common_.tags.now()) break;
+      sweep_for_ = common_.tags.now();
+    }
+    // Called by scan() under the lock that sweep_purged() requires.
+    sweep_at_ = table_.scan(sweep_at_, [&](Entry& entry) NO_THREAD_SAFETY_ANALYSIS {
+      if (!entry.retired() && purged(entry)) leave_purged(entry, hash_bytes(entry.key()));
+    });
+    ++looked_at;
+    if (sweep_at_ == 0) swept_ = sweep_for_;
+  }
+  return looked_at;
 }
 
 std::string Shard::inconsistency() {

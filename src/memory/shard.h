@@ -31,6 +31,7 @@
 #include "memory/eviction/registry.h"
 #include "memory/hit_log.h"
 #include "memory/table.h"
+#include "memory/tag_purges.h"
 #include "memory/tier.h"
 #include "memory/timer_wheel.h"
 
@@ -53,6 +54,7 @@ struct Common {
   Common(Instant start, Count what) : base(start), count(what) {}
   const TimeBase base;
   const Count count;
+  TagPurges tags;
   Relief* relief = nullptr;                 // fixed before the first operation
   DepartureObserver* departures = nullptr;  // likewise; null: nobody
   std::atomic<std::size_t> limit{0};        // bytes; 0: unbounded
@@ -222,10 +224,14 @@ class alignas(64) Shard {
   // Frees some of it and returns the steps that this was worth.
   std::size_t free_some(Cleared& cleared) REQUIRES(mutex);
 
-  // The key's entry, and its stamp in `stamp`; null if there is none. An expired entry is removed here.
+  // The key's entry, and its stamp in `stamp`; null if there is none. One that has expired, or of which a tag was
+  // purged, is removed here.
   Entry* live(std::uint64_t hash, std::string_view key, Instant now, Stamp& stamp) REQUIRES(mutex);
   PutOutcome decide_and_write(std::uint64_t hash, std::string_view key, Instant now,
                               FunctionRef<Change(const EntryView*)> decide) REQUIRES(mutex);
+  // Gives an entry these tags in place of its marked ones.
+  PutOutcome retag(std::uint64_t hash, std::string_view key, Entry& entry, std::string_view tags,
+                   const Stamp& stamp, Instant now) REQUIRES(mutex);
   PutOutcome replace(std::uint64_t hash, std::string_view key, Entry* old, Change& change, Instant now)
       REQUIRES(mutex);
   // Gives the key this payload and stamp: writes over `old` if it fits there, else makes a new entry.
@@ -240,6 +246,12 @@ class alignas(64) Shard {
       REQUIRES(mutex);
   // Has an entry keep other bytes of a large collection that stays one.
   void keep_nodes(Entry& entry, std::string_view bytes) REQUIRES(mutex);
+
+  bool purged(const Entry& entry) const { return common_.tags.purged(entry.tags()); }
+  // Removes an entry of which a tag was purged, and says so.
+  void leave_purged(Entry& entry, std::uint64_t hash) REQUIRES(mutex);
+  // Removes such entries of some buckets. Returns how many buckets it looked at.
+  std::size_t sweep_purged(std::size_t buckets) REQUIRES(mutex);
 
   void link(Entry& entry) REQUIRES(mutex);    // into wheel and counters
   void unlink(Entry& entry) REQUIRES(mutex);  // out of them
@@ -330,6 +342,11 @@ class alignas(64) Shard {
   // How many entries own more than their block in slabs_; those set aside count until they are freed.
   std::size_t owners_ GUARDED_BY(mutex) = 0;
   std::vector<Cleared> cleared_ GUARDED_BY(mutex);
+  // The sweep for purged tags: where it is, the moment that it looks for, and up to which all have been found.
+  std::uint64_t sweep_at_ GUARDED_BY(mutex) = 0;
+  std::uint64_t sweep_for_ GUARDED_BY(mutex) = 0;
+  std::uint64_t swept_ GUARDED_BY(mutex) = 0;
+  std::size_t tagged_ GUARDED_BY(mutex) = 0;         // entries with tags, those set aside included
   std::size_t cleared_bytes_ GUARDED_BY(mutex) = 0;  // what of bytes_ is cleared_'s
 };
 

@@ -67,7 +67,8 @@ PutOutcome Shard::edit_and_write(std::uint64_t hash, std::string_view key, Insta
     leave(*entry, hash, Departure::kInvalidated);
     return PutOutcome::kKept;
   }
-  const Payload payload{all.bytes(), nullptr, EntryType::kCollection, stays};
+  const Payload payload{all.bytes(), nullptr, EntryType::kCollection, stays,
+                        stays ? entry->tags() : std::string_view()};
   const PutOutcome outcome = store(hash, key, entry, payload, stays ? stamp : *wanted, now, room);
   if (outcome != PutOutcome::kStored) abandon_nodes(payload.bytes);
   return outcome;

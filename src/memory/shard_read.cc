@@ -9,8 +9,12 @@ namespace forebay::memory {
 Entry* Shard::live(std::uint64_t hash, std::string_view key, Instant now, Stamp& stamp) {
   Entry* const entry = table_.find(hash, key);
   if (entry == nullptr) return nullptr;
-  if (entry->read_stamp(common_.base, stamp) > now) [[likely]]
-    return entry;
+  if (entry->read_stamp(common_.base, stamp) > now) [[likely]] {
+    if (!purged(*entry)) [[likely]]
+      return entry;
+    leave_purged(*entry, hash);
+    return nullptr;
+  }
   policy_->on_erase(entry->hook());
   leave(*entry, hash, Departure::kExpired);
   return nullptr;
@@ -43,7 +47,7 @@ Shard::Answer Shard::find_unlocked(std::uint64_t hash, std::string_view key, Ins
   if (ref == 0) return Answer::kMiss;
   const Entry& entry = copy.entry();
   Stamp stamp;
-  if (entry.read_stamp(common_.base, stamp) <= now) return Answer::kNeedsLock;
+  if (entry.read_stamp(common_.base, stamp) <= now || purged(entry)) return Answer::kNeedsLock;
   visit(view(entry, stamp, seconds));
   if (touch == Touch::kYes) report(stripe, {ref, static_cast<std::uint32_t>(hash)}, copy.use(), seconds);
   return Answer::kHit;
@@ -107,7 +111,7 @@ std::uint64_t Shard::scan(std::uint64_t cursor, Instant now, FunctionRef<void(co
   const Visit inside(*this);
   return table_.scan(cursor, [&](const Entry& entry) {
     Stamp stamp;
-    if (entry.retired() || entry.read_stamp(common_.base, stamp) <= now) return;
+    if (entry.retired() || entry.read_stamp(common_.base, stamp) <= now || purged(entry)) return;
     ++visited;
     visit(view(entry, stamp, common_.base.seconds(now)));
   });
@@ -128,7 +132,7 @@ bool Shard::random(Instant now, std::uint64_t chance, FunctionRef<void(const Ent
     while (skip-- > 0) entry = Table::next(*entry);
     for (std::size_t tried = 0; tried < length; ++tried) {
       Stamp stamp;
-      if (entry->read_stamp(common_.base, stamp) > now) {
+      if (entry->read_stamp(common_.base, stamp) > now && !purged(*entry)) {
         visit(view(*entry, stamp, common_.base.seconds(now)));
         return true;
       }

@@ -72,6 +72,12 @@ void Shard::leave(Entry& entry, std::uint64_t hash, Departure why) {
   dispose(entry);
 }
 
+void Shard::leave_purged(Entry& entry, std::uint64_t hash) {
+  policy_->on_erase(entry.hook());
+  if (common_.departures != nullptr) common_.departures->departed(entry.key(), hash, Departure::kInvalidated);
+  leave(entry, hash, Departure::kInvalidated);
+}
+
 void Shard::abandon_nodes(std::string_view collection) {
   for (const TreeRoot& root : Collection::trees_of(collection)) {
     if (root.node != 0) abandoned_.push_back(root);
@@ -180,6 +186,8 @@ void Shard::clear() {
   wheel_.reset();
   departures_.forget_all();
   std::ranges::fill(counters_.by_space, SpaceEntries());
+  tagged_ = 0;
+  sweep_at_ = 0;
   // The new table came while the old one is still there: so much of that goes at once as keeps the limit.
   const std::size_t limit = common_.limit.load(std::memory_order_relaxed);
   const std::size_t before = this->bytes();

@@ -12,6 +12,28 @@
 
 namespace forebay::memory {
 
+namespace {
+
+enum class Of : std::uint8_t { kUnmarked, kMarked };
+
+// The tags, and of the old ones those of this kind. `merged`: where they are put if there are such.
+std::string_view with_old(std::string_view tags, std::string_view old, Of kind, std::string& merged) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  for (std::size_t i = 1; i * kWord < old.size(); ++i) {
+    const std::uint64_t tag = TagPurges::word(old, i);
+    if ((tag & 1) != static_cast<std::uint64_t>(kind)) continue;
+    if (merged.empty()) merged = tags.empty() ? std::string(old.substr(0, kWord)) : std::string(tags);
+    if (merged.size() == (1 + TagPurges::kMostTags) * kWord) break;
+    bool there = false;
+    for (std::size_t j = 1; j * kWord < merged.size() && !there; ++j)
+      there = TagPurges::word(merged, j) == tag;
+    if (!there) merged.append(old.substr(i * kWord, kWord));
+  }
+  return merged.empty() ? tags : std::string_view(merged);
+}
+
+}  // namespace
+
 PutOutcome Shard::update(std::uint64_t hash, std::string_view key, Instant now,
                          FunctionRef<Change(const EntryView*)> decide) {
   const PutOutcome outcome = decide_and_write(hash, key, now, decide);
@@ -47,10 +69,14 @@ PutOutcome Shard::decide_and_write(std::uint64_t hash, std::string_view key, Ins
       change.stamp = {};
       entry->read_stamp(common_.base, change.stamp);
       change.type = entry->type();
+      change.tags = entry->tags();
       return replace(hash, key, entry, change, now);
     case Change::Kind::kRestamp:
       if (entry == nullptr) break;
       return store(hash, key, entry, entry->payload(), change.stamp, now);
+    case Change::Kind::kRetag:
+      if (entry == nullptr) break;
+      return retag(hash, key, *entry, change.tags, stamp, now);
     case Change::Kind::kErase:
       if (entry == nullptr) break;
       policy_->on_erase(entry->hook());
@@ -62,8 +88,19 @@ PutOutcome Shard::decide_and_write(std::uint64_t hash, std::string_view key, Ins
   return PutOutcome::kKept;
 }
 
+PutOutcome Shard::retag(std::uint64_t hash, std::string_view key, Entry& entry, std::string_view tags,
+                        const Stamp& stamp, Instant now) {
+  Payload payload = entry.payload();
+  std::string merged;
+  payload.tags = with_old(tags, payload.tags, Of::kUnmarked, merged);
+  return store(hash, key, &entry, payload, stamp, now);
+}
+
 PutOutcome Shard::replace(std::uint64_t hash, std::string_view key, Entry* old, Change& change, Instant now) {
-  Payload payload{change.bytes, nullptr, change.type};
+  Payload payload{change.bytes, nullptr, change.type, false, change.tags};
+  std::string merged;
+  if (change.keeps_marked_tags && old != nullptr) [[unlikely]]
+    payload.tags = with_old(change.tags, old->tags(), Of::kMarked, merged);
   if (change.shared) {
     payload.bytes = change.shared->view();
     if (change.shared->is_object() || payload.bytes.size() > kInlineMax) payload.shared = &*change.shared;

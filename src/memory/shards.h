@@ -69,6 +69,7 @@ class Shards final : private Relief {
   std::optional<Departure> departure(std::string_view key) const;
   std::optional<unsigned> frequency(std::string_view key) const;
   void observe(DepartureObserver& observer) { common_.departures = &observer; }
+  TagPurges& tags() { return common_.tags; }
   void move_wall_times(Instant now, Duration by);
   std::uint64_t scan(std::uint64_t cursor, std::size_t count, Instant now,
                      FunctionRef<void(const EntryView&)> visit);

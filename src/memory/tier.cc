@@ -117,6 +117,14 @@ bool Tier::random(Instant now, std::uint64_t chance, FunctionRef<void(const Entr
   return impl_->shards.random(now, chance, visit);
 }
 
+void Tier::purge_tag(std::uint64_t tag) {
+  impl_->shards.tags().purge(tag);
+}
+
+const TagPurges& Tier::tags() const {
+  return impl_->shards.tags();
+}
+
 bool Tier::tick(Instant now, std::size_t budget) {
   return impl_->shards.tick(now, budget);
 }

@@ -40,6 +40,7 @@
 namespace forebay::memory {
 
 class Collection;
+class TagPurges;
 
 // What the limit counts.
 enum class Count : std::uint8_t {
@@ -81,7 +82,7 @@ struct TierStats {
 class DepartureObserver {
  public:
   virtual ~DepartureObserver() = default;
-  // `why` is kExpired or kEvicted. `hash`: the key's hash_bytes().
+  // `why` is kExpired or kEvicted, or, of what had a tag that was purged, kInvalidated. `hash`: the key's hash_bytes().
   virtual void departed(std::string_view key, std::uint64_t hash, Departure why) = 0;
 };
 
@@ -136,6 +137,12 @@ class Tier {
   PutOutcome put(std::string_view key, Value value, const Stamp& stamp, Instant now);
   // Removes an entry; `why` goes to the departure log. True: one was there and not expired.
   bool erase(std::string_view key, Instant now, Departure why);
+
+  // Every entry with the tag is gone from here on. O(1) for the caller; memory is given back by tick(), which tells
+  // the observer of departures (kInvalidated).
+  void purge_tag(std::uint64_t tag);
+  // As of when a value is true that is read from its source from here on (tag_purges.h).
+  const TagPurges& tags() const;
 
   // Removes everything. O(1) for the caller apart from one lock per shard; memory is given back by tick().
   void clear();

@@ -4,6 +4,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -46,6 +47,8 @@ void add_namespaces(const LayerStats& stats, std::vector<Metric>& out) {
                    "Share of reads that memory would answer if it were this many times its limit, estimated.",
                    MetricKind::kGauge,
                    {}};
+  Metric audits{
+      "forebay_audits_total", "Cached copies compared with their source.", MetricKind::kCounter, {}};
   for (const NamespaceStats& space : stats.namespaces) {
     const auto label = [&space] { return std::pair<std::string, std::string>("namespace", space.name); };
     const std::pair<const char*, std::uint64_t> results[] = {{"hit", space.hits},
@@ -55,6 +58,17 @@ void add_namespaces(const LayerStats& stats, std::vector<Metric>& out) {
                                                              {"error", space.errors}};
     for (const auto& [result, count] : results) {
       requests.samples.push_back({{label(), {"result", result}}, number(count)});
+    }
+    const AuditCounts& audit = space.audit;
+    const std::pair<const char*, std::uint64_t> verdicts[] = {{"right", audit.right},
+                                                              {"changed", audit.changed},
+                                                              {"stale", audit.stale},
+                                                              {"unknown", audit.unknown},
+                                                              {"violation", audit.violations}};
+    const bool audited =
+        std::ranges::any_of(verdicts, [](const auto& verdict) { return verdict.second > 0; });
+    for (const auto& [verdict, count] : verdicts) {
+      if (audited) audits.samples.push_back({{label(), {"result", verdict}}, number(count)});
     }
     coalesced.samples.push_back({{label()}, number(space.coalesced)});
     refreshes.samples.push_back({{label()}, number(space.refreshes)});
@@ -66,7 +80,8 @@ void add_namespaces(const LayerStats& stats, std::vector<Metric>& out) {
           {{label(), {"memory", fmt::format("{}", kPredictedMemory[i])}}, (*space.predicted_hit_rate)[i]});
     }
   }
-  for (Metric* metric : {&requests, &coalesced, &refreshes, &fenced, &invalidations, &entries, &predicted}) {
+  for (Metric* metric :
+       {&requests, &coalesced, &refreshes, &fenced, &invalidations, &entries, &predicted, &audits}) {
     if (!metric->samples.empty()) out.push_back(std::move(*metric));
   }
 }

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
+#include <future>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "scenarios/service.h"
 #include "support/eventually.h"
@@ -39,6 +42,15 @@ depends_on = ["items(team -> team)"]
     EXPECT_TRUE(eventually([&] { return service_->layer().stats().feeds.at(0).heard; }));
   }
 
+  AuditReport audit(std::size_t sample) {
+    std::promise<Result<AuditReport>> found;
+    service_->layer().audit("", sample,
+                            [&](Result<AuditReport> report) { found.set_value(std::move(report)); });
+    auto report = found.get_future().get();
+    EXPECT_TRUE(report) << report.error().message;
+    return report ? *report : AuditReport{};
+  }
+
   PostgresServer postgres_{{"wal_level = logical", "max_slot_wal_keep_size = '1GB'"}};
   std::optional<Service> service_;
 };
@@ -59,6 +71,31 @@ TEST_F(Followed, AClientsOwnCopyIsTakenBackAlsoWhenForebaysHasGone) {
   for (int i = 0; i < 2000; ++i) other.ask({"SET", "filler:" + std::to_string(i), std::string(2000, 'x')});
   postgres_.exec("UPDATE items SET n = 1 WHERE id = 2");
   EXPECT_EQ(near.reply(), "[invalidate [item:2]]");
+}
+
+TEST_F(Followed, TheAuditorTellsWhatIsWrongFromWhatIsOnItsWay) {
+  TestClient client(service_->port());
+  for (int i = 0; i < 50; ++i) client.ask({"GET", "item:" + std::to_string(i)});
+  std::atomic<bool> writing{true};
+  std::thread writer([&] {
+    for (int i = 0; writing; ++i) {
+      postgres_.exec("UPDATE items SET n = n + 1 WHERE id = " + std::to_string(i % 50));
+      client.ask({"GET", "item:" + std::to_string(i % 50)});
+    }
+  });
+  const AuditReport busy = audit(300);
+  writing = false;
+  writer.join();
+  EXPECT_GT(busy.checked, 30u);
+  EXPECT_EQ(busy.violations, 0u) << "rows change all the while, and nothing is wrong";
+
+  // What a client says that the value is, is cached as if it had been loaded: here it is not what the database has.
+  client.ask({"SET", "item:3", R"({"id":3,"team":1,"n":-1})"});
+  const AuditReport poisoned = audit(1000);
+  EXPECT_EQ(poisoned.keys, std::vector<std::string>{"item:3"});
+  postgres_.exec("UPDATE items SET n = 7 WHERE id = 3");
+  EXPECT_TRUE(eventually([&] { return client.ask({"GET", "item:3"}).find("\"n\":7") != std::string::npos; }));
+  EXPECT_EQ(audit(300).violations, 0u);
 }
 
 // Rows are changed all the while, and the server, its sessions and the connection of the feed are killed at random. In
@@ -100,12 +137,14 @@ TEST_F(Followed, KillsLeaveNoStaleCopyBehind) {
     } catch (const std::runtime_error&) {
       // The server was not back yet.
     }
+    EXPECT_EQ(audit(20).violations, 0u) << "in round " << round;
   }
   ASSERT_TRUE(eventually([&] {
     const FeedStats feed = service_->layer().stats().feeds.at(0);
     return feed.heard && feed.unsettled == 0 && feed.lag_seconds < 2;
   }));
   touch();
+  EXPECT_EQ(audit(200).violations, 0u);
   for (int i = 0; i < 50; ++i) {
     const std::string id = std::to_string(i);
     EXPECT_EQ(client.ask({"GET", "item:" + id}),

@@ -99,6 +99,27 @@ TEST_P(JournalOwner, ACopyOfAJournalThatIsInUseTakesNoWrites) {
   EXPECT_EQ(ask("INCR", "visits:home"), ":3");
 }
 
+// The copy can't know whether what it holds has been applied by the original.
+TEST_P(JournalOwner, ACopyDoesNotAnswerForKeysWhoseWritesItHolds) {
+  configure_visits();
+  start();
+  EXPECT_EQ(ask("INCR", "visits:home"), ":1");
+  forebay_.kill();  // with the write pending
+  const fs::path other = folder_.path() / "other";
+  fs::create_directory(other);
+  fs::copy(journal(), other / "journal", fs::copy_options::recursive);
+  start();
+  EXPECT_EQ(ask("INCR", "visits:home"), ":2");
+  EXPECT_EQ(ask("FOREBAY", "DRAIN", "30000"), ":1");
+
+  ForebayProcess clone(other);
+  clone.configure(toml("journal", "visits", "visits", "behind"));
+  clone.start();
+  EXPECT_THAT(clone.connect()->ask({"GET", "visits:home"}), StartsWith("-UNAVAILABLE")) << "neither 2 nor 3";
+  EXPECT_EQ(clone.connect()->ask({"GET", "visits:other"}), "(nil)")
+      << "of others it knows as much as anybody";
+}
+
 TEST_P(JournalOwner, AJournalFromABackupRepeatsNothingAndLosesNothingSilently) {
   configure_visits();
   start();
@@ -120,6 +141,8 @@ TEST_P(JournalOwner, AJournalFromABackupRepeatsNothingAndLosesNothingSilently) {
       return forebay_.log().find("seems to be an older copy") != std::string::npos;
     })) << forebay_.log();
     EXPECT_THAT(ask("SET", "visits:home", "1000"), StartsWith("-UNAVAILABLE"));
+    EXPECT_THAT(ask("GET", "visits:home"), StartsWith("-UNAVAILABLE"))
+        << "not 12: what is pending was applied";
     EXPECT_EQ(views(), "11");
     forebay_.kill();
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,7 +30,8 @@ class SimSource final : public layer::SourcePort {
   Duration commit_takes = std::chrono::milliseconds(5);
   Duration write_takes = std::chrono::milliseconds(10);
   std::optional<Error> load_error;
-  std::string poison;  // a load with this key in it is refused
+  std::string poison;             // a load with this key in it is refused
+  std::function<void()> on_load;  // called when a load reads the rows
   std::optional<Error> write_error;
   bool commit_despite_error = false;  // the write happens and the answer is lost
   // A write is answered with this transaction, unconfirmed; it commits when commit_takes is over all the same.
@@ -237,6 +239,7 @@ class SimSource final : public layer::SourcePort {
     bool found_by_spelling(std::size_t) const override { return source_.by_spelling; }
 
     void load(std::vector<KeyFields> keys, layer::CallOptions options, layer::LoadDone done) override {
+      if (source_.on_load) source_.on_load();
       std::vector<std::string> names;
       std::vector<layer::LoadedValue> values;
       for (const auto& key : keys) {

@@ -31,6 +31,8 @@ class Invalidator final : public feed::ChangeSink {
             Visible visible = Visible::kYes);
   // Invalidates every copy of a namespace, and every load and write of it in progress. O(1).
   void drop_space(Namespace& space) { copies_.drop_space(space); }
+  // Every copy with the tag, also what is being loaded and turns out to have it. O(namespaces).
+  void drop_tag(std::string_view tag) { copies_.drop_tag(tag, router().spaces()); }
   // O(shards). May be called with the tier's shards held: it takes no lock of the keys.
   void drop_everything() { copies_.drop_everything(router().spaces()); }
 

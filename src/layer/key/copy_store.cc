@@ -36,6 +36,14 @@ bool same_value(const NewCopy& copy, const EntryView& entry) {
   return before == (copy.value ? copy.value->view() : *copy.bytes);
 }
 
+// Whether a value that was true as of then must not be stored any more. The tags of the namespace are looked at by the
+// memory tier. Those that clients gave the key's copy are gone with it if they were purged: nobody knows them.
+bool is_purged(const Namespace& space, const AsOf& then) {
+  if (then.epoch != space.epoch.load(std::memory_order_acquire)) return true;
+  return space.clients_tag.load(std::memory_order_relaxed) && space.tag_purges != nullptr &&
+         then.tags != space.tag_purges->now();
+}
+
 CopyStore::Stored stored_of(PutOutcome outcome) {
   switch (outcome) {
     case PutOutcome::kStored:
@@ -55,7 +63,7 @@ CopyStore::Stored stored_of(PutOutcome outcome) {
 Stamp CopyStore::stamp_of(const KeyRef& at, const NewCopy& copy, Instant now) {
   const Namespace& space = at.space;
   const config::Namespace& policy = space.config;
-  Stamp stamp = space.stamp(copy.epoch, copy.loaded_at);
+  Stamp stamp = space.stamp(copy.as_of.epoch, copy.loaded_at);
   if (copy.cause == CopyCause::kLoaded && space.notes_loads)
     stamp.load_cost = std::chrono::duration_cast<std::chrono::microseconds>(copy.took);
   copy.evidence.put_on(stamp);
@@ -71,6 +79,14 @@ Stamp CopyStore::stamp_of(const KeyRef& at, const NewCopy& copy, Instant now) {
   return stamp;
 }
 
+std::optional<PackedTags> CopyStore::tags_of(const KeyRef& at, std::optional<std::string_view> value,
+                                             const AsOf& as_of) {
+  PackedTags tags(as_of.tags);
+  const Namespace& space = at.space;
+  if (!space.tags.empty() && !space.tags.add_to(tags, space.config.key, at.text, value)) return std::nullopt;
+  return tags;
+}
+
 CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant now) {
   if (copy.collection != nullptr) return store_collection(at, copy, now);
   Namespace& space = at.space;
@@ -83,13 +99,20 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant no
   const Stamp stamp = stamp_of(at, copy, now);
   const std::string_view text = copy.bytes.value_or(std::string_view());
   const std::uint64_t bytes = copy.value ? bytes_of(*copy.value) : text.size();
+  std::optional<PackedTags> tags;
+  if (space.has_tags()) [[unlikely]] {
+    auto of = present ? std::optional(copy.value ? copy.value->view() : text) : std::nullopt;
+    tags = tags_of(at, of, copy.as_of);
+  } else {
+    tags.emplace(0);
+  }
   Outcome outcome;
   std::optional<Stored> refused;
   bool renewed = false;
   const PutOutcome put = tier_.update(at.hash, at.text, now, [&](const EntryView* current) -> Change {
     // Looked at under the shard's lock: if the epoch is raised later, a tier that is this namespace's alone
     // clears this shard later, too. In another the entry says its epoch itself.
-    if (copy.epoch != space.epoch.load(std::memory_order_acquire)) {
+    if (is_purged(space, copy.as_of)) {
       refused = Stored::kPurged;
       return Change::keep();
     }
@@ -101,9 +124,13 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant no
         return Change::keep();
       }
     }
-    if (!remember) return Change::erase();
-    if (copy.value) return Change::replace(std::move(*copy.value), stamp, space.info.type);
-    return Change::replace(text, stamp, space.info.type);
+    if (!tags) refused = Stored::kUntagged;
+    if (!remember || !tags) return Change::erase();
+    Change change = copy.value ? Change::replace(std::move(*copy.value), stamp, space.info.type)
+                               : Change::replace(text, stamp, space.info.type);
+    change.tags = tags->bytes();
+    change.keeps_marked_tags = true;
+    return change;
   });
   outcome.stored = refused.value_or(stored_of(put));
   switch (outcome.stored) {
@@ -116,6 +143,7 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant no
       tell_dropped(at, copy.cause == CopyCause::kLoaded ? CopyCause::kRenewed : copy.cause, outcome.existed);
       break;
     case Stored::kTooLarge:
+    case Stored::kUntagged:
       tell_dropped(at, copy.cause, outcome.existed);
       break;
     case Stored::kFull:
@@ -145,7 +173,7 @@ CopyStore::Outcome CopyStore::store_collection(const KeyRef& at, const NewCopy& 
       tier_.edit(at.hash, at.text, now, memory::Tier::edit_room(1, at.text.size()) + bytes,
                  [&](const EntryView* current, memory::Collection& all) -> std::optional<Stamp> {
                    // As in store().
-                   if (copy.epoch != space.epoch.load(std::memory_order_acquire)) {
+                   if (is_purged(space, copy.as_of)) {
                      refused = Stored::kPurged;
                      return std::nullopt;
                    }
@@ -178,11 +206,19 @@ void CopyStore::written(const KeyRef& member, const std::optional<Value>& value,
 
 bool CopyStore::revise(const KeyRef& at, std::string_view bytes, Instant now) {
   Stamp stamp;
+  std::string packed;
   const PutOutcome put = tier_.update(at.hash, at.text, now, [&](const EntryView* current) {
     const bool there = current != nullptr && at.space.owns(current->stamp()) && !current->stamp().negative;
     if (!there) return Change::erase();
     stamp = current->stamp();
-    return Change::revalue(bytes);
+    if (at.space.tags.empty()) return Change::revalue(bytes);
+    const auto tags = tags_of(at, bytes, at.space.as_of());
+    if (!tags) return Change::erase();
+    packed = tags->bytes();
+    Change change = Change::replace(bytes, stamp, at.space.info.type);
+    change.tags = packed;
+    change.keeps_marked_tags = true;
+    return change;
   });
   if (put == PutOutcome::kStored) {
     tell_stored(at, CopyCause::kWritten, bytes.size(), stamp);
@@ -195,6 +231,7 @@ bool CopyStore::revise(const KeyRef& at, std::string_view bytes, Instant now) {
 
 PutOutcome CopyStore::edit(const KeyRef& at, Instant now, FunctionRef<Change(const EntryView*)> decide) {
   const Namespace& space = at.space;
+  std::string packed;
   const auto decided = [&](const EntryView* current) {
     const bool valid = current != nullptr && space.owns(current->stamp()) && !current->stamp().negative;
     Change change = decide(valid ? current : nullptr);
@@ -203,6 +240,10 @@ PutOutcome CopyStore::edit(const KeyRef& at, Instant now, FunctionRef<Change(con
     // Keeping what is no longer valid would be to keep nothing.
     if (!valid && current != nullptr && change.kind == Change::Kind::kKeep && !current->stamp().negative)
       return Change::erase();
+    change.keeps_marked_tags = true;
+    if (!space.tags.empty() && change.kind != Change::Kind::kKeep && change.kind != Change::Kind::kErase)
+        [[unlikely]]
+      tag_edited(at, change, packed);
     return change;
   };
   auto kind = Change::Kind::kKeep;
@@ -266,6 +307,36 @@ PutOutcome CopyStore::edit_collection(
   return outcome;
 }
 
+// A client's own value in a namespace that has no source, whose tags the key tells.
+void CopyStore::tag_edited(const KeyRef& at, Change& change, std::string& packed) {
+  if (change.kind == Change::Kind::kRestamp || change.kind == Change::Kind::kRevalue) return;  // they stay
+  const auto tags = tags_of(at, change.shared ? change.shared->view() : change.bytes, at.space.as_of());
+  if (!tags) {
+    change = Change::erase();
+    return;
+  }
+  packed = tags->bytes();
+  change.tags = packed;
+}
+
+CopyStore::Tagged CopyStore::tag(const KeyRef& at, std::span<const std::uint64_t> tags, Instant now) {
+  Namespace& space = at.space;
+  if (space.tags.count() + tags.size() > memory::TagPurges::kMostTags) return Tagged::kTooMany;
+  // Before the copy has its tags: from then on what is loaded is stored only if no tag was purged meanwhile.
+  space.clients_tag.store(true, std::memory_order_relaxed);
+  // Before the copy is looked at: what is purged from here on ends it.
+  PackedTags packed(tier_.tags().now());
+  for (const std::uint64_t tag : tags) packed.add(tag);
+  bool there = false;
+  const PutOutcome put = tier_.update(at.hash, at.text, now, [&](const EntryView* current) {
+    there = current != nullptr && space.owns(current->stamp());
+    if (!there) return Change::keep();
+    Change change = Change::retag(packed.bytes());
+    return change;
+  });
+  return there && put == PutOutcome::kStored ? Tagged::kYes : Tagged::kNoCopy;
+}
+
 bool CopyStore::drop(const KeyRef& at, Instant now) {
   if (at.space.boards != nullptr) members_->lost(at, now);
   return drop_copy(at, now);
@@ -308,6 +379,17 @@ void CopyStore::drop_space(Namespace& space) {
   space.counters.add(kInvalidations);
   if (space.sole) tier_.clear();
   for (CopyObserver* observer : observers_) observer->purged(space);
+}
+
+void CopyStore::drop_tag(std::string_view tag, const std::vector<Namespace*>& spaces) {
+  tier_.purge_tag(tag_of_template(tag));
+  for (Namespace* space : spaces) {
+    if (!space->has_tags()) continue;
+    space->counters.add(kInvalidations);
+    // Who keeps an answer of a copy that was evicted since can't be told of that key alone: which tags it had, nobody
+    // knows. What has no source is not evicted without a word, and of it each is told (departed()).
+    if (space->info.bound) doubt(*space);
+  }
 }
 
 void CopyStore::doubt(const Namespace& space) const {

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -37,10 +38,10 @@ struct NewCopy {
   // Where the value is a collection: it as well, borrowed; the copy is made of it.
   const memory::OwnCollection* collection = nullptr;
   Evidence evidence = {};
-  std::uint32_t epoch = 0;  // the namespace's when the value was true
-  Instant loaded_at{};      // when the load, or the write, began
-  Duration took{};          // kLoaded: the load
-  Instant until = kNever;   // it is kept no longer, whatever the namespace's times say
+  AsOf as_of;              // when the value was true
+  Instant loaded_at{};     // when the load, or the write, began
+  Duration took{};         // kLoaded: the load
+  Instant until = kNever;  // it is kept no longer, whatever the namespace's times say
 };
 
 // Is told what writes make of members of collections (Namespace::boards), under the member's lock. Called without
@@ -85,7 +86,8 @@ class CopyStore {
     kYes,
     kAbsence,   // there is no value, and the namespace does not remember that: there is no copy now
     kOlder,     // what is there is proved to be newer, and stays
-    kPurged,    // the namespace has been purged since the value was true
+    kPurged,    // the namespace has been purged since the value was true, or perhaps a tag that a client set
+    kUntagged,  // the value does not tell a tag that it must have; there is no copy now
     kTooLarge,  // there is no copy now
     kFull,      // memory is full and nothing may be evicted
   };
@@ -109,6 +111,10 @@ class CopyStore {
   PutOutcome edit_collection(const KeyRef& at, Instant now, std::size_t room,
                              FunctionRef<std::optional<Stamp>(const EntryView*, memory::Collection&)> edit);
 
+  enum class Tagged : std::uint8_t { kYes, kNoCopy, kTooMany };
+  // Gives the key's copy these tags in place of those that clients gave it before (tag_of_client()).
+  Tagged tag(const KeyRef& at, std::span<const std::uint64_t> tags, Instant now);
+
   // ---- Dropping. True: there was a copy in memory.
 
   bool drop(const KeyRef& at, Instant now);
@@ -126,6 +132,8 @@ class CopyStore {
   bool drop_before(const KeyRef& at, const ChangeMark& change, Instant now);
   // All copies of a namespace, and all loads and writes of it in progress. O(1).
   void drop_space(Namespace& space);
+  // All copies with this tag, and what is being loaded that turns out to have it. O(namespaces).
+  void drop_tag(std::string_view tag, const std::vector<Namespace*>& spaces);
   // Copies of a namespace stay, and whoever keeps copies of its own is told that they may be wrong.
   void doubt(const Namespace& space) const;
   // All copies of these namespaces, which are all that there are. O(shards). May be called with the tier's
@@ -148,7 +156,11 @@ class CopyStore {
 
  private:
   Stamp stamp_of(const KeyRef& at, const NewCopy& copy, Instant now);
+  // What the namespace gives a key with this value. Nothing: a tag can't be told.
+  static std::optional<PackedTags> tags_of(const KeyRef& at, std::optional<std::string_view> value,
+                                           const AsOf& as_of);
   Outcome store_collection(const KeyRef& at, const NewCopy& copy, Instant now);
+  static void tag_edited(const KeyRef& at, Change& change, std::string& packed);
   bool drop_copy(const KeyRef& at, Instant now);
   void tell_stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) const;
   void tell_dropped(const KeyRef& at, CopyCause cause, bool existed) const;

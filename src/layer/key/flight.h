@@ -60,11 +60,14 @@ struct Flight {
   bool started = false;       // the source may have been read
   bool fenced = false;        // the key changed since it started: its result must not be stored
   bool ended = false;         // its waiters have been taken
-  std::uint32_t epoch = 0;    // the namespace's when it started
+  AsOf as_of;                 // when it started
   std::uint32_t applies = 0;  // KeyTable's count of applies when it started
   Instant started_at{};
   std::vector<Waiter> waiters;
   SourceCallPtr call;
+  // Set before it is queued: the load is made on the side, and belongs to no key. What it brings, or why it failed,
+  // goes here and nowhere else. Called once.
+  std::move_only_function<void(Result<std::optional<Value>>)> aside;
   std::shared_ptr<void> log;  // Boards' own, for a load of a board; set before the source is asked
   Instant timer_at = kNever;  // when the timer for the waiters' deadlines is due
   std::uint64_t timer_id = 0;

@@ -48,10 +48,20 @@ void KeyNews::cleared() {
 
 void KeyNews::departed(std::string_view key, std::uint64_t hash, Departure why) {
   KeyListener* const listener = this->listener();
-  if (listener == nullptr || why == Departure::kInvalidated) return;
+  if (listener == nullptr) return;
   const KeyRef at(router_.load(std::memory_order_acquire)->route(key), key, hash);
-  listener->changed(at.space.info, key,
-                    why == Departure::kExpired ? KeyChange::kExpired : KeyChange::kEvicted);
+  const auto change_of = [&] {
+    switch (why) {
+      case Departure::kExpired:
+        return KeyChange::kExpired;
+      case Departure::kEvicted:
+        return KeyChange::kEvicted;
+      case Departure::kInvalidated:
+        break;
+    }
+    return KeyChange::kDropped;
+  };
+  listener->changed(at.space.info, key, change_of());
 }
 
 }  // namespace forebay::layer

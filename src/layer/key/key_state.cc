@@ -20,8 +20,8 @@ KeyState::Joined KeyState::join(const KeyRef& at, Join kind, Urgency urgency, Fu
                                 Waiter waiter, Effects& effects) {
   if (load_ != nullptr) {
     // What began under another epoch, or for a namespace that has been replaced, answers nobody who comes now.
-    const bool in_force = &load_->space == &at.space &&
-                          (!load_->started || load_->epoch == at.space.epoch.load(std::memory_order_acquire));
+    const bool in_force =
+        &load_->space == &at.space && (!load_->started || !at.space.purged_since(load_->as_of));
     if (!in_force || (kind == Join::kFresh && load_->started)) detach(effects);
   }
   Joined joined;

@@ -67,7 +67,7 @@ class KeyState {
   // The apply that the key is in.
   struct Apply {
     Fence changes;
-    std::uint32_t epoch = 0;  // the namespace's when it began
+    AsOf as_of;  // when it began
   };
 
   // ---- Loads.
@@ -101,7 +101,7 @@ class KeyState {
   bool writing() const { return turn_ != nullptr; }
 
   // ---- Applies.
-  void begin_apply(std::uint32_t epoch) { apply_ = std::make_unique<Apply>(Apply{{}, epoch}); }
+  void begin_apply(const AsOf& as_of) { apply_ = std::make_unique<Apply>(Apply{{}, as_of}); }
   // Null: none is under way.
   const Apply* apply() const { return apply_.get(); }
   void end_apply() { apply_.reset(); }

@@ -81,7 +81,7 @@ bool KeyTable::start(Flight& flight, Instant now, const SourceCallPtr& call) {
   if (flight.started || flight.ended) return false;
   flight.started = true;
   flight.started_at = now;
-  flight.epoch = flight.space.epoch.load(std::memory_order_acquire);
+  flight.as_of = flight.space.as_of();
   flight.applies = apply_count(shard, flight.hash);
   flight.call = call;
   call->wanted.fetch_add(1, std::memory_order_relaxed);
@@ -304,7 +304,7 @@ void KeyTable::begin_apply(const KeyRef& at) {
   Shard& shard = shard_of(at.hash);
   MutexLock lock(shard.mutex);
   count_apply(shard, at.hash);
-  make(shard, at).begin_apply(at.space.epoch.load(std::memory_order_acquire));
+  make(shard, at).begin_apply(at.space.as_of());
 }
 
 std::vector<FlightPtr> KeyTable::end_apply(const KeyRef& at,

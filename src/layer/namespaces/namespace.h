@@ -11,7 +11,9 @@
 #include "config/model.h"
 #include "forebay/layer.h"
 #include "layer/namespaces/feed_state.h"
+#include "layer/namespaces/tags.h"
 #include "layer/port/source_port.h"
+#include "memory/tag_purges.h"
 
 namespace forebay::journal {
 struct Place;
@@ -36,6 +38,13 @@ enum Count : std::size_t {
   kFenced,
   kInvalidations,
   kCounts,
+};
+
+// As of when a value is true, in purges: what was purged later has ended it.
+struct AsOf {
+  std::uint32_t epoch = 0;  // of the namespace
+  std::uint64_t tags = 0;   // of all tags (memory/tag_purges.h)
+  bool operator==(const AsOf&) const = default;
 };
 
 // A namespace at work: its policy, where its values come from, its epoch and its counters. Made when a
@@ -71,6 +80,11 @@ struct Namespace {
   // are any, loads answer and are not stored. Raised and lowered with release, read with acquire: who sees it
   // raised sees the epoch raised, too.
   std::atomic<std::uint32_t> unsettled{0};
+  // What tags its entries get. Fixed before the first request.
+  TagTemplates tags;
+  const memory::TagPurges* tag_purges = nullptr;  // the memory tier's; null in tests that have no tags
+  // Whether clients have tagged keys of it. Relaxed: the memory tier's locks order it with the tags themselves.
+  std::atomic<bool> clients_tag{false};
   // Of its source's feed; null: there is none. Set before the first request.
   std::shared_ptr<const FeedState> feed;
   StripedCounters<kCounts> counters;
@@ -100,6 +114,18 @@ struct Namespace {
     Instant right = stamp.loaded_at;
     if (feed != nullptr) right = std::max(right, feed->complete_as_of.load(std::memory_order_relaxed));
     return now - right > config.max_staleness;
+  }
+
+  bool has_tags() const { return !tags.empty() || clients_tag.load(std::memory_order_relaxed); }
+  // As of now: what is read from the source from here on is true as of this.
+  AsOf as_of() const {
+    return {epoch.load(std::memory_order_acquire), tag_purges == nullptr ? 0 : tag_purges->now()};
+  }
+  // Whether what is true as of then may be wrong for a reader who comes now. It is if any tag at all was purged
+  // since, as it is known only later which tags the value has.
+  bool purged_since(const AsOf& then) const {
+    return then.epoch != epoch.load(std::memory_order_acquire) ||
+           (has_tags() && tag_purges != nullptr && then.tags != tag_purges->now());
   }
 
   bool owns(const Stamp& stamp) const {

@@ -103,7 +103,7 @@ std::optional<Answer> Loads::at_hand(const KeyRef& at, Join kind, Instant now) {
   if (at.space.config.ttl.count() > 0) answer.fresh_for = at.space.config.ttl;
   NewCopy copy;
   copy.value = answer.value;
-  copy.epoch = at.space.epoch.load(std::memory_order_acquire);
+  copy.as_of = at.space.as_of();
   copy.loaded_at = now;
   copies_.store(at, std::move(copy), now);
   return answer;
@@ -164,7 +164,7 @@ Loads::Kept Loads::keep(const Flight& flight, const LoadedValue& value, Duration
   const Evidence evidence{value.evidence, value.version};
   // Whoever reports changes of unknown keys raises `unsettled` first and the epoch then, so it is read first.
   const bool settled = at.space.unsettled.load(std::memory_order_acquire) == 0 && !at.space.bypassed();
-  const bool purged = flight.epoch != at.space.epoch.load(std::memory_order_acquire);
+  const bool purged = flight.as_of.epoch != at.space.epoch.load(std::memory_order_acquire);
   if (!seen.admits(evidence) || purged || !settled) return Kept::kFenced;
   if (!value.storable) return Kept::kRejected;
   NewCopy copy;
@@ -172,7 +172,7 @@ Loads::Kept Loads::keep(const Flight& flight, const LoadedValue& value, Duration
   copy.value = value.value;
   if (value.value) copy.collection = value.collection.get();
   copy.evidence = evidence;
-  copy.epoch = flight.epoch;
+  copy.as_of = flight.as_of;
   copy.loaded_at = flight.started_at;
   copy.took = took;
   if (value.ttl) copy.until = saturating_add(flight.started_at, *value.ttl);
@@ -222,6 +222,8 @@ KeyTable::Landing Loads::land(const Flight& flight, LoadedValue& value, Duration
 }
 
 void Loads::loaded(const FlightPtr& flight, LoadedValue value, Duration took) {
+  if (flight->aside) return flight->aside(std::move(value.value));
+  if (const auto refusal = overlay_->refusal(flight->at())) return failed(flight, *refusal);
   Namespace& space = flight->space;
   const Instant now = clock_.now();
   const Evidence evidence{value.evidence, value.version};
@@ -247,6 +249,7 @@ void Loads::loaded(const FlightPtr& flight, LoadedValue value, Duration took) {
 }
 
 void Loads::failed(const FlightPtr& flight, const Error& error) {
+  if (flight->aside) return flight->aside(error);
   Namespace& space = flight->space;
   const Instant now = clock_.now();
   auto ended = keys_.fail(*flight, saturating_add(now, space.config.stale_throttle));

@@ -342,7 +342,7 @@ Behind::Outcome Behind::take(Prepared& write, Instant now, bool stale_ok) {
   Outcome outcome;
   Namespace& space = write.at.space;
   // Before the copy is looked at: what is made of a copy that a purge then takes must not outlive it.
-  const std::uint32_t epoch = space.epoch.load(std::memory_order_acquire);
+  const AsOf as_of = space.as_of();
   Before before = value_before(write, now, stale_ok);
   if (!before.known && write.needs_value) {
     outcome.taken = Outcome::Taken::kNeedsValue;
@@ -364,7 +364,7 @@ Behind::Outcome Behind::take(Prepared& write, Instant now, bool stale_ok) {
   } else {
     NewCopy copy;
     copy.bytes = *outcome.value;
-    copy.epoch = epoch;
+    copy.as_of = as_of;
     copy.loaded_at = now;
     parts_.copies.store(write.at, std::move(copy), now);
   }

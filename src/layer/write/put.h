@@ -12,7 +12,7 @@ namespace forebay::layer {
 inline CopyStore::Outcome put_copy(CopyStore& copies, KeyTable& keys, const KeyRef& at, NewCopy&& copy,
                                    Instant now) {
   CopyStore::Outcome outcome;
-  copy.epoch = at.space.epoch.load(std::memory_order_acquire);
+  copy.as_of = at.space.as_of();
   copy.loaded_at = now;
   keys.change(at, {}, Visible::kYes, [&] { outcome = copies.store(at, std::move(copy), now); });
   return outcome;

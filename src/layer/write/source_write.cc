@@ -31,7 +31,7 @@ struct SourceWrites::Waiting {
   Write write;
   const AfterCommit after;
   WriteCallback done;
-  std::uint32_t epoch = 0;  // of the namespace when it was sent: a purge since then must not be undone
+  AsOf as_of;  // when it was sent: a purge since then must not be undone
   Instant since{};
   Instant deadline{};
   // Whoever sets it first has the say: who sends the write, or the timer, which answers it. Acquire and release:
@@ -85,7 +85,7 @@ void SourceWrites::pass(const Waiting& waiting) {
 void SourceWrites::send(const std::shared_ptr<Waiting>& waiting) {
   if (waiting->decided.exchange(true, std::memory_order_acq_rel)) return pass(*waiting);
   Namespace& space = waiting->space;
-  waiting->epoch = space.epoch.load(std::memory_order_acquire);
+  waiting->as_of = space.as_of();
   space.gate->write(space, std::move(waiting->fields), std::move(waiting->write), waiting->deadline,
                     [this, waiting](Result<Written> result) { written(*waiting, std::move(result)); });
 }
@@ -108,7 +108,7 @@ bool SourceWrites::keep(const Waiting& waiting, const Result<Written>& result, c
   NewCopy copy;
   copy.value = answer.value;
   copy.evidence = evidence;
-  copy.epoch = waiting.epoch;
+  copy.as_of = waiting.as_of;
   copy.loaded_at = now;
   copies_.store(at, std::move(copy), now);
   return true;

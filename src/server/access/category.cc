@@ -72,6 +72,7 @@ constexpr Named kSubcommandExceptions[] = {
     {"forebay|read", kReads | kIsSlow},
     {"forebay|once", kWrites | kIsSlow},
     {"forebay|remove", kWrites | kIsSlow},
+    {"forebay|tag", kWrites | kIsSlow},
     {"forebay|write", kWrites | kIsSlow},
     {"forebay|stats", kIsSlow | kDangerous},
 };

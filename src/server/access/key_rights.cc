@@ -111,6 +111,7 @@ constexpr Row kOthers[] = {
     {"forebay|flushed", at(Where::kThird, kNoRights)},
     {"forebay|read", at(Where::kThird, kRead)},
     {"forebay|remove", at(Where::kThird, kWrite)},
+    {"forebay|tag", at(Where::kThird, kWrite)},
     {"forebay|warm", at(Where::kFromThird, kRead)},
     {"forebay|write", at(Where::kThird, kWrite)},
 };

@@ -80,14 +80,14 @@ class CopyStoreTest : public ::testing::Test {
     copy.cause = cause;
     copy.bytes = text;
     copy.evidence = evidence;
-    copy.epoch = space.epoch;
+    copy.as_of.epoch = space.epoch;
     copy.loaded_at = clock.now();
     return copy;
   }
   NewCopy absence() {
     NewCopy copy;
     copy.cause = CopyCause::kLoaded;
-    copy.epoch = space.epoch;
+    copy.as_of.epoch = space.epoch;
     return copy;
   }
   void store(std::string_view text, CopyCause cause, Evidence evidence = {}) {

@@ -51,7 +51,7 @@ struct Key {
     }
     Task nothing;
     if (state.turn) key.begin_write(nothing);
-    if (state.applying) key.begin_apply(0);
+    if (state.applying) key.begin_apply({0, 0});
     if (state.throttled) key.throttle(now + 1s);
   }
 
@@ -193,7 +193,7 @@ const std::vector<Row>& table() {
        silence},
       {"a write has been committed", [](Key& key) { key.key.committed(key.effects); }, asked_anew,
        fenced_if_started},
-      {"an apply begins", [](Key& key) { key.key.begin_apply(3); },
+      {"an apply begins", [](Key& key) { key.key.begin_apply({3, 0}); },
        [](State state) {
          state.applying = true;
          return state;
@@ -329,7 +329,7 @@ TEST(KeyState, AnApplyLearnsOfTheChangesSinceItBegan) {
   key.key.change({}, Visible::kYes, key.effects);
   EXPECT_FALSE(key.key.apply()->changes.admits({100, 100}));
   key.key.end_apply();
-  key.key.begin_apply(0);
+  key.key.begin_apply({0, 0});
   EXPECT_TRUE(key.key.apply()->changes.admits({}));
 }
 

@@ -148,7 +148,7 @@ class Schedule {
     copy.cause = cause;
     copy.bytes = text;
     copy.evidence = evidence;
-    copy.epoch = space_.epoch;
+    copy.as_of.epoch = space_.epoch;
     copies_->store(at_, std::move(copy), clock_.now());
   }
   std::optional<std::uint64_t> cached() {

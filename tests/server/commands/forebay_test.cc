@@ -163,6 +163,29 @@ TEST_F(ForebayCommand, WarmLoadsWhatIsNotFresh) {
   EXPECT_EQ(run("FOREBAY", "STATS", "bogus"), "-ERR there is no namespace 'bogus'");
 }
 
+TEST_F(ForebayCommand, TagsEndWhatHasThem) {
+  run("SET", "plain", "1");
+  run("RPUSH", "list", "1");
+  run("GET", "item:a");
+  EXPECT_EQ(run("FOREBAY", "TAG", "plain", "t"), ":1");
+  EXPECT_EQ(run("FOREBAY", "TAG", "list", "t", "t", "u"), ":1");
+  EXPECT_EQ(run("FOREBAY", "TAG", "item:a", "t"), ":1");
+  EXPECT_EQ(run("FOREBAY", "TAG", "none", "t"), ":0");
+  EXPECT_EQ(run("FOREBAY", "PURGE", "TAG", "u"), "+OK");
+  EXPECT_EQ(run("EXISTS", "plain", "list"), ":1");
+  EXPECT_EQ(run("FOREBAY", "TAG", "plain"), ":1") << "it has none any more";
+  shelf_.put("a", "new");
+  EXPECT_EQ(run("FOREBAY", "PURGE", "TAG", "t"), "+OK");
+  EXPECT_EQ(run("EXISTS", "plain"), ":1");
+  EXPECT_EQ(run("GET", "item:a"), "$3|new");
+  std::vector<std::string> names;
+  for (int i = 0; i < 65; ++i) names.push_back(std::to_string(i));
+  std::vector<std::string_view> many{"FOREBAY", "TAG", "plain"};
+  many.insert(many.end(), names.begin(), names.end());
+  EXPECT_EQ(client_->run(many), "-ERR a key has at most 64 tags, those of its namespace included");
+  EXPECT_EQ(run("FOREBAY", "TAG"), "-ERR wrong number of arguments for 'forebay|tag' command");
+}
+
 TEST_F(ForebayCommand, PurgeDropsCopies) {
   run("GET", "item:a");
   run("GET", "item:b");

@@ -54,6 +54,19 @@ TEST_F(TrackingTest, WhoHasReadAKeyIsToldOnceThatItHasChanged) {
   EXPECT_EQ(client->reply(), "[invalidate [k]]");
 }
 
+TEST_F(TrackingTest, APurgedTagIsToldToWhoKeepsWhatHadIt) {
+  start();
+  auto writer = connect();
+  writer->ask({"MSET", "a", "1", "b", "2"});
+  EXPECT_EQ(writer->ask({"FOREBAY", "TAG", "a", "t", "u"}), ":1");
+  auto client = tracking();
+  client->ask({"MGET", "a", "b"});
+  EXPECT_EQ(writer->ask({"FOREBAY", "PURGE", "TAG", "u"}), "+OK");
+  EXPECT_EQ(client->reply(), "[invalidate [a]]") << "by the upkeep, as nobody has asked for it since";
+  EXPECT_EQ(told(*client), "");
+  EXPECT_EQ(writer->ask({"EXISTS", "a", "b"}), ":1");
+}
+
 TEST_F(TrackingTest, KeysOfOtherDatabasesAreToldByTheirNames) {
   start();
   auto writer = connect();

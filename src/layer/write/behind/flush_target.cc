@@ -235,15 +235,15 @@ void FlushTarget::settle(const KeyRef& at, const std::optional<Written>& written
     parts_.copies.find(at, now, [&](const EntryView&) { copied = true; }, Touch::kNo);
     if (!copied && at.space.boards == nullptr) return;
     const bool keep = written && apply != nullptr &&
-                      apply->epoch == at.space.epoch.load(std::memory_order_acquire) &&
+                      apply->as_of.epoch == at.space.epoch.load(std::memory_order_acquire) &&
                       apply->changes.admits({written->after.evidence, written->after.version});
-    if (keep) return store(at, *written, apply->epoch, now);
+    if (keep) return store(at, *written, apply->as_of, now);
     parts_.copies.drop(at, now);
   });
   parts_.loader.resume(waiting);
 }
 
-void FlushTarget::store(const KeyRef& at, const Written& written, std::uint32_t epoch, Instant now) {
+void FlushTarget::store(const KeyRef& at, const Written& written, const AsOf& as_of, Instant now) {
   std::optional<std::string> value = written.after.value;
   if (const auto pending = parts_.queue.of(at.text, at.hash))
     value = with_pending(shape_of(at.space, at.text), std::move(value), pending->steps);
@@ -254,7 +254,7 @@ void FlushTarget::store(const KeyRef& at, const Written& written, std::uint32_t 
   NewCopy copy;
   copy.bytes = *value;
   copy.evidence = {written.after.evidence, written.after.version};
-  copy.epoch = epoch;
+  copy.as_of = as_of;
   copy.loaded_at = now;
   parts_.copies.store(at, std::move(copy), now);
 }

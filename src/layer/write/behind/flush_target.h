@@ -90,7 +90,7 @@ class FlushTarget final : public journal::Target {
   std::vector<DeadLetter> letters_of(const journal::Batch& batch, std::vector<Dead> dead) const;
   void settle(const KeyRef& at, const std::optional<Written>& written);
   // Makes what the source returned, with what is pending by now, the copy. Under the key's lock.
-  void store(const KeyRef& at, const Written& written, std::uint32_t epoch, Instant now);
+  void store(const KeyRef& at, const Written& written, const AsOf& as_of, Instant now);
 
   const Parts parts_;
   std::function<void(Task)> blocking_;

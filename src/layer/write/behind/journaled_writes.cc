@@ -166,6 +166,13 @@ void JournaledWrites::ledger_known(const std::string& source) {
 
 void JournaledWrites::lane_stopped(const std::string& source, std::uint32_t lane, const std::string& why) {
   target_.run_blocking([this, source, lane, why] {
+    // Copies include what is pending, and nobody knows any more whether that will ever be at the source.
+    for (const std::string& key : queue_.keys({})) {
+      const KeyRef at = door_.route(key);
+      keys_.with_key(at, [&](bool) {
+        if (overlay_.refusal(at)) copies_.drop(at, clock_.now());
+      });
+    }
     auto noted = journal_->note({{fmt::format("{}{} {}", journal::kStoppedNote, lane, source), why}});
     if (!noted)
       spdlog::error("the journal could not remember that lane {} has stopped: {}", lane,

@@ -1,5 +1,7 @@
 #include "layer/write/behind/pending.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "layer/namespaces/router.h"
@@ -45,9 +47,17 @@ bool PendingOverlay::applying(const KeyRef& at) const {
   return pending && pending->applying;
 }
 
+std::optional<Error> PendingOverlay::refusal(const KeyRef& at) const {
+  const auto pending = queue_.of(at.text, at.hash);
+  if (!pending || pending->refused.empty()) return std::nullopt;
+  return Error{ErrorCode::kUnavailable,
+               fmt::format("source {}: the key has pending writes that may not be used: {}",
+                           at.space.config.source, pending->refused)};
+}
+
 void PendingOverlay::lay(const KeyRef& at, const KeyFields& fields, std::optional<Value>& value) const {
   const auto pending = queue_.of(at.text, at.hash);
-  if (!pending) return;
+  if (!pending || !pending->refused.empty()) return;
   std::optional<std::string> before;
   if (value) before = value->view();
   auto merged = with_pending(shape_of(at.space, fields), std::move(before), pending->steps);
@@ -57,7 +67,7 @@ void PendingOverlay::lay(const KeyRef& at, const KeyFields& fields, std::optiona
 
 std::optional<std::optional<Value>> PendingOverlay::alone(const KeyRef& at) const {
   const auto pending = queue_.of(at.text, at.hash);
-  if (!pending) return std::nullopt;
+  if (!pending || !pending->refused.empty()) return std::nullopt;
   const journal::Shape shape = shape_of(at.space, at.text);
   if (!journal::absolute(shape, pending->steps)) return std::nullopt;
   std::optional<Value> value;

@@ -35,6 +35,7 @@ class PendingOverlay final : public Overlay {
   explicit PendingOverlay(const journal::Queue& queue) : queue_(queue) {}
 
   bool applying(const KeyRef& at) const override;
+  std::optional<Error> refusal(const KeyRef& at) const override;
   void lay(const KeyRef& at, const KeyFields& fields, std::optional<Value>& value) const override;
   std::vector<std::string> pending(std::string_view prefix) const override { return queue_.keys(prefix); }
   std::optional<std::optional<Value>> alone(const KeyRef& at) const override;

@@ -121,6 +121,12 @@ void forebay_remove(Context& context) {
                [](resp::Writer& reply, const WriteAnswer& answer) { reply.integer(answer.existed ? 1 : 0); });
 }
 
+void forebay_tag(Context& context) {
+  const auto tagged = context.layer.tag(context.args[2], context.args.subspan(3));
+  if (!tagged) return context.reply.error(error_text(tagged.error()));
+  context.reply.integer(*tagged ? 1 : 0);
+}
+
 void forebay_explain(Context& context) {
   const Explanation explanation = context.layer.explain(context.args[2]);
   context.reply.map(explanation.facts.size());

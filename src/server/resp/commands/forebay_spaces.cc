@@ -45,6 +45,11 @@ void write_namespace(resp::Writer& reply, const LayerStats& stats, const Namespa
       {"invalidations", space.invalidations},
       {"pending_writes", space.pending_records},
       {"pending_bytes", space.pending_bytes},
+      {"audit_right", space.audit.right},
+      {"audit_changed_meanwhile", space.audit.changed},
+      {"audit_stale", space.audit.stale},
+      {"audit_unknown", space.audit.unknown},
+      {"audit_violations", space.audit.violations},
   };
   const auto flush = std::ranges::find(stats.flushes, space.name, &FlushStats::space);
   if (flush != stats.flushes.end()) {
@@ -136,6 +141,10 @@ void forebay_purge(Context& context) {
   if (count == 4 && equals_ignoring_case(what, "namespace")) {
     const auto purged = context.layer.purge_namespace(context.args[3]);
     if (!purged) return context.reply.error(error_text(purged.error()));
+    return context.reply.ok();
+  }
+  if (count == 4 && equals_ignoring_case(what, "tag")) {
+    context.layer.purge_tag(context.args[3]);
     return context.reply.ok();
   }
   if (count == 4 && equals_ignoring_case(what, "match")) {
