@@ -12,6 +12,7 @@
 #include "cli/configuration.h"
 #include "cli/feed.h"
 #include "forebay/layer.h"
+#include "layer/event_sections.h"
 #include "layer/open.h"
 
 namespace forebay::cli {
@@ -38,6 +39,12 @@ Result<void> try_sources(config::Model model) {
     function.write = [](const KeyFields&, const Write&, const CallContext&) {
       return Result<Written>(ErrorCode::kUnsupported, "no function is called by a check");
     };
+  }
+  // What applications say is nothing to a layer that nobody asks.
+  const std::vector<config::Events> heard = std::exchange(model.events, {});
+  for (const config::Events& section : heard) {
+    if (auto good = layer::EventSections::check(section); !good)
+      return Error{ErrorCode::kConfig, fmt::format("events '{}': {}", section.name, good.error().message)};
   }
   auto layer = layer::open_layer(model, std::move(environment));
   if (!layer) return layer.error();

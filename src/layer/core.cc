@@ -37,6 +37,8 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
       reads_(copies_, keys_, memory_, loads_, curves_, clock_),
       warmer_(loads_, [this](std::string_view key) -> Namespace& { return route(key); }),
       invalidator_(router_, copies_, keys_, clock_),
+      event_invalidator_(router_, invalidator_, copies_, clock_, scheduler_),
+      events_heard_({event_invalidator_, clock_, random_}),
       keyspace_(router_, copies_, invalidator_, clock_, random_),
       tokens_(random_),
       unconfirmed_(invalidator_, clock_, scheduler_),
@@ -76,6 +78,7 @@ Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts
       *me.tier_,
       me.loads_,
       me.journaled_.get(),
+      me.events_heard_,
       [&me] { me.follow_memory(); },
       [&me] { me.shape_watch_.wake(); },
       {std::move(parts.open_port), me.clock_, me.scheduler_, me.loads_, me.invalidator_, me.writes_, {}}});
@@ -106,6 +109,8 @@ Result<void> Core::open_journal(const config::Journal& config, Parts& parts) {
 
 Core::~Core() {
   shape_watch_.stop();
+  events_heard_.follow({});
+  event_invalidator_.stop();
   if (configuration_) configuration_->stop_feeds();
   if (journaled_) journaled_->stop();
   if (configuration_) configuration_->close_gates();

@@ -17,6 +17,8 @@
 #include "config/model.h"
 #include "forebay/layer.h"
 #include "layer/configuration.h"
+#include "layer/event_sections.h"
+#include "layer/invalidate/event_invalidator.h"
 #include "layer/key/boards.h"
 #include "layer/key/key_news.h"
 #include "layer/key/observers.h"
@@ -72,6 +74,7 @@ class Core {
   Warmer& warmer() { return warmer_; }
   WritePath& writes() { return writes_; }
   Invalidator& invalidator() { return invalidator_; }
+  EventInvalidator& event_invalidator() { return event_invalidator_; }
   Configuration& configuration() { return *configuration_; }
   Statistics& statistics() { return *statistics_; }
   DeadLetters& dead_letters() { return dead_letters_; }
@@ -111,6 +114,8 @@ class Core {
   ReadPath reads_;
   Warmer warmer_;
   Invalidator invalidator_;
+  EventInvalidator event_invalidator_;
+  EventSections events_heard_;
   Keyspace keyspace_;
   WriteTokens tokens_;
   UnconfirmedWrites unconfirmed_;
