@@ -11,8 +11,7 @@
 namespace forebay::config {
 namespace {
 
-constexpr std::string_view kKinds[] = {"redis-channel", "redis-stream"};  // as EventsKind has them
-constexpr std::string_view kLaterKinds[] = {"kafka"};
+constexpr std::string_view kKinds[] = {"redis-channel", "redis-stream", "kafka"};  // as EventsKind has them
 
 // Which settings a kind must have, and which are for others.
 struct Setting {
@@ -142,7 +141,7 @@ bool read_templates(Section& section, Events& events, std::span<const Namespace>
 
 void read_events(Section& section, Events& events, std::span<const Namespace> namespaces) {
   std::optional<EventsKind> kind;
-  if (const auto choice = section.choice("kind", kKinds, kLaterKinds)) {
+  if (const auto choice = section.choice("kind", kKinds)) {
     kind = static_cast<EventsKind>(*choice);
     events.kind = *kind;
   } else if (!section.has("kind")) {

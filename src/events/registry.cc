@@ -1,5 +1,6 @@
 #include "events/registry.h"
 
+#include "events/kafka_topic.h"
 #include "events/redis_channel.h"
 #include "events/redis_stream.h"
 
@@ -14,6 +15,7 @@ struct Row {
 constexpr Row kRows[] = {
     {config::EventsKind::kRedisChannel, open_redis_channel},
     {config::EventsKind::kRedisStream, open_redis_stream},
+    {config::EventsKind::kKafka, open_kafka_topic},
 
 };
 

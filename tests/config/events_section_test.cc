@@ -74,6 +74,25 @@ TEST(EventsSection, NeedsItsPlace) {
             0u);
 }
 
+TEST(EventsSection, OfKafkaPassesSettingsOnButForForebaysOwn) {
+  const std::string kafka =
+      "[events.a]\nkind = \"kafka\"\nbrokers = \"h:9092\"\ntopic = \"t\"\ninvalidate = [\"order:{id}\"]\n";
+  const auto model =
+      read(kBase + kafka + "group = \"g\"\nkafka = { \"security.protocol\" = \"SSL\" }\n", "f");
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(model->events.at(0).brokers, "h:9092");
+  EXPECT_EQ(model->events.at(0).topic, "t");
+  EXPECT_EQ(model->events.at(0).group, "g");
+  EXPECT_EQ(model->events.at(0).kafka,
+            (std::vector<std::pair<std::string, std::string>>{{"security.protocol", "SSL"}}));
+  EXPECT_EQ(wrong(kafka + "kafka = { \"auto.offset.reset\" = \"latest\" }\n"),
+            "f:13:11: auto.offset.reset is Forebay's to set");
+  EXPECT_EQ(wrong(kafka + "kafka = { \"sasl.password\" = 7 }\n"),
+            "f:13:29: sasl.password must be a text, not an integer");
+  EXPECT_EQ(wrong(kafka + "url = \"redis://h\"\n"), "f:13:1: url is not for kind = \"kafka\"");
+  EXPECT_EQ(with("kafka = { \"a\" = \"b\" }"), "f:13:1: kafka is for kind = \"kafka\"");
+}
+
 TEST(EventsSection, APasswordIsNeverShown) {
   for (const char* url :
        {"redis://u:hunter2@h@h", "redis://u:hunter2", "rediss://u:hunter2@h", "http://u:hunter2@h"}) {

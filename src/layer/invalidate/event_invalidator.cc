@@ -115,18 +115,18 @@ void EventInvalidator::hold_space(Namespace& space, Duration hold_off) {
 void EventInvalidator::wake_at(Instant due) {
   if (wake_at_ <= due || stopped_) return;
   wake_at_ = due;
-  scheduler_.post_at(due, [this] { end_due(); });
+  scheduler_.post_at(due, [this, due] { end_due(due); });
 }
 
-void EventInvalidator::end_due() {
+void EventInvalidator::end_due(Instant due) {
   std::vector<std::string> keys;
   std::vector<Namespace*> spaces;
   {
     MutexLock lock(mutex_);
-    if (stopped_) return;
-    const Instant now = clock_.now();
-    // An earlier one has been asked for meanwhile, or has come.
-    if (now < wake_at_) return;
+    // Another one has been asked for meanwhile, which comes earlier, or has come.
+    if (stopped_ || due != wake_at_) return;
+    // A scheduler has a clock of its own, which may be a little fast.
+    const Instant now = std::max(clock_.now(), due);
     while (!due_.empty() && due_.begin()->first <= now && keys.size() < kEndStep) {
       keys.push_back(due_.begin()->second);
       keys_.erase(due_.begin()->second);

@@ -57,7 +57,7 @@ class EventInvalidator final : public events::EventSink {
   void hold_space(Namespace& space, Duration hold_off);
   void drop_matching(const config::Pattern& pattern, Duration hold_off);
   void wake_at(Instant due) REQUIRES(mutex_);
-  void end_due();
+  void end_due(Instant due);
   void end_key(const std::string& key);
   void end_space(Namespace& space);
 
@@ -72,7 +72,7 @@ class EventInvalidator final : public events::EventSink {
   std::map<std::string, Instant, std::less<>> keys_ GUARDED_BY(mutex_);  // held until then
   std::set<std::pair<Instant, std::string>> due_ GUARDED_BY(mutex_);     // the same, by time
   std::map<Namespace*, Instant> spaces_ GUARDED_BY(mutex_);
-  Instant wake_at_ GUARDED_BY(mutex_) = kNever;  // when end_due() runs next
+  Instant wake_at_ GUARDED_BY(mutex_) = kNever;  // when end_due() has something to do next
   bool stopped_ GUARDED_BY(mutex_) = false;
 };
 
