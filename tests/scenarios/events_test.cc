@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "observe/metrics.h"
 #include "scenarios/service.h"
 #include "support/eventually.h"
 #include "support/redis_server.h"
@@ -112,6 +113,14 @@ TEST_F(Events, NonsenseIsCountedAndPassedOver) {
   redis_.ask({"PUBLISH", "orders", R"({"order":{"id":1}})"});
   EXPECT_TRUE(eventually([&] { return events().invalidated == 2; }));  // an empty list names no order
   EXPECT_EQ(events().malformed, 4u);
+  const std::string metrics = observe::render(observe::layer_metrics(service_->layer().stats()));
+  for (const char* line : {"\nforebay_events_total{events=\"orders\",result=\"invalidated\"} 2\n",
+                           "\nforebay_events_total{events=\"orders\",result=\"malformed\"} 4\n",
+                           "\nforebay_events_total{events=\"orders\",result=\"too_large\"} 0\n",
+                           "\nforebay_events_connected{events=\"orders\"} 1\n",
+                           "\nforebay_events_gaps_total{events=\"orders\"} 0\n",
+                           "\nforebay_events_last_seconds{events=\"orders\"} "})
+    EXPECT_NE(metrics.find(line), std::string::npos) << line << " in\n" << metrics;
   EXPECT_EQ(client.ask({"GET", "order:1"}), order(1, "sold"));
 }
 
