@@ -20,7 +20,7 @@
 namespace forebay::events {
 
 struct KafkaTimes {
-  std::chrono::milliseconds timeout{5000};  // of one question to the brokers
+  std::chrono::milliseconds timeout{3000};  // of one question to the brokers, which can't be cancelled
   std::chrono::milliseconds join{
       10'000};  // how long a group may take to assign partitions for the first time
   std::chrono::milliseconds look_every{2000};  // for new partitions, and whether the brokers are there

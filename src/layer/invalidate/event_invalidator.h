@@ -31,7 +31,7 @@ class EventInvalidator final : public events::EventSink {
  public:
   static constexpr std::size_t kMostHeld = 100'000;
 
-  // `router` yields the router in force. Everything is borrowed. `most_held`: at most 0 is no bound of use.
+  // `router` yields the router in force. Everything is borrowed. `most_held`: smaller in tests.
   EventInvalidator(const std::atomic<const Router*>& router, Invalidator& invalidator, CopyStore& copies,
                    const Clock& clock, Scheduler& scheduler, std::size_t most_held = kMostHeld)
       : router_(router),
