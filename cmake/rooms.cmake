@@ -3,7 +3,7 @@
 set_property(GLOBAL PROPERTY FOREBAY_ROOMS "")
 
 set(FOREBAY_LIBRARY_DEPENDENCIES
-  Threads::Threads Boost::headers Boost::json SQLite::SQLite3 PostgreSQL::PostgreSQL mariadb
+  Threads::Threads Boost::headers Boost::json SQLite::SQLite3 PostgreSQL::PostgreSQL mariadb rdkafka
   fmt::fmt spdlog::spdlog tomlplusplus::tomlplusplus prometheus-cpp::core)
 
 # The rooms that lay out bytes by hand.
@@ -81,7 +81,7 @@ function(forebay_program)
 endfunction()
 
 # The rooms with threads in them: the ones whose tests say something under ThreadSanitizer.
-set(FOREBAY_CONCURRENT_ROOMS base memory source journal feed observe layer server scenarios)
+set(FOREBAY_CONCURRENT_ROOMS base memory source journal feed events observe layer server scenarios)
 
 # tests/<room>/*_test.cc -> <room>_test; *_pgtest.cc, *_redistest.cc, … -> <room>_pgtest, …: the ending says what a test needs.
 function(forebay_tests)

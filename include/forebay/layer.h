@@ -206,12 +206,24 @@ struct FeedStats {
   std::uint64_t gaps = 0;       // times at which changes may have been missed
   std::uint64_t unsettled = 0;  // changes that the source does not show yet
 };
+// What applications say has changed, of one section [events.NAME].
+struct EventStats {
+  std::string name;
+  bool connected = false;              // false: nothing is heard, for now
+  std::uint64_t invalidated = 0;       // messages that were done
+  std::uint64_t malformed = 0;         // messages that made no sense, at least in part
+  std::uint64_t too_large = 0;         // messages that were passed over unread
+  std::uint64_t keys = 0;              // that messages named
+  std::uint64_t gaps = 0;              // times at which messages may have been missed
+  std::optional<double> last_seconds;  // since the last message; none: there was none
+};
 struct LayerStats {
   std::size_t entries = 0, bytes = 0, limit = 0, with_expiry = 0;
   std::uint64_t evicted = 0, expired = 0, too_large = 0, refused_full = 0;
   std::vector<NamespaceStats> namespaces;  // index 0: keys without one
   std::vector<SourceStats> sources;
   std::vector<FeedStats> feeds;
+  std::vector<EventStats> events;
   double feed_lag_seconds = 0;      // the greatest of them
   std::vector<FlushStats> flushes;  // namespaces that are written behind, or were
   std::optional<JournalStats> journal;

@@ -12,6 +12,7 @@
 #include "cli/configuration.h"
 #include "cli/feed.h"
 #include "forebay/layer.h"
+#include "layer/event_sections.h"
 #include "layer/open.h"
 
 namespace forebay::cli {
@@ -39,9 +40,24 @@ Result<void> try_sources(config::Model model) {
       return Result<Written>(ErrorCode::kUnsupported, "no function is called by a check");
     };
   }
+  // What applications say is nothing to a layer that nobody asks.
+  model.events.clear();
   auto layer = layer::open_layer(model, std::move(environment));
   if (!layer) return layer.error();
   return {};
+}
+
+// What only the kind of a section can judge, such as the settings of a library. Connects to nothing.
+Result<void> check_events(const config::Model& model) {
+  std::string wrong;
+  for (const config::Events& section : model.events) {
+    const auto good = layer::EventSections::check(section);
+    if (good) continue;
+    wrong += fmt::format("{}{}:{}:{}: events '{}': {}", wrong.empty() ? "" : "\n", model.file,
+                         section.at.line, section.at.column, section.name, good.error().message);
+  }
+  if (wrong.empty()) return {};
+  return Error{ErrorCode::kConfig, std::move(wrong)};
 }
 
 int check(const Options& options) {
@@ -56,6 +72,10 @@ int check(const Options& options) {
   const std::size_t sources = model->sources.size();
   const std::size_t namespaces = model->namespaces.size();
   if (!options.offline) {
+    if (const auto events = check_events(*model); !events) {
+      print_error(events.error().message);
+      return kFailed;
+    }
     if (const auto feeds = check_feeds(*model); !feeds) {
       print_error(fmt::format("{}: {}", options.file, feeds.error().message));
       return kFailed;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "forebay/eviction.h"
@@ -247,6 +248,44 @@ struct Namespace {
   bool operator==(const Namespace&) const = default;
 };
 
+// What an event makes stale, as [events.NAME] writes it: a text with fields of the message, `order:{order.id}`.
+struct KeyTemplate {
+  enum class Target : std::uint8_t {
+    kNamespace,  // a key of a namespace
+    kPlain,      // "key …": one of no namespace
+    kTag,        // "tag …": whatever carries the tag
+  };
+  Target target = Target::kNamespace;
+  std::string text;  // as it is written
+  // Its fields are paths into the message: names with dots between them. One may stand there more than once, and
+  // nothing need stand between two.
+  Pattern pattern;
+  bool operator==(const KeyTemplate&) const = default;
+};
+
+enum class EventsKind : std::uint8_t { kRedisChannel, kRedisStream, kKafka };
+
+// Messages of applications that say what has changed: docs/events.md.
+struct Events {
+  std::string name;
+  EventsKind kind = EventsKind::kRedisChannel;
+  std::string url;           // redis-channel, redis-stream: redis://[user[:password]@]host[:port][/database]
+  std::string password_env;  // the variable of the environment that holds the password; empty: none does
+  std::string channel;       // redis-channel
+  std::string stream;        // redis-stream: its key
+  std::string brokers;       // kafka: host:port, with commas between them
+  std::string topic;         // kafka
+  std::string group;         // kafka: whose offsets are kept by the brokers; empty: they are not kept
+  std::vector<std::pair<std::string, std::string>> kafka;  // settings of librdkafka, as it names them
+  std::vector<KeyTemplate> invalidate;                     // not empty
+  // How long after an event nothing that is loaded of its keys is stored; 0: not at all; at most 1 min
+  milliseconds hold_off{2s};
+  std::size_t max_message = std::size_t{1} << 20;  // bytes; larger ones are skipped, 1 KiB to 64 MiB
+  std::size_t max_keys = 1000;                     // of one message, 1 to 100,000
+  Position at;
+  bool operator==(const Events&) const = default;
+};
+
 struct Log {
   std::string level = "info";  // trace | debug | info | warn | error
 };
@@ -260,6 +299,7 @@ struct Model {
   Journal journal;
   std::vector<Source> sources;
   std::vector<Namespace> namespaces;
+  std::vector<Events> events;
 };
 
 // Whether two say the same, wherever they stand in their files: what a reload compares.

@@ -83,7 +83,10 @@ Result<Pattern> parse_pattern(std::string_view text) {
 }
 
 std::string common_key(const Pattern& a, const Pattern& b) {
-  if (a.literals.front() != b.literals.front()) return {};
+  return a.literals.front() == b.literals.front() ? shared_key(a, b) : std::string();
+}
+
+std::string shared_key(const Pattern& a, const Pattern& b) {
   // A walk through both patterns at once. State (i, j): i steps of a and j steps of b have been begun on; a
   // field that has taken a byte may take more, which is a step that stays. First found is a shortest key.
   const std::vector<int> first = to_steps(a);

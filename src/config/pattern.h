@@ -42,4 +42,7 @@ Result<Pattern> parse_pattern(std::string_view text);
 // compete. O(|a| x |b|).
 std::string common_key(const Pattern& a, const Pattern& b);
 
+// The same without the first condition: a key that has the form of both, whichever namespace it goes to.
+std::string shared_key(const Pattern& a, const Pattern& b);
+
 }  // namespace forebay::config

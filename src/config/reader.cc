@@ -38,8 +38,8 @@ class Reader {
   std::expected<Model, std::vector<Mistake>> read();
 
  private:
-  static constexpr std::string_view kTables[] = {"server", "user",    "memory", "default",
-                                                 "log",    "journal", "source", "namespace"};
+  static constexpr std::string_view kTables[] = {"server",  "user",   "memory",    "default", "log",
+                                                 "journal", "source", "namespace", "events"};
 
   const NodeEntry* find(std::string_view key) const;
   template <class Read>
@@ -184,6 +184,8 @@ std::expected<Model, std::vector<Mistake>> Reader::read() {
     read_namespace(section, space, model_.sources, find("journal") != nullptr);
     key_positions_.push_back(section.at("key"));
   });
+  read_named("events", model_.events,
+             [&](Section& section, Events& events) { read_events(section, events, model_.namespaces); });
   constexpr std::size_t kMostNamespaces = 10'000;  // each is compared with the others
   if (model_.namespaces.size() > kMostNamespaces) {
     mistakes_.push_back({model_.namespaces[kMostNamespaces].at,

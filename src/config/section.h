@@ -66,7 +66,10 @@ class Section {
   Position key_at(std::string_view key) const;
   // Where a byte of a text value stands.
   Position inside(std::string_view key, std::size_t offset) const;
+  Position inside(const Node& text, std::size_t offset) const { return document_.inside(text, offset); }
   const std::string& name() const { return name_; }
+  // All of the table, for one whose keys are not ours to know.
+  const NodeTable& entries() const { return table_; }
 
   void report(Position at, std::string what) { mistakes_.push_back({at, std::move(what)}); }
   // For what seems to be missing. Not reported while the text has mistakes of syntax, which may have

@@ -23,5 +23,7 @@ void read_journal(Section& section, Journal& journal, std::string_view folder);
 void read_source(Section& section, Source& source, std::string_view folder);
 // `sources`: all of them, for the one that this namespace names. `journal`: whether there is a [journal].
 void read_namespace(Section& section, Namespace& space, std::span<const Source> sources, bool journal);
+// `namespaces`: all of them, for the keys that this section names.
+void read_events(Section& section, Events& events, std::span<const Namespace> namespaces);
 
 }  // namespace forebay::config

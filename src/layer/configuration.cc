@@ -38,6 +38,7 @@ Result<void> Configuration::open(const config::Model& model, Unreachable unreach
   auto plan = planner_.plan(model, unreachable, {sources_, nullptr, parts_.journaled});
   if (!plan) return std::move(plan).error();
   take_over_locked(std::move(*plan));
+  parts_.events.follow(model.events);
   start_journal();
   return {};
 }
@@ -86,6 +87,7 @@ Result<void> Configuration::take_over(const config::Model& model) {
     parts_.memory_changed();
   }
   take_over_locked(std::move(*plan));
+  parts_.events.follow(model.events);
   start_journal();
   return {};
 }
@@ -219,6 +221,7 @@ Result<void> Configuration::drain(const std::vector<Namespace*>& spaces, const c
 // ---- Seeing
 
 void Configuration::stats(LayerStats& stats) const {
+  parts_.events.stats(stats);
   // A feed that a reload ends leaves this list first.
   MutexLock lock(shown_mutex_);
   for (const auto& source : shown_) {

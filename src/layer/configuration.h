@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "layer/event_sections.h"
 #include "layer/planner.h"
 #include "layer/read/loads.h"
 #include "layer/write/behind/dead_letters.h"
@@ -30,7 +31,8 @@ class Configuration {
     std::atomic<const Router*>& router;
     memory::Tier& tier;
     Loads& loads;
-    JournaledWrites* journaled;            // null: no journal
+    JournaledWrites* journaled;  // null: no journal
+    EventSections& events;
     std::function<void()> memory_changed;  // called when the limit or the policy may have changed
     std::function<void()> reshaped;        // called when look_at_tables() has something to do
     Planner::Parts planner;                // without its `reshaped`

@@ -37,6 +37,8 @@ Core::Core(std::unique_ptr<memory::Tier> tier, const Parts& parts, std::unique_p
       reads_(copies_, keys_, memory_, loads_, curves_, clock_),
       warmer_(loads_, [this](std::string_view key) -> Namespace& { return route(key); }),
       invalidator_(router_, copies_, keys_, clock_),
+      event_invalidator_(router_, invalidator_, copies_, clock_, scheduler_),
+      events_heard_({event_invalidator_, clock_, random_}),
       keyspace_(router_, copies_, invalidator_, clock_, random_),
       auditor_({router_, copies_, invalidator_, clock_, random_, scheduler_,
                 [this](std::string_view key) { return explain(key); }, [this] { loads_.dispatch(); }}),
@@ -78,6 +80,7 @@ Result<std::unique_ptr<Core>> Core::open(const config::Model& model, Parts parts
                                                                            *me.tier_,
                                                                            me.loads_,
                                                                            me.journaled_.get(),
+                                                                           me.events_heard_,
                                                                            [&me] { me.follow_memory(); },
                                                                            [&me] { me.shape_watch_.wake(); },
                                                                            {std::move(parts.open_port),
@@ -118,6 +121,8 @@ Result<void> Core::open_journal(const config::Journal& config, Parts& parts) {
 Core::~Core() {
   shape_watch_.stop();
   auditor_.stop();
+  events_heard_.follow({});
+  event_invalidator_.stop();
   if (configuration_) configuration_->stop_feeds();
   if (journaled_) journaled_->stop();
   if (configuration_) configuration_->close_gates();

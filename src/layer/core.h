@@ -18,6 +18,8 @@
 #include "forebay/layer.h"
 #include "layer/audit/auditor.h"
 #include "layer/configuration.h"
+#include "layer/event_sections.h"
+#include "layer/invalidate/event_invalidator.h"
 #include "layer/key/boards.h"
 #include "layer/key/key_news.h"
 #include "layer/key/observers.h"
@@ -73,6 +75,7 @@ class Core {
   Warmer& warmer() { return warmer_; }
   WritePath& writes() { return writes_; }
   Invalidator& invalidator() { return invalidator_; }
+  EventInvalidator& event_invalidator() { return event_invalidator_; }
   Configuration& configuration() { return *configuration_; }
   Statistics& statistics() { return *statistics_; }
   Auditor& auditor() { return auditor_; }
@@ -113,6 +116,8 @@ class Core {
   ReadPath reads_;
   Warmer warmer_;
   Invalidator invalidator_;
+  EventInvalidator event_invalidator_;
+  EventSections events_heard_;
   Keyspace keyspace_;
   Auditor auditor_;
   WriteTokens tokens_;

@@ -10,6 +10,7 @@
 #include "base/database_key.h"
 #include "config/source_kind.h"
 #include "feed/registry.h"
+#include "layer/event_sections.h"
 #include "layer/namespaces/collection_query.h"
 #include "layer/port/collection_port.h"
 #include "layer/port/ledger_port.h"
@@ -165,6 +166,7 @@ Result<Plan> Planner::plan(const config::Model& model, Unreachable unreachable, 
   plan_databases(draft);
   if (present.journaled != nullptr && draft.mistakes.empty()) check_journal(draft);
   if (present.router == nullptr && draft.mistakes.empty()) check_left_behind(draft);
+  check_events(draft);
   if (draft.mistakes.empty()) start_feeds(draft);
   if (!draft.mistakes.empty())
     return Error{ErrorCode::kConfig, fmt::format("{}", fmt::join(draft.mistakes, "\n"))};
@@ -481,6 +483,13 @@ void Planner::check_left_behind(Draft& draft) {
                                          journaled != nullptr ? journaled->journal_id() : "",
                                          CallOptions{source->config.timeout, nullptr}))
       draft.mistake(source->config.at, what);
+  }
+}
+
+void Planner::check_events(Draft& draft) {
+  for (const config::Events& wanted : draft.model.events) {
+    if (auto checked = EventSections::check(wanted); !checked)
+      draft.mistake(wanted.at, fmt::format("events '{}': {}", wanted.name, checked.error().message));
   }
 }
 

@@ -85,6 +85,7 @@ class Planner {
   static void give_times(Namespace& space, const config::Source& source);
   void check_left_behind(Draft& draft);
   void start_feeds(Draft& draft);
+  static void check_events(Draft& draft);
 
   const Parts parts_;
   std::uint32_t next_index_ = 1;

@@ -117,8 +117,8 @@ bool Tier::random(Instant now, std::uint64_t chance, FunctionRef<void(const Entr
   return impl_->shards.random(now, chance, visit);
 }
 
-void Tier::purge_tag(std::uint64_t tag) {
-  impl_->shards.tags().purge(tag);
+TagPurges& Tier::tags() {
+  return impl_->shards.tags();
 }
 
 const TagPurges& Tier::tags() const {

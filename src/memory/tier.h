@@ -138,9 +138,9 @@ class Tier {
   // Removes an entry; `why` goes to the departure log. True: one was there and not expired.
   bool erase(std::string_view key, Instant now, Departure why);
 
-  // Every entry with the tag is gone from here on. O(1) for the caller; memory is given back by tick(), which tells
-  // the observer of departures (kInvalidated).
-  void purge_tag(std::uint64_t tag);
+  // What has a tag that is purged here is gone from then on. O(1) for the caller; memory is given back by tick(),
+  // which tells the observer of departures (kInvalidated).
+  TagPurges& tags();
   // As of when a value is true that is read from its source from here on (tag_purges.h).
   const TagPurges& tags() const;
 

@@ -14,6 +14,8 @@ std::string_view to_string(Invalidation cause) {
       return "dependency";
     case Invalidation::kPurge:
       return "purge";
+    case Invalidation::kEvent:
+      return "event";
   }
   return "unknown";
 }

@@ -15,7 +15,7 @@
 
 namespace forebay::observe {
 
-enum class Invalidation : std::uint8_t { kDelete, kWrite, kChange, kDependency, kPurge };
+enum class Invalidation : std::uint8_t { kDelete, kWrite, kChange, kDependency, kPurge, kEvent };
 std::string_view to_string(Invalidation cause);
 
 enum class Unstored : std::uint8_t {

@@ -142,6 +142,30 @@ void add_feeds(const LayerStats& stats, std::vector<Metric>& out) {
   for (Metric* metric : {&lag, &heard, &changes, &gaps, &unsettled}) out.push_back(std::move(*metric));
 }
 
+void add_events(const LayerStats& stats, std::vector<Metric>& out) {
+  if (stats.events.empty()) return;
+  Metric messages{
+      "forebay_events_total", "Messages of applications, by what became of them.", MetricKind::kCounter, {}};
+  Metric connected{
+      "forebay_events_connected", "1 while messages of applications are heard.", MetricKind::kGauge, {}};
+  Metric keys{"forebay_events_keys_total", "Keys that messages have named.", MetricKind::kCounter, {}};
+  Metric gaps{
+      "forebay_events_gaps_total", "Times at which messages may have been missed.", MetricKind::kCounter, {}};
+  Metric last{"forebay_events_last_seconds", "How long ago the last message came.", MetricKind::kGauge, {}};
+  for (const EventStats& events : stats.events) {
+    const auto label = [&events] { return std::pair<std::string, std::string>("events", events.name); };
+    for (const auto& [result, count] : {std::pair{"invalidated", events.invalidated},
+                                        {"malformed", events.malformed},
+                                        {"too_large", events.too_large}})
+      messages.samples.push_back({{label(), {"result", result}}, number(count)});
+    connected.samples.push_back({{label()}, events.connected ? 1.0 : 0.0});
+    keys.samples.push_back({{label()}, number(events.keys)});
+    gaps.samples.push_back({{label()}, number(events.gaps)});
+    if (events.last_seconds) last.samples.push_back({{label()}, *events.last_seconds});
+  }
+  for (Metric* metric : {&messages, &connected, &keys, &gaps, &last}) out.push_back(std::move(*metric));
+}
+
 void add_behind(const LayerStats& stats, std::vector<Metric>& out) {
   if (stats.flushes.empty()) return;
   Metric pending{"forebay_journal_pending",
@@ -228,6 +252,7 @@ std::vector<Metric> layer_metrics(const LayerStats& stats) {
   metrics.push_back(single("forebay_namespace_misfits", "Namespaces that do not fit their tables.",
                            MetricKind::kGauge, number(stats.misfits.size())));
   add_feeds(stats, metrics);
+  add_events(stats, metrics);
   return metrics;
 }
 

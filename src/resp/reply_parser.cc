@@ -13,6 +13,9 @@ namespace {
 // Longest line of a simple reply, an error or a big number.
 constexpr std::size_t kMaxLine = std::size_t{64} << 10;
 
+// Longest text that is passed over: no server has longer ones.
+constexpr std::size_t kMostCut = std::size_t{1} << 40;
+
 Error malformed(std::string_view what) {
   return {ErrorCode::kInvalidArgument, std::string("malformed reply: ").append(what)};
 }
@@ -41,10 +44,11 @@ Result<bool> ReplyParser::feed(std::string_view& bytes) {
       partial_.text.append(bytes.substr(0, count));
       bytes.remove_prefix(count);
       text_remaining_ -= count;
+      if (partial_.cut && partial_.text.size() > 2) partial_.text.erase(0, partial_.text.size() - 2);
       if (text_remaining_ > 0) return false;
       if (!partial_.text.ends_with("\r\n")) return malformed("bulk string is not followed by CRLF");
       partial_.text.resize(partial_.text.size() - 2);
-      if (partial_.kind == ReplyKind::kVerbatim) {
+      if (partial_.kind == ReplyKind::kVerbatim && !partial_.cut) {
         if (partial_.text.size() < 4 || partial_.text[3] != ':')
           return malformed("verbatim string without a format");
         partial_.text.erase(0, 4);
@@ -130,10 +134,10 @@ Result<bool> ReplyParser::head() {
 
 Result<bool> ReplyParser::text(ReplyKind kind, std::int64_t length) {
   if (length == -1 && kind == ReplyKind::kBulk) return finish(Reply());
-  if (length < 0 || static_cast<std::uint64_t>(length) > limits_.max_bytes - bytes_) {
-    return malformed("invalid bulk length");
-  }
-  bytes_ += static_cast<std::size_t>(length);
+  partial_.cut = length >= 0 && static_cast<std::uint64_t>(length) > limits_.max_text;
+  const std::size_t room = partial_.cut ? kMostCut : limits_.max_bytes - bytes_;
+  if (length < 0 || static_cast<std::uint64_t>(length) > room) return malformed("invalid bulk length");
+  if (!partial_.cut) bytes_ += static_cast<std::size_t>(length);
   partial_.kind = kind;
   text_remaining_ = static_cast<std::size_t>(length) + 2;
   return false;

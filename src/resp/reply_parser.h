@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,7 @@ struct Reply {
   std::int64_t integer = 0;
   double real = 0;
   std::vector<Reply> children;
+  bool cut = false;  // the text was longer than ReplyLimits::max_text, and has not been kept
 
   bool is_error() const { return kind == ReplyKind::kError; }
 };
@@ -47,6 +49,8 @@ struct ReplyLimits {
   std::size_t max_bytes = std::size_t{512} << 20;  // of all texts of one reply
   std::size_t max_nodes = 4'000'000;               // of one reply
   std::size_t max_depth = 32;
+  // Longer texts are passed over, and count for nothing (Reply::cut). No bound: what is too long ends the connection.
+  std::size_t max_text = std::numeric_limits<std::size_t>::max();
 };
 
 // Not thread-safe. Reusable for any number of replies; unusable after an Error.

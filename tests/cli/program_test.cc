@@ -177,6 +177,19 @@ TEST_F(Check, AMissingTableOrColumnOfADependencyIsSaid) {
               AllOf(HasSubstr("userss"), HasSubstr("d.nam")));
 }
 
+TEST_F(Check, WhatOnlyAKindOfEventsCanJudgeHasItsPlace) {
+  const std::string events =
+      "[namespace.a]\nkey = \"a:{id}\"\n[events.x]\nkind = \"kafka\"\nbrokers = \"127.0.0.1:1\"\ntopic = "
+      "\"t\"\n"
+      "invalidate = [\"a:{id}\"]\n";
+  const Output wrong = check(events + "kafka = { \"sasl.user\" = \"ada\" }\n");
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_EQ(wrong.text,
+            (folder_ / "f.toml").string() + ":3:9: events 'x': librdkafka knows no setting \"sasl.user\"\n");
+  const Output good = check(events);  // nobody is connected to
+  EXPECT_EQ(good.status, 0) << good.text;
+}
+
 TEST_F(Check, OfflineAsksNoSource) {
   const Output output = check(kShop, {"--offline"});
   EXPECT_EQ(output.status, 0) << output.text;

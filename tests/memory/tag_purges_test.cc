@@ -63,6 +63,36 @@ TEST(TagPurges, WhatIsForgottenIsTakenForPurged) {
   EXPECT_FALSE(purges.purged(late));
 }
 
+TEST(TagPurges, WhileATagIsHeldNothingWithItIsKept) {
+  TagPurges purges;
+  const std::uint64_t neighbour = 20 + (std::uint64_t{4096} << 1);  // of the same bucket
+  ASSERT_TRUE(purges.hold(20));
+  ASSERT_TRUE(purges.hold(20));
+  const std::string during = packed(purges.now(), {20});
+  EXPECT_TRUE(purges.purged(during)) << "true as of now, and gone";
+  EXPECT_FALSE(purges.purged(packed(purges.now(), {neighbour})));
+  ASSERT_TRUE(purges.hold(neighbour));
+  purges.purge(20);
+  purges.release(20);
+  EXPECT_TRUE(purges.purged(packed(purges.now(), {20}))) << "it is held once more";
+  purges.release(20);
+  EXPECT_TRUE(purges.purged(during)) << "the release is a purge as well";
+  EXPECT_FALSE(purges.purged(packed(purges.now(), {20})));
+  EXPECT_TRUE(purges.purged(packed(purges.now(), {neighbour}))) << "the neighbour is held still";
+  purges.release(neighbour);
+  EXPECT_FALSE(purges.purged(packed(purges.now(), {neighbour})));
+  purges.release(neighbour);  // not held: nothing happens
+}
+
+TEST(TagPurges, AllEndsWhateverHasTags) {
+  TagPurges purges;
+  const std::string before = packed(purges.now(), {20});
+  purges.purge_all();
+  EXPECT_TRUE(purges.purged(before));
+  EXPECT_FALSE(purges.purged({}));
+  EXPECT_FALSE(purges.purged(packed(purges.now(), {20})));
+}
+
 class TaggedEntries : public TierFixture {
  protected:
   TaggedEntries() { open(0); }
@@ -87,7 +117,7 @@ TEST_F(TaggedEntries, AreGoneForEveryWayOfLooking) {
     put_tagged("k", std::string(size, 'v'), {2, 4});
     put("other", "stays");
     ASSERT_EQ(get("k"), std::string(size, 'v'));
-    tier->purge_tag(4);
+    tier->tags().purge(4);
     EXPECT_EQ(scan_all(), std::set<std::string>{"other"});
     EXPECT_FALSE(tier->find("k", now(), [](const EntryView&) {}, Touch::kNo));
     EXPECT_EQ(get("k"), std::nullopt) << size;
@@ -105,7 +135,7 @@ TEST_F(TaggedEntries, KeepTheirTagsOverTimesAndOtherBytes) {
   tier->update("k", now(), [&](const EntryView*) { return Change::revalue("longer than before"); });
   tier->update("k", now(), [&](const EntryView*) { return Change::revalue("longer than befora"); });
   EXPECT_EQ(get("k"), "longer than befora");
-  tier->purge_tag(2);
+  tier->tags().purge(2);
   EXPECT_EQ(get("k"), std::nullopt);
 }
 
@@ -119,13 +149,13 @@ TEST_F(TaggedEntries, MarkedTagsStayWhereTheNewValueSaysSo) {
     change.keeps_marked_tags = true;
     return change;
   });
-  tier->purge_tag(2);
+  tier->tags().purge(2);
   EXPECT_EQ(get("k"), "2") << "the unmarked one was the old value's";
-  tier->purge_tag(6);
+  tier->tags().purge(6);
   EXPECT_EQ(get("k"), std::nullopt);
   put_tagged("k", "3", {2});
   tier->update("k", now(), [&](const EntryView*) { return Change::replace("4", {}); });
-  tier->purge_tag(2);
+  tier->tags().purge(2);
   EXPECT_EQ(get("k"), "4") << "a new value has no tags but its own";
 }
 
@@ -133,12 +163,12 @@ TEST_F(TaggedEntries, RetaggingLeavesTheUnmarkedOnes) {
   put_tagged("k", "1", {2});
   retag("k", {5});
   retag("k", {7});
-  tier->purge_tag(4);
+  tier->tags().purge(4);
   EXPECT_EQ(get("k"), "1") << "it has that no longer";
   retag("k", {});
-  tier->purge_tag(6);
+  tier->tags().purge(6);
   EXPECT_EQ(get("k"), "1");
-  tier->purge_tag(2);
+  tier->tags().purge(2);
   EXPECT_EQ(get("k"), std::nullopt);
 }
 
@@ -155,7 +185,7 @@ TEST_F(TaggedEntries, OfACollectionStayWhileItIsEdited) {
   add("a");
   retag("list", {3});
   for (int i = 0; i < 2000; ++i) add("an element that makes it large");
-  tier->purge_tag(2);
+  tier->tags().purge(2);
   EXPECT_EQ(tier->size(), 1u) << "until somebody looks";
   tick_until_done();
   EXPECT_EQ(tier->size(), 0u);
@@ -171,13 +201,13 @@ TEST_F(TaggedEntries, GiveTheirMemoryBackWithTime) {
   tier->observe(told);
   for (int i = 0; i < 1000; ++i) put_tagged("a" + std::to_string(i), "value", {2});
   for (int i = 0; i < 1000; ++i) put_tagged("b" + std::to_string(i), "value", {4});
-  tier->purge_tag(2);
+  tier->tags().purge(2);
   EXPECT_EQ(tier->stats().entries, 2000u);
   tick_until_done();
   EXPECT_EQ(tier->stats().entries, 1000u);
   EXPECT_EQ(told.keys.size(), 1000u);
   EXPECT_TRUE(told.keys.contains("a7"));
-  tier->purge_tag(4);
+  tier->tags().purge(4);
   tick_until_done();
   EXPECT_EQ(tier->stats().entries, 0u);
 }

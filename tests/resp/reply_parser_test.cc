@@ -101,5 +101,31 @@ TEST(ReplyParser, BoundsDepthNodesBytesAndLines) {
   EXPECT_NE(parse("+" + std::string(70'000, 'x')).find("line too long"), std::string::npos);
 }
 
+// A client that bounds what it keeps goes on behind what is too long for it.
+TEST(ReplyParser, PassesOverTextsThatAreTooLong) {
+  const ReplyLimits limits{.max_bytes = 10, .max_text = 4};
+  const std::string stream = "*3\r\n$4\r\nabcd\r\n$30\r\n" + std::string(30, 'x') + "\r\n$1\r\ny\r\n:7\r\n";
+  for (const std::size_t step : {std::size_t{1}, std::size_t{3}, stream.size()}) {
+    ReplyParser parser(limits);
+    std::vector<Reply> replies;
+    for (std::size_t at = 0; at < stream.size(); at += step) {
+      std::string_view bytes = std::string_view(stream).substr(at, step);
+      while (!bytes.empty()) {
+        const auto complete = parser.feed(bytes);
+        ASSERT_TRUE(complete) << complete.error().message;
+        if (*complete) replies.push_back(parser.take());
+      }
+    }
+    ASSERT_EQ(replies.size(), 2u);
+    ASSERT_EQ(replies[0].children.size(), 3u);
+    EXPECT_EQ(replies[0].children[0].text, "abcd");
+    EXPECT_FALSE(replies[0].children[0].cut);
+    EXPECT_TRUE(replies[0].children[1].cut);
+    EXPECT_EQ(replies[0].children[1].text, "");
+    EXPECT_EQ(replies[0].children[2].text, "y");
+    EXPECT_EQ(replies[1].integer, 7);
+  }
+}
+
 }  // namespace
 }  // namespace forebay::resp

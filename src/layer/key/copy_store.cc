@@ -382,7 +382,27 @@ void CopyStore::drop_space(Namespace& space) {
 }
 
 void CopyStore::drop_tag(std::string_view tag, const std::vector<Namespace*>& spaces) {
-  tier_.purge_tag(tag_of_template(tag));
+  tier_.tags().purge(tag_of_template(tag));
+  tell_tags_purged(spaces);
+}
+
+bool CopyStore::hold_tag(std::string_view tag, const std::vector<Namespace*>& spaces) {
+  if (!tier_.tags().hold(tag_of_template(tag))) return false;
+  tell_tags_purged(spaces);
+  return true;
+}
+
+void CopyStore::release_tag(std::string_view tag, const std::vector<Namespace*>& spaces) {
+  tier_.tags().release(tag_of_template(tag));
+  tell_tags_purged(spaces);
+}
+
+void CopyStore::drop_tagged(const std::vector<Namespace*>& spaces) {
+  tier_.tags().purge_all();
+  tell_tags_purged(spaces);
+}
+
+void CopyStore::tell_tags_purged(const std::vector<Namespace*>& spaces) const {
   for (Namespace* space : spaces) {
     if (!space->has_tags()) continue;
     space->counters.add(kInvalidations);

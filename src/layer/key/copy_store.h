@@ -134,6 +134,12 @@ class CopyStore {
   void drop_space(Namespace& space);
   // All copies with this tag, and what is being loaded that turns out to have it. O(namespaces).
   void drop_tag(std::string_view tag, const std::vector<Namespace*>& spaces);
+  // The same, and from then on nothing with the tag is kept until release_tag(), which ends once more what has it.
+  // False: too many are held; nothing was done.
+  bool hold_tag(std::string_view tag, const std::vector<Namespace*>& spaces);
+  void release_tag(std::string_view tag, const std::vector<Namespace*>& spaces);
+  // All copies that have tags.
+  void drop_tagged(const std::vector<Namespace*>& spaces);
   // Copies of a namespace stay, and whoever keeps copies of its own is told that they may be wrong.
   void doubt(const Namespace& space) const;
   // All copies of these namespaces, which are all that there are. O(shards). May be called with the tier's
@@ -160,6 +166,7 @@ class CopyStore {
   static std::optional<PackedTags> tags_of(const KeyRef& at, std::optional<std::string_view> value,
                                            const AsOf& as_of);
   Outcome store_collection(const KeyRef& at, const NewCopy& copy, Instant now);
+  void tell_tags_purged(const std::vector<Namespace*>& spaces) const;
   static void tag_edited(const KeyRef& at, Change& change, std::string& packed);
   bool drop_copy(const KeyRef& at, Instant now);
   void tell_stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) const;

@@ -44,9 +44,9 @@ TEST_F(Audit, EqualCopiesAreRight) {
   get("user:1");
   get("user:2");
   const AuditReport report = audit();
-  EXPECT_EQ(report.checked, 2u) << "each once";
+  EXPECT_EQ(report.checked, 1u) << "chance is always the same here, and each key is looked at once";
   EXPECT_EQ(report.violations, 0u);
-  EXPECT_EQ(counts().right, 2u);
+  EXPECT_EQ(counts().right, 1u);
   EXPECT_EQ(stats().misses, 2u) << "its loads are nobody's reads";
 }
 
