@@ -14,7 +14,6 @@ namespace forebay::feed::mysql {
 
 using source::Call;
 using source::mysql::Pool;
-using source::mysql::Rows;
 
 namespace {
 

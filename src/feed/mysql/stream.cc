@@ -20,8 +20,8 @@ namespace {
 // Who does not say that it knows of checksums is sent no log that has them. Without a heartbeat nobody could tell a
 // quiet server from a dead one. What MariaDB sends to readers that don't say that they know its events is no log to follow.
 constexpr const char* kWishes[] = {
-    "SET @master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = "
-    "@@global.binlog_checksum",
+    "SET @master_binlog_checksum = @@global.binlog_checksum",
+    "SET @source_binlog_checksum = @@global.binlog_checksum",
     "SET @master_heartbeat_period = 1000000000, @source_heartbeat_period = 1000000000",
     "SET @mariadb_slave_capability = 4",
 };
