@@ -3,7 +3,7 @@
 set_property(GLOBAL PROPERTY FOREBAY_ROOMS "")
 
 set(FOREBAY_LIBRARY_DEPENDENCIES
-  Threads::Threads Boost::headers Boost::json SQLite::SQLite3 PostgreSQL::PostgreSQL mariadb rdkafka
+  Threads::Threads Boost::headers Boost::json SQLite::SQLite3 PostgreSQL::PostgreSQL mariadb rdkafka ZLIB::ZLIB
   fmt::fmt spdlog::spdlog tomlplusplus::tomlplusplus prometheus-cpp::core)
 
 # The rooms that lay out bytes by hand.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/configuration.h"
+#include "feed/mysql/admin.h"
 #include "feed/postgres/admin.h"
 
 namespace forebay::cli {
@@ -48,7 +49,7 @@ int each_feed(
   }
   bool any = false;
   for (const config::Source& source : model->sources) {
-    if (source.feed != config::Feed::kLogical || (!options.source.empty() && options.source != source.name))
+    if (source.feed == config::Feed::kNone || (!options.source.empty() && options.source != source.name))
       continue;
     any = true;
     const auto lines = ask(*model, source);
@@ -59,19 +60,23 @@ int each_feed(
     for (const std::string& line : *lines) fmt::print("{}\n", line);
   }
   if (any) return kDone;
-  print_error(fmt::format("{} has no source{}{} with feed = \"logical\"", options.file,
-                          options.source.empty() ? "" : " ", options.source));
+  print_error(fmt::format("{} has no source{}{} with a feed", options.file, options.source.empty() ? "" : " ",
+                          options.source));
   return kFailed;
 }
 
 int sql(const Options& options) {
   return each_feed(options, [](const config::Model& model, const config::Source& source) {
-    return feed::postgres::statements(source, tables_of(model, source.name));
+    const auto tables = tables_of(model, source.name);
+    return source.feed == config::Feed::kBinlog ? feed::mysql::statements(source, tables)
+                                                : feed::postgres::statements(source, tables);
   });
 }
 
 int drop(const Options& options) {
   return each_feed(options, [](const config::Model&, const config::Source& source) {
+    // A reader of a binary log leaves nothing on the server.
+    if (source.feed == config::Feed::kBinlog) return Result<std::vector<std::string>>();
     auto removed = feed::postgres::remove(source);
     if (removed) {
       for (std::string& what : *removed) what.insert(0, "removed ");
@@ -92,7 +97,7 @@ void add(CLI::App& parent, Action& chosen, const char* name, const char* about,
 }  // namespace
 
 void add_feed(CLI::App& program, Action& chosen) {
-  CLI::App* command = program.add_subcommand("feed", "What a database needs for feed = \"logical\"");
+  CLI::App* command = program.add_subcommand("feed", "What a database needs for a source's feed");
   command->require_subcommand(1);
   add(*command, chosen, "sql", "Print the statements that set a database up for its feed", sql);
   add(*command, chosen, "drop", "Remove the slot and the publication of a feed that is not wanted any more",
@@ -101,8 +106,10 @@ void add_feed(CLI::App& program, Action& chosen) {
 
 Result<void> check_feeds(const config::Model& model) {
   for (const config::Source& source : model.sources) {
-    if (source.feed != config::Feed::kLogical) continue;
-    const auto notes = feed::postgres::check(source, tables_of(model, source.name));
+    if (source.feed == config::Feed::kNone) continue;
+    const auto tables = tables_of(model, source.name);
+    const auto notes = source.feed == config::Feed::kBinlog ? feed::mysql::check(source, tables)
+                                                            : feed::postgres::check(source, tables);
     if (!notes)
       return Error{notes.error().code, fmt::format("source '{}': {}", source.name, notes.error().message)};
     for (const std::string& note : *notes)

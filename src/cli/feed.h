@@ -6,7 +6,7 @@
 
 namespace forebay::cli {
 
-// `forebay feed sql|drop FILE`: what a database needs so that its changes are heard of (feed = "logical"), and how what
+// `forebay feed sql|drop FILE`: what a database needs so that its changes are heard of (a source's feed), and how what
 // it has for that goes.
 void add_feed(CLI::App& program, Action& chosen);
 

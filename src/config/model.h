@@ -141,6 +141,7 @@ enum class Pooler : std::uint8_t {
 enum class Feed : std::uint8_t {
   kNone,
   kLogical,  // PostgreSQL's logical replication
+  kBinlog,   // the binary log of MySQL and MariaDB
 };
 
 struct Source {
@@ -154,7 +155,7 @@ struct Source {
   milliseconds connect_timeout{2s};
   bool changes = false;     // sqlite: keep a change log by triggers, so that others' writes are noticed
   Feed feed = Feed::kNone;  // how else others' changes are heard of
-  std::string feed_url;     // kLogical: where the feed connects to; empty: url
+  std::string feed_url;     // where the feed connects to; empty: url
   std::string publication = "forebay";  // kLogical
   std::string slot;                     // kLogical: of the server, and kept there; empty: a temporary one
   bool unbounded_wal = false;           // kLogical: the slot may keep all of the server's log

@@ -22,13 +22,14 @@ struct SourceKind {
   bool ledger;                     // it can be written behind
   bool change_log;                 // it keeps a change log of its own (changes = true)
   bool logical_feed;               // its log can be followed (feed = "logical")
+  bool binlog_feed;                // likewise (feed = "binlog")
 };
 
 inline constexpr SourceKind kSourceKinds[] = {
-    {"sqlite", SourcePlace::kPath, Dialect::kSqlite, true, true, false},
-    {"postgres", SourcePlace::kUrl, Dialect::kPostgres, true, false, true},
-    {"mysql", SourcePlace::kUrl, Dialect::kMysql, true, false, false},
-    {"function", SourcePlace::kNone, std::nullopt, false, false, false},
+    {"sqlite", SourcePlace::kPath, Dialect::kSqlite, true, true, false, false},
+    {"postgres", SourcePlace::kUrl, Dialect::kPostgres, true, false, true, false},
+    {"mysql", SourcePlace::kUrl, Dialect::kMysql, true, false, false, true},
+    {"function", SourcePlace::kNone, std::nullopt, false, false, false, false},
 };
 
 // Null: there is no such kind.

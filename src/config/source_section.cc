@@ -115,29 +115,23 @@ void read_place(Section& section, Source& source, SourcePlace place, std::string
   }
 }
 
-constexpr std::string_view kFeeds[] = {"none", "logical"};  // as Feed has them
-constexpr std::string_view kLaterFeeds[] = {"notify", "binlog"};
+constexpr std::string_view kFeeds[] = {"none", "logical", "binlog"};  // as Feed has them
+constexpr std::string_view kLaterFeeds[] = {"notify"};
 
-void read_feed(Section& section, Source& source, const SourceKind* kind) {
-  const auto choice = section.choice("feed", kFeeds, kLaterFeeds);
-  if (choice) source.feed = static_cast<Feed>(*choice);
-  section.text("feed_url", source.feed_url);
-  section.text("publication", source.publication);
-  section.text("slot", source.slot);
-  section.flag("unbounded_wal", source.unbounded_wal);
-  if (source.feed == Feed::kLogical && kind != nullptr && !kind->logical_feed) {
-    section.report(section.at("feed"),
-                   fmt::format("feed = \"logical\" needs kind = {}",
-                               source_kinds_that([](const SourceKind& each) { return each.logical_feed; })));
+// Which kinds can have the feed; null: any.
+bool (*needed_by(Feed feed))(const SourceKind&) {
+  switch (feed) {
+    case Feed::kLogical:
+      return [](const SourceKind& kind) { return kind.logical_feed; };
+    case Feed::kBinlog:
+      return [](const SourceKind& kind) { return kind.binlog_feed; };
+    case Feed::kNone:
+      break;
   }
-  if (source.feed != Feed::kLogical) {
-    if (section.has("feed") && !choice) return;
-    for (const std::string_view key : {"feed_url", "publication", "slot", "unbounded_wal"}) {
-      if (section.has(key))
-        section.report(section.key_at(key), fmt::format("{} is for feed = \"logical\"", key));
-    }
-    return;
-  }
+  return nullptr;
+}
+
+void check_slot(Section& section, const Source& source) {
   const auto is_bad = [](unsigned char letter) {
     return !((letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '_');
   };
@@ -146,6 +140,34 @@ void read_feed(Section& section, Source& source, const SourceKind* kind) {
                    "a slot's name has at most 63 lower-case letters, digits and underscores");
   if (source.publication.empty() || source.publication.size() > 63)
     section.report(section.at("publication"), "a publication's name has 1 to 63 bytes");
+}
+
+void read_feed(Section& section, Source& source, const SourceKind* kind) {
+  const auto choice = section.choice("feed", kFeeds, kLaterFeeds);
+  if (choice) source.feed = static_cast<Feed>(*choice);
+  section.text("feed_url", source.feed_url);
+  section.text("publication", source.publication);
+  section.text("slot", source.slot);
+  section.flag("unbounded_wal", source.unbounded_wal);
+  const auto needed = needed_by(source.feed);
+  if (needed != nullptr && kind != nullptr && !needed(*kind)) {
+    section.report(section.at("feed"),
+                   fmt::format("feed = \"{}\" needs kind = {}", kFeeds[static_cast<std::size_t>(source.feed)],
+                               source_kinds_that(needed)));
+  }
+  if (section.has("feed") && !choice) return;
+  if (source.feed != Feed::kLogical) {
+    for (const std::string_view key : {"publication", "slot", "unbounded_wal"}) {
+      if (section.has(key))
+        section.report(section.key_at(key), fmt::format("{} is for feed = \"logical\"", key));
+    }
+  }
+  if (source.feed == Feed::kNone) {
+    if (section.has("feed_url"))
+      section.report(section.key_at("feed_url"), "feed_url is for feed = \"logical\" or \"binlog\"");
+    return;
+  }
+  check_slot(section, source);
   if (source.pooler != Pooler::kNone && source.feed_url.empty())
     section.report(section.at("feed"),
                    "a feed can't go through a pooler: feed_url must name the server itself");

@@ -1,6 +1,7 @@
 #include "feed/registry.h"
 
 #include "feed/change_log_feed.h"
+#include "feed/mysql_binlog.h"
 #include "feed/postgres_logical.h"
 
 namespace forebay::feed {
@@ -9,6 +10,8 @@ std::unique_ptr<Feed> open_feed(const config::Source& source, ChangeLog* log, co
   switch (source.feed) {
     case config::Feed::kLogical:
       return open_postgres_logical(source, clock);
+    case config::Feed::kBinlog:
+      return open_mysql_binlog(source, clock);
     case config::Feed::kNone:
       break;
   }

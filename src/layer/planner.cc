@@ -57,9 +57,18 @@ std::vector<std::string> watch_columns_of(const config::Namespace& mine, const c
   return {columns.begin(), columns.end()};
 }
 
+// A name as a statement of the dialect has it.
+std::string quoted_name(std::string_view name, config::Dialect dialect) {
+  if (dialect != config::Dialect::kMysql) return source::quote_identifier(name);
+  std::string out = "`";
+  for (const char c : name) out += c == '`' ? "``" : std::string(1, c);
+  return out + '`';
+}
+
 // Which tables and columns of depends_on don't exist: a name with a slip in it would never invalidate
 // anything, and nothing would ever say so.
-std::vector<Error> wrong_dependencies(SourcePort& source, const config::Namespace& wanted) {
+std::vector<Error> wrong_dependencies(SourcePort& source, config::Dialect dialect,
+                                      const config::Namespace& wanted) {
   std::vector<Error> wrong;
   for (const config::Dependency& dependency : wanted.depends_on) {
     auto table = source::parse_table_name(dependency.table);
@@ -73,8 +82,9 @@ std::vector<Error> wrong_dependencies(SourcePort& source, const config::Namespac
     // text.
     spec.query = "SELECT 1";
     for (const auto& [column, field] : dependency.columns)
-      spec.query += ", d." + source::quote_identifier(column);
-    spec.query += fmt::format(" FROM {} AS d", table->quoted());
+      spec.query += ", d." + quoted_name(column, dialect);
+    const std::string schema = table->schema.empty() ? "" : quoted_name(table->schema, dialect) + ".";
+    spec.query += fmt::format(" FROM {}{} AS d", schema, quoted_name(table->name, dialect));
     if (auto opened = source.open(spec); !opened) wrong.push_back(std::move(opened).error());
   }
   return wrong;
@@ -398,7 +408,10 @@ bool Planner::bind(Draft& draft, Namespace& space, const SourceInForcePtr& sourc
   }
   // A function's tables are its own business. What is away is not asked.
   if (source->config.kind != "function" && !draft.plan.unreached.contains(source.get())) {
-    const auto dependencies = wrong_dependencies(*source->port, wanted);
+    const config::SourceKind* kind = config::find_source_kind(source->config.kind);
+    const auto dialect = kind == nullptr ? std::nullopt : kind->dialect;
+    const auto dependencies =
+        wrong_dependencies(*source->port, dialect.value_or(config::Dialect::kSqlite), wanted);
     std::ranges::for_each(dependencies, wrong);
     if (!dependencies.empty()) return false;
   }
