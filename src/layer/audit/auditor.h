@@ -120,7 +120,7 @@ class Auditor final : public CopyObserver {
   std::unordered_map<std::string, std::deque<Recent>> recent_ GUARDED_BY(mutex_);  // by namespace
   std::unordered_map<std::string, AuditCounts> counts_ GUARDED_BY(mutex_);         // likewise
   std::unordered_map<std::string, Instant> said_ GUARDED_BY(mutex_);  // when a violation may be logged again
-  std::unordered_map<std::string, Instant> next_ GUARDED_BY(mutex_);               // when a check is due
+  std::unordered_map<std::string, Instant> next_ GUARDED_BY(mutex_);  // when a check is due
 };
 
 }  // namespace forebay::layer
