@@ -62,6 +62,11 @@ PutOutcome Shard::decide_and_write(std::uint64_t hash, std::string_view key, Ins
   }
   switch (change.kind) {
     case Change::Kind::kReplace:
+      if (change.keeps_marked_tags && entry != nullptr && !entry->tags().empty()) [[unlikely]] {
+        std::string merged;
+        change.tags = with_old(change.tags, entry->tags(), Of::kMarked, merged);
+        return replace(hash, key, entry, change, now);
+      }
       return replace(hash, key, entry, change, now);
     case Change::Kind::kRevalue:
       if (entry == nullptr) break;
@@ -98,9 +103,6 @@ PutOutcome Shard::retag(std::uint64_t hash, std::string_view key, Entry& entry, 
 
 PutOutcome Shard::replace(std::uint64_t hash, std::string_view key, Entry* old, Change& change, Instant now) {
   Payload payload{change.bytes, nullptr, change.type, false, change.tags};
-  std::string merged;
-  if (change.keeps_marked_tags && old != nullptr) [[unlikely]]
-    payload.tags = with_old(change.tags, old->tags(), Of::kMarked, merged);
   if (change.shared) {
     payload.bytes = change.shared->view();
     if (change.shared->is_object() || payload.bytes.size() > kInlineMax) payload.shared = &*change.shared;
