@@ -58,6 +58,7 @@ void Configuration::take_over_locked(Plan plan) {
     const auto held = parts_.tier.lock_shards({}, true);
     parts_.router.store(routers_.back().get(), std::memory_order_release);
   }
+  parts_.planner.invalidator.took_over();
   parts_.loads.set_stages(std::move(stages));
   for (const auto& [source, error] : plan.unreached) source->gate->start_open(error);
 

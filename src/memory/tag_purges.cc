@@ -66,7 +66,8 @@ void TagPurges::forget_older_half() {
   }
   const auto middle = moments.begin() + static_cast<std::ptrdiff_t>(moments.size() / 2);
   std::ranges::nth_element(moments, middle);
-  floor_.store(*middle, std::memory_order_release);
+  // Never back: what purge_all() has ended stays so.
+  floor_.store(std::max(floor_.load(std::memory_order_relaxed), *middle), std::memory_order_release);
   std::erase_if(purged_, [&](const auto& purged) { return purged.second <= *middle; });
 }
 

@@ -84,6 +84,15 @@ TEST(TagPurges, WhileATagIsHeldNothingWithItIsKept) {
   purges.release(neighbour);  // not held: nothing happens
 }
 
+TEST(TagPurges, ForgettingDoesNotUndoAPurgeOfAll) {
+  TagPurges purges;
+  for (std::uint64_t tag = 0; tag < TagPurges::kMost; ++tag) purges.purge(tag << 1);
+  const std::string before = packed(purges.now(), {std::uint64_t{1} << 40});
+  purges.purge_all();
+  purges.purge(std::uint64_t{1} << 41);
+  EXPECT_TRUE(purges.purged(before));
+}
+
 TEST(TagPurges, AllEndsWhateverHasTags) {
   TagPurges purges;
   const std::string before = packed(purges.now(), {20});

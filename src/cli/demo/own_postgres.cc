@@ -107,7 +107,9 @@ Result<void> OwnPostgres::make() {
       as_postgres({programs_ + "/initdb", "--no-sync", "--auth=trust", "--username=postgres", "-D", data}),
       [](std::string_view) {});
   if (!status) return std::move(status).error();
-  if (*status != 0) return Error{ErrorCode::kUnavailable, "initdb failed"};
+  if (*status != 0)
+    return Error{ErrorCode::kUnavailable,
+                 "initdb failed in " + folder_ + " (may the user postgres go there?)"};
   std::ofstream settings(data + "/postgresql.conf", std::ios::app);
   settings << "listen_addresses = ''\nunix_socket_directories = '" << folder_
            << "'\nwal_level = logical\nfsync = off\n";
@@ -117,6 +119,10 @@ Result<void> OwnPostgres::make() {
   server_ = *server;
   const auto give_up = std::chrono::steady_clock::now() + kStartsWithin;
   while (!psql("SELECT 1")) {
+    if (::waitpid(server_, nullptr, WNOHANG) == server_) {
+      server_ = 0;
+      return Error{ErrorCode::kUnavailable, "PostgreSQL ended while it started"};
+    }
     if (std::chrono::steady_clock::now() > give_up)
       return Error{ErrorCode::kTimeout, "PostgreSQL did not start within 30 s"};
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -136,8 +142,32 @@ OwnPostgres::~OwnPostgres() {
 
 Result<std::string> OwnPostgres::psql(std::string_view sql) const {
   std::string out;
-  const auto status = run_child({programs_ + "/psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", folder_, "-U",
-                                 "postgres", "-c", std::string(sql)},
+  // Settings of whoever runs the demo are for another server.
+  const auto status = run_child({"env",
+                                 "-u",
+                                 "PGDATABASE",
+                                 "-u",
+                                 "PGOPTIONS",
+                                 "-u",
+                                 "PGUSER",
+                                 "-u",
+                                 "PGHOST",
+                                 "-u",
+                                 "PGPORT",
+                                 "-u",
+                                 "PGSERVICE",
+                                 programs_ + "/psql",
+                                 "-d",
+                                 "postgres",
+                                 "-qAt",
+                                 "-v",
+                                 "ON_ERROR_STOP=1",
+                                 "-h",
+                                 folder_,
+                                 "-U",
+                                 "postgres",
+                                 "-c",
+                                 std::string(sql)},
                                 [&](std::string_view piece) { out += piece; });
   if (!status) return std::move(status).error();
   if (*status != 0) return Error{ErrorCode::kRefused, "psql: the server refused " + std::string(sql)};

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_set>
 #include <utility>
 
 #include "layer/audit/equal_values.h"
@@ -24,10 +23,10 @@ constexpr std::size_t kMostRecent = 1024;  // keys of a namespace
 // How long a proof is waited for, and how often it is looked for.
 constexpr seconds kProofWithin{10};
 constexpr milliseconds kProofEvery{50};
-constexpr std::size_t kMostShown = 100;   // violations that a report names
-constexpr int kTries = 64;                // entries that are looked at for a random one
-constexpr std::size_t kDrawsForEach = 4;  // of a sample, as some keys are drawn twice
-constexpr seconds kSaidEvery{1};          // a namespace's violations are logged no more often
+constexpr std::size_t kMostShown = 100;  // violations that a report names
+constexpr int kTries = 64;               // entries that are looked at for a random one
+constexpr std::size_t kScanStep = 1000;  // entries
+constexpr seconds kSaidEvery{1};         // a namespace's violations are logged no more often
 
 }  // namespace
 
@@ -128,7 +127,7 @@ std::optional<std::string> Auditor::next_recent(const Namespace& space, Instant 
   return key;
 }
 
-std::optional<std::string> Auditor::random_key(const Namespace* space) const {
+std::optional<std::string> Auditor::random_key(const Namespace* space) {
   std::optional<std::string> key;
   const Router& current = router();
   for (int i = 0; i < kTries && !key; ++i) {
@@ -139,6 +138,18 @@ std::optional<std::string> Auditor::random_key(const Namespace* space) const {
         });
     if (!any) break;
   }
+  return key ? key : next_key(*space);
+}
+
+// Of a namespace with few entries among many chance finds none: a walk goes on from where the last one was.
+std::optional<std::string> Auditor::next_key(const Namespace& space) {
+  const Router& current = router();
+  std::optional<std::string> key;
+  std::uint64_t& cursor = walks_[space.name()];
+  cursor = parts_.copies.tier().scan(cursor, kScanStep, parts_.clock.now(), [&](const EntryView& entry) {
+    if (key || &current.route(entry.key()) != &space || !space.owns(entry.stamp())) return;
+    key.emplace(entry.key());
+  });
   return key;
 }
 
@@ -258,10 +269,8 @@ AuditCounts Auditor::counts(std::string_view space) const {
   return found == counts_.end() ? AuditCounts{} : found->second;
 }
 
-namespace {
-
 // What an audit that was asked for has found so far.
-struct Asked {
+struct Auditor::Asked {
   Mutex mutex;
   AuditReport report GUARDED_BY(mutex);
   std::size_t open GUARDED_BY(mutex) = 1;  // checks, and one for who begins them
@@ -280,7 +289,19 @@ struct Asked {
   }
 };
 
-}  // namespace
+// Keys that are being chosen.
+struct Auditor::Sample {
+  Sample(std::vector<const Namespace*> of, std::size_t most,
+         std::function<void(const std::vector<std::string>&)> then)
+      : spaces(std::move(of)), wanted(most), done(std::move(then)) {}
+
+  const std::vector<const Namespace*> spaces;
+  const std::size_t wanted;
+  const std::function<void(const std::vector<std::string>&)> done;
+  std::uint64_t cursor = 0;
+  std::uint64_t seen = 0;
+  std::vector<std::string> keys;
+};
 
 void Auditor::audit(std::string_view space, std::size_t sample,
                     std::move_only_function<void(Result<AuditReport>)> done) {
@@ -301,31 +322,57 @@ void Auditor::audit(std::string_view space, std::size_t sample,
     const MutexLock lock(asked->mutex);
     asked->done = std::move(done);
   }
-  std::unordered_set<std::string> seen;
-  for (std::size_t i = 0; i < kDrawsForEach * sample && seen.size() < sample; ++i) {
-    const auto key = random_key(spaces[i % spaces.size()]);
-    if (!key || !seen.insert(*key).second) continue;
+  collect(std::make_shared<Sample>(std::move(spaces), sample,
+                                   [this, asked](const std::vector<std::string>& keys) {
+                                     for (const std::string& key : keys) begin(asked, key);
+                                     parts_.dispatch();
+                                     asked->end_one();
+                                   }));
+}
+
+void Auditor::begin(const std::shared_ptr<Asked>& asked, const std::string& key) {
+  {
+    const MutexLock lock(asked->mutex);
+    ++asked->open;
+  }
+  const bool begun = check(key, [asked, key](Verdict verdict) {
     {
       const MutexLock lock(asked->mutex);
-      ++asked->open;
+      AuditReport& report = asked->report;
+      ++report.checked;
+      report.right += verdict == Verdict::kRight ? 1 : 0;
+      report.changed += verdict == Verdict::kChanged ? 1 : 0;
+      report.stale += verdict == Verdict::kStale ? 1 : 0;
+      report.unknown += verdict == Verdict::kUnknown ? 1 : 0;
+      report.violations += verdict == Verdict::kViolation ? 1 : 0;
+      if (verdict == Verdict::kViolation && report.keys.size() < kMostShown) report.keys.push_back(key);
     }
-    const bool begun = check(*key, [asked, key = *key](Verdict verdict) {
-      {
-        const MutexLock lock(asked->mutex);
-        AuditReport& report = asked->report;
-        ++report.checked;
-        report.changed += verdict == Verdict::kChanged ? 1 : 0;
-        report.stale += verdict == Verdict::kStale ? 1 : 0;
-        report.unknown += verdict == Verdict::kUnknown ? 1 : 0;
-        report.violations += verdict == Verdict::kViolation ? 1 : 0;
-        if (verdict == Verdict::kViolation && report.keys.size() < kMostShown) report.keys.push_back(key);
-      }
-      asked->end_one();
-    });
-    if (!begun) asked->end_one();
-  }
-  parts_.dispatch();
-  asked->end_one();
+    asked->end_one();
+  });
+  if (!begun) asked->end_one();
+}
+
+// A step of a walk over all entries, after which others have their turn. Which keys are kept: algorithm R (J. S. Vitter,
+// "Random Sampling with a Reservoir", 1985), so that each has the same chance.
+void Auditor::collect(const std::shared_ptr<Sample>& sample) {
+  const Router& current = router();
+  sample->cursor =
+      parts_.copies.tier().scan(sample->cursor, kScanStep, parts_.clock.now(), [&](const EntryView& entry) {
+        const Namespace& space = current.route(entry.key());
+        if (!space.owns(entry.stamp()) || std::ranges::find(sample->spaces, &space) == sample->spaces.end())
+          return;
+        ++sample->seen;
+        if (sample->keys.size() < sample->wanted) {
+          sample->keys.emplace_back(entry.key());
+        } else if (const std::uint64_t at = parts_.random.next() % sample->seen; at < sample->wanted) {
+          sample->keys[at] = entry.key();
+        }
+      });
+  if (sample->cursor != 0 && !is_stopped()) return parts_.scheduler.post([this, sample] { collect(sample); });
+  std::ranges::sort(sample->keys);
+  sample->keys.erase(std::ranges::unique(sample->keys).begin(),
+                     sample->keys.end());  // a walk may show one twice
+  sample->done(sample->keys);
 }
 
 }  // namespace forebay::layer

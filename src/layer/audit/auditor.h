@@ -99,7 +99,12 @@ class Auditor final : public CopyObserver {
 
   void tick();
   std::optional<std::string> next_recent(const Namespace& space, Instant now);
-  std::optional<std::string> random_key(const Namespace* space) const;
+  std::optional<std::string> random_key(const Namespace* space);
+  std::optional<std::string> next_key(const Namespace& space);
+  struct Asked;
+  struct Sample;
+  void collect(const std::shared_ptr<Sample>& sample);
+  void begin(const std::shared_ptr<Asked>& asked, const std::string& key);
   // Calls `judged` once, on any thread. False: there is no copy of the key that can be audited.
   bool check(const std::string& key, Judged judged);
   void load(const CheckPtr& check, std::function<void(Result<std::optional<std::string>>)> done);
@@ -115,6 +120,7 @@ class Auditor final : public CopyObserver {
   Parts parts_;
   NoOverlay nothing_pending_;
   const Overlay* overlay_ = &nothing_pending_;
+  std::unordered_map<std::string, std::uint64_t> walks_;  // cursors, by namespace; tick()'s own
   mutable Mutex mutex_;
   bool stopped_ GUARDED_BY(mutex_) = false;
   std::unordered_map<std::string, std::deque<Recent>> recent_ GUARDED_BY(mutex_);  // by namespace

@@ -134,17 +134,20 @@ void EventInvalidator::hold_key(const KeyRef& at, Duration hold_off) {
 void EventInvalidator::hold_space(Namespace& space, Duration hold_off) {
   if (hold_off == Duration::zero()) return invalidator_.drop_space(space);
   const Instant until = clock_.now() + hold_off;
+  // Held until its end is noted, lest that come before.
+  invalidator_.unsettle(space);
+  bool held = false;  // already, or not at all
   {
     MutexLock lock(mutex_);
+    held = stopped_;
     if (!stopped_) {
       const auto [found, is_new] = spaces_.emplace(&space, until);
       found->second = std::max(found->second, until);
-      // Before the epoch: a load that sees the new epoch sees this, too.
-      if (is_new) space.unsettled.fetch_add(1, std::memory_order_release);
+      held = !is_new;
       wake_at(until);
     }
   }
-  invalidator_.drop_space(space);
+  if (held) end_space(space);
 }
 
 void EventInvalidator::wake_at(Instant due) {

@@ -117,9 +117,7 @@ Invalidator::Unsettled Invalidator::row_changes(const std::string& source, const
   if (written != nullptr) unsettle(*written, observe::Invalidation::kWrite);
   each_concerned(source, change, written == nullptr ? std::string_view() : written->text, unsettle,
                  [&](Namespace& space) {
-                   // In this order: a load that sees the new epoch sees this, too.
-                   space.unsettled.fetch_add(1, std::memory_order_release);
-                   drop_space(space);
+                   this->unsettle(space);
                    unsettled.spaces.push_back(&space);
                  });
   return unsettled;
@@ -127,11 +125,52 @@ Invalidator::Unsettled Invalidator::row_changes(const std::string& source, const
 
 void Invalidator::settle(const Unsettled& unsettled) {
   for (const auto& [space, key] : unsettled.keys) keys_.settle(KeyRef(*space, key), unsettled.change);
-  for (Namespace* space : unsettled.spaces) {
-    // A load that is under way may have read the source just before: it must not be stored.
-    drop_space(*space);
-    space->unsettled.fetch_sub(1, std::memory_order_release);
+  for (Namespace* space : unsettled.spaces) settle_space(*space);
+}
+
+void Invalidator::unsettle(Namespace& space) {
+  Namespace* current = nullptr;
+  {
+    const MutexLock lock(mutex_);
+    ++open_[space.name()];
+    // Before the epochs: a load that sees the new one sees this, too.
+    space.unsettled.fetch_add(1, std::memory_order_release);
+    current = router().find(space.name());
+    if (current != nullptr && current != &space) current->unsettled.fetch_add(1, std::memory_order_release);
   }
+  drop_space(space);
+  if (current != nullptr && current != &space) drop_space(*current);
+}
+
+void Invalidator::settle_space(Namespace& space) {
+  // A load that is under way may have read the source just before: it must not be stored.
+  drop_space(space);
+  for (;;) {
+    Namespace* const current = router().find(space.name());
+    if (current != nullptr && current != &space) drop_space(*current);
+    const MutexLock lock(mutex_);
+    if (router().find(space.name()) != current) continue;  // a reload came in between
+    const auto open = open_.find(space.name());
+    if (open != open_.end() && --open->second == 0) open_.erase(open);
+    space.unsettled.fetch_sub(1, std::memory_order_release);
+    if (current != nullptr && current != &space) current->unsettled.fetch_sub(1, std::memory_order_release);
+    return;
+  }
+}
+
+void Invalidator::took_over() {
+  std::vector<Namespace*> still;
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& [name, count] : open_) {
+      Namespace* const current = router().find(name);
+      if (current == nullptr || current->unsettled.load(std::memory_order_acquire) == count) continue;
+      current->unsettled.store(count, std::memory_order_release);
+      still.push_back(current);
+    }
+  }
+  // What was stored since it is in force, and before this.
+  for (Namespace* space : still) drop_space(*space);
 }
 
 void Invalidator::rows_may_have_changed(const Namespace& written) {

@@ -62,6 +62,12 @@ class Invalidator final : public feed::ChangeSink {
   // The source shows the change now.
   void settle(const Unsettled& unsettled);
 
+  // A change of keys that are not known, which the source does not show yet: the namespace's copies go, and until
+  // settle() nothing of it is stored.
+  void unsettle(Namespace& space);
+  // Another router is in force: what was unsettled stays so where a namespace has taken another one's place.
+  void took_over();
+
   // Of a source that has a feed, which is not heard to begin with.
   std::shared_ptr<FeedState> feed_of(const std::string& source);
 
@@ -84,6 +90,8 @@ class Invalidator final : public feed::ChangeSink {
                       OnKey on_key, OnSpace on_space);
   const Router& router() const { return *router_.load(std::memory_order_acquire); }
 
+  void settle_space(Namespace& space);
+
   class Report;
 
   const std::atomic<const Router*>& router_;  // read with acquire: Core publishes it with release
@@ -91,6 +99,8 @@ class Invalidator final : public feed::ChangeSink {
   KeyTable& keys_;
   const Clock& clock_;
   mutable Mutex mutex_;
+  // By a namespace's name, of changes that are not settled: what Namespace::unsettled is of the one in force.
+  std::map<std::string, std::uint32_t, std::less<>> open_ GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<FeedState>, std::less<>> feeds_ GUARDED_BY(mutex_);  // by source
 };
 

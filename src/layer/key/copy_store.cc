@@ -1,6 +1,9 @@
 #include "layer/key/copy_store.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <utility>
 
@@ -34,6 +37,21 @@ bool same_value(const NewCopy& copy, const EntryView& entry) {
     return false;  // nobody here can tell
   const std::string_view before = entry.shared() != nullptr ? entry.shared()->view() : entry.bytes();
   return before == (copy.value ? copy.value->view() : *copy.bytes);
+}
+
+// A misspelt column would turn the cache off without a word.
+void say_untagged(const Namespace& space) {
+  constexpr std::chrono::seconds kEvery{10};
+  static std::atomic<std::chrono::steady_clock::duration>
+      next{};  // relaxed: a line more or less does no harm
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  if (now < next.load(std::memory_order_relaxed)) return;
+  next.store(now + kEvery, std::memory_order_relaxed);
+  spdlog::warn(
+      "namespace '{}': a value is served and not kept, as it is no JSON object with the columns that the "
+      "tags "
+      "name",
+      space.name());
 }
 
 // Whether a value that was true as of then must not be stored any more. The tags of the namespace are looked at by the
@@ -142,8 +160,11 @@ CopyStore::Outcome CopyStore::store(const KeyRef& at, NewCopy&& copy, Instant no
       // Readers of the load were answered, and nothing of that is here.
       tell_dropped(at, copy.cause == CopyCause::kLoaded ? CopyCause::kRenewed : copy.cause, outcome.existed);
       break;
-    case Stored::kTooLarge:
     case Stored::kUntagged:
+      say_untagged(space);
+      tell_dropped(at, copy.cause, outcome.existed);
+      break;
+    case Stored::kTooLarge:
       tell_dropped(at, copy.cause, outcome.existed);
       break;
     case Stored::kFull:
@@ -281,8 +302,10 @@ PutOutcome CopyStore::edit_collection(
   const Namespace& space = at.space;
   bool told = false;
   bool existed = false;
+  bool fresh = false;  // the collection is a new one
   std::uint64_t bytes = 0;
   Stamp stamp;
+  const AsOf as_of = space.as_of();
   const PutOutcome outcome = tier_.edit(
       at.hash, at.text, now, room,
       [&](const EntryView* current, memory::Collection& all) -> std::optional<Stamp> {
@@ -292,12 +315,15 @@ PutOutcome CopyStore::edit_collection(
         if (!wanted) return wanted;
         told = watched(at, CopyCause::kEdited);  // in here, as in edit()
         existed = current != nullptr;
+        fresh = !valid || all.forgotten();
         wanted->space = space.info.index;
         wanted->epoch = space.epoch.load(std::memory_order_acquire);
         stamp = valid && !all.forgotten() ? current->stamp() : *wanted;
         if (all.exists()) bytes = all.bytes().size() + all.node_bytes();
         return wanted;
       });
+  if (fresh && outcome == PutOutcome::kStored && !space.tags.empty()) [[unlikely]]
+    tag_collection(at, as_of, now);
   if (!told || outcome == PutOutcome::kFull) return outcome;
   if (outcome == PutOutcome::kStored) {
     tell_stored(at, CopyCause::kEdited, bytes, stamp);
@@ -317,6 +343,13 @@ void CopyStore::tag_edited(const KeyRef& at, Change& change, std::string& packed
   }
   packed = tags->bytes();
   change.tags = packed;
+}
+
+void CopyStore::tag_collection(const KeyRef& at, const AsOf& as_of, Instant now) {
+  const auto tags = tags_of(at, std::nullopt, as_of);
+  tier_.update(at.hash, at.text, now, [&](const EntryView* current) {
+    return current == nullptr ? Change::keep() : Change::retag(tags->bytes());
+  });
 }
 
 CopyStore::Tagged CopyStore::tag(const KeyRef& at, std::span<const std::uint64_t> tags, Instant now) {

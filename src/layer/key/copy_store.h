@@ -167,6 +167,8 @@ class CopyStore {
                                            const AsOf& as_of);
   Outcome store_collection(const KeyRef& at, const NewCopy& copy, Instant now);
   void tell_tags_purged(const std::vector<Namespace*>& spaces) const;
+  // Gives a collection that has just been made its namespace's tags.
+  void tag_collection(const KeyRef& at, const AsOf& as_of, Instant now);
   static void tag_edited(const KeyRef& at, Change& change, std::string& packed);
   bool drop_copy(const KeyRef& at, Instant now);
   void tell_stored(const KeyRef& at, CopyCause cause, std::uint64_t bytes, const Stamp& stamp) const;

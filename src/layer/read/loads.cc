@@ -221,9 +221,20 @@ KeyTable::Landing Loads::land(const Flight& flight, LoadedValue& value, Duration
   return KeyTable::Landing::kEnd;
 }
 
+// Of a set that a table holds: what its members say, whose writes are pending one by one.
+std::optional<Error> Loads::refusal_of(const KeyRef& at) const {
+  if (at.space.members == nullptr) return overlay_->refusal(at);
+  std::string prefix(at.text);
+  prefix += config::kMemberSeparator;
+  for (const std::string& member : overlay_->pending(prefix)) {
+    if (auto refusal = overlay_->refusal({*at.space.members, member})) return refusal;
+  }
+  return std::nullopt;
+}
+
 void Loads::loaded(const FlightPtr& flight, LoadedValue value, Duration took) {
   if (flight->aside) return flight->aside(std::move(value.value));
-  if (const auto refusal = overlay_->refusal(flight->at())) return failed(flight, *refusal);
+  if (const auto refusal = refusal_of(flight->at())) return failed(flight, *refusal);
   Namespace& space = flight->space;
   const Instant now = clock_.now();
   const Evidence evidence{value.evidence, value.version};

@@ -70,6 +70,8 @@ class Loads final : public FlightSink, public KeyLoader {
   void fly(const KeyRef& at, Join kind, Urgency urgency, Instant now, Waiter waiter);
   // What a reader finds who is about to open a flight, under the key's lock.
   std::optional<Answer> at_hand(const KeyRef& at, Join kind, Instant now);
+  // Why nobody can say what the key is, if that is so (Overlay::refusal()).
+  std::optional<Error> refusal_of(const KeyRef& at) const;
   // What becomes of a flight that has come in. Under the key's lock.
   KeyTable::Landing land(const Flight& flight, LoadedValue& value, Duration took, Instant now,
                          const KeyTable::Seen& seen);

@@ -113,7 +113,7 @@ Type type_of(const MYSQL_FIELD& field) {
     case MYSQL_TYPE_SHORT:
       return {Shape::kInteger, 2, is_unsigned};
     case MYSQL_TYPE_YEAR:
-      return {Shape::kInteger, 2, true};
+      return {Shape::kInteger, 2, true, 4};
     case MYSQL_TYPE_INT24:
       return {Shape::kInteger, 3, is_unsigned};
     case MYSQL_TYPE_LONG:

@@ -192,7 +192,8 @@ Shown shown_as(const Type& type, Given given, bool raw, std::string& text) {
 bool may_be_plain_text(const Type& type, std::string_view text) {
   switch (type.shape) {
     case Shape::kInteger:
-      return is_integer_of(text, type.bytes, type.is_unsigned) && integer_text(text) == text;
+      return is_integer_of(text, type.bytes, type.is_unsigned) && integer_text(text) == text &&
+             (type.scale == 0 || text.size() == static_cast<std::size_t>(type.scale));
     case Shape::kDecimal:
       return is_decimal(text) && decimal_text(text, type.scale) == text;
     case Shape::kFloat:

@@ -40,7 +40,9 @@ struct Type {
   Shape shape = Shape::kText;
   int bytes = 8;             // kInteger: 1, 2, 3, 4 or 8; kFloat: 4 or 8
   bool is_unsigned = false;  // kInteger
-  int scale = 0;             // kDecimal: digits after the point; of times: digits of a second
+  // kDecimal: digits after the point; of times: digits of a second; kInteger: digits that its text must have, as those
+  // of YEAR, for which 24 is another spelling of 2024; 0: any.
+  int scale = 0;
   bool operator==(const Type&) const = default;
 };
 

@@ -188,6 +188,18 @@ TEST_F(Event, BeyondTheKeysThatAreHeldTheWholeNamespaceIs) {
   EXPECT_EQ(fact("user:1", "unsettled"), "");
 }
 
+TEST_F(Event, AReloadDuringTheHoldOffOfAGapKeepsNothingEither) {
+  open();
+  core->event_invalidator().missed(section);
+  model.namespaces.at(0).ttl = 2h;
+  ASSERT_TRUE(core->configuration().reload(model));
+  EXPECT_EQ(get("user:1", 100ms), "old");
+  EXPECT_EQ(state("user:1"), "absent");
+  pass(3s);
+  get("user:1");
+  EXPECT_EQ(state("user:1"), "fresh");
+}
+
 // Rows of the simulated source are JSON here, whose column names the tag.
 class TagEvent : public Event {
  protected:

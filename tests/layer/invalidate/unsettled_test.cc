@@ -46,6 +46,28 @@ TEST_F(Unsettled, ALoadAfterTheReportIsAnsweredAndNotStored) {  // X4
   EXPECT_EQ(fact("user:1", "state"), "fresh");
 }
 
+// The namespace that takes another's place has its changes, too.
+TEST_F(Unsettled, AReloadMeanwhileSettlesNothing) {
+  model.namespaces = {team};
+  open();
+  const auto before = report();
+  EXPECT_EQ(fact("team:red", "unsettled"), "yes");
+  model.namespaces.at(1).ttl = 2h;
+  ASSERT_TRUE(core->configuration().reload(model));
+  EXPECT_EQ(fact("team:red", "unsettled"), "yes");
+  EXPECT_EQ(get("team:red"), "old");
+  EXPECT_EQ(fact("team:red", "state"), "absent");
+  const auto after = report();
+  source->rows["red"] = "new";
+  core->invalidator().settle(before);
+  EXPECT_EQ(get("team:red"), "new");
+  EXPECT_EQ(fact("team:red", "state"), "absent") << "the other change is still open";
+  core->invalidator().settle(after);
+  EXPECT_EQ(fact("team:red", "unsettled"), "");
+  EXPECT_EQ(get("team:red"), "new");
+  EXPECT_EQ(fact("team:red", "state"), "fresh");
+}
+
 TEST_F(Unsettled, ALoadThatIsUnderWayWhenTheChangeIsSettledIsNotStored) {
   open();
   const auto unsettled = report();

@@ -229,5 +229,35 @@ TEST_F(ForebayCommand, HelpAndMistakes) {
   EXPECT_EQ(run("FOREBAY", "READ"), "-ERR wrong number of arguments for 'forebay|read' command");
 }
 
+TEST_F(PlainKeys, CollectionsHaveTheirNamespacesTags) {
+  config::Model model;
+  config::Namespace space;
+  space.name = "s";
+  space.key = {"s:{id}", {"s:", ""}, {"id"}};
+  space.tags = {{"all", {"all"}, {}}, {"one:{id}", {"one:", ""}, {"id"}}};
+  model.namespaces = {space};
+  reopen(model);
+  const auto make = [&] {
+    run("SET", "s:0", "x");
+    run("RPUSH", "s:1", "x");
+    run("RPUSH", "s:1", "y");
+    run("HSET", "s:2", "f", "x");
+    run("SADD", "s:3", "x");
+    run("ZADD", "s:4", "1", "x");
+    run("XADD", "s:5", "1-1", "f", "x");
+    run("RPUSH", "list", "x");
+    run("COPY", "list", "s:6");
+  };
+  make();
+  EXPECT_EQ(run("EXISTS", "s:0", "s:1", "s:2", "s:3", "s:4", "s:5", "s:6"), ":7");
+  run("FOREBAY", "PURGE", "TAG", "one:3");
+  EXPECT_EQ(run("EXISTS", "s:0", "s:1", "s:2", "s:3", "s:4", "s:5", "s:6"), ":6");
+  make();
+  run("RPUSH", "s:1", "z");
+  run("FOREBAY", "PURGE", "TAG", "all");
+  EXPECT_EQ(run("EXISTS", "s:0", "s:1", "s:2", "s:3", "s:4", "s:5", "s:6"), ":0");
+  EXPECT_EQ(run("EXISTS", "list"), ":1");
+}
+
 }  // namespace
 }  // namespace forebay::server
