@@ -160,5 +160,20 @@ TEST_F(MysqlTypes, OnlyColumnsWhoseEqualTextsAreTheSameBytesAreFoundBySpelling) 
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(dataset->found_by_spelling(i), expected[i]) << i;
 }
 
+// The database finds 2024 by 24, too, and no change of the row would name that key.
+TEST_F(MysqlTypes, AYearIsFoundByItsFourDigitsOnly) {
+  sql("DROP TABLE IF EXISTS years");
+  sql("CREATE TABLE years(id int PRIMARY KEY, y year, t varchar(9))");
+  sql("INSERT INTO years VALUES (1, 2024, 'leap')");
+  auto database = source();
+  DatasetSpec spec = query("SELECT t FROM years WHERE y = {id}");
+  spec.depends_on.push_back({"years", {{"y", "id"}}});
+  auto dataset = open(*database, spec);
+  ASSERT_NE(dataset, nullptr);
+  const auto loaded = load(*dataset, {{"2024"}, {"24"}});
+  EXPECT_NE(loaded.at(0).value_or("").find("leap"), std::string::npos);
+  EXPECT_EQ(loaded.at(1).value_or("").find("leap"), std::string::npos) << loaded.at(1).value_or("");
+}
+
 }  // namespace
 }  // namespace forebay
