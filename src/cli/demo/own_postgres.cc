@@ -106,7 +106,7 @@ Result<void> OwnPostgres::make() {
   const auto status = run_child(
       as_postgres({programs_ + "/initdb", "--no-sync", "--auth=trust", "--username=postgres", "-D", data}),
       [](std::string_view) {});
-  if (!status) return std::move(status).error();
+  if (!status) return status.error();
   if (*status != 0)
     return Error{ErrorCode::kUnavailable,
                  "initdb failed in " + folder_ + " (may the user postgres go there?)"};
