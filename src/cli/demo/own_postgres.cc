@@ -169,7 +169,7 @@ Result<std::string> OwnPostgres::psql(std::string_view sql) const {
                                  "-c",
                                  std::string(sql)},
                                 [&](std::string_view piece) { out += piece; });
-  if (!status) return std::move(status).error();
+  if (!status) return status.error();
   if (*status != 0) return Error{ErrorCode::kRefused, "psql: the server refused " + std::string(sql)};
   return out;
 }
