@@ -85,9 +85,12 @@ MariadbServer::MariadbServer(std::vector<std::string> settings) : settings_(std:
     if (chown(folder_.path().c_str(), entry->pw_uid, entry->pw_gid) != 0)
       throw std::runtime_error("chown failed");
   }
-  const Output made = run({"mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
-                           "--skip-test-db", "--datadir=" + (folder_ / "data").string()},
-                          {.user = user});
+  const Output made =
+      run({"mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
+           "--skip-test-db", "--datadir=" + (folder_ / "data").string(),
+           // A server that starts removes others' temporary tables from a folder that they share.
+           "--tmpdir=" + folder_.path().string()},
+          {.user = user});
   if (made.status != 0) throw std::runtime_error("mariadb-install-db failed:\n" + made.text);
   start();
   const std::unique_ptr<MYSQL, decltype(&mysql_close)> handle(mysql_init(nullptr), &mysql_close);
@@ -113,6 +116,7 @@ void MariadbServer::start() {
   std::vector<std::string> argv = {program("mariadbd"),
                                    "--no-defaults",
                                    "--datadir=" + (folder_ / "data").string(),
+                                   "--tmpdir=" + folder_.path().string(),
                                    "--socket=" + socket().string(),
                                    "--pid-file=" + (folder_ / "pid").string(),
                                    "--skip-networking",
